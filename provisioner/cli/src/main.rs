@@ -1,0 +1,2 @@
+//! provisioner
+fn main() {}

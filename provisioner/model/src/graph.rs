@@ -1,0 +1,140 @@
+//! The desired graph: what the configuration asks for, evaluated, before any decision.
+//!
+//! Node parts are instances like any other. Built-in resource types of the provider `node`:
+//! `facts` (what a service's commands report from a node), `service` (one service installed on one
+//! node) and `reachability` (every member of a node set reaches every other one over a service).
+
+use crate::address::Address;
+use crate::diagnostic::{Diagnostic, Span};
+use crate::value::Value;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the configuration asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// The environment's name.
+    pub environment: String,
+    /// Instances in source order (node sets expanded in node order).
+    pub instances: Vec<Instance>,
+    /// Root outputs by name.
+    pub outputs: BTreeMap<String, Output>,
+    /// Provider configurations by the name that instances refer to (`local`, or `local.alias`).
+    pub providers: BTreeMap<String, ProviderConfig>,
+    /// Node sets by name.
+    pub node_sets: BTreeMap<String, NodeSet>,
+    /// SHA-256 of all configuration and variable values that went in.
+    pub configuration_digest: String,
+}
+
+/// One instance as the configuration wants it.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// Its address; `address.kind()` is the resource type.
+    pub address: Address,
+    /// Key into [`Desired::providers`].
+    pub provider: String,
+    /// An object with a value for every argument of the schema (null where left out), converted to the
+    /// schema's types; parts may be unknown; marks tell sensitivity and origins.
+    pub arguments: Value,
+    /// Instances named by `depends_on` or by the expansion (a service depends on its node's machine).
+    pub depends_on: BTreeSet<Address>,
+    /// The `lifecycle` block.
+    pub lifecycle: Lifecycle,
+    /// When set, at most `max_parallel` updates of instances with the same group run at a time, one
+    /// after the other in address order, and a failed one stops the rest.
+    pub sequence: Option<Sequence>,
+    /// The block in the source.
+    pub span: Span,
+    /// `file:line:column` of the block, for messages at apply time.
+    pub place: String,
+}
+
+impl Instance {
+    /// Everything this instance must wait for: named dependencies and the origins of its arguments.
+    pub fn dependencies(&self) -> BTreeSet<Address> {
+        let mut all = self.arguments.deep_origins();
+        all.extend(self.depends_on.iter().cloned());
+        all.remove(&self.address);
+        all
+    }
+}
+
+/// The `lifecycle` block, evaluated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// A replacement makes the new object before it deletes the old one.
+    #[serde(default)]
+    pub create_before_destroy: bool,
+    /// A plan that would delete the object is an error.
+    #[serde(default)]
+    pub prevent_destroy: bool,
+    /// Arguments whose differences are ignored.
+    #[serde(default)]
+    pub ignore_changes: BTreeSet<String>,
+}
+
+/// A group of instances whose updates are rolled through one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sequence {
+    /// The group's name, for example `node_set.edge.service.nebula`.
+    pub group: String,
+    /// How many at a time; at least 1.
+    pub max_parallel: u32,
+}
+
+/// A root output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Its value; may be unknown in a plan.
+    pub value: Value,
+    /// Shown only on request by name.
+    #[serde(default)]
+    pub sensitive: bool,
+    /// One line for people.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// The configuration of a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderConfig {
+    /// The provider's name: `local`.
+    pub name: String,
+    /// An object; must be known when planning.
+    pub arguments: Value,
+}
+
+/// A node set after expansion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSet {
+    /// Nodes in order.
+    pub nodes: Vec<Node>,
+    /// Names of the services on them.
+    pub services: Vec<String>,
+}
+
+/// One node of a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Unique in the environment, stable: `edge-local-001`.
+    pub name: String,
+    /// Its pool.
+    pub pool: String,
+    /// From 0, within the pool.
+    pub index: u64,
+    /// Its failure domain.
+    pub domain: String,
+    /// What the pool's module returned as `machine` (an object; parts may be unknown):
+    /// `address`, `port`, `user`, `host_key`, `socket`.
+    pub machine: Value,
+}
+
+/// Tells the evaluator what the attributes of an instance will be, given its arguments: recorded ones
+/// where nothing changes, unknown ones where an operation decides them. The planner implements it;
+/// validation uses one that knows nothing.
+pub trait Projection {
+    /// All arguments and attributes of the instance as an object. Every attribute that an operation
+    /// decides is a [`Value::output`] of the instance's address.
+    fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>>;
+}

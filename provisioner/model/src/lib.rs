@@ -1,0 +1,28 @@
+//! Pure data that every room of the house shares: addresses, values, schemas, the desired graph,
+//! recorded objects, plans, events and diagnostics.
+//!
+//! Invariants: nothing here does input or output, reads a clock, or knows an async runtime; every type
+//! that reaches a disk serialises deterministically (maps are sorted) and carries a format version.
+//! Refuses to know: syntax (that is `lang`), decisions (`planner`), how anything is drawn (`views`).
+
+pub mod address;
+pub mod convert;
+pub mod diagnostic;
+pub mod digest;
+pub mod event;
+pub mod graph;
+pub mod number;
+pub mod plan;
+pub mod record;
+pub mod schema;
+pub mod sensitive;
+pub mod types;
+pub mod value;
+mod value_json;
+
+pub use address::{Address, InstanceKey, PathStep};
+pub use diagnostic::{Diagnostic, Severity, SourceMap, Span};
+pub use number::Number;
+pub use sensitive::Sensitive;
+pub use types::Type;
+pub use value::{Data, Marks, Residual, Unknown, Value};

@@ -1,0 +1,457 @@
+//! Values of the language, with marks that flow through every operation.
+//!
+//! Invariants: strings are NFC; sets are sorted and without duplicates; payloads are shared, so a clone
+//! is cheap. A *mark* says something about a value without being part of it: that it is sensitive, and
+//! which instances its content came from (its *origins*, which give the graph its edges).
+//! An unknown value carries a *residual*: what must be computed once earlier operations have run.
+
+use crate::address::Address;
+use crate::number::Number;
+use crate::types::{Field, Type};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Attributes of an object or entries of a map, sorted by name.
+pub type Entries = BTreeMap<Arc<str>, Value>;
+
+/// A value and its marks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Value {
+    data: Data,
+    marks: Marks,
+}
+
+/// The content of a value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Data {
+    /// No value, of a type.
+    Null(Type),
+    /// A value that will be known later.
+    Unknown(Unknown),
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// Text in NFC.
+    String(Arc<str>),
+    /// A list and its element type.
+    List(Type, Arc<Vec<Value>>),
+    /// A set and its element type: sorted, without duplicates.
+    Set(Type, Arc<Vec<Value>>),
+    /// A map and its element type.
+    Map(Type, Arc<Entries>),
+    /// A tuple.
+    Tuple(Arc<Vec<Value>>),
+    /// An object.
+    Object(Arc<Entries>),
+}
+
+/// A value that is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unknown {
+    /// Its type, `any` if that is not known either.
+    pub ty: Type,
+    /// How it will be known.
+    pub residual: Arc<Residual>,
+}
+
+/// What must be evaluated once earlier operations have run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Residual {
+    /// An attribute (a path of names or indexes into it) of an instance after its operation.
+    Output {
+        /// The instance.
+        address: Address,
+        /// From the instance's attributes to the value.
+        path: Vec<Arc<str>>,
+    },
+    /// An expression over values some of which are unknown.
+    Expression {
+        /// The text of the expression.
+        source: Arc<str>,
+        /// Whether `source` is a template (as for `templatefile`) rather than an expression.
+        template: bool,
+        /// The values its references stand for: an object by root name (`var`, `local`, `node`, ...).
+        scope: Value,
+        /// `file:line:column` of the expression, for messages.
+        place: Arc<str>,
+    },
+    /// Known only to be unknown (validation without state); never part of a plan.
+    Opaque,
+}
+
+/// What is known about a value besides its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Marks {
+    /// Never shown, and stored only sealed.
+    pub sensitive: bool,
+    /// The instances the content came from.
+    pub origins: Option<Arc<BTreeSet<Address>>>,
+}
+
+impl Marks {
+    /// Both sets of marks.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let origins = match (&self.origins, &other.origins) {
+            (Some(left), Some(right)) if Arc::ptr_eq(left, right) => Some(left.clone()),
+            (Some(left), Some(right)) if left.is_superset(right) => Some(left.clone()),
+            (Some(left), Some(right)) => Some(Arc::new(left.union(right).cloned().collect())),
+            (left, right) => left.as_ref().or(right.as_ref()).cloned(),
+        };
+        Self { sensitive: self.sensitive || other.sensitive, origins }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        !self.sensitive && self.origins.is_none()
+    }
+}
+
+impl From<Data> for Value {
+    fn from(data: Data) -> Self {
+        Self { data, marks: Marks::default() }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Data::Bool(value).into()
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Data::Number(value.into()).into()
+    }
+}
+
+impl From<Number> for Value {
+    fn from(value: Number) -> Self {
+        Data::Number(value).into()
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::string(text)
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::string(&text)
+    }
+}
+
+/// Making values.
+impl Value {
+    /// Text, brought to NFC.
+    pub fn string(text: &str) -> Self {
+        let data = if text.is_ascii() {
+            Data::String(text.into())
+        } else {
+            Data::String(text.nfc().collect::<String>().into())
+        };
+        data.into()
+    }
+
+    /// Null of a type.
+    pub fn null(ty: Type) -> Self {
+        Data::Null(ty).into()
+    }
+
+    /// An object.
+    pub fn object<K: Into<Arc<str>>>(entries: impl IntoIterator<Item = (K, Self)>) -> Self {
+        let entries = entries.into_iter().map(|(name, value)| (name.into(), value));
+        Data::Object(Arc::new(entries.collect())).into()
+    }
+
+    /// A tuple.
+    pub fn tuple(items: impl IntoIterator<Item = Self>) -> Self {
+        Data::Tuple(Arc::new(items.into_iter().collect())).into()
+    }
+
+    /// A list; the caller vouches for the element type.
+    pub fn list(element: Type, items: impl IntoIterator<Item = Self>) -> Self {
+        Data::List(element, Arc::new(items.into_iter().collect())).into()
+    }
+
+    /// A set; sorted, duplicates dropped. The caller vouches for the element type.
+    pub fn set(element: Type, items: impl IntoIterator<Item = Self>) -> Self {
+        let mut items: Vec<_> = items.into_iter().collect();
+        items.sort_by(|left, right| left.data.cmp(&right.data));
+        items.dedup_by(|left, right| left.data == right.data);
+        Data::Set(element, Arc::new(items)).into()
+    }
+
+    /// A map; the caller vouches for the element type.
+    pub fn map<K: Into<Arc<str>>>(
+        element: Type,
+        entries: impl IntoIterator<Item = (K, Self)>,
+    ) -> Self {
+        let entries = entries.into_iter().map(|(name, value)| (name.into(), value));
+        Data::Map(element, Arc::new(entries.collect())).into()
+    }
+
+    /// An unknown value.
+    pub fn unknown(ty: Type, residual: Residual) -> Self {
+        Data::Unknown(Unknown { ty, residual: Arc::new(residual) }).into()
+    }
+
+    /// The attribute `name` of an instance, known after its operation.
+    pub fn output(address: &Address, name: &str, ty: Type) -> Self {
+        let residual = Residual::Output { address: address.clone(), path: vec![name.into()] };
+        Self::unknown(ty, residual).with_origin(address)
+    }
+}
+
+/// Marks.
+impl Value {
+    /// The marks of this very value (parts may have more).
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// With further marks.
+    #[must_use]
+    pub fn with_marks(mut self, marks: &Marks) -> Self {
+        if !marks.is_empty() {
+            self.marks = self.marks.union(marks);
+        }
+        self
+    }
+
+    /// Marked as a secret.
+    #[must_use]
+    pub fn into_sensitive(mut self) -> Self {
+        self.marks.sensitive = true;
+        self
+    }
+
+    /// Without the sensitive mark on this very value.
+    #[must_use]
+    pub fn into_nonsensitive(mut self) -> Self {
+        self.marks.sensitive = false;
+        self
+    }
+
+    /// Without any marks, here and in all parts.
+    #[must_use]
+    pub fn without_marks(&self) -> Self {
+        let strip_all = |items: &[Self]| items.iter().map(Self::without_marks).collect::<Vec<_>>();
+        let strip_each = |entries: &Entries| {
+            let strip = |(name, value): (&Arc<str>, &Self)| (name.clone(), value.without_marks());
+            Arc::new(entries.iter().map(strip).collect::<Entries>())
+        };
+        match &self.data {
+            Data::List(ty, items) => Data::List(ty.clone(), Arc::new(strip_all(items))).into(),
+            Data::Set(ty, items) => Self::set(ty.clone(), strip_all(items)),
+            Data::Tuple(items) => Data::Tuple(Arc::new(strip_all(items))).into(),
+            Data::Map(ty, entries) => Data::Map(ty.clone(), strip_each(entries)).into(),
+            Data::Object(entries) => Data::Object(strip_each(entries)).into(),
+            data => data.clone().into(),
+        }
+    }
+
+    /// Marked as coming from an instance.
+    #[must_use]
+    pub fn with_origin(self, address: &Address) -> Self {
+        let origins = Some(Arc::new(BTreeSet::from([address.clone()])));
+        self.with_marks(&Marks { sensitive: false, origins })
+    }
+
+    /// All marks here and in all parts.
+    pub fn deep_marks(&self) -> Marks {
+        let mut marks = self.marks.clone();
+        match &self.data {
+            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+                for item in items.iter() {
+                    marks = marks.union(&item.deep_marks());
+                }
+            }
+            Data::Map(_, entries) | Data::Object(entries) => {
+                for value in entries.values() {
+                    marks = marks.union(&value.deep_marks());
+                }
+            }
+            _ => {}
+        }
+        marks
+    }
+
+    /// The instances that this value or any part of it came from.
+    pub fn deep_origins(&self) -> BTreeSet<Address> {
+        self.deep_marks().origins.map_or_else(BTreeSet::new, |origins| (*origins).clone())
+    }
+
+    /// The same value with `change` applied to everything that has no parts; collections keep their marks.
+    #[must_use]
+    pub fn map_leaves(&self, change: &mut dyn FnMut(&Self) -> Self) -> Self {
+        let value: Self = match &self.data {
+            Data::List(ty, items) => Data::List(ty.clone(), Arc::new(map_items(items, change))).into(),
+            Data::Set(ty, items) => Self::set(ty.clone(), map_items(items, change)),
+            Data::Tuple(items) => Data::Tuple(Arc::new(map_items(items, change))).into(),
+            Data::Map(ty, entries) => Data::Map(ty.clone(), map_entries(entries, change)).into(),
+            Data::Object(entries) => Data::Object(map_entries(entries, change)).into(),
+            _ => return change(self),
+        };
+        value.with_marks(&self.marks)
+    }
+}
+
+fn map_items(items: &[Value], change: &mut dyn FnMut(&Value) -> Value) -> Vec<Value> {
+    items.iter().map(|item| item.map_leaves(change)).collect()
+}
+
+fn map_entries(entries: &Entries, change: &mut dyn FnMut(&Value) -> Value) -> Arc<Entries> {
+    let map = |(name, value): (&Arc<str>, &Value)| (name.clone(), value.map_leaves(change));
+    Arc::new(entries.iter().map(map).collect())
+}
+
+/// Reading values.
+impl Value {
+    /// The content.
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// The type of the value.
+    pub fn ty(&self) -> Type {
+        let types = |items: &Arc<Vec<Self>>| items.iter().map(Self::ty).collect();
+        match &self.data {
+            Data::Null(ty) => ty.clone(),
+            Data::Unknown(unknown) => unknown.ty.clone(),
+            Data::Bool(_) => Type::Bool,
+            Data::Number(_) => Type::Number,
+            Data::String(_) => Type::String,
+            Data::List(element, _) => Type::list(element.clone()),
+            Data::Set(element, _) => Type::set(element.clone()),
+            Data::Map(element, _) => Type::map(element.clone()),
+            Data::Tuple(items) => Type::Tuple(Arc::new(types(items))),
+            Data::Object(entries) => {
+                let field = |(name, value): (&Arc<str>, &Self)| {
+                    (name.clone(), Field { ty: value.ty(), optional: false, default: None })
+                };
+                Type::Object(Arc::new(entries.iter().map(field).collect()))
+            }
+        }
+    }
+
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self.data, Data::Null(_))
+    }
+
+    /// Whether this very value is unknown.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.data, Data::Unknown(_))
+    }
+
+    /// Whether it and all its parts are known.
+    pub fn is_wholly_known(&self) -> bool {
+        match &self.data {
+            Data::Unknown(_) => false,
+            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+                items.iter().all(Self::is_wholly_known)
+            }
+            Data::Map(_, entries) | Data::Object(entries) => {
+                entries.values().all(Self::is_wholly_known)
+            }
+            _ => true,
+        }
+    }
+
+    /// The text, if it is known text.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.data {
+            Data::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is a known one.
+    pub fn as_number(&self) -> Option<Number> {
+        match self.data {
+            Data::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The truth value, if it is a known one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.data {
+            Data::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The items of a known list, set or tuple.
+    pub fn as_items(&self) -> Option<&[Self]> {
+        match &self.data {
+            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The entries of a known map or object.
+    pub fn as_entries(&self) -> Option<&Entries> {
+        match &self.data {
+            Data::Map(_, entries) | Data::Object(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The attribute or entry `name`, with the marks of the whole added.
+    pub fn get(&self, name: &str) -> Option<Self> {
+        let value = self.as_entries()?.get(name)?.clone();
+        Some(value.with_marks(&self.marks))
+    }
+
+    /// Whether the content is the same, marks aside, here and in all parts.
+    pub fn same_content(&self, other: &Self) -> bool {
+        let items = |left: &[Self], right: &[Self]| {
+            left.len() == right.len() && left.iter().zip(right).all(|(l, r)| l.same_content(r))
+        };
+        let entries = |left: &Entries, right: &Entries| {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|((ln, lv), (rn, rv))| ln == rn && lv.same_content(rv))
+        };
+        match (&self.data, &other.data) {
+            (Data::Null(_), Data::Null(_)) => true,
+            (Data::List(_, l), Data::List(_, r))
+            | (Data::Set(_, l), Data::Set(_, r))
+            | (Data::Tuple(l), Data::Tuple(r)) => items(l, r),
+            (Data::Map(_, l), Data::Map(_, r)) | (Data::Object(l), Data::Object(r)) => entries(l, r),
+            (left, right) => left == right,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_sorted_and_without_duplicates() {
+        let set = Value::set(Type::String, ["b".into(), "a".into(), "b".into()]);
+        assert_eq!(set.as_items().unwrap(), ["a".into(), "b".into()]);
+    }
+
+    #[test]
+    fn origins_are_found_in_every_part() {
+        let address = Address::parse("local_machine.x").unwrap();
+        let value = Value::object([("a", Value::tuple([Value::output(&address, "id", Type::String)]))]);
+        assert_eq!(value.deep_origins(), BTreeSet::from([address]));
+        assert!(!value.is_wholly_known());
+    }
+
+    #[test]
+    fn content_is_compared_without_marks() {
+        let left = Value::object([("a", Value::from("x").into_sensitive())]);
+        let right = Value::object([("a", Value::from("x"))]);
+        assert!(left.same_content(&right));
+        assert_eq!(left.without_marks(), right);
+    }
+}

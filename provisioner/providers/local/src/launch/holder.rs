@@ -1,0 +1,95 @@
+//! A network is a holder: a program that owns a user and a network namespace with a bridge in it, and
+//! sleeps. When it ends, the kernel removes the bridge.
+
+use super::{Failure, Launched, Start, start};
+use crate::disk::{Lock, random_hex, read_json};
+use crate::layout::{Kind, Layout};
+use crate::link;
+use crate::network::Cidr;
+use crate::passing;
+use crate::record::{HolderOrder, Isolation, NetworkRecord, Report, Running};
+use crate::alive::Identity;
+use nix::sched::{CloneFlags, unshare};
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+
+/// The launcher's side.
+pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
+    let directory = layout.object(Kind::Network, name);
+    let Some(lock) = Lock::try_take(&directory.join("holder.lock"))? else {
+        return Ok(Launched::AlreadyRunning);
+    };
+    let record: NetworkRecord = read_json(&layout.record(Kind::Network, name))?
+        .ok_or_else(|| Failure::new("it has no record"))?;
+    let cidr = Cidr::parse(&record.cidr)?;
+    let state = directory.join("holder.json");
+    // An old state must not be believed while the lock is held again.
+    let _ = fs::remove_file(&state);
+    let order = HolderOrder {
+        user_namespace: record.isolation == Isolation::Namespaces,
+        gateway: cidr.gateway(),
+        prefix: cidr.prefix(),
+    };
+    start(Start {
+        mode: "__local-network",
+        order: &order,
+        lock,
+        listeners: &[],
+        state: &state,
+        log: &directory.join("log"),
+        running: Running {
+            identity: Identity { pid: 0, start_ticks: 0 },
+            boot_id: random_hex(8)?,
+            network_boot_id: String::new(),
+            host_key: None,
+            warnings: Vec::new(),
+            up: false,
+        },
+    })
+}
+
+/// Moves into a new user namespace in which this user is root.
+pub(super) fn enter_user_namespace(also: CloneFlags) -> io::Result<()> {
+    let user = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
+    unshare(CloneFlags::CLONE_NEWUSER | also)?;
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {group} 1"))
+}
+
+fn set_up(order: &HolderOrder) -> io::Result<()> {
+    if order.user_namespace {
+        enter_user_namespace(CloneFlags::CLONE_NEWNET)?;
+    } else {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let handle = link::connect()?;
+        link::make_bridge(&handle, order.gateway, order.prefix).await
+    })
+}
+
+/// `__local-network`: the holder itself.
+pub fn holder_main() -> ExitCode {
+    let Ok(Some((order, files))) = passing::receive::<HolderOrder>(io::stdin()) else {
+        return ExitCode::FAILURE;
+    };
+    let result = set_up(&order);
+    let report = match &result {
+        Ok(()) => Report::Up { host_key: None, warnings: Vec::new() },
+        Err(error) => Report::Failed { detail: format!("make the bridge: {error}") },
+    };
+    // The launcher may be dead; the network is up all the same and the next command finds it.
+    let _ = passing::send(io::stdin(), &report, &[]);
+    if result.is_err() || super::close_stdin().is_err() {
+        return ExitCode::FAILURE;
+    }
+    loop {
+        // `files` keeps the lock; a signal ends the program in its default way.
+        std::thread::park();
+        std::hint::black_box(&files);
+    }
+}
