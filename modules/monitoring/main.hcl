@@ -1,0 +1,152 @@
+# Monitoring: node_exporter for every node, and a Prometheus that scrapes them all.
+
+variable "node_sets" {
+  type        = any
+  description = "The nodes of every node set to watch: [node_set.a.nodes, node_set.b.nodes]."
+}
+
+variable "exporter_port" {
+  type        = number
+  default     = 9100
+  description = "Port of node_exporter on every node."
+}
+
+variable "port" {
+  type        = number
+  default     = 9090
+  description = "Port of Prometheus on its node."
+}
+
+variable "scrape_interval" {
+  type        = string
+  default     = "5s"
+  description = "How often every target is read."
+}
+
+variable "retention" {
+  type        = string
+  default     = "15d"
+  description = "How long samples are kept."
+}
+
+variable "exporter_package" {
+  type = object({ version = string, sha256 = string })
+  default = {
+    version = "1.5.0-1+b6"
+    sha256  = "8cb5b39627595ea2cf3cd27be593e0e9af87023d29e1c5b8487e2f9510097e09"
+  }
+  description = "Version and SHA-256 of the Debian package prometheus-node-exporter (amd64)."
+}
+
+variable "prometheus_package" {
+  type = object({ version = string, sha256 = string })
+  default = {
+    version = "2.42.0+ds-5+deb12u1"
+    sha256  = "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55"
+  }
+  description = "Version and SHA-256 of the Debian package prometheus (amd64)."
+}
+
+locals {
+  nodes = flatten(var.node_sets)
+  targets = [
+    for node in local.nodes : {
+      targets = ["${node.address}:${var.exporter_port}"]
+      labels = {
+        node     = node.name
+        node_set = node.node_set
+        domain   = node.domain
+        revision = node.revision
+      }
+    }
+  ]
+}
+
+service "node_exporter" {
+  version = split("-", var.exporter_package.version)[0]
+
+  artifact {
+    package         = "prometheus-node-exporter"
+    package_version = var.exporter_package.version
+    sha256          = var.exporter_package.sha256
+    paths           = { "usr/bin/prometheus-node-exporter" = "bin/node_exporter" }
+  }
+
+  command = ["@artifact@/bin/node_exporter", "--web.listen-address=:${var.exporter_port}"]
+
+  probe "metrics" {
+    http {
+      port = var.exporter_port
+      path = "/metrics"
+    }
+    from        = "node"
+    deadline_ms = 20000
+  }
+
+  max_parallel = 4
+}
+
+service "prometheus" {
+  version = split("+", var.prometheus_package.version)[0]
+
+  artifact {
+    package         = "prometheus"
+    package_version = var.prometheus_package.version
+    sha256          = var.prometheus_package.sha256
+    paths = {
+      "usr/bin/prometheus"   = "bin/prometheus"
+      "usr/bin/promtool"     = "bin/promtool"
+      "usr/share/prometheus" = "share/prometheus"
+    }
+  }
+
+  file "prometheus.yml" {
+    content = templatefile("${path.module}/prometheus.yml.tftpl", {
+      scrape_interval = var.scrape_interval
+      port            = var.port
+    })
+  }
+
+  # Prometheus watches this file: a node that comes or goes needs no restart.
+  file "targets.json" {
+    content = jsonencode(local.targets)
+    live    = true
+  }
+
+  command = [
+    "@artifact@/bin/prometheus",
+    "--config.file=@release@/prometheus.yml",
+    "--storage.tsdb.path=@state@/data",
+    "--storage.tsdb.retention.time=${var.retention}",
+    "--web.listen-address=:${var.port}",
+  ]
+  check = "\"@artifact@/bin/promtool\" check config \"@release@/prometheus.yml\""
+
+  probe "ready" {
+    http {
+      port = var.port
+      path = "/-/ready"
+    }
+    from        = "node"
+    deadline_ms = 60000
+  }
+
+  # Every node's exporter, and Prometheus itself, must be up.
+  probe "targets" {
+    command     = "\"@artifact@/bin/promtool\" query instant http://127.0.0.1:${var.port} 'count(up == 1)' | grep -q '=> ${length(local.nodes) + 1} '"
+    from        = "node"
+    deadline_ms = 120000
+  }
+
+  max_parallel = 1
+}
+
+output "node_exporter" {
+  value       = service.node_exporter
+  description = "The service for every node."
+}
+
+output "prometheus" {
+  value       = service.prometheus
+  description = "The service for the node that watches."
+}
