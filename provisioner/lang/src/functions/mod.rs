@@ -1,0 +1,154 @@
+//! The functions of the language: a static table, and [`call`].
+//!
+//! `call` does everything around a function's own work, so that the evaluator need not: it checks the
+//! number of arguments, refuses null where none is allowed, converts every argument to its parameter's
+//! type, and carries marks. What the caller does: ask [`Function::ready`] first, and when the answer is
+//! no (something the function must look at is unknown) keep the call as a residual of
+//! [`Function::result_type`].
+//!
+//! Invariants: a function is a pure function of its arguments, except that those which read files do so
+//! through the context's loader. `timestamp`, `uuid` and `bcrypt` do not exist: a plan must be the same
+//! when it is made again. `try`, `can`, `templatefile` and `templatestring` are the evaluator's, since
+//! their arguments are expressions or templates.
+//! Refuses to know: syntax, scopes, residuals.
+
+mod arguments;
+mod table;
+mod unify;
+
+pub use arguments::{Kind, Parameter};
+pub use unify::{convert_unifying, unify};
+
+use crate::SourceLoader;
+use model::{Marks, Type, Value};
+use std::path::{Path, PathBuf};
+
+/// What functions may reach besides their arguments.
+#[derive(Clone, Copy)]
+pub struct FunctionContext<'a> {
+    /// Reads files.
+    pub loader: &'a dyn SourceLoader,
+    /// The directory that relative paths are relative to; absolute, for `abspath`.
+    pub module_dir: &'a Path,
+}
+
+impl FunctionContext<'_> {
+    /// Where a path given to `file` and its kin points.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.module_dir.join(path)
+    }
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FunctionError {
+    /// The argument that is wrong, from 0; none when it is the call as a whole.
+    pub argument: Option<usize>,
+    /// What is wrong. Names the parameter; never holds the value of an argument that may be a secret.
+    pub message: String,
+}
+
+impl FunctionError {
+    /// An error of the call as a whole.
+    pub fn call(message: impl Into<String>) -> Self {
+        Self { argument: None, message: message.into() }
+    }
+
+    /// An error of one argument.
+    pub fn argument(index: usize, message: impl Into<String>) -> Self {
+        Self { argument: Some(index), message: message.into() }
+    }
+}
+
+/// What a function does with the parts of its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// It only moves parts, which may be unknown and keep their own marks.
+    Elementwise,
+    /// It looks at everything: arguments must be wholly known, the result has the marks of all their parts.
+    Strict,
+}
+
+/// The body of a function: converted arguments in, value out.
+type Body = fn(&[Value], &FunctionContext<'_>) -> Result<Value, FunctionError>;
+
+/// One function.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// Its name.
+    pub name: &'static str,
+    /// The parameters that must be given.
+    pub parameters: &'static [Parameter],
+    /// The parameter that may follow any number of times.
+    pub variadic: Option<Parameter>,
+    /// What it does with the parts of its arguments.
+    pub handling: Handling,
+    /// The type of its result, as far as it does not depend on the arguments.
+    pub result: Kind,
+    body: Body,
+}
+
+impl Function {
+    /// The type of the result as far as it is the same for all arguments; else `any`.
+    pub fn result_type(&self) -> Type {
+        self.result.to_type()
+    }
+
+    /// Whether enough of the arguments is known for a call.
+    pub fn ready(&self, arguments: &[Value]) -> bool {
+        match self.handling {
+            Handling::Strict => arguments.iter().all(Value::is_wholly_known),
+            Handling::Elementwise => arguments::elementwise_ready(self.name, arguments),
+        }
+    }
+
+    /// Calls it. Arguments may carry marks; the result carries those that belong to it.
+    pub fn call(
+        &self,
+        arguments: &[Value],
+        context: &FunctionContext<'_>,
+    ) -> Result<Value, FunctionError> {
+        let converted = arguments::prepare(self, arguments)?;
+        match self.handling {
+            Handling::Elementwise => (self.body)(&converted, context),
+            Handling::Strict => {
+                let union = |marks: Marks, value: &Value| marks.union(&value.deep_marks());
+                let marks = arguments.iter().fold(Marks::default(), union);
+                let bare: Vec<_> = converted.iter().map(Value::without_marks).collect();
+                Ok((self.body)(&bare, context)?.with_marks(&marks))
+            }
+        }
+    }
+}
+
+/// The function of this name.
+pub fn get(name: &str) -> Option<&'static Function> {
+    table::FUNCTIONS.iter().find(|function| function.name == name)
+}
+
+/// Whether there is a function of this name.
+pub fn exists(name: &str) -> bool {
+    get(name).is_some()
+}
+
+/// The names of all functions, sorted.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    table::FUNCTIONS.iter().map(|function| function.name)
+}
+
+/// Whether enough of the arguments is known to call `name`; true for a function that does not exist.
+pub fn ready(name: &str, arguments: &[Value]) -> bool {
+    get(name).is_none_or(|function| function.ready(arguments))
+}
+
+/// Calls the function `name`.
+pub fn call(
+    name: &str,
+    arguments: &[Value],
+    context: &FunctionContext<'_>,
+) -> Result<Value, FunctionError> {
+    let function =
+        get(name).ok_or_else(|| FunctionError::call(format!("there is no function `{name}`")))?;
+    function.call(arguments, context)
+}
