@@ -1,0 +1,180 @@
+//! The directory, user and homes in which a test runs the program.
+
+use crate::run::{Finished, Running};
+use crate::traces::Traces;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// The user that tests run the program as when they are run by root.
+const ORDINARY_USER: u32 = 61_234;
+
+/// A project of its own, with the real binary.
+#[derive(Debug)]
+pub struct Workbench {
+    directory: TempDir,
+    binary: PathBuf,
+    artifacts: PathBuf,
+}
+
+impl Workbench {
+    /// A workbench with the repository's `modules/` and `environments/`.
+    pub fn new() -> Self {
+        let bench = Self::empty();
+        for name in ["modules", "environments"] {
+            copy_tree(&repository().join(name), &bench.path(name));
+        }
+        std::fs::create_dir(bench.path("state")).expect("the directory is ours");
+        bench.give_to_user();
+        bench
+    }
+
+    /// A workbench with nothing in it.
+    pub fn empty() -> Self {
+        let directory = TempDir::with_prefix("pv-").expect("a temporary directory");
+        let artifacts = std::env::temp_dir().join("provisioner-test-artifacts");
+        std::fs::create_dir_all(&artifacts).expect("the temporary directory is writable");
+        let binary = directory.path().join("provisioner");
+        std::fs::copy(built_binary(), &binary).expect("the binary can be copied");
+        let bench = Self { directory, binary, artifacts };
+        bench.give_to_user();
+        bench
+    }
+
+    /// A path inside the workbench.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.directory.path().join(relative)
+    }
+
+    /// Writes a file, making its directories.
+    pub fn write(&self, relative: &str, text: &str) {
+        let path = self.path(relative);
+        let parent = path.parent().expect("a file has a directory");
+        std::fs::create_dir_all(parent).expect("the directory is ours");
+        std::fs::write(path, text).expect("the file is ours");
+        self.give_to_user();
+    }
+
+    /// Changes text in a file; panics when `from` is not in it.
+    #[track_caller]
+    pub fn edit(&self, relative: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(relative)).expect("the file is there");
+        assert!(text.contains(from), "`{from}` is not in {relative}");
+        self.write(relative, &text.replace(from, to));
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        let output = self.command(arguments).output().expect("the program starts");
+        Finished::new(arguments.join(" "), &output)
+    }
+
+    /// Starts the program in a process group of its own.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        use std::os::unix::process::CommandExt as _;
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let child = command.spawn().expect("the program starts");
+        Running { command: arguments.join(" "), child }
+    }
+
+    /// What the program has left on this machine.
+    pub fn traces(&self) -> Traces {
+        Traces::of(self.directory.path())
+    }
+
+    /// The command line as an ordinary user, in the workbench, with private homes.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = as_ordinary_user(&self.binary);
+        command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PROVISIONER_")) {
+            command.env_remove(name);
+        }
+        command
+            .env("HOME", self.path("home"))
+            .env("XDG_CONFIG_HOME", self.path("home/config"))
+            .env("XDG_DATA_HOME", self.path("home/data"))
+            .env("XDG_STATE_HOME", self.path("home/state"))
+            .env("XDG_CACHE_HOME", &self.artifacts)
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "100");
+        command
+    }
+
+    /// Hands everything in the workbench to the ordinary user.
+    pub fn give_to_user(&self) {
+        std::fs::create_dir_all(self.path("home")).expect("the directory is ours");
+        if is_root() {
+            hand_over(self.directory.path());
+            hand_over(&self.artifacts);
+        }
+    }
+}
+
+impl Default for Workbench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Workbench {
+    fn drop(&mut self) {
+        self.traces().kill_all();
+    }
+}
+
+/// Whether the tests are run by root; then the program is run as [`ORDINARY_USER`].
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+fn as_ordinary_user(binary: &Path) -> Command {
+    if !is_root() {
+        return Command::new(binary);
+    }
+    let mut command = Command::new("setpriv");
+    let user = ORDINARY_USER.to_string();
+    command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]).arg(binary);
+    command
+}
+
+fn hand_over(directory: &Path) {
+    let status = Command::new("chown")
+        .args(["-R", "-h", &format!("{ORDINARY_USER}:{ORDINARY_USER}")])
+        .arg(directory)
+        .status();
+    // A file may vanish while `chown` walks over a live environment; what matters is checked by use.
+    assert!(status.is_ok(), "chown is on every machine");
+}
+
+/// The repository's root.
+pub(crate) fn repository() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("tests/ is in the repository").to_owned()
+}
+
+/// The program as `cargo test --workspace` built it, beside this very test.
+fn built_binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its file");
+    let deps = test.parent().expect("a test is in target/*/deps");
+    let binary = deps.parent().expect("deps is in target/*").join("provisioner");
+    assert!(
+        binary.exists(),
+        "{} is not there: run the tests with `cargo test --workspace`, which builds it",
+        binary.display()
+    );
+    binary
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("the directory is ours");
+    for entry in std::fs::read_dir(from).expect("the repository is readable") {
+        let entry = entry.expect("the repository is readable");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("the file can be copied");
+        }
+    }
+}
