@@ -83,10 +83,24 @@ impl Workbench {
         Traces::of(self.directory.path())
     }
 
-    /// The command line as an ordinary user, in the workbench, with private homes.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = as_ordinary_user(&self.binary);
-        command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
+    /// Runs a shell script to its end, with the program as `$0` and a mount namespace of its own.
+    pub fn script(&self, script: &str) -> Finished {
+        let mut command = self.any_command("unshare".as_ref());
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+        let output = command.arg(&self.binary).output().expect("a shell starts");
+        Finished::new(script.to_owned(), &output)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.any_command(&self.binary);
+        command.args(arguments);
+        command
+    }
+
+    /// A command line as an ordinary user, in the workbench, with private homes.
+    fn any_command(&self, program: &Path) -> Command {
+        let mut command = as_ordinary_user(program);
+        command.current_dir(self.directory.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PROVISIONER_")) {
             command.env_remove(name);
         }
@@ -128,13 +142,13 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-fn as_ordinary_user(binary: &Path) -> Command {
+fn as_ordinary_user(program: &Path) -> Command {
     if !is_root() {
-        return Command::new(binary);
+        return Command::new(program);
     }
     let mut command = Command::new("setpriv");
     let user = ORDINARY_USER.to_string();
-    command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]).arg(binary);
+    command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]).arg(program);
     command
 }
 
