@@ -1,0 +1,158 @@
+//! Changes grouped for people: by module, by node set, by node; nodes to which the same happens become one group.
+//!
+//! Invariant: every change given is in exactly one entry of one group, in the order given.
+
+use model::plan::{Change, Reason};
+use model::{Address, PathStep};
+
+/// Changes that are shown under one heading.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// Where: the text in front of the addresses, empty for the root module.
+    pub heading: String,
+    /// The nodes, if the group is about nodes.
+    pub nodes: Vec<&'a str>,
+    /// What happens, by relative address.
+    pub entries: Vec<Entry<'a>>,
+}
+
+/// One change, or the same change on each node of a group.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The address below the heading.
+    pub name: String,
+    /// One change for each node of the group, in the group's order.
+    pub changes: Vec<&'a Change>,
+}
+
+/// Groups changes; with `collapse`, nodes of a set to which the same happens become one group.
+pub fn group<'a>(changes: impl Iterator<Item = &'a Change>, collapse: bool) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for change in changes {
+        let (heading, name) = split(&change.address);
+        let entry = Entry { name, changes: vec![change] };
+        match groups.last_mut().filter(|group| group.heading == heading) {
+            Some(group) => group.entries.push(entry),
+            None => groups.push(Group {
+                heading,
+                nodes: change.address.node().map(|(_, node)| node).into_iter().collect(),
+                entries: vec![entry],
+            }),
+        }
+    }
+    if collapse { merge(groups) } else { groups }
+}
+
+/// Heading and relative address: the path up to the last node, node set or module, and the rest.
+fn split(address: &Address) -> (String, String) {
+    let path = address.path();
+    let last_node = path.iter().rposition(|step| !matches!(step, PathStep::Module { .. }));
+    let end = last_node.map_or(path.len(), |at| at + 1);
+    let heading: Vec<String> = path[..end].iter().map(ToString::to_string).collect();
+    let rest = Address::new(path[end..].to_vec(), address.kind(), address.name(), address.key().cloned());
+    (heading.join("."), rest.to_string())
+}
+
+fn merge(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
+    let mut merged: Vec<(Option<String>, Group<'_>)> = Vec::new();
+    for group in groups {
+        let shape = (!group.nodes.is_empty()).then(|| shape(&group));
+        let same = shape.is_some().then(|| merged.iter_mut().find(|(other, _)| *other == shape));
+        match same.flatten() {
+            Some((_, first)) => {
+                first.nodes.extend(group.nodes);
+                for (entry, more) in first.entries.iter_mut().zip(group.entries) {
+                    entry.changes.extend(more.changes);
+                }
+            }
+            None => merged.push((shape, group)),
+        }
+    }
+    merged.into_iter().map(|(_, group)| group).collect()
+}
+
+/// What happens to a node, without what is its own: equal for nodes to which the same happens.
+fn shape(group: &Group<'_>) -> String {
+    let set = group.entries.first().and_then(|entry| entry.changes.first()).and_then(|change| change.address.node_set());
+    let mut shape = format!("{set:?}");
+    for entry in &group.entries {
+        for change in &entry.changes {
+            let reasons: Vec<_> = change.reasons.iter().map(general).collect();
+            shape.push_str(&format!("|{} {:?} {reasons:?} {:?}", entry.name, change.action, change.differing));
+        }
+    }
+    match group.nodes.first() {
+        Some(node) => shape.replace(node, "\u{0}"),
+        None => shape,
+    }
+}
+
+/// The reason without the addresses in it, which name the node's own parts.
+fn general(reason: &Reason) -> Reason {
+    match reason {
+        Reason::DependencyChanges { .. } => Reason::DependencyChanges { addresses: Vec::new() },
+        other => other.clone(),
+    }
+}
+
+/// Node names in few words: `edge-001 … edge-024`, runs of consecutive numbers joined, at most `most` runs.
+pub fn names(nodes: &[&str], most: usize) -> String {
+    let mut runs: Vec<(&str, &str, usize)> = Vec::new();
+    for node in nodes {
+        match runs.last_mut().filter(|(_, last, _)| follows(last, node)) {
+            Some((_, last, count)) => {
+                *last = node;
+                *count += 1;
+            }
+            None => runs.push((node, node, 1)),
+        }
+    }
+    let shown = runs.iter().take(most).map(|(first, last, count)| match count {
+        1 => (*first).to_owned(),
+        2 => format!("{first}, {last}"),
+        _ => format!("{first} … {last}"),
+    });
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    let more: usize = runs.iter().skip(most).map(|(_, _, count)| count).sum();
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+fn follows(last: &str, next: &str) -> bool {
+    let numbered = |name: &str| {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        name[stem.len()..].parse::<u64>().ok().map(|number| (stem.len(), number))
+    };
+    match (numbered(last), numbered(next)) {
+        (Some((stem, last_number)), Some((other, number))) => {
+            stem == other && last[..stem] == next[..other] && number == last_number + 1
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_joined_to_runs() {
+        let nodes = ["a-001", "a-002", "a-003", "b-1", "b-2", "z"];
+        assert_eq!(names(&nodes, 8), "a-001 … a-003, b-1, b-2, z");
+        assert_eq!(names(&nodes, 1), "a-001 … a-003 and 3 more");
+    }
+
+    #[test]
+    fn an_address_splits_at_its_last_node_or_module() {
+        let split = |text: &str| split(&Address::parse(text).unwrap());
+        let pair = |left: &str, right: &str| (left.to_owned(), right.to_owned());
+        assert_eq!(split("a.b"), pair("", "a.b"));
+        assert_eq!(split("module.m.module.n[0].a.b"), pair("module.m.module.n[0]", "a.b"));
+        assert_eq!(
+            split("node_set.s.node[\"n\"].module.disk.local_volume.x[1]"),
+            pair("node_set.s.node[\"n\"]", "module.disk.local_volume.x[1]")
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! The plan as people and programs see it, as checked-in snapshots.
+
+use super::*;
+use model::graph::{Lifecycle, Output};
+use model::plan::{FORMAT_VERSION, Operation, OperationKind};
+use model::{Address, Type};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+fn change(at: &str, action: Action, reason: Reason, before: Option<Value>, after: Option<Value>) -> Change {
+    Change { address: address(at), action, reasons: vec![reason], before, after, differing: Vec::new() }
+}
+
+fn plan(changes: Vec<Change>) -> Plan {
+    let operations = changes.iter().zip(0..).filter(|(change, _)| change.action != Action::NoOp);
+    let operation = |(change, id): (&Change, u32)| Operation {
+        id,
+        address: change.address.clone(),
+        kind: OperationKind::Update,
+        provider: "local".to_owned(),
+        needs: BTreeSet::new(),
+        arguments: None,
+        prior: None,
+        dependencies: BTreeSet::new(),
+        lifecycle: Lifecycle::default(),
+        must_not_differ: BTreeSet::new(),
+        place: "main.hcl:1:1".to_owned(),
+    };
+    Plan {
+        format_version: FORMAT_VERSION,
+        environment: "staging".to_owned(),
+        lineage: "0f".to_owned(),
+        serial: 4,
+        base_revisions: BTreeMap::new(),
+        configuration_digest: "d".to_owned(),
+        created_at: "2026-01-01T00:00:00Z".to_owned(),
+        destroy: false,
+        operations: operations.map(operation).collect(),
+        changes,
+        drift: Vec::new(),
+        outputs: BTreeMap::new(),
+        changed_outputs: BTreeSet::new(),
+        providers: BTreeMap::new(),
+        node_sets: BTreeMap::new(),
+        refreshed: Vec::new(),
+        vanished: Vec::new(),
+    }
+}
+
+fn concise(plan: &Plan) -> String {
+    human(plan, Drawing { detail: Detail::Concise, palette: Palette::PLAIN, width: 100 })
+}
+
+fn network() -> Value {
+    let at = address("module.network.local_network.this");
+    Value::object([("cidr", Value::from("10.4.0.0/16")), ("id", Value::output(&at, "id", Type::String))])
+}
+
+fn first_apply(nodes: u32) -> Plan {
+    let mut changes = vec![change(
+        "module.network.local_network.this",
+        Action::Create,
+        Reason::New,
+        None,
+        Some(network()),
+    )];
+    for number in 1..=nodes {
+        let name = format!("edge-local-{number:03}");
+        let path = format!("node_set.edge.node[\"{name}\"]");
+        let machine = format!("{path}.local_machine.this");
+        let after = Value::object([
+            ("name", Value::from(name.as_str())),
+            ("memory_mb", 256.into()),
+            ("address", Value::output(&address(&machine), "address", Type::String)),
+            ("login", Value::from("hidden").into_sensitive()),
+        ]);
+        changes.push(change(&machine, Action::Create, Reason::New, None, Some(after)));
+        let after = Value::object([
+            ("command", Value::tuple(["@artifact@/bin/nebula".into(), "-config".into()])),
+            ("version", "1.6.1".into()),
+        ]);
+        let service = format!("{path}.service.nebula");
+        changes.push(change(&service, Action::Create, Reason::New, None, Some(after)));
+    }
+    let mut plan = plan(changes);
+    let url = Output {
+        value: Value::output(&address("a.b"), "url", Type::String),
+        sensitive: false,
+        description: String::new(),
+    };
+    plan.outputs.insert("prometheus_url".to_owned(), url);
+    plan.changed_outputs.insert("prometheus_url".to_owned());
+    plan
+}
+
+fn file(content: &str) -> Value {
+    let file = Value::object([("content", Value::from(content)), ("mode", "0600".into())]);
+    Value::object([("config.yml", file)])
+}
+
+fn updates() -> Plan {
+    let mut changes = Vec::new();
+    for number in 1..=3 {
+        let service = format!("node_set.edge.node[\"edge-local-{number:03}\"].service.nebula");
+        let files = |cipher: &str| {
+            file(&format!("pki:\n  ca: x\nname: node {number}\ncipher: {cipher}\nlisten:\n  port: 4242\n"))
+        };
+        let mut update = change(
+            &service,
+            Action::Update,
+            Reason::ArgumentsDiffer { arguments: vec!["files".to_owned()] },
+            Some(Value::object([("files", files("aes"))])),
+            Some(Value::object([("files", files("chachapoly"))])),
+        );
+        update.differing.push("files".to_owned());
+        changes.push(update);
+    }
+    let path = "module.network.local_network.this";
+    let mut replace = change(
+        path,
+        Action::ReplaceDeleteFirst,
+        Reason::ForcesReplacement { arguments: vec!["cidr".to_owned()] },
+        Some(Value::object([("cidr", "10.4.0.0/16".into()), ("id", "net-1".into())])),
+        Some(Value::object([("cidr", "10.5.0.0/16".into()), ("id", Value::output(&address(path), "id", Type::String))])),
+    );
+    replace.differing.push("cidr".to_owned());
+    changes.push(replace);
+    let drifted = Reason::Drifted { differences: vec!["status is \"stopped\", expected \"running\"".to_owned()] };
+    let stopped = "node_set.monitor.node[\"monitor-local-001\"].service.prometheus";
+    let well = Value::object([("status", Value::from("running"))]);
+    changes.push(change(stopped, Action::Update, drifted, Some(well.clone()), Some(well.clone())));
+    changes.push(change("node_set.old.node[\"old-1\"].local_machine.this", Action::Delete, Reason::NotConfigured, Some(well), None));
+    let rechecked = Reason::DependencyChanges { addresses: vec![address("a.b"), address("a.c")] };
+    changes.push(change("reachability.nebula", Action::Update, rechecked, None, None));
+    let mut plan = plan(changes);
+    plan.drift.push(Drift {
+        address: address(stopped),
+        kind: DriftKind::Different,
+        differences: vec!["status is \"stopped\", expected \"running\"".to_owned()],
+    });
+    plan.vanished.push(address("local_volume.gone"));
+    plan
+}
+
+#[test]
+fn a_first_apply_stays_short_with_many_nodes() {
+    let text = concise(&first_apply(24));
+    assert!(text.lines().count() < 30, "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn all_is_shown_on_request() {
+    let drawing = Drawing { detail: Detail::Full, palette: Palette::PLAIN, width: 100 };
+    insta::assert_snapshot!(human(&first_apply(2), drawing));
+}
+
+#[test]
+fn updates_show_only_what_differs() {
+    insta::assert_snapshot!(concise(&updates()));
+}
+
+#[test]
+fn nothing_to_do() {
+    let same = Value::object([("id", Value::from("1"))]);
+    let unchanged = plan(vec![change("a.b", Action::NoOp, Reason::New, Some(same.clone()), Some(same))]);
+    insta::assert_snapshot!(concise(&unchanged), @"No changes. Everything is as configured.");
+    let destroyed = Plan { destroy: true, ..plan(Vec::new()) };
+    insta::assert_snapshot!(concise(&destroyed), @"Nothing to do: the environment has no objects.");
+}
+
+#[test]
+fn json_holds_no_secret() {
+    let json = json(&first_apply(1));
+    assert!(!json.to_string().contains("hidden"));
+    insta::assert_json_snapshot!(json);
+}

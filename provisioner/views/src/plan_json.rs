@@ -1,0 +1,58 @@
+//! A plan as JSON for other programs. Not the format of saved plans: secrets are left out, so it cannot be applied.
+
+use crate::value::redacted_json;
+use model::Value;
+use model::plan::{Action, Change, Operation, Plan};
+use serde_json::{Value as Json, json};
+
+/// The plan with secrets replaced by `{"$sensitive": true}` and unknown values by `{"$unknown": "<type>"}`.
+pub fn json(plan: &Plan) -> Json {
+    let count = |action| plan.count(action);
+    json!({
+        "format_version": plan.format_version,
+        "environment": plan.environment,
+        "lineage": plan.lineage,
+        "serial": plan.serial,
+        "created_at": plan.created_at,
+        "configuration_digest": plan.configuration_digest,
+        "destroy": plan.destroy,
+        "has_changes": plan.has_changes(),
+        "summary": {
+            "create": count(Action::Create),
+            "update": count(Action::Update),
+            "replace": count(Action::ReplaceDeleteFirst) + count(Action::ReplaceCreateFirst),
+            "delete": count(Action::Delete),
+            "forget": count(Action::Forget) + plan.vanished.len(),
+            "no_op": count(Action::NoOp),
+        },
+        "changes": plan.changes.iter().map(change).collect::<Json>(),
+        "operations": plan.operations.iter().map(operation).collect::<Json>(),
+        "drift": plan.drift,
+        "vanished": plan.vanished,
+        "outputs": crate::outputs::json(&plan.outputs),
+        "changed_outputs": plan.changed_outputs,
+    })
+}
+
+fn change(change: &Change) -> Json {
+    let redacted = |value: &Option<Value>| value.as_ref().map(redacted_json);
+    json!({
+        "address": change.address,
+        "action": change.action,
+        "reasons": change.reasons,
+        "differing": change.differing,
+        "before": redacted(&change.before),
+        "after": redacted(&change.after),
+    })
+}
+
+fn operation(operation: &Operation) -> Json {
+    json!({
+        "id": operation.id,
+        "address": operation.address,
+        "kind": operation.kind,
+        "provider": operation.provider,
+        "needs": operation.needs,
+        "place": operation.place,
+    })
+}
