@@ -129,22 +129,20 @@ impl Cloud {
             address: before.record.arguments.address,
             ..arguments.clone()
         };
-        write_json(&self.layout().record(Kind::Machine, name), &record)?;
-
-        let needs_reboot = before.status != Status::Running
-            || record.arguments.publish != before.record.arguments.publish;
-        if needs_reboot {
+        let path = self.layout().record(Kind::Machine, name);
+        let Some(running) = before.running.as_ref().filter(|running| {
+            before.status == Status::Running && running.publish == record.arguments.publish
+        }) else {
+            write_json(&path, &record)?;
             return self.reboot_machine(name);
-        }
-        if record.arguments.authorized_keys != before.record.arguments.authorized_keys {
-            control::replace_keys(&self.run_directory(name), &record.arguments.authorized_keys)?;
-        }
-        if record.arguments.volumes != before.attached
-            && !change_attachments(self, &before, &record.arguments.volumes)?
-        {
-            return self.reboot_machine(name);
-        }
-        self.machine(name)
+        };
+        // What is done is recorded after it is done: until then a reading shows what is missing.
+        let keys = &record.arguments.authorized_keys;
+        control::replace_keys(&self.run_directory(name), keys)?;
+        let changed = record.arguments.volumes == before.attached
+            || change_attachments(self, &before, running, &record.arguments.volumes)?;
+        write_json(&path, &record)?;
+        if changed { self.machine(name) } else { self.reboot_machine(name) }
     }
 
     /// Stops a machine and starts it again with the same files.

@@ -157,6 +157,12 @@ pub struct Running {
     /// What works only in part, for example a missing tunnel device.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// For a machine: whether it has namespaces.
+    #[serde(default)]
+    pub namespaces: bool,
+    /// For a machine: node port to host port, as it was started.
+    #[serde(default)]
+    pub publish: BTreeMap<u16, u16>,
     /// Whether its start is complete.
     #[serde(default)]
     pub up: bool,
@@ -225,15 +231,22 @@ pub enum Report {
 }
 
 impl Running {
-    /// What stands for the holder of a network that needs none.
-    pub fn without_program() -> Self {
+    /// Something that is about to be started.
+    pub fn starting(boot_id: String) -> Self {
         Self {
             identity: Identity { pid: 0, start_ticks: 0 },
-            boot_id: "loopback".to_owned(),
+            boot_id,
             network_boot_id: String::new(),
             host_key: None,
             warnings: Vec::new(),
-            up: true,
+            namespaces: false,
+            publish: BTreeMap::new(),
+            up: false,
         }
+    }
+
+    /// What stands for the holder of a network that needs none.
+    pub fn without_program() -> Self {
+        Self { up: true, ..Self::starting("loopback".to_owned()) }
     }
 }

@@ -8,7 +8,6 @@ use crate::link;
 use crate::network::Cidr;
 use crate::passing;
 use crate::record::{HolderOrder, Isolation, NetworkRecord, Report, Running};
-use crate::alive::Identity;
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
 use std::io;
@@ -38,14 +37,7 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         listeners: &[],
         state: &state,
         log: &directory.join("log"),
-        running: Running {
-            identity: Identity { pid: 0, start_ticks: 0 },
-            boot_id: random_hex(8)?,
-            network_boot_id: String::new(),
-            host_key: None,
-            warnings: Vec::new(),
-            up: false,
-        },
+        running: Running::starting(random_hex(8)?),
     })
 }
 

@@ -2,7 +2,7 @@
 //! namespace and a new one, and the init is the first program of its own process namespace.
 
 use super::{Failure, Launched, Start, start};
-use crate::alive::{Identity, end_marked};
+use crate::alive::end_marked;
 use crate::disk::{Lock, make_directory, random_hex, read_json};
 use crate::layout::{Kind, Layout};
 use crate::link::{self, Cable};
@@ -59,12 +59,10 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         state: &state,
         log: &directory.join("log"),
         running: Running {
-            identity: Identity { pid: 0, start_ticks: 0 },
-            boot_id,
             network_boot_id: network.running.boot_id.clone(),
-            host_key: None,
-            warnings: Vec::new(),
-            up: false,
+            namespaces: network.record.isolation.has_namespaces(),
+            publish: record.arguments.publish.clone(),
+            ..Running::starting(boot_id)
         },
     })
 }
@@ -76,6 +74,9 @@ struct Network {
 
 fn running_network(layout: &Layout, name: &str) -> Result<Network, Failure> {
     match network::find(layout, name)? {
+        Some(Found { record, .. }) if record.isolation == Isolation::Processes => {
+            Ok(Network { record, running: Running::without_program() })
+        }
         Some(Found { record, running: Some(running) }) => Ok(Network { record, running }),
         Some(_) => Err(Failure {
             detail: format!("its network `{name}` is not running"),
@@ -141,8 +142,9 @@ fn published(record: &MachineRecord) -> Result<Vec<OwnedFd>, Failure> {
         .collect()
 }
 
-/// Leaves the launcher in the network's user namespace, in new namespaces of every other kind; the
-/// next program it starts is number 1 of the new process namespace.
+/// Leaves the launcher in the network's user namespace, in new namespaces of most other kinds; the next
+/// program it starts is number 1 of the new process namespace. Only the mount namespace is the init's
+/// own doing: it changes its root, and the launcher still has to write files.
 fn plug_in(record: &MachineRecord, network: &Network) -> Result<(), Failure> {
     let open = |kind: &str| -> Result<File, Failure> {
         let path = format!("/proc/{}/ns/{kind}", network.running.identity.pid);
@@ -161,7 +163,6 @@ fn plug_in(record: &MachineRecord, network: &Network) -> Result<(), Failure> {
         let bridge_side = link::connect()?;
         unshare(
             CloneFlags::CLONE_NEWNET
-                | CloneFlags::CLONE_NEWNS
                 | CloneFlags::CLONE_NEWUTS
                 | CloneFlags::CLONE_NEWIPC
                 | CloneFlags::CLONE_NEWPID,

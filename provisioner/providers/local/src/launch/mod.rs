@@ -14,6 +14,7 @@ mod volumes;
 pub use holder::holder_main;
 pub use probe::{FORBIDDEN_HINT, find_isolation, inner_main as probe_inner_main, probe_main};
 pub use volumes::{attach_main, change_attachments};
+pub(crate) use volumes::change_link;
 
 use crate::alive::Identity;
 use crate::disk::{Lock, write_json};
@@ -30,7 +31,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
 
 /// This program, however it was started and whether or not its file is still there.
 pub const SELF: &str = "/proc/self/exe";
