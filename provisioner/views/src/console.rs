@@ -100,7 +100,9 @@ impl Console {
         };
         let width = terminal_size::terminal_size_of(&err)
             .or_else(|| terminal_size::terminal_size_of(&out))
-            .map_or(100, |(width, _)| usize::from(width.0));
+            .map(|(width, _)| usize::from(width.0))
+            .or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
+            .unwrap_or(100);
         Self {
             out_palette: palette(out.is_terminal()),
             err_palette: palette(err.is_terminal()),

@@ -12,7 +12,12 @@ use std::fmt;
 use std::sync::Arc;
 
 /// All diagnostics as text, each followed by an empty line.
-pub fn human(diagnostics: &[Diagnostic], sources: &SourceMap, width: usize, colour: bool) -> String {
+pub fn human(
+    diagnostics: &[Diagnostic],
+    sources: &SourceMap,
+    width: usize,
+    colour: bool,
+) -> String {
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(width)
@@ -67,13 +72,12 @@ fn place(label: &Label, sources: &SourceMap) -> Json {
         let span = Span { file: label.span.file.clone(), start: byte, end: byte };
         let position = sources.position(&span);
         json!({
-            "byte": byte,
             "line": position.map(|(line, _)| line),
             "column": position.map(|(_, column)| column),
         })
     };
     json!({
-        "file": label.span.file,
+        "span": label.span,
         "start": point(label.span.start),
         "end": point(label.span.end),
         "message": label.message,
@@ -171,7 +175,8 @@ fn spans(labels: &[&Label], sources: &SourceMap) -> Vec<LabeledSpan> {
     let mut spans: Vec<_> = labels.iter().filter_map(span).collect();
     if let Some(first) = spans.first_mut() {
         // The first label is the place that the header names.
-        *first = LabeledSpan::new_primary_with_span(first.label().map(str::to_owned), *first.inner());
+        *first =
+            LabeledSpan::new_primary_with_span(first.label().map(str::to_owned), *first.inner());
     }
     spans
 }
@@ -206,7 +211,8 @@ impl miette::Diagnostic for Report {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        (!self.labels.is_empty()).then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = _>>)
+        (!self.labels.is_empty())
+            .then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = _>>)
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
@@ -221,7 +227,10 @@ mod tests {
 
     fn sources() -> SourceMap {
         let mut sources = SourceMap::default();
-        sources.insert("main.hcl", "locals {\n  a = local.b\n  b = local.a\n}\n\noutput \"x\" { value = missing }\n");
+        sources.insert(
+            "main.hcl",
+            "locals {\n  a = local.b\n  b = local.a\n}\n\noutput \"x\" { value = missing }\n",
+        );
         sources.insert("modules/m/main.hcl", "variable \"size\" {\n  type = number\n}\n");
         sources
     }

@@ -85,7 +85,13 @@ impl Fold {
         }
     }
 
-    fn started(&mut self, id: u32, address: &Address, kind: OperationKind, palette: Palette) -> Vec<Told> {
+    fn started(
+        &mut self,
+        id: u32,
+        address: &Address,
+        kind: OperationKind,
+        palette: Palette,
+    ) -> Vec<Told> {
         let running = Running { address: address.clone(), kind, step: String::new() };
         let told = Told::Step(format!("  {} {}", palette.dim("·"), running.line()));
         self.running.insert(id, running);
@@ -99,34 +105,48 @@ impl Fold {
                 self.running.remove(id);
                 let note = note.as_ref().map(|note| format!(", {note}")).unwrap_or_default();
                 let (done, took) = (words(*kind).1, duration(*elapsed_ms));
-                vec![Told::Line(format!("  {} {address}: {done} in {took}{note}", palette.good("✓")))]
+                vec![Told::Line(format!(
+                    "  {} {address}: {done} in {took}{note}",
+                    palette.good("✓")
+                ))]
             }
             Event::OperationFailed { id, address, kind, elapsed_ms, diagnostic } => {
                 self.running.remove(id);
                 let (doing, took) = (words(*kind).0, duration(*elapsed_ms));
                 let why = &diagnostic.summary;
-                vec![Told::Line(format!("  {} {address}: {doing} failed after {took}: {why}", palette.bad("✗")))]
+                vec![Told::Line(format!(
+                    "  {} {address}: {doing} failed after {took}: {why}",
+                    palette.bad("✗")
+                ))]
             }
             Event::OperationSkipped { address, because, .. } => {
                 self.skipped += 1;
                 if self.skipped > SKIPS_TOLD {
                     return Vec::new();
                 }
-                vec![Told::Line(format!("  {} {address}: not run, {because}", palette.notable("○")))]
+                vec![Told::Line(format!(
+                    "  {} {address}: not run, {because}",
+                    palette.notable("○")
+                ))]
             }
             _ => Vec::new(),
         }
     }
 
     fn finished(&mut self, event: &Event, palette: Palette) -> Vec<Told> {
-        let Event::RunFinished { succeeded, failed, skipped, elapsed_ms } = event else { return Vec::new() };
+        let Event::RunFinished { succeeded, failed, skipped, elapsed_ms } = event else {
+            return Vec::new();
+        };
         self.running.clear();
         let mut told = Vec::new();
         if self.skipped > SKIPS_TOLD {
             let more = self.skipped - SKIPS_TOLD;
             told.push(Told::Line(format!("  {} … and {more} more not run", palette.notable("○"))));
         }
-        let text = format!("{succeeded} done, {failed} failed, {skipped} not run, in {}.", duration(*elapsed_ms));
+        let text = format!(
+            "{succeeded} done, {failed} failed, {skipped} not run, in {}.",
+            duration(*elapsed_ms)
+        );
         let text = if failed + skipped == 0 { palette.good(&text) } else { palette.bad(&text) };
         told.push(Told::Line(text));
         told

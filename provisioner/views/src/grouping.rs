@@ -49,7 +49,8 @@ fn split(address: &Address) -> (String, String) {
     let last_node = path.iter().rposition(|step| !matches!(step, PathStep::Module { .. }));
     let end = last_node.map_or(path.len(), |at| at + 1);
     let heading: Vec<String> = path[..end].iter().map(ToString::to_string).collect();
-    let rest = Address::new(path[end..].to_vec(), address.kind(), address.name(), address.key().cloned());
+    let rest =
+        Address::new(path[end..].to_vec(), address.kind(), address.name(), address.key().cloned());
     (heading.join("."), rest.to_string())
 }
 
@@ -73,12 +74,19 @@ fn merge(groups: Vec<Group<'_>>) -> Vec<Group<'_>> {
 
 /// What happens to a node, without what is its own: equal for nodes to which the same happens.
 fn shape(group: &Group<'_>) -> String {
-    let set = group.entries.first().and_then(|entry| entry.changes.first()).and_then(|change| change.address.node_set());
+    let set = group
+        .entries
+        .first()
+        .and_then(|entry| entry.changes.first())
+        .and_then(|change| change.address.node_set());
     let mut shape = format!("{set:?}");
     for entry in &group.entries {
         for change in &entry.changes {
             let reasons: Vec<_> = change.reasons.iter().map(general).collect();
-            shape.push_str(&format!("|{} {:?} {reasons:?} {:?}", entry.name, change.action, change.differing));
+            shape.push_str(&format!(
+                "|{} {:?} {reasons:?} {:?}",
+                entry.name, change.action, change.differing
+            ));
         }
     }
     match group.nodes.first() {

@@ -22,7 +22,11 @@ pub fn human(outputs: &BTreeMap<String, Output>, width: usize) -> String {
 /// All outputs as JSON, secrets left out.
 pub fn json(outputs: &BTreeMap<String, Output>) -> Json {
     let entry = |(name, output): (&String, &Output)| {
-        let value = if output.sensitive { json!({ "$sensitive": true }) } else { redacted_json(&output.value) };
+        let value = if output.sensitive {
+            json!({ "$sensitive": true })
+        } else {
+            redacted_json(&output.value)
+        };
         let entry = json!({
             "value": value,
             "type": output.value.ty().to_string(),

@@ -188,7 +188,11 @@ const INDENT: &str = "          ";
 /// The arguments of a new object; what is not known yet is only named, on one line.
 fn created(entry: &Entry<'_>, after: &Value, drawing: Drawing) -> String {
     let Some(entries) = after.as_entries() else { return String::new() };
-    let later: Vec<_> = entries.iter().filter(|(_, value)| value.is_unknown()).map(|(name, _)| name.as_ref()).collect();
+    let later: Vec<_> = entries
+        .iter()
+        .filter(|(_, value)| value.is_unknown())
+        .map(|(name, _)| name.as_ref())
+        .collect();
     let present: Vec<_> = entries.iter().filter(|(_, v)| !v.is_null() && !v.is_unknown()).collect();
     let widest = present.iter().map(|(name, _)| key(name).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
@@ -219,7 +223,11 @@ fn shown(value: &Value, taken: usize, drawing: Drawing) -> String {
 fn attributes(value: &Value, drawing: Drawing) -> String {
     let Some(entries) = value.as_entries() else { return String::new() };
     let lines = entries.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
-        format!("{INDENT}{} = {}\n", key(name), shown(value, INDENT.len() + name.len() + 3, drawing))
+        format!(
+            "{INDENT}{} = {}\n",
+            key(name),
+            shown(value, INDENT.len() + name.len() + 3, drawing)
+        )
     });
     lines.collect()
 }
@@ -233,18 +241,25 @@ fn differing(entry: &Entry<'_>, before: &Value, after: &Value, drawing: Drawing)
         })
     };
     let found = |change: &Change, name: &str| {
-        let (before, after) = (change.before.as_ref()?.get(name)?, change.after.as_ref()?.get(name)?);
+        let (before, after) =
+            (change.before.as_ref()?.get(name)?, change.after.as_ref()?.get(name)?);
         let budget = drawing.width.saturating_sub(INDENT.len() + name.len() + 12).max(40);
         Some(differences(name, &before, &after, budget))
     };
     let mut text = String::new();
     for name in &change.differing {
-        let mark = if forcing(name) { drawing.palette.bad("  # forces replacement") } else { String::new() };
+        let mark = if forcing(name) {
+            drawing.palette.bad("  # forces replacement")
+        } else {
+            String::new()
+        };
         let Some(leaves) = found(change, name) else { continue };
         let own = entry.changes.iter().any(|other| found(other, name).as_ref() != Some(&leaves));
         for leaf in leaves {
             let note = match change.address.node() {
-                Some((_, node)) if own => drawing.palette.dim(&format!(" (on {node}; each node its own)")),
+                Some((_, node)) if own => {
+                    drawing.palette.dim(&format!(" (on {node}; each node its own)"))
+                }
                 _ => String::new(),
             };
             text.push_str(&format!("{INDENT}{}: {}{mark}{note}\n", leaf.path, leaf.text));
@@ -268,7 +283,9 @@ fn outputs(plan: &Plan, drawing: Drawing) -> String {
         let value = match plan.outputs.get(name) {
             None => "(removed)".to_owned(),
             Some(output) if output.sensitive => crate::value::SENSITIVE.to_owned(),
-            Some(output) => inline(&output.value, drawing.width.saturating_sub(name.len() + 9).max(24)),
+            Some(output) => {
+                inline(&output.value, drawing.width.saturating_sub(name.len() + 9).max(24))
+            }
         };
         text.push_str(&format!("    {name} = {value}\n"));
     }

@@ -41,7 +41,9 @@ impl EventSink for JsonLines {
     fn publish(&self, event: Event) {
         match serde_json::to_string(&event) {
             Ok(line) => self.console.data_line(&line),
-            Err(error) => self.console.message_line(&format!("an event cannot be written: {error}")),
+            Err(error) => {
+                self.console.message_line(&format!("an event cannot be written: {error}"))
+            }
         }
     }
 }
@@ -130,11 +132,16 @@ impl Live {
             }
         }
         let hidden = fold.running.len() - lines.len();
-        more.set_message(if hidden > 0 { format!("  … and {hidden} more") } else { String::new() });
+        more.set_message(if hidden > 0 {
+            format!("  … and {hidden} more")
+        } else {
+            String::new()
+        });
     }
 
     fn add_total(&self, expected: usize) -> ProgressBar {
-        let bar = ProgressBar::new(expected as u64).with_style(style("{bar:30} {pos} of {len}, {elapsed}"));
+        let bar = ProgressBar::new(expected as u64)
+            .with_style(style("{bar:30} {pos} of {len}, {elapsed}"));
         let bar = self.screen.add(bar);
         bar.enable_steady_tick(Duration::from_millis(500));
         bar
@@ -149,11 +156,15 @@ impl Live {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸ ")
 }
 
 fn operation(elapsed: Duration) -> ProgressBar {
-    ProgressBar::new_spinner().with_style(style("  {spinner} {elapsed:>4} {wide_msg}")).with_elapsed(elapsed)
+    ProgressBar::new_spinner()
+        .with_style(style("  {spinner} {elapsed:>4} {wide_msg}"))
+        .with_elapsed(elapsed)
 }
 
 fn blank() -> ProgressBar {
@@ -199,14 +210,19 @@ mod tests {
 
     fn events() -> Vec<Event> {
         let network = Address::parse("module.network.local_network.this").unwrap();
-        let machine = Address::parse("node_set.edge.node[\"edge-local-001\"].local_machine.this").unwrap();
+        let machine =
+            Address::parse("node_set.edge.node[\"edge-local-001\"].local_machine.this").unwrap();
         let kind = OperationKind::Create;
         let mut events = vec![
             Event::RefreshStarted { objects: 3 },
             Event::RefreshFinished { objects: 3, elapsed_ms: 240 },
             Event::RecoveryStarted { intents: 1 },
             Event::Recovered { address: network.clone(), how: "adopted".to_owned() },
-            Event::OperationStarted { id: 0, address: network.clone(), kind: OperationKind::Update },
+            Event::OperationStarted {
+                id: 0,
+                address: network.clone(),
+                kind: OperationKind::Update,
+            },
             Event::OperationProgress { id: 0, address: network.clone(), step: "bridge".to_owned() },
             Event::OperationSucceeded {
                 id: 0,
@@ -230,7 +246,12 @@ mod tests {
             kind,
             because: "it needs what failed".to_owned(),
         }));
-        events.push(Event::RunFinished { succeeded: 1, failed: 1, skipped: 12, elapsed_ms: 62_500 });
+        events.push(Event::RunFinished {
+            succeeded: 1,
+            failed: 1,
+            skipped: 12,
+            elapsed_ms: 62_500,
+        });
         events
     }
 

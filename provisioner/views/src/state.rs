@@ -23,7 +23,11 @@ pub fn human(environment: &str, recorded: &Recorded, palette: Palette, width: us
         text.push_str(&format!("{nodes}\n"));
     }
     if !recorded.records.is_empty() {
-        text.push_str(&format!("{}\n{}\n", palette.bold("Objects"), list(recorded.records.values(), "  ")));
+        text.push_str(&format!(
+            "{}\n{}\n",
+            palette.bold("Objects"),
+            list(recorded.records.values(), "  ")
+        ));
     }
     if !recorded.deposed.is_empty() {
         text.push_str("Replaced and not deleted yet\n");
@@ -52,14 +56,23 @@ fn unfinished(intents: &[Intent], palette: Palette) -> String {
     text
 }
 
+/// The addresses of all objects, one a line.
+pub fn addresses(recorded: &Recorded) -> String {
+    recorded.records.keys().map(|address| format!("{address}\n")).collect()
+}
+
 /// One line an object: address and identity.
-pub fn list<'a>(records: impl Iterator<Item = &'a Record>, indent: &str) -> String {
+fn list<'a>(records: impl Iterator<Item = &'a Record>, indent: &str) -> String {
     let row = |record: &Record| {
         let note = if record.tainted { "half made" } else { "" };
         vec![record.address.to_string(), record.id.clone(), note.to_owned()]
     };
     let rows: Vec<_> = records.map(row).collect();
-    if rows.is_empty() { String::new() } else { table::render(&["address", "id", "note"], &rows, indent) }
+    if rows.is_empty() {
+        String::new()
+    } else {
+        table::render(&["address", "id", "note"], &rows, indent)
+    }
 }
 
 /// One object with all its attributes.

@@ -33,13 +33,16 @@ pub struct Summary<'a> {
 pub fn human(summary: Summary<'_>, palette: Palette, width: usize) -> String {
     let mut text = nodes(summary.node_sets, summary.outputs, palette);
     let columns = columns(summary.node_sets, summary.outputs);
-    let others: Vec<_> = summary.outputs.iter().filter(|(name, _)| !columns.contains(&name.as_str())).collect();
+    let others: Vec<_> =
+        summary.outputs.iter().filter(|(name, _)| !columns.contains(&name.as_str())).collect();
     if !others.is_empty() {
         text.push_str(&format!("\n{}\n", palette.bold("Outputs")));
         let widest = others.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, output) in others {
             let value = match output.value.as_str() {
-                _ if output.sensitive || output.value.marks().sensitive => crate::value::SENSITIVE.to_owned(),
+                _ if output.sensitive || output.value.marks().sensitive => {
+                    crate::value::SENSITIVE.to_owned()
+                }
                 Some(text) if !text.contains('\n') => text.to_owned(),
                 _ => inline(&output.value, width.saturating_sub(widest + 4).max(24)),
             };
@@ -50,9 +53,15 @@ pub fn human(summary: Summary<'_>, palette: Palette, width: usize) -> String {
     let first = summary.node_sets.values().flatten().next();
     text.push('\n');
     if let Some(node) = first {
-        text.push_str(&format!("log in   {}\n", palette.accent(&format!("{program} ssh {target} {}", node.name))));
+        text.push_str(&format!(
+            "log in   {}\n",
+            palette.accent(&format!("{program} ssh {target} {}", node.name))
+        ));
     }
-    text.push_str(&format!("destroy  {}\n", palette.accent(&format!("{program} destroy {target}"))));
+    text.push_str(&format!(
+        "destroy  {}\n",
+        palette.accent(&format!("{program} destroy {target}"))
+    ));
     text
 }
 
@@ -76,7 +85,8 @@ pub fn node_sets_json(node_sets: &BTreeMap<String, Vec<Node>>) -> Json {
             "machine": crate::value::redacted_json(&node.machine),
         })
     };
-    let sets = node_sets.iter().map(|(name, nodes)| (name.clone(), nodes.iter().map(node).collect()));
+    let sets =
+        node_sets.iter().map(|(name, nodes)| (name.clone(), nodes.iter().map(node).collect()));
     Json::Object(sets.collect())
 }
 
@@ -95,11 +105,19 @@ pub fn nodes(
         Some(value) => value.as_str().map_or_else(|| inline(&value, 40), str::to_owned),
         None => String::new(),
     };
-    let row = |set: &str, node: &Node| {
-        let mut row = vec![node.name.clone(), set.to_owned(), node.domain.clone(), text(node.machine.get("address"))];
-        row.extend(columns.iter().map(|name| text(outputs.get(*name).and_then(|output| output.value.get(&node.name)))));
-        row
-    };
+    let row =
+        |set: &str, node: &Node| {
+            let mut row = vec![
+                node.name.clone(),
+                set.to_owned(),
+                node.domain.clone(),
+                text(node.machine.get("address")),
+            ];
+            row.extend(columns.iter().map(|name| {
+                text(outputs.get(*name).and_then(|output| output.value.get(&node.name)))
+            }));
+            row
+        };
     let rows: Vec<_> = node_sets
         .iter()
         .flat_map(|(set, nodes)| nodes.iter().map(move |node| (set, node)))
@@ -145,7 +163,10 @@ pub(crate) mod tests {
         BTreeMap::from([
             (
                 "edge".to_owned(),
-                vec![node("edge-local-001", 0, "a", "10.4.0.11"), node("edge-local-002", 1, "b", "10.4.0.12")],
+                vec![
+                    node("edge-local-001", 0, "a", "10.4.0.11"),
+                    node("edge-local-002", 1, "b", "10.4.0.12"),
+                ],
             ),
             ("monitor".to_owned(), vec![node("monitor-local-001", 0, "a", "10.4.0.13")]),
         ])
@@ -154,8 +175,10 @@ pub(crate) mod tests {
     /// A column, a URL and a secret.
     pub(crate) fn outputs() -> BTreeMap<String, Output> {
         let output = |value: Value| Output { value, sensitive: false, description: String::new() };
-        let addresses = ["edge-local-001", "edge-local-002", "monitor-local-001"].into_iter().enumerate();
-        let addresses = addresses.map(|(index, name)| (name, Value::from(format!("192.168.77.{}", index + 1))));
+        let addresses =
+            ["edge-local-001", "edge-local-002", "monitor-local-001"].into_iter().enumerate();
+        let addresses =
+            addresses.map(|(index, name)| (name, Value::from(format!("192.168.77.{}", index + 1))));
         BTreeMap::from([
             ("mesh address".to_owned(), output(Value::object(addresses))),
             ("prometheus_url".to_owned(), output("http://127.0.0.1:9090".into())),

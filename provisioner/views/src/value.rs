@@ -30,7 +30,11 @@ pub fn inline(value: &Value, budget: usize) -> String {
             let present = entries.iter().filter(|(_, value)| !value.is_null());
             let parts = present.map(|(name, value)| {
                 move |left: usize| {
-                    format!("{} = {}", key(name), inline(value, left.saturating_sub(name.len() + 3)))
+                    format!(
+                        "{} = {}",
+                        key(name),
+                        inline(value, left.saturating_sub(name.len() + 3))
+                    )
                 }
             });
             bracketed("{ ", " }", parts, budget)
@@ -115,7 +119,8 @@ pub fn redacted_json(value: &Value) -> Json {
             items.iter().map(redacted_json).collect()
         }
         Data::Map(_, entries) | Data::Object(entries) => {
-            let entries = entries.iter().map(|(name, value)| (name.to_string(), redacted_json(value)));
+            let entries =
+                entries.iter().map(|(name, value)| (name.to_string(), redacted_json(value)));
             Json::Object(entries.collect::<Map<_, _>>())
         }
         _ => value.to_plain_json().unwrap_or(Json::Null),
@@ -132,14 +137,15 @@ pub fn block(value: &Value, indent: usize, width: usize) -> String {
     let close = " ".repeat(indent);
     match value.data() {
         Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
-            let lines = items.iter().map(|item| format!("{pad}{},\n", block(item, indent + 2, width)));
+            let lines =
+                items.iter().map(|item| format!("{pad}{},\n", block(item, indent + 2, width)));
             format!("[\n{}{close}]", lines.collect::<String>())
         }
         Data::Map(_, entries) | Data::Object(entries) => {
-            let lines = entries
-                .iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| format!("{pad}{} = {}\n", key(name), block(value, indent + 2, width)));
+            let lines =
+                entries.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
+                    format!("{pad}{} = {}\n", key(name), block(value, indent + 2, width))
+                });
             format!("{{\n{}{close}}}", lines.collect::<String>())
         }
         Data::String(text) if text.lines().count() > 1 => {

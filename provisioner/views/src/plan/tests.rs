@@ -10,8 +10,21 @@ fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-fn change(at: &str, action: Action, reason: Reason, before: Option<Value>, after: Option<Value>) -> Change {
-    Change { address: address(at), action, reasons: vec![reason], before, after, differing: Vec::new() }
+fn change(
+    at: &str,
+    action: Action,
+    reason: Reason,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Change {
+    Change {
+        address: address(at),
+        action,
+        reasons: vec![reason],
+        before,
+        after,
+        differing: Vec::new(),
+    }
 }
 
 fn plan(changes: Vec<Change>) -> Plan {
@@ -56,7 +69,10 @@ fn concise(plan: &Plan) -> String {
 
 fn network() -> Value {
     let at = address("module.network.local_network.this");
-    Value::object([("cidr", Value::from("10.4.0.0/16")), ("id", Value::output(&at, "id", Type::String))])
+    Value::object([
+        ("cidr", Value::from("10.4.0.0/16")),
+        ("id", Value::output(&at, "id", Type::String)),
+    ])
 }
 
 fn first_apply(nodes: u32) -> Plan {
@@ -106,7 +122,9 @@ fn updates() -> Plan {
     for number in 1..=3 {
         let service = format!("node_set.edge.node[\"edge-local-{number:03}\"].service.nebula");
         let files = |cipher: &str| {
-            file(&format!("pki:\n  ca: x\nname: node {number}\ncipher: {cipher}\nlisten:\n  port: 4242\n"))
+            file(&format!(
+                "pki:\n  ca: x\nname: node {number}\ncipher: {cipher}\nlisten:\n  port: 4242\n"
+            ))
         };
         let mut update = change(
             &service,
@@ -124,15 +142,26 @@ fn updates() -> Plan {
         Action::ReplaceDeleteFirst,
         Reason::ForcesReplacement { arguments: vec!["cidr".to_owned()] },
         Some(Value::object([("cidr", "10.4.0.0/16".into()), ("id", "net-1".into())])),
-        Some(Value::object([("cidr", "10.5.0.0/16".into()), ("id", Value::output(&address(path), "id", Type::String))])),
+        Some(Value::object([
+            ("cidr", "10.5.0.0/16".into()),
+            ("id", Value::output(&address(path), "id", Type::String)),
+        ])),
     );
     replace.differing.push("cidr".to_owned());
     changes.push(replace);
-    let drifted = Reason::Drifted { differences: vec!["status is \"stopped\", expected \"running\"".to_owned()] };
+    let drifted = Reason::Drifted {
+        differences: vec!["status is \"stopped\", expected \"running\"".to_owned()],
+    };
     let stopped = "node_set.monitor.node[\"monitor-local-001\"].service.prometheus";
     let well = Value::object([("status", Value::from("running"))]);
     changes.push(change(stopped, Action::Update, drifted, Some(well.clone()), Some(well.clone())));
-    changes.push(change("node_set.old.node[\"old-1\"].local_machine.this", Action::Delete, Reason::NotConfigured, Some(well), None));
+    changes.push(change(
+        "node_set.old.node[\"old-1\"].local_machine.this",
+        Action::Delete,
+        Reason::NotConfigured,
+        Some(well),
+        None,
+    ));
     let rechecked = Reason::DependencyChanges { addresses: vec![address("a.b"), address("a.c")] };
     changes.push(change("reachability.nebula", Action::Update, rechecked, None, None));
     let mut plan = plan(changes);
@@ -166,7 +195,8 @@ fn updates_show_only_what_differs() {
 #[test]
 fn nothing_to_do() {
     let same = Value::object([("id", Value::from("1"))]);
-    let unchanged = plan(vec![change("a.b", Action::NoOp, Reason::New, Some(same.clone()), Some(same))]);
+    let unchanged =
+        plan(vec![change("a.b", Action::NoOp, Reason::New, Some(same.clone()), Some(same))]);
     insta::assert_snapshot!(concise(&unchanged), @"No changes. Everything is as configured.");
     let destroyed = Plan { destroy: true, ..plan(Vec::new()) };
     insta::assert_snapshot!(concise(&destroyed), @"Nothing to do: the environment has no objects.");
