@@ -10,7 +10,9 @@
 //!
 //! Refuses to know: plans, state, the terminal.
 
+pub mod conformance;
 mod error;
+pub mod memory;
 
 pub use error::{ErrorClass, ProviderError};
 

@@ -1,0 +1,261 @@
+//! The conformance suite of the Provider port: every provider runs it over a resource type of its own.
+//!
+//! It checks what the engine relies on: creation by token, finding, reading, updating in place, deleting
+//! twice, and answers that fit the schema. Refuses to know any provider.
+
+use crate::{CreateRequest, DeleteRequest, FindRequest, Object, Provider, ReadRequest, Silent, UpdateRequest};
+use model::convert::convert;
+use model::plan::Observation;
+use model::{Address, Value};
+use std::sync::Arc;
+
+/// One object to try with.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The instance.
+    pub address: Address,
+    /// All its arguments.
+    pub arguments: Value,
+    /// Arguments that an update in place can bring it to, if it has any.
+    pub changed: Option<Value>,
+}
+
+impl Case {
+    /// The request to make it.
+    pub fn create(&self, token: &str) -> CreateRequest {
+        CreateRequest {
+            address: self.address.clone(),
+            token: token.to_owned(),
+            arguments: self.arguments.clone(),
+            progress: Arc::new(Silent),
+        }
+    }
+
+    /// The request to find it.
+    pub fn find(&self, token: &str) -> FindRequest {
+        FindRequest {
+            address: self.address.clone(),
+            token: token.to_owned(),
+            arguments: self.arguments.clone(),
+        }
+    }
+
+    fn read(&self, object: &Object) -> ReadRequest {
+        ReadRequest {
+            address: self.address.clone(),
+            id: object.id.clone(),
+            attributes: object.attributes.clone(),
+        }
+    }
+
+    fn update(&self, object: &Object, arguments: &Value) -> UpdateRequest {
+        UpdateRequest {
+            address: self.address.clone(),
+            token: "conformance-update".to_owned(),
+            id: object.id.clone(),
+            prior: object.attributes.clone(),
+            arguments: arguments.clone(),
+            progress: Arc::new(Silent),
+        }
+    }
+
+    fn delete(&self, object: &Object) -> DeleteRequest {
+        DeleteRequest {
+            address: self.address.clone(),
+            id: object.id.clone(),
+            attributes: object.attributes.clone(),
+            progress: Arc::new(Silent),
+        }
+    }
+}
+
+/// A part of the contract that a provider breaks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}: {found}")]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// What was seen instead.
+    pub found: String,
+}
+
+fn broken(rule: &'static str, found: impl Into<String>) -> Violation {
+    Violation {
+        rule,
+        found: found.into(),
+    }
+}
+
+/// Runs the whole suite over one object, which is gone at the end.
+pub async fn run(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
+    never_made(provider, case).await?;
+    let object = made_once(provider, case).await?;
+    found_by_token(provider, case, &object).await?;
+    reads_as_made(provider, case, &object).await?;
+    let object = updated_twice(provider, case, object).await?;
+    deleted_twice(provider, case, &object).await
+}
+
+async fn never_made(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
+    let rule = "a creation that never happened is not found";
+    match provider.find(case.find("conformance-never")).await {
+        Ok(None) => Ok(()),
+        Ok(Some(object)) => Err(broken(rule, object.id)),
+        Err(error) => Err(broken(rule, error.to_string())),
+    }
+}
+
+async fn made_once(provider: &dyn Provider, case: &Case) -> Result<Object, Violation> {
+    let rule = "a creation sent twice gives one object";
+    let create = || provider.create(case.create("conformance"));
+    let object = create().await.map_err(|error| broken(rule, error.to_string()))?;
+    fits(provider, case, &object.attributes)?;
+    keeps(&object.attributes, &case.arguments)?;
+    let again = create().await.map_err(|error| broken(rule, error.to_string()))?;
+    if again.id != object.id {
+        return Err(broken(rule, format!("{} and {}", object.id, again.id)));
+    }
+    Ok(again)
+}
+
+async fn found_by_token(
+    provider: &dyn Provider,
+    case: &Case,
+    object: &Object,
+) -> Result<(), Violation> {
+    let rule = "a finished creation is found by its token, with the same attributes";
+    match provider.find(case.find("conformance")).await {
+        Ok(Some(found)) if found.id == object.id => fits(provider, case, &found.attributes),
+        Ok(found) => Err(broken(rule, format!("{found:?}"))),
+        Err(error) => Err(broken(rule, error.to_string())),
+    }
+}
+
+async fn reads_as_made(
+    provider: &dyn Provider,
+    case: &Case,
+    object: &Object,
+) -> Result<(), Violation> {
+    let rule = "an object reads as it was made: no drift without a cause";
+    let requests = [case.read(object), case.read(object)];
+    let answers = provider.read_many(&requests).await;
+    if answers.len() != requests.len() {
+        return Err(broken("one answer a request", answers.len().to_string()));
+    }
+    for answer in answers {
+        match answer {
+            Ok(Observation::Present(seen)) => {
+                fits(provider, case, &seen)?;
+                same(provider, case, rule, &seen, &object.attributes)?;
+            }
+            other => return Err(broken(rule, format!("{other:?}"))),
+        }
+    }
+    Ok(())
+}
+
+async fn updated_twice(
+    provider: &dyn Provider,
+    case: &Case,
+    object: Object,
+) -> Result<Object, Violation> {
+    let rule = "an update sent twice is done once and keeps the identity";
+    let Some(changed) = &case.changed else {
+        return Ok(object);
+    };
+    let mut latest = object.clone();
+    for _ in 0..2 {
+        latest = provider
+            .update(case.update(&object, changed))
+            .await
+            .map_err(|error| broken(rule, error.to_string()))?;
+        fits(provider, case, &latest.attributes)?;
+        keeps(&latest.attributes, changed)?;
+        if latest.id != object.id {
+            return Err(broken(rule, format!("{} became {}", object.id, latest.id)));
+        }
+    }
+    reads_as_made(provider, case, &latest).await?;
+    Ok(latest)
+}
+
+async fn deleted_twice(
+    provider: &dyn Provider,
+    case: &Case,
+    object: &Object,
+) -> Result<(), Violation> {
+    let rule = "a deletion sent twice succeeds, and nothing is left";
+    for _ in 0..2 {
+        provider
+            .delete(case.delete(object))
+            .await
+            .map_err(|error| broken(rule, error.to_string()))?;
+    }
+    match provider.read_many(&[case.read(object)]).await.pop() {
+        Some(Ok(Observation::Absent(_))) => {}
+        other => return Err(broken(rule, format!("{other:?}"))),
+    }
+    match provider.find(case.find("conformance")).await {
+        Ok(None) => Ok(()),
+        other => Err(broken(rule, format!("still found: {other:?}"))),
+    }
+}
+
+/// Every attribute of the schema is there, known and of its type; secrets are not judged by their marks here.
+fn fits(provider: &dyn Provider, case: &Case, attributes: &Value) -> Result<(), Violation> {
+    let rule = "attributes fit the schema and are wholly known";
+    let kind = case.address.kind();
+    let schema = provider.schema().resources.get(kind);
+    let schema = schema.ok_or_else(|| broken("the type is in the schema", kind))?;
+    for (name, attribute) in &schema.attributes {
+        let value = attributes.get(name).ok_or_else(|| broken(rule, format!("no `{name}`")))?;
+        convert(&value, &attribute.ty)
+            .map_err(|error| broken(rule, format!("`{name}`: {error}")))?;
+        if !value.is_wholly_known() {
+            return Err(broken(rule, format!("`{name}` is unknown")));
+        }
+        if let Some(expected) = &attribute.expected
+            && !value.same_content(expected)
+        {
+            let found = format!("`{name}` is {value:?}, expected {expected:?}");
+            return Err(broken("an object just made or changed is well", found));
+        }
+    }
+    Ok(())
+}
+
+/// What the configuration gave is what the object has.
+fn keeps(attributes: &Value, arguments: &Value) -> Result<(), Violation> {
+    let rule = "given arguments appear unchanged among the attributes";
+    for (name, given) in arguments.as_entries().into_iter().flatten() {
+        let is_kept = given.is_null()
+            || attributes.get(name).is_some_and(|kept| {
+                kept.same_content(given)
+                    || convert(given, &kept.ty()).is_ok_and(|given| given.same_content(&kept))
+            });
+        if !is_kept {
+            return Err(broken(rule, format!("`{name}` differs")));
+        }
+    }
+    Ok(())
+}
+
+fn same(
+    provider: &dyn Provider,
+    case: &Case,
+    rule: &'static str,
+    seen: &Value,
+    made: &Value,
+) -> Result<(), Violation> {
+    let schema = provider.schema().resources.get(case.address.kind());
+    for (name, attribute) in schema.into_iter().flat_map(|schema| &schema.attributes) {
+        let typed = |value: &Value| {
+            let value = value.get(name).unwrap_or_else(|| Value::null(attribute.ty.clone()));
+            convert(&value, &attribute.ty).unwrap_or(value)
+        };
+        if !typed(seen).same_content(&typed(made)) {
+            return Err(broken(rule, format!("`{name}` differs")));
+        }
+    }
+    Ok(())
+}
