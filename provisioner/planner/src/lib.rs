@@ -1,1 +1,145 @@
-//! planner
+//! The planner: desired x recorded x actual -> a plan. Pure: no clock, no files, no calls.
+//!
+//! [`Planner`] is made from what is recorded and observed. While the configuration is evaluated it tells
+//! what the attributes of each instance will be ([`Projection`]); then [`Planner::plan`] puts the
+//! decisions together: changes for people, and numbered operations with what each needs.
+//!
+//! Invariants: the same input gives the same plan, byte for byte; a plan that [`check::check`] finds
+//! fault with is a defect here; the work grows with the size of the graph, not with its square.
+//! Refuses to know: syntax, providers beyond their schemas, how a plan is stored or shown.
+
+pub mod check;
+mod compare;
+mod compose;
+mod cycle;
+mod decide;
+pub mod dot;
+mod fates;
+pub mod order;
+mod standing;
+
+pub use dot::{dot, dot_plan};
+
+use decide::{Decision, Subject, decide};
+use model::graph::{Desired, Instance, Lifecycle, Projection};
+use model::plan::{Action, Actual, Observation, Plan};
+use model::record::{Record, Recorded};
+use model::schema::{ProviderSchema, ResourceSchema};
+use model::{Address, Diagnostic, Value};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+/// What the user asked for, and what the caller knows.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Instances to replace though nothing demands it (`--replace`).
+    pub replace: BTreeSet<Address>,
+    /// RFC 3339 time that is written into the plan.
+    pub created_at: String,
+    /// The environment's name.
+    pub environment: String,
+}
+
+/// Decides about instances one by one, then plans the whole.
+pub struct Planner<'a> {
+    recorded: &'a Recorded,
+    actual: &'a Actual,
+    schemas: &'a BTreeMap<String, ProviderSchema>,
+    options: Options,
+    decisions: RefCell<HashMap<Address, Rc<Decided>>>,
+}
+
+/// A decision, and what it was made from: evaluation asks about an instance, planning asks again.
+struct Decided {
+    arguments: Value,
+    provider: String,
+    lifecycle: Lifecycle,
+    decision: Rc<Decision>,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner for one run.
+    pub fn new(
+        recorded: &'a Recorded,
+        actual: &'a Actual,
+        schemas: &'a BTreeMap<String, ProviderSchema>,
+        options: Options,
+    ) -> Self {
+        Self { recorded, actual, schemas, options, decisions: RefCell::default() }
+    }
+
+    /// What must change so that the world is as desired; all errors at once.
+    pub fn plan(&self, desired: &Desired) -> Result<Plan, Vec<Diagnostic>> {
+        compose::plan(self, desired)
+    }
+
+    /// What must be deleted so that nothing is left.
+    pub fn plan_destroy(&self) -> Result<Plan, Vec<Diagnostic>> {
+        compose::plan_destroy(self)
+    }
+
+    /// The schema of a resource type; `provider` may carry an alias (`local.west`).
+    fn schema(&self, provider: &str, kind: &str) -> Option<&'a ResourceSchema> {
+        let name = provider.split('.').next().unwrap_or(provider);
+        self.schemas.get(name)?.resources.get(kind)
+    }
+
+    fn record(&self, address: &Address) -> Option<&'a Record> {
+        self.recorded.records.get(address)
+    }
+
+    fn observation(&self, address: &Address) -> Option<&'a Observation> {
+        self.actual.get(address)
+    }
+
+    fn fate(&self, address: &Address) -> Option<Action> {
+        self.decisions.borrow().get(address).map(|decided| decided.decision.action)
+    }
+
+    /// Decides about an instance; those it depends on should have been decided before.
+    fn decision(&self, instance: &Instance) -> Result<Rc<Decision>, Vec<Diagnostic>> {
+        let schema = self
+            .schema(&instance.provider, instance.address.kind())
+            .ok_or_else(|| vec![unknown_type(instance)])?;
+        // A statement about its dependencies is decided anew: they may have been decided since.
+        if !schema.follows_dependencies
+            && let Some(decided) = self.decisions.borrow().get(&instance.address)
+            && decided.arguments == instance.arguments
+            && decided.provider == instance.provider
+            && decided.lifecycle == instance.lifecycle
+        {
+            return Ok(decided.decision.clone());
+        }
+        let decision = Rc::new(decide(&Subject {
+            instance,
+            schema,
+            record: self.record(&instance.address),
+            observation: self.observation(&instance.address),
+            requested: self.options.replace.contains(&instance.address),
+            fate: &|address| self.fate(address),
+        }));
+        let decided = Decided {
+            arguments: instance.arguments.clone(),
+            provider: instance.provider.clone(),
+            lifecycle: instance.lifecycle.clone(),
+            decision: decision.clone(),
+        };
+        self.decisions.borrow_mut().insert(instance.address.clone(), Rc::new(decided));
+        Ok(decision)
+    }
+}
+
+fn unknown_type(instance: &Instance) -> Diagnostic {
+    let (kind, provider) = (instance.address.kind(), &instance.provider);
+    Diagnostic::error("unknown-resource-type", format!("provider `{provider}` has no type `{kind}`"))
+        .with_label(instance.span.clone(), "")
+        .about(&instance.address)
+}
+
+impl Projection for Planner<'_> {
+    fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>> {
+        // A refused change is told by `plan`, with all others; evaluation goes on meanwhile.
+        self.decision(instance).map(|decision| decision.after.clone())
+    }
+}

@@ -1,0 +1,189 @@
+//! Comparing what is wanted with what stands, and putting values into words.
+//!
+//! Recorded values come back from JSON, where a list is a tuple and a map an object; a comparison is of
+//! content, after conversion to the schema's type, with marks aside.
+
+use model::convert::convert;
+use model::value::Data;
+use model::{Address, Residual, Type, Value};
+use std::collections::BTreeSet;
+
+/// How long a value may be in a message.
+const SHOWN_CHARACTERS: usize = 60;
+
+/// What a comparison of a wanted with a standing value says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    /// The same content.
+    Same,
+    /// Not the same, whatever the unknown parts will be.
+    Differs,
+    /// The same as far as is known; unknown parts decide.
+    Uncertain,
+}
+
+/// Compares what is wanted with what stands (which is wholly known).
+pub(crate) fn compare(wanted: &Value, standing: &Value) -> Comparison {
+    match (wanted.data(), standing.data()) {
+        (Data::Unknown(_), _) => Comparison::Uncertain,
+        (Data::Null(_), Data::Null(_)) => Comparison::Same,
+        (Data::Set(..), Data::Set(..)) if !wanted.is_wholly_known() => Comparison::Uncertain,
+        (Data::Set(..), Data::Set(..)) => {
+            // Marks take part in the order of a set's items: compare without them.
+            items(&wanted.without_marks(), &standing.without_marks())
+        }
+        (Data::List(..) | Data::Tuple(_), Data::List(..) | Data::Tuple(_)) => items(wanted, standing),
+        (Data::Map(..) | Data::Object(_), Data::Map(..) | Data::Object(_)) => {
+            entries(wanted, standing)
+        }
+        (left, right) if left == right => Comparison::Same,
+        _ => Comparison::Differs,
+    }
+}
+
+fn items(wanted: &Value, standing: &Value) -> Comparison {
+    let (Some(wanted), Some(standing)) = (wanted.as_items(), standing.as_items()) else {
+        return Comparison::Differs;
+    };
+    if wanted.len() != standing.len() {
+        return Comparison::Differs;
+    }
+    all(wanted.iter().zip(standing))
+}
+
+fn entries(wanted: &Value, standing: &Value) -> Comparison {
+    let (Some(wanted), Some(standing)) = (wanted.as_entries(), standing.as_entries()) else {
+        return Comparison::Differs;
+    };
+    if !wanted.keys().eq(standing.keys()) {
+        return Comparison::Differs;
+    }
+    all(wanted.values().zip(standing.values()))
+}
+
+fn all<'a>(pairs: impl Iterator<Item = (&'a Value, &'a Value)>) -> Comparison {
+    let mut result = Comparison::Same;
+    for (wanted, standing) in pairs {
+        match compare(wanted, standing) {
+            Comparison::Same => {}
+            Comparison::Uncertain => result = Comparison::Uncertain,
+            Comparison::Differs => return Comparison::Differs,
+        }
+    }
+    result
+}
+
+/// Whether two known values have the same content.
+pub(crate) fn same(left: &Value, right: &Value) -> bool {
+    compare(left, right) == Comparison::Same
+}
+
+/// The value as the type wants it; unchanged where it does not fit (an older schema wrote it).
+pub(crate) fn typed(value: &Value, ty: &Type) -> Value {
+    convert(value, ty).unwrap_or_else(|_| value.clone())
+}
+
+/// The value in a message: short, and never a secret.
+pub(crate) fn shown(value: &Value, secret: bool) -> String {
+    if secret || value.deep_marks().sensitive {
+        return "(sensitive)".to_owned();
+    }
+    if !value.is_wholly_known() {
+        return "(known after apply)".to_owned();
+    }
+    let text = value.to_plain_json().map_or_else(|_| "(infinite)".to_owned(), |json| json.to_string());
+    if text.chars().count() <= SHOWN_CHARACTERS {
+        return text;
+    }
+    text.chars().take(SHOWN_CHARACTERS).chain("...".chars()).collect()
+}
+
+/// The instances whose outputs the unknown parts of a value wait for.
+pub(crate) fn awaited(value: &Value) -> BTreeSet<Address> {
+    let mut found = BTreeSet::new();
+    collect_awaited(value, &mut found);
+    found
+}
+
+fn collect_awaited(value: &Value, found: &mut BTreeSet<Address>) {
+    if let Data::Unknown(unknown) = value.data() {
+        match unknown.residual.as_ref() {
+            Residual::Output { address, .. } => {
+                found.insert(address.clone());
+            }
+            Residual::Expression { scope, .. } => collect_awaited(scope, found),
+            Residual::Opaque => {}
+        }
+    }
+    if let Some(items) = value.as_items() {
+        items.iter().for_each(|item| collect_awaited(item, found));
+    }
+    if let Some(entries) = value.as_entries() {
+        entries.values().for_each(|entry| collect_awaited(entry, found));
+    }
+}
+
+/// The value with its sensitive marks and without origins: whoever reads an attribute depends on the
+/// instance that has it, and through it on what that one came from.
+pub(crate) fn without_origins(value: &Value) -> Value {
+    let each = |items: &[Value]| items.iter().map(without_origins).collect::<Vec<_>>();
+    let bare: Value = match value.data() {
+        Data::List(ty, items) => Value::list(ty.clone(), each(items)),
+        Data::Set(ty, items) => Value::set(ty.clone(), each(items)),
+        Data::Tuple(items) => Value::tuple(each(items)),
+        Data::Map(ty, entries) => {
+            let entries = entries.iter().map(|(name, entry)| (name.clone(), without_origins(entry)));
+            Value::map(ty.clone(), entries)
+        }
+        Data::Object(entries) => {
+            Value::object(entries.iter().map(|(name, entry)| (name.clone(), without_origins(entry))))
+        }
+        data => data.clone().into(),
+    };
+    if value.marks().sensitive { bare.into_sensitive() } else { bare }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collections_from_json_compare_by_content() {
+        let list = Value::list(Type::String, ["a".into(), "b".into()]);
+        assert!(same(&list, &Value::tuple(["a".into(), "b".into()])));
+        assert!(!same(&list, &Value::tuple(["b".into(), "a".into()])));
+        let map = Value::map(Type::Number, [("a", 1.into())]);
+        assert!(same(&map, &Value::object([("a", 1.into())])));
+        let secret = Value::set(Type::String, ["b".into(), Value::from("a").into_sensitive()]);
+        assert!(same(&secret, &Value::set(Type::String, ["a".into(), "b".into()])));
+    }
+
+    #[test]
+    fn unknown_parts_are_uncertain_only_where_the_rest_agrees() {
+        let later = Value::output(&Address::parse("a.b").unwrap(), "id", Type::String);
+        let wanted = Value::object([("id", later.clone()), ("n", 1.into())]);
+        let standing = Value::object([("id", "x".into()), ("n", 1.into())]);
+        assert_eq!(compare(&wanted, &standing), Comparison::Uncertain);
+        let other = Value::object([("id", "x".into()), ("n", 2.into())]);
+        assert_eq!(compare(&wanted, &other), Comparison::Differs);
+        assert_eq!(compare(&later, &Value::null(Type::String)), Comparison::Uncertain);
+    }
+
+    #[test]
+    fn messages_are_short_and_hold_no_secret() {
+        assert_eq!(shown(&"x".into(), false), "\"x\"");
+        assert_eq!(shown(&"x".into(), true), "(sensitive)");
+        let nested = Value::object([("key", Value::from("x").into_sensitive())]);
+        assert_eq!(shown(&nested, false), "(sensitive)");
+        assert_eq!(shown(&"x".repeat(100).as_str().into(), false).chars().count(), 63);
+    }
+
+    #[test]
+    fn origins_go_and_secrets_stay() {
+        let address = Address::parse("a.b").unwrap();
+        let value = Value::object([("k", Value::from("x").into_sensitive().with_origin(&address))]);
+        let bare = without_origins(&value);
+        assert!(bare.deep_origins().is_empty());
+        assert!(bare.deep_marks().sensitive);
+    }
+}

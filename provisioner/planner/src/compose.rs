@@ -1,0 +1,309 @@
+//! Puts the decisions together into a plan.
+
+use crate::compare::{same, typed};
+use crate::decide::{Decision, replaces};
+use crate::fates::{Fate, Fates};
+use crate::standing::{drift, standing};
+use crate::{Planner, order};
+use model::graph::{Desired, Instance, Output};
+use model::plan::{Action, Change, Drift, FORMAT_VERSION, Observation, Plan, Reason};
+use model::record::{Record, Recorded};
+use model::{Address, Diagnostic, Value};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+/// See [`Planner::plan`].
+pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec<Diagnostic>> {
+    let instances = by_address(planner, desired)?;
+    let sequence = order::sequence(&instances)?;
+    let mut errors = Vec::new();
+    let mut all = Vec::new();
+    for address in &sequence {
+        let Some((instance, dependencies)) = instances.get(address) else { continue };
+        match planner.decision(instance) {
+            Ok(decision) => {
+                errors.extend(decision.errors.iter().cloned());
+                all.push(configured(planner, instance, dependencies.clone(), &decision));
+            }
+            Err(diagnostics) => errors.extend(diagnostics),
+        }
+    }
+    let mut vanished = Vec::new();
+    for record in planner.recorded.records.values() {
+        if !instances.contains_key(&record.address) {
+            match abandoned(planner, record, Reason::NotConfigured) {
+                Some(fate) => all.push(fate),
+                None => vanished.push(record.address.clone()),
+            }
+        }
+    }
+    let mut fates = Fates::new(all, &sequence);
+    fates.settle_unreachable();
+    fates.spread_create_first();
+    errors.extend(prevented(&fates));
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let operations = order::operations(&fates, &planner.recorded.deposed)?;
+    let mut plan = frame(planner, &fates, vanished);
+    plan.operations = operations;
+    plan.configuration_digest.clone_from(&desired.configuration_digest);
+    plan.outputs.clone_from(&desired.outputs);
+    plan.changed_outputs = changed_outputs(planner.recorded, &desired.outputs);
+    plan.providers.extend(desired.providers.clone());
+    plan.node_sets.clone_from(&desired.node_sets);
+    plan.refreshed = refreshed(planner, &fates);
+    Ok(plan)
+}
+
+/// See [`Planner::plan_destroy`].
+pub(crate) fn plan_destroy(planner: &Planner<'_>) -> Result<Plan, Vec<Diagnostic>> {
+    let mut all = Vec::new();
+    let mut vanished = Vec::new();
+    for record in planner.recorded.records.values() {
+        match abandoned(planner, record, Reason::Destroying) {
+            Some(fate) => all.push(fate),
+            None => vanished.push(record.address.clone()),
+        }
+    }
+    let mut fates = Fates::new(all, &[]);
+    fates.settle_unreachable();
+    let errors = prevented(&fates);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let operations = order::operations(&fates, &planner.recorded.deposed)?;
+    let mut plan = frame(planner, &fates, vanished);
+    plan.operations = operations;
+    plan.destroy = true;
+    plan.changed_outputs = changed_outputs(planner.recorded, &BTreeMap::new());
+    Ok(plan)
+}
+
+/// Configured instances with what each depends on.
+pub(crate) type Instances<'a> = HashMap<Address, (&'a Instance, BTreeSet<Address>)>;
+
+fn by_address<'a>(
+    planner: &Planner<'_>,
+    desired: &'a Desired,
+) -> Result<Instances<'a>, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let mut instances = Instances::with_capacity(desired.instances.len());
+    for instance in &desired.instances {
+        let mut dependencies = instance.dependencies();
+        dependencies.extend(crate::compare::awaited(&instance.arguments));
+        dependencies.remove(&instance.address);
+        let entry = (instance, dependencies);
+        if let Some((first, _)) = instances.insert(instance.address.clone(), entry) {
+            errors.push(
+                Diagnostic::error(
+                    "duplicate-instance",
+                    format!("{} is configured twice", instance.address),
+                )
+                .with_label(instance.span.clone(), "again here")
+                .with_label(first.span.clone(), "first here")
+                .about(&instance.address),
+            );
+        }
+    }
+    for address in &planner.options.replace {
+        if !instances.contains_key(address) {
+            errors.push(
+                Diagnostic::error(
+                    "unknown-instance",
+                    format!("{address} cannot be replaced: the configuration has no such instance"),
+                )
+                .with_hint("`state list` shows the addresses of all recorded instances")
+                .about(address),
+            );
+        }
+    }
+    if errors.is_empty() { Ok(instances) } else { Err(errors) }
+}
+
+fn configured<'a>(
+    planner: &Planner<'a>,
+    instance: &'a Instance,
+    dependencies: BTreeSet<Address>,
+    decision: &Rc<Decision>,
+) -> Fate<'a> {
+    Fate {
+        address: instance.address.clone(),
+        instance: Some(instance),
+        record: planner.record(&instance.address),
+        observation: planner.observation(&instance.address),
+        action: decision.action,
+        reasons: decision.reasons.clone(),
+        differing: decision.differing.clone(),
+        before: decision.before.clone(),
+        after: Some(decision.after.clone()),
+        arguments: Some(decision.arguments.clone()),
+        must_not_differ: decision.must_not_differ.clone(),
+        dependencies,
+    }
+}
+
+/// A record without a place in the configuration; none if its object is gone already.
+fn abandoned<'a>(
+    planner: &Planner<'a>,
+    record: &'a Record,
+    reason: Reason,
+) -> Option<Fate<'a>> {
+    let observation = planner.observation(&record.address);
+    if matches!(observation, Some(Observation::Absent(_))) {
+        return None;
+    }
+    Some(Fate {
+        address: record.address.clone(),
+        instance: None,
+        record: Some(record),
+        observation,
+        action: Action::Delete,
+        reasons: vec![reason],
+        differing: Vec::new(),
+        before: Some(current(planner, record).attributes),
+        after: None,
+        arguments: None,
+        must_not_differ: BTreeSet::new(),
+        dependencies: BTreeSet::new(),
+    })
+}
+
+/// The record with the attributes that refresh saw.
+fn current(planner: &Planner<'_>, record: &Record) -> Record {
+    let mut record = record.clone();
+    let observation = planner.observation(&record.address);
+    let schema = planner.schema(&record.provider, record.address.kind());
+    if let (Some(schema), Some(Observation::Present(_))) = (schema, observation) {
+        record.attributes = Value::object(standing(schema, &record, observation));
+    }
+    record
+}
+
+fn prevented(fates: &Fates<'_>) -> Vec<Diagnostic> {
+    fates.all.iter().filter(|fate| fate.deletes()).filter_map(prevents).collect()
+}
+
+fn prevents(fate: &Fate<'_>) -> Option<Diagnostic> {
+    let lifecycle = fate.instance.map(|instance| &instance.lifecycle);
+    let lifecycle = lifecycle.or(fate.record.map(|record| &record.lifecycle))?;
+    if !lifecycle.prevent_destroy {
+        return None;
+    }
+    let verb = if replaces(fate.action) { "replaced" } else { "deleted" };
+    let forcing = fate.reasons.iter().find_map(|reason| match reason {
+        Reason::ForcesReplacement { arguments } => Some(arguments.join("`, `")),
+        _ => None,
+    });
+    let why = forcing.map_or_else(String::new, |names| format!(" because of `{names}`"));
+    let summary =
+        format!("{} would be {verb}{why}, and its lifecycle has prevent_destroy", fate.address);
+    let mut diagnostic = Diagnostic::error("destroy-prevented", summary)
+        .with_hint("set `prevent_destroy = false` in its lifecycle and apply that first, or leave it as it is")
+        .about(&fate.address);
+    if let Some(instance) = fate.instance {
+        diagnostic = diagnostic.with_label(instance.span.clone(), "");
+    }
+    Some(diagnostic)
+}
+
+/// Everything of a plan that does not depend on the configuration.
+fn frame(planner: &Planner<'_>, fates: &Fates<'_>, vanished: Vec<Address>) -> Plan {
+    let recorded = planner.recorded;
+    let mut base_revisions: BTreeMap<_, _> =
+        fates.all.iter().map(|fate| (fate.address.clone(), 0)).collect();
+    let revisions = recorded.records.values().map(|record| (record.address.clone(), record.revision));
+    base_revisions.extend(revisions);
+    Plan {
+        format_version: FORMAT_VERSION,
+        environment: planner.options.environment.clone(),
+        lineage: recorded.lineage.clone(),
+        serial: recorded.serial,
+        base_revisions,
+        configuration_digest: String::new(),
+        created_at: planner.options.created_at.clone(),
+        destroy: false,
+        changes: changes(fates, &recorded.deposed),
+        operations: Vec::new(),
+        drift: all_drift(planner),
+        outputs: BTreeMap::new(),
+        changed_outputs: BTreeSet::new(),
+        providers: recorded.providers.clone(),
+        node_sets: BTreeMap::new(),
+        refreshed: Vec::new(),
+        vanished,
+    }
+}
+
+/// In address order; a deposed object has a change of its own, behind that of its instance.
+fn changes(fates: &Fates<'_>, deposed: &[Record]) -> Vec<Change> {
+    let change = |fate: &Fate<'_>| Change {
+        address: fate.address.clone(),
+        action: fate.action,
+        reasons: fate.reasons.clone(),
+        before: fate.before.clone(),
+        after: fate.after.clone(),
+        differing: fate.differing.clone(),
+    };
+    let left = |record: &Record| Change {
+        address: record.address.clone(),
+        action: Action::Delete,
+        reasons: vec![Reason::Deposed],
+        before: Some(record.attributes.clone()),
+        after: None,
+        differing: Vec::new(),
+    };
+    let mut changes: Vec<_> =
+        fates.all.iter().map(change).chain(deposed.iter().map(left)).collect();
+    changes.sort_by(|one, other| one.address.cmp(&other.address));
+    changes
+}
+
+fn all_drift(planner: &Planner<'_>) -> Vec<Drift> {
+    let of = |record: &Record| {
+        let schema = planner.schema(&record.provider, record.address.kind());
+        drift(schema, record, planner.observation(&record.address))
+    };
+    planner.recorded.records.values().filter_map(of).collect()
+}
+
+/// Records of objects that stay as they are, where refresh or the configuration knows more than the
+/// record does. Those with an operation are written by it.
+fn refreshed(planner: &Planner<'_>, fates: &Fates<'_>) -> Vec<Record> {
+    let unchanged = fates.all.iter().filter(|fate| fate.action == Action::NoOp);
+    let newer = |fate: &Fate<'_>| {
+        let (record, instance) = (fate.record?, fate.instance?);
+        let mut newer = record.clone();
+        let current = current(planner, record);
+        if !same(&current.attributes, &as_typed(planner, record)) {
+            newer.attributes = current.attributes;
+        }
+        newer.dependencies.clone_from(&fate.dependencies);
+        newer.lifecycle.clone_from(&instance.lifecycle);
+        (newer != *record).then_some(newer)
+    };
+    unchanged.filter_map(newer).collect()
+}
+
+fn as_typed(planner: &Planner<'_>, record: &Record) -> Value {
+    match planner.schema(&record.provider, record.address.kind()) {
+        Some(schema) => Value::object(crate::standing::recorded(schema, record)),
+        None => record.attributes.clone(),
+    }
+}
+
+fn changed_outputs(
+    recorded: &Recorded,
+    desired: &BTreeMap<String, Output>,
+) -> BTreeSet<String> {
+    let stays = |name: &String| match (recorded.outputs.get(name), desired.get(name)) {
+        (Some(old), Some(new)) => {
+            old.sensitive == new.sensitive
+                && new.value.is_wholly_known()
+                && same(&new.value, &typed(&old.value, &new.value.ty()))
+        }
+        _ => false,
+    };
+    let names = recorded.outputs.keys().chain(desired.keys());
+    names.filter(|name| !stays(name)).cloned().collect()
+}
