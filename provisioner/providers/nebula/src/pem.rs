@@ -5,18 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 
 /// The armoured text of `bytes`.
 pub fn encode(label: &str, bytes: &[u8]) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut body = String::new();
     for (index, character) in STANDARD.encode(bytes).chars().enumerate() {
         if index > 0 && index % 64 == 0 {
-            text.push('\n');
+            body.push('\n');
         }
-        text.push(character);
+        body.push(character);
     }
-    if !bytes.is_empty() {
-        text.push('\n');
-    }
-    text.push_str(&format!("-----END {label}-----\n"));
-    text
+    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }
 
 /// The bytes of the first block in `text` if that has this label; else what is wrong, in words that show

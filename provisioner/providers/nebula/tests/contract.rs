@@ -1,6 +1,8 @@
 //! The Provider port's contract as this provider keeps it: refusals before anything is made, updates that
 //! leave what was signed, and nothing to find or delete.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by panic and say why on the terminal")]
+
 use jiff::Timestamp;
 use model::plan::Observation;
 use model::{Address, Residual, Type, Value};

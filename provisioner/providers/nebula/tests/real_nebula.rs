@@ -4,6 +4,8 @@
 //! The programs are taken from the machine or from its Debian package. Where neither is to be had the
 //! tests say so and pass, except in CI (`CI` is set), where they fail.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail by panic and say why on the terminal")]
+
 use jiff::Timestamp;
 use model::{Address, Type, Value};
 use provider::{CreateRequest, Owner, Provider, Silent};
