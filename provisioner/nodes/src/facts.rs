@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::Artifact;
 use crate::host::{Host, HostError, Phase, Script, quote};
 use crate::service::{
-    InstallCause, InstallError, Installer, Layout, Observer, Places, Step, Steps, Wanted, check_name,
+    InstallCause, InstallError, Installer, Layout, Observer, Places, Step, Steps, Wanted,
+    check_name,
 };
 
 /// A command whose output is a fact.
@@ -69,7 +70,8 @@ pub async fn base(host: &dyn Host) -> Result<BaseFacts, HostError> {
         return Err(HostError::transient(host.name(), Phase::Run, message));
     }
     let field = |name: &str| {
-        let line = completed.stdout.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        let line =
+            completed.stdout.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
         line.unwrap_or_default().to_owned()
     };
     Ok(BaseFacts {
@@ -91,7 +93,8 @@ impl Installer {
         observer: &dyn Observer,
     ) -> Result<String, InstallError> {
         let steps = Steps { host, service, observer };
-        check_name(service).map_err(|message| steps.failed(Step::Inspect, InstallCause::Invalid(message)))?;
+        check_name(service)
+            .map_err(|message| steps.failed(Step::Inspect, InstallCause::Invalid(message)))?;
         artifact.check().map_err(|error| steps.failed(Step::Fetch, error.into()))?;
         let key = artifact.key();
         let found = steps.look(Wanted { artifact: Some(&key), release: None }).await?;
@@ -99,7 +102,11 @@ impl Installer {
         if found.artifact_intact {
             steps.skip(Step::Fetch, "already unpacked on the node");
         } else {
-            let bundle = self.cache.bundle(artifact).await.map_err(|error| steps.failed(Step::Fetch, error.into()))?;
+            let bundle = self
+                .cache
+                .bundle(artifact)
+                .await
+                .map_err(|error| steps.failed(Step::Fetch, error.into()))?;
             steps.bring(&layout, &bundle).await?;
         }
         Ok(layout.artifact(&key))
@@ -131,7 +138,10 @@ impl Installer {
                 command = places.expand(&fact.command)
             );
             let script = Script::new(text).limit(Duration::from_secs(fact.limit_s));
-            let completed = steps.script(Step::Facts, script).await.map_err(|cause| steps.failed(Step::Facts, cause))?;
+            let completed = steps
+                .script(Step::Facts, script)
+                .await
+                .map_err(|cause| steps.failed(Step::Facts, cause))?;
             facts.insert(fact.name.clone(), completed.stdout.trim().to_owned());
         }
         Ok(facts)

@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::host::{Completed, Content, Host, HostError, Phase, Script, Stream, Upload, quote, within};
+use crate::host::{
+    Completed, Content, Host, HostError, Phase, Script, Stream, Upload, quote, within,
+};
 use crate::ssh::{in_time, limited, write_script, written};
 
 /// A call that a [`FakeHost`] received.
@@ -50,7 +52,8 @@ impl FakeHost {
         self
     }
 
-    /// Accepts connections to `address:port` and says `greeting` on them.
+    /// Accepts connections to `address:port` and says `greeting` on them; one that starts with `HTTP/`
+    /// comes after the request.
     #[must_use]
     pub fn listening(self, address: &str, port: u16, greeting: &str) -> Self {
         lock(&self.open).push((address.to_owned(), port, greeting.to_owned()));
@@ -92,10 +95,20 @@ impl Host for FakeHost {
             .find(|(host, open, _)| host == address && *open == port)
             .map(|(_, _, greeting)| greeting.clone());
         let Some(greeting) = greeting else {
-            return Err(HostError::transient(&self.name, Phase::Dial, format!("{address}:{port} refused")));
+            return Err(HostError::transient(
+                &self.name,
+                Phase::Dial,
+                format!("{address}:{port} refused"),
+            ));
         };
-        let (ours, mut theirs) = tokio::io::duplex(greeting.len().max(1) + 4096);
-        let _ = theirs.write_all(greeting.as_bytes()).await;
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        tokio::spawn(async move {
+            // An HTTP server speaks when it is spoken to, all others at once.
+            if greeting.starts_with("HTTP/") {
+                let _ = theirs.read(&mut [0; 4096]).await;
+            }
+            let _ = theirs.write_all(greeting.as_bytes()).await;
+        });
         Ok(Box::new(ours))
     }
 }
@@ -113,8 +126,14 @@ impl DirectoryHost {
         Self { name: name.to_owned(), root: root.into() }
     }
 
-    async fn execute(&self, phase: Phase, text: &str, stdin: Vec<u8>) -> Result<Completed, HostError> {
-        let failed = |error: std::io::Error| HostError::transient(&self.name, phase, error.to_string());
+    async fn execute(
+        &self,
+        phase: Phase,
+        text: &str,
+        stdin: Vec<u8>,
+    ) -> Result<Completed, HostError> {
+        let failed =
+            |error: std::io::Error| HostError::transient(&self.name, phase, error.to_string());
         let mut child = tokio::process::Command::new("sh")
             .args(["-c", text])
             .env("PROVISIONER_ROOT", &self.root)
@@ -157,7 +176,11 @@ impl Host for DirectoryHost {
         let bytes = match &upload.content {
             Content::Bytes(bytes) => bytes.to_vec(),
             Content::File(path) => tokio::fs::read(path).await.map_err(|error| {
-                HostError::invalid(&self.name, Phase::Upload, format!("cannot read {}: {error}", path.display()))
+                HostError::invalid(
+                    &self.name,
+                    Phase::Upload,
+                    format!("cannot read {}: {error}", path.display()),
+                )
             })?,
         };
         let text = write_script(&upload.path, upload.mode);
@@ -169,7 +192,9 @@ impl Host for DirectoryHost {
     async fn dial(&self, address: &str, port: u16, limit: Duration) -> Result<Stream, HostError> {
         let work = async {
             let stream = TcpStream::connect((address, port)).await;
-            let stream = stream.map_err(|error| HostError::transient(&self.name, Phase::Dial, error.to_string()))?;
+            let stream = stream.map_err(|error| {
+                HostError::transient(&self.name, Phase::Dial, error.to_string())
+            })?;
             Ok(Box::new(stream) as Stream)
         };
         within(&self.name, Phase::Dial, limit, work).await
@@ -202,9 +227,19 @@ impl FaultyHost {
         self.count.load(Ordering::SeqCst)
     }
 
-    async fn pass<T>(&self, phase: Phase, work: impl Future<Output = Result<T, HostError>>) -> Result<T, HostError> {
+    async fn pass<T>(
+        &self,
+        phase: Phase,
+        work: impl Future<Output = Result<T, HostError>>,
+    ) -> Result<T, HostError> {
         let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
-        let fault = || HostError::transient(self.inner.name(), phase, format!("fault injected into call {number}"));
+        let fault = || {
+            HostError::transient(
+                self.inner.name(),
+                phase,
+                format!("fault injected into call {number}"),
+            )
+        };
         if number != self.fails_at {
             return work.await;
         }
@@ -243,14 +278,20 @@ pub async fn conformance(host: &dyn Host, scratch: &str, echo_port: u16) {
     assert_eq!((both.status, both.stdout.as_str(), both.stderr.as_str()), (3, "out\n", "err\n"));
     let fed = run(Script::new("tr a-z A-Z").stdin("quiet")).await.expect("reads its input");
     assert_eq!(fed.stdout, "QUIET");
-    let ignored = run(Script::new("exit 0").stdin(vec![b'x'; 3 << 20])).await.expect("need not read its input");
+    let ignored = run(Script::new("exit 0").stdin(vec![b'x'; 3 << 20]))
+        .await
+        .expect("need not read its input");
     assert!(ignored.success());
     let odd = "it's \"odd\" $HOME `x`\n\\";
-    let variable = run(Script::new("printf %s \"$ODD\"").variable("ODD", odd)).await.expect("exports");
+    let variable =
+        run(Script::new("printf %s \"$ODD\"").variable("ODD", odd)).await.expect("exports");
     assert_eq!(variable.stdout, odd);
-    let large = run(Script::new("head -c 1000000 /dev/zero | tr '\\0' x")).await.expect("writes much");
+    let large =
+        run(Script::new("head -c 1000000 /dev/zero | tr '\\0' x")).await.expect("writes much");
     assert_eq!(large.stdout.len(), 1_000_000);
-    let late = run(Script::new("sleep 30").limit(Duration::from_millis(300))).await.expect_err("has a limit");
+    let late = run(Script::new("sleep 30").limit(Duration::from_millis(300)))
+        .await
+        .expect_err("has a limit");
     assert_eq!(late.retry, crate::host::Retry::TimedOut, "{late}");
 
     let path = format!("{scratch}/it's a file");
@@ -263,13 +304,19 @@ pub async fn conformance(host: &dyn Host, scratch: &str, echo_port: u16) {
     for _ in 0..2 {
         host.upload(&upload).await.expect("uploads, twice over");
     }
-    let size = run(Script::new(format!("stat -c '%s %a' {0}; ls {1} | wc -l", quote(&path), quote(scratch)))).await;
+    let size = run(Script::new(format!(
+        "stat -c '%s %a' {0}; ls {1} | wc -l",
+        quote(&path),
+        quote(scratch)
+    )))
+    .await;
     assert_eq!(size.expect("stats").stdout, "300000 640\n1\n");
     let nowhere = Upload { path: format!("{scratch}/no/such/place"), ..upload };
     let error = host.upload(&nowhere).await.expect_err("the directory is missing");
     assert_eq!(error.node, host.name());
 
-    let mut stream = host.dial("127.0.0.1", echo_port, Duration::from_secs(10)).await.expect("dials");
+    let mut stream =
+        host.dial("127.0.0.1", echo_port, Duration::from_secs(10)).await.expect("dials");
     let mut answer = [0; 4];
     stream.read_exact(&mut answer).await.expect("answers");
     assert_eq!(&answer, b"pong");

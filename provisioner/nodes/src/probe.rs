@@ -251,7 +251,9 @@ async fn attempt(probe: &Probe, target: &Target, from: &Arc<dyn Host>) -> Result
     };
     let work = async {
         match &probe.kind {
-            ProbeKind::Tcp { port, host } => dial(from, &address(host), *port, limit).await.map(drop),
+            ProbeKind::Tcp { port, host } => {
+                dial(from, &address(host), *port, limit).await.map(drop)
+            }
             ProbeKind::Http { port, path, host, expect_status, expect_body } => {
                 let address = address(host);
                 let stream = dial(from, &address, *port, limit).await?;
@@ -265,8 +267,10 @@ async fn attempt(probe: &Probe, target: &Target, from: &Arc<dyn Host>) -> Result
                 }
             }
             ProbeKind::Command { command } => {
-                let completed =
-                    from.run(&Script::new(command).limit(limit)).await.map_err(|error| error.message)?;
+                let completed = from
+                    .run(&Script::new(command).limit(limit))
+                    .await
+                    .map_err(|error| error.message)?;
                 if completed.success() {
                     return Ok(());
                 }
@@ -275,21 +279,31 @@ async fn attempt(probe: &Probe, target: &Target, from: &Arc<dyn Host>) -> Result
         }
     };
     // A command has its own limit on the node; ours only catches a node that does not answer.
-    let patience = if matches!(probe.kind, ProbeKind::Command { .. }) { limit + limit + Duration::from_secs(5) } else { limit };
+    let patience = if matches!(probe.kind, ProbeKind::Command { .. }) {
+        limit + limit + Duration::from_secs(5)
+    } else {
+        limit
+    };
     match tokio::time::timeout(patience, work).await {
         Ok(result) => result,
         Err(_) => Err(format!("no answer within {} ms", probe.timeout_ms)),
     }
 }
 
-async fn dial(from: &Arc<dyn Host>, address: &str, port: u16, limit: Duration) -> Result<Stream, String> {
+async fn dial(
+    from: &Arc<dyn Host>,
+    address: &str,
+    port: u16,
+    limit: Duration,
+) -> Result<Stream, String> {
     from.dial(address, port, limit).await.map_err(|error| error.message)
 }
 
 /// One GET over a given connection: the status and the start of the body.
 pub async fn get(stream: Stream, authority: &str, path: &str) -> Result<(u16, String), String> {
     let text = |error: hyper::Error| format!("no HTTP answer: {error}");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
     let request = hyper::Request::get(path)
         .header("host", authority)
         .header("connection", "close")
@@ -379,8 +393,10 @@ impl Default for PairOptions {
 pub async fn all_pairs(members: &[Member], options: PairOptions) -> PairReport {
     // Shifted rounds rather than rows: at any moment the load spreads over all nodes.
     let count = members.len();
-    let pairs = (1..count).flat_map(|shift| (0..count).map(move |index| (index, (index + shift) % count)));
-    let pairs: Vec<(&Member, &Member)> = pairs.map(|(from, to)| (&members[from], &members[to])).collect();
+    let pairs =
+        (1..count).flat_map(|shift| (0..count).map(move |index| (index, (index + shift) % count)));
+    let pairs: Vec<(&Member, &Member)> =
+        pairs.map(|(from, to)| (&members[from], &members[to])).collect();
     let total = pairs.len();
     let checks = pairs.into_iter().map(|(from, to)| async move {
         let why = meet(from, to, options).await.err()?;

@@ -22,7 +22,8 @@ use crate::ssh::{PtySize, Session, SshHost};
 pub async fn attach(host: &SshHost, command: Option<String>) -> Result<u32, HostError> {
     // Reach the node first: a connect error belongs on an ordinary terminal.
     host.ready().await?;
-    let interactive = command.is_none() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let interactive =
+        command.is_none() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let (sizes, resizes) = mpsc::channel(1);
     let terminal = interactive.then(|| {
         let kind = std::env::var("TERM").unwrap_or_else(|_| "xterm".to_owned());
@@ -65,13 +66,16 @@ impl RawMode {
 impl Drop for RawMode {
     fn drop(&mut self) {
         // Nothing can be done about a terminal that has gone away.
-        let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
+        let _ =
+            rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.before);
     }
 }
 
 fn window_size() -> PtySize {
     match rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
-        Ok(size) if size.ws_col > 0 => PtySize { columns: u32::from(size.ws_col), rows: u32::from(size.ws_row) },
+        Ok(size) if size.ws_col > 0 => {
+            PtySize { columns: u32::from(size.ws_col), rows: u32::from(size.ws_row) }
+        }
         _ => PtySize { columns: 80, rows: 24 },
     }
 }

@@ -15,7 +15,11 @@ fn apt_is_here() -> bool {
 
 fn hello(version: &str) -> Artifact {
     Artifact {
-        source: Source::Deb { package: "hello".to_owned(), version: version.to_owned(), architecture: None },
+        source: Source::Deb {
+            package: "hello".to_owned(),
+            version: version.to_owned(),
+            architecture: None,
+        },
         sha256: String::new(),
         paths: vec![Selection::new("usr/bin/hello", "bin/hello")],
         declared_at: Some("main.hcl:3".to_owned()),
@@ -69,7 +73,10 @@ async fn a_missing_version_names_those_that_exist() {
     let error = Cache::new(directory.path()).bundle(&artifact).await.unwrap_err();
     let Cause::NoVersion { candidates, .. } = &*error.cause else { panic!("{error}") };
     assert!(!candidates.is_empty(), "{error}");
-    assert!(error.to_string().starts_with("main.hcl:3: Debian package hello 0.0.1-1: version 0.0.1-1"), "{error}");
+    assert!(
+        error.to_string().starts_with("main.hcl:3: Debian package hello 0.0.1-1: version 0.0.1-1"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -28,8 +28,18 @@ async fn an_install_goes_through_its_steps_in_order_and_again_only_probes() {
     assert_eq!(
         log.done(),
         [
-            Step::Inspect, Step::Fetch, Step::Verify, Step::Unpack, Step::Configure, Step::CheckConfig, Step::Arm,
-            Step::Switch, Step::Restart, Step::Probe, Step::Confirm, Step::Disarm
+            Step::Inspect,
+            Step::Fetch,
+            Step::Verify,
+            Step::Unpack,
+            Step::Configure,
+            Step::CheckConfig,
+            Step::Arm,
+            Step::Switch,
+            Step::Restart,
+            Step::Probe,
+            Step::Confirm,
+            Step::Disarm
         ]
     );
     assert_eq!(node.running("mesh").as_deref(), Some("first"));
@@ -56,7 +66,10 @@ async fn a_broken_release_goes_back_to_the_one_before() {
     assert_eq!(error.step, Step::Probe);
     assert_eq!(error.aftermath, Aftermath::Restored { previous: first.digest() });
     let text = error.to_string();
-    assert!(text.contains("n1") && text.contains("answers") && text.contains("runs again"), "{text}");
+    assert!(
+        text.contains("n1") && text.contains("answers") && text.contains("runs again"),
+        "{text}"
+    );
     assert_eq!(node.running("mesh").as_deref(), Some("first"));
     assert!(!node.armed());
     let observed = installer.observe(&target(&node).host, &["mesh"]).await.unwrap();
@@ -115,18 +128,29 @@ async fn whatever_call_fails_the_node_is_never_left_without_a_good_release() {
         .collect()
         .await;
     let calls = counts.into_iter().max().unwrap_or(0);
-    assert!((10..20).contains(&calls), "every one of the {calls} calls was failed, and the last cases failed none");
+    assert!(
+        (10..20).contains(&calls),
+        "every one of the {calls} calls was failed, and the last cases failed none"
+    );
 }
 
 /// Returns how many calls the install made.
-async fn fail_one_call(installer: &Installer, artifact: &Artifact, number: u32, after: bool, timer: bool) -> u32 {
+async fn fail_one_call(
+    installer: &Installer,
+    artifact: &Artifact,
+    number: u32,
+    after: bool,
+    timer: bool,
+) -> u32 {
     let (first, second) = (mesh(None, "first"), mesh(Some(artifact.clone()), "second"));
     let node = Node::new("n1");
     installer.install(&target(&node), &first, &()).await.unwrap();
     let inner = Arc::clone(&node.host) as Arc<dyn Host>;
-    let faulty = if after { FaultyHost::after(inner, number) } else { FaultyHost::before(inner, number) };
+    let faulty =
+        if after { FaultyHost::after(inner, number) } else { FaultyHost::before(inner, number) };
     let faulty = Arc::new(faulty);
-    let result = installer.install(&Target::alone(Arc::clone(&faulty) as Arc<dyn Host>), &second, &()).await;
+    let result =
+        installer.install(&Target::alone(Arc::clone(&faulty) as Arc<dyn Host>), &second, &()).await;
     let expected = if result.is_ok() { "second" } else { "first" };
     if timer {
         node.timer_runs_out();
@@ -154,7 +178,8 @@ async fn a_killed_install_is_taken_back_by_the_node() {
     installer.install(&target(&node), &mesh(None, "first"), &()).await.unwrap();
     let mut second = mesh(None, "second");
     // A probe that never ends by itself, so that the kill comes between switch and confirm.
-    let kind = ProbeKind::Command { command: "touch \"$PROVISIONER_ROOT/probing\"; false".to_owned() };
+    let kind =
+        ProbeKind::Command { command: "touch \"$PROVISIONER_ROOT/probing\"; false".to_owned() };
     let mut endless = Probe::new("endless", kind);
     endless.deadline_ms = 600_000;
     second.probes.push(endless);
@@ -216,7 +241,10 @@ async fn two_releases_are_kept_and_going_back_needs_no_download() {
     let installer = installer(scratch.path());
     let artifact = program(scratch.path(), "#!/bin/sh\n");
     for config in ["one", "two", "three"] {
-        installer.install(&target(&node), &mesh(Some(artifact.clone()), config), &()).await.unwrap();
+        installer
+            .install(&target(&node), &mesh(Some(artifact.clone()), config), &())
+            .await
+            .unwrap();
     }
     assert_eq!(node.releases(), 2);
     let log = Log::default();
@@ -231,8 +259,13 @@ async fn a_removed_service_leaves_nothing_and_can_be_removed_again() {
     let installer = installer(scratch.path());
     installer.install(&target(&node), &mesh(None, "first"), &()).await.unwrap();
     let host = target(&node).host;
-    assert!(installer.remove(&host, "mesh", Some("touch @state@/drained"), true, &()).await.unwrap());
-    assert!(node.path("opt/provisioner/services/mesh/state/drained").exists(), "state stays when asked");
+    assert!(
+        installer.remove(&host, "mesh", Some("touch @state@/drained"), true, &()).await.unwrap()
+    );
+    assert!(
+        node.path("opt/provisioner/services/mesh/state/drained").exists(),
+        "state stays when asked"
+    );
     assert!(!installer.remove(&host, "mesh", None, false, &()).await.unwrap());
     assert!(!node.path("opt/provisioner/services/mesh").exists());
     assert!(!node.path("etc/provisioner/services/mesh.json").exists());
@@ -244,7 +277,8 @@ async fn facts_come_back_and_keys_stay() {
     let (node, scratch) = (Node::new("n1"), tempfile::tempdir().unwrap());
     let installer = installer(scratch.path());
     let make = "[ -f @state@/key ] || head -c 32 /dev/urandom | sha256sum > @state@/key; sha256sum < @state@/key";
-    let commands = [FactCommand::new("public", make), FactCommand::new("greeting", "@artifact@/bin/program")];
+    let commands =
+        [FactCommand::new("public", make), FactCommand::new("greeting", "@artifact@/bin/program")];
     let artifact = program(scratch.path(), "#!/bin/sh\necho ' hello '\n");
     let host = target(&node).host;
     let facts = installer.facts(&host, "mesh", Some(&artifact), &commands, &()).await.unwrap();
@@ -265,7 +299,8 @@ async fn a_wrong_digest_and_a_node_without_supervisor_are_refused_early() {
     let mut artifact = program(scratch.path(), "x");
     artifact.sha256 = "0".repeat(64);
     artifact.declared_at = Some("main.hcl:7:3".to_owned());
-    let error = installer.install(&target(&node), &mesh(Some(artifact), "first"), &()).await.unwrap_err();
+    let error =
+        installer.install(&target(&node), &mesh(Some(artifact), "first"), &()).await.unwrap_err();
     assert_eq!(error.step, Step::Fetch);
     assert!(error.to_string().contains("main.hcl:7:3"), "{error}");
     std::fs::remove_file(node.path("run/provisioner/ctl")).unwrap();

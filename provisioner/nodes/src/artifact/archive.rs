@@ -37,7 +37,11 @@ pub(super) fn walk(
         Format::Xz => tar(liblzma::read::XzDecoder::new_multi_decoder(BufReader::new(file)), visit),
         Format::Zstd => tar(zstd(BufReader::new(file))?, visit),
         Format::Bare => {
-            let entry = Entry { path: bare_name.to_owned(), kind: Kind::File { mode: 0o755 }, content: &mut file };
+            let entry = Entry {
+                path: bare_name.to_owned(),
+                kind: Kind::File { mode: 0o755 },
+                content: &mut file,
+            };
             visit(entry)
         }
     }
@@ -74,7 +78,12 @@ fn deb(file: File, visit: &mut dyn FnMut(Entry<'_>) -> Result<(), Cause>) -> Res
         match name.trim_end_matches('/') {
             "data.tar" => return tar(member, visit),
             "data.tar.gz" => return tar(flate2::read::MultiGzDecoder::new(member), visit),
-            "data.tar.xz" => return tar(liblzma::read::XzDecoder::new_multi_decoder(BufReader::new(member)), visit),
+            "data.tar.xz" => {
+                return tar(
+                    liblzma::read::XzDecoder::new_multi_decoder(BufReader::new(member)),
+                    visit,
+                );
+            }
             "data.tar.zst" => return tar(zstd(BufReader::new(member))?, visit),
             _ => {}
         }
@@ -83,10 +92,14 @@ fn deb(file: File, visit: &mut dyn FnMut(Entry<'_>) -> Result<(), Cause>) -> Res
 }
 
 fn zstd<R: Read>(reader: R) -> Result<impl Read, Cause> {
-    ruzstd::decoding::StreamingDecoder::new(reader).map_err(|error| Cause::BadArchive(error.to_string()))
+    ruzstd::decoding::StreamingDecoder::new(reader)
+        .map_err(|error| Cause::BadArchive(error.to_string()))
 }
 
-fn tar(reader: impl Read, visit: &mut dyn FnMut(Entry<'_>) -> Result<(), Cause>) -> Result<(), Cause> {
+fn tar(
+    reader: impl Read,
+    visit: &mut dyn FnMut(Entry<'_>) -> Result<(), Cause>,
+) -> Result<(), Cause> {
     let mut archive = tar::Archive::new(reader);
     for entry in archive.entries().map_err(bad)? {
         let mut entry = entry.map_err(bad)?;
@@ -101,7 +114,9 @@ fn tar(reader: impl Read, visit: &mut dyn FnMut(Entry<'_>) -> Result<(), Cause>)
             (tar::EntryType::Link, Some(target)) => {
                 Kind::HardLink { target: clean(&target).ok_or(Cause::BadPath(target))? }
             }
-            _ => return Err(Cause::BadArchive(format!("{raw} is neither file, directory nor link"))),
+            _ => {
+                return Err(Cause::BadArchive(format!("{raw} is neither file, directory nor link")));
+            }
         };
         let path = clean(&raw).ok_or(Cause::BadPath(raw))?;
         visit(Entry { path, kind, content: &mut entry })?;
@@ -114,7 +129,8 @@ pub(super) fn clean(path: &str) -> Option<String> {
     if path.starts_with('/') || path.contains('\0') {
         return None;
     }
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let parts: Vec<&str> =
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     let good = !parts.is_empty() && !parts.contains(&"..");
     good.then(|| parts.join("/"))
 }

@@ -48,11 +48,21 @@ pub(super) fn load(directory: &Path, key: &str) -> Option<Bundle> {
         serde_json::from_slice(&fs::read(directory.join(format!("{key}.json"))).ok()?).ok()?;
     let path = directory.join(format!("{key}.tar.gz"));
     let whole = recorded.format == FORMAT && digest(&path).ok()? == recorded.sha256;
-    whole.then(|| Bundle { key: key.to_owned(), path, sha256: recorded.sha256, size: recorded.size })
+    whole.then(|| Bundle {
+        key: key.to_owned(),
+        path,
+        sha256: recorded.sha256,
+        size: recorded.size,
+    })
 }
 
 /// Builds the bundle of `artifact` from its verified bytes in `blob`.
-pub(super) fn build(directory: &Path, artifact: &Artifact, key: &str, blob: &Path) -> Result<Bundle, ArtifactError> {
+pub(super) fn build(
+    directory: &Path,
+    artifact: &Artifact,
+    key: &str,
+    blob: &Path,
+) -> Result<Bundle, ArtifactError> {
     let attempt = || -> Result<Bundle, Cause> {
         let spool_path = directory.join(format!("{key}.spool"));
         let mut spool = Spool::new(&spool_path).map_err(cache)?;
@@ -66,7 +76,8 @@ pub(super) fn build(directory: &Path, artifact: &Artifact, key: &str, blob: &Pat
         let size = fs::metadata(&partial).map_err(cache)?.len();
         fs::rename(&partial, &path).map_err(cache)?;
         let recorded = Recorded { format: FORMAT, sha256: sha256.clone(), size };
-        let json = serde_json::to_vec(&recorded).map_err(|error| Cause::Cache(error.to_string()))?;
+        let json =
+            serde_json::to_vec(&recorded).map_err(|error| Cause::Cache(error.to_string()))?;
         fs::write(directory.join(format!("{key}.json")), json).map_err(cache)?;
         Ok(Bundle { key: key.to_owned(), path, sha256, size })
     };
@@ -101,7 +112,8 @@ impl Spool {
         let offset = self.end;
         let limit = CONTENT_LIMIT - offset;
         let mut bounded = content.take(limit + 1);
-        let size = io::copy(&mut bounded, &mut self.file).map_err(|error| Cause::BadArchive(error.to_string()))?;
+        let size = io::copy(&mut bounded, &mut self.file)
+            .map_err(|error| Cause::BadArchive(error.to_string()))?;
         if size > limit {
             return Err(Cause::TooLarge(CONTENT_LIMIT));
         }
@@ -110,7 +122,11 @@ impl Spool {
     }
 }
 
-fn gather(artifact: &Artifact, blob: &Path, spool: &mut Spool) -> Result<BTreeMap<String, Item>, Cause> {
+fn gather(
+    artifact: &Artifact,
+    blob: &Path,
+    spool: &mut Spool,
+) -> Result<BTreeMap<String, Item>, Cause> {
     let mut items: BTreeMap<String, Item> = BTreeMap::new();
     let mut sources: BTreeMap<String, Item> = BTreeMap::new();
     let mut seen: Vec<String> = Vec::new();
@@ -130,10 +146,10 @@ fn gather(artifact: &Artifact, blob: &Path, spool: &mut Spool) -> Result<BTreeMa
                 Item::File { executable: mode & 0o111 != 0, offset, size }
             }
             Kind::Link { target } => Item::Link { target },
-            Kind::HardLink { target } => sources.get(&target).cloned().ok_or(Cause::MissingPath {
-                path: target,
-                similar: vec![entry.path.clone()],
-            })?,
+            Kind::HardLink { target } => sources
+                .get(&target)
+                .cloned()
+                .ok_or(Cause::MissingPath { path: target, similar: vec![entry.path.clone()] })?,
         };
         sources.insert(entry.path, item.clone());
         for place in places {
@@ -171,8 +187,11 @@ fn all_found(paths: &[Selection], seen: &[String]) -> Result<(), Cause> {
             continue;
         }
         let base = from.rsplit('/').next().unwrap_or(&from);
-        let mut similar: Vec<String> =
-            seen.iter().filter(|path| path.rsplit('/').next().is_some_and(|name| name.contains(base))).cloned().collect();
+        let mut similar: Vec<String> = seen
+            .iter()
+            .filter(|path| path.rsplit('/').next().is_some_and(|name| name.contains(base)))
+            .cloned()
+            .collect();
         if similar.is_empty() {
             similar = seen.iter().filter(|path| path.contains("bin/")).cloned().collect();
         }

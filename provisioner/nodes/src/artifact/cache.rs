@@ -39,7 +39,8 @@ impl Cache {
         artifact.check()?;
         let key = artifact.key();
         let cell = {
-            let mut bundles = self.bundles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut bundles =
+                self.bundles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             Arc::clone(bundles.entry(key.clone()).or_default())
         };
         cell.get_or_try_init(|| self.make(artifact, key)).await.cloned()
@@ -58,7 +59,8 @@ impl Cache {
         let lock = self.lock(artifact, &key).await?;
         let known = {
             let key = key.clone();
-            self.blocking(artifact, move |root, _| Ok(bundle::load(&root.join("bundles"), &key))).await?
+            self.blocking(artifact, move |root, _| Ok(bundle::load(&root.join("bundles"), &key)))
+                .await?
         };
         if let Some(bundle) = known {
             return Ok(bundle);
@@ -66,7 +68,8 @@ impl Cache {
         let blob = self.fetch(artifact).await?;
         let bundle = self
             .blocking(artifact, move |root, artifact| {
-                let directory = directory(&root, "bundles").map_err(|error| artifact.error(error))?;
+                let directory =
+                    directory(&root, "bundles").map_err(|error| artifact.error(error))?;
                 bundle::build(&directory, &artifact, &key, &blob)
             })
             .await;
@@ -89,8 +92,10 @@ impl Cache {
     async fn lock(&self, artifact: &Artifact, name: &str) -> Result<File, ArtifactError> {
         let directory = directory(&self.root, "locks").map_err(|cause| artifact.error(cause))?;
         let path = directory.join(name);
-        let cache = |error: io::Error| artifact.error(Cause::Cache(format!("{}: {error}", path.display())));
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(cache)?;
+        let cache =
+            |error: io::Error| artifact.error(Cause::Cache(format!("{}: {error}", path.display())));
+        let file =
+            File::options().create(true).truncate(false).write(true).open(&path).map_err(cache)?;
         for _ in 0..LOCK_LIMIT_S * 20 {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
@@ -105,7 +110,8 @@ impl Cache {
 /// A directory of the cache, made if missing.
 pub(super) fn directory(root: &Path, name: &str) -> Result<PathBuf, Cause> {
     let path = root.join(name);
-    fs::create_dir_all(&path).map_err(|error| Cause::Cache(format!("{}: {error}", path.display())))?;
+    fs::create_dir_all(&path)
+        .map_err(|error| Cause::Cache(format!("{}: {error}", path.display())))?;
     Ok(path)
 }
 
@@ -128,7 +134,8 @@ fn fetch_verified(root: &Path, artifact: &Artifact) -> Result<PathBuf, ArtifactE
                 read_digest(&unverified)?
             }
             Source::Deb { package, version, architecture } => {
-                let wanted = deb::Package { name: package, version, architecture: architecture.as_deref() };
+                let wanted =
+                    deb::Package { name: package, version, architecture: architecture.as_deref() };
                 deb::download(&directory(root, "apt")?, &wanted, &unverified)?;
                 read_digest(&unverified)?
             }

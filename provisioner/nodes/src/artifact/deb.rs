@@ -61,14 +61,22 @@ fn turn(apt: &Path) -> Result<File, Cause> {
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
-            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(POLL),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(POLL)
+            }
             Err(fs::TryLockError::WouldBlock) => return Err(Cause::Busy(2 * APT_LIMIT.as_secs())),
             Err(fs::TryLockError::Error(error)) => return Err(cache(error)),
         }
     }
 }
 
-fn explain(private: &Apt, package: &Package<'_>, apt: &Path, update: &Output, reason: String) -> Cause {
+fn explain(
+    private: &Apt,
+    package: &Package<'_>,
+    apt: &Path,
+    update: &Output,
+    reason: String,
+) -> Cause {
     let candidates = private.candidates(package, apt);
     if candidates.iter().any(|candidate| candidate == package.version) {
         return Cause::Apt(reason);
@@ -76,7 +84,11 @@ fn explain(private: &Apt, package: &Package<'_>, apt: &Path, update: &Output, re
     if candidates.is_empty() && !update.status.success() {
         return Cause::Apt(last_words(update));
     }
-    Cause::NoVersion { package: package.name.to_owned(), version: package.version.to_owned(), candidates }
+    Cause::NoVersion {
+        package: package.name.to_owned(),
+        version: package.version.to_owned(),
+        candidates,
+    }
 }
 
 fn deliver(file: &Path, to: &Path) -> Result<(), Cause> {
@@ -89,7 +101,8 @@ fn check_words(package: &Package<'_>) -> Result<(), Cause> {
         text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.:~".contains(&byte))
     };
-    let good = plain(package.name) && plain(package.version) && package.architecture.is_none_or(plain);
+    let good =
+        plain(package.name) && plain(package.version) && package.architecture.is_none_or(plain);
     if good {
         return Ok(());
     }
@@ -101,8 +114,9 @@ fn check_words(package: &Package<'_>) -> Result<(), Cause> {
 }
 
 fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(program).is_file()))
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    })
 }
 
 fn last_words(output: &Output) -> String {
@@ -122,7 +136,8 @@ impl Apt {
         let cache = directory(apt, "system-cache")?;
         directory(&cache, "archives/partial")?;
         // Without a sandbox user apt does not try to give files to one, as it would when run by root.
-        let options = vec![format!("Dir::Cache={}", cache.display()), "APT::Sandbox::User=root".to_owned()];
+        let options =
+            vec![format!("Dir::Cache={}", cache.display()), "APT::Sandbox::User=root".to_owned()];
         Ok(Self { options })
     }
 
@@ -154,12 +169,17 @@ impl Apt {
     fn download(&self, package: &Package<'_>, inbox: &Path) -> Result<PathBuf, String> {
         clear(inbox).map_err(|error| error.to_string())?;
         let wanted = format!("{}={}", package.qualified(), package.version);
-        let output = self.run("apt-get", &["download", "-qq", &wanted], inbox).map_err(|cause| cause.to_string())?;
+        let output = self
+            .run("apt-get", &["download", "-qq", &wanted], inbox)
+            .map_err(|cause| cause.to_string())?;
         if !output.status.success() {
             return Err(last_words(&output));
         }
         let files = fs::read_dir(inbox).map_err(|error| error.to_string())?;
-        let deb = files.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "deb"));
+        let deb = files
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.extension().is_some_and(|end| end == "deb"));
         deb.ok_or_else(|| "apt-get download left no package".to_owned())
     }
 
@@ -168,8 +188,11 @@ impl Apt {
             return Vec::new();
         };
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut versions: Vec<String> =
-            text.lines().filter_map(|line| line.split('|').nth(1)).map(|version| version.trim().to_owned()).collect();
+        let mut versions: Vec<String> = text
+            .lines()
+            .filter_map(|line| line.split('|').nth(1))
+            .map(|version| version.trim().to_owned())
+            .collect();
         versions.dedup();
         versions
     }
@@ -204,7 +227,10 @@ fn bounded(mut command: Command, program: &str) -> Result<Output, Cause> {
         if Instant::now() > deadline {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(Cause::Unreachable(format!("{program} did not end within {} s", APT_LIMIT.as_secs())));
+            return Err(Cause::Unreachable(format!(
+                "{program} did not end within {} s",
+                APT_LIMIT.as_secs()
+            )));
         }
         std::thread::sleep(POLL);
     };

@@ -30,7 +30,9 @@ pub(super) fn url(url: &str, to: &Path) -> Result<(), Cause> {
         .into();
     let mut response = match agent.get(url).call() {
         Ok(response) => response,
-        Err(ureq::Error::StatusCode(status)) => return Err(Cause::Status { url: url.to_owned(), status }),
+        Err(ureq::Error::StatusCode(status)) => {
+            return Err(Cause::Status { url: url.to_owned(), status });
+        }
         Err(error) => return Err(Cause::Unreachable(error.to_string())),
     };
     let body = response.body_mut().with_config().limit(SIZE_LIMIT + 1).reader();

@@ -124,14 +124,17 @@ impl Artifact {
 
     /// Checks what can be checked without fetching.
     pub fn check(&self) -> Result<(), ArtifactError> {
-        let is_digest = self.sha256.len() == 64 && self.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_digest =
+            self.sha256.len() == 64 && self.sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_digest {
             return Err(self.error(Cause::NotADigest));
         }
         if let Source::Url(url) = &self.source
             && !(url.starts_with("https://") || url.starts_with("http://"))
         {
-            return Err(self.error(Cause::Unreachable("only https and http addresses can be fetched".to_owned())));
+            return Err(self.error(Cause::Unreachable(
+                "only https and http addresses can be fetched".to_owned(),
+            )));
         }
         for path in &self.paths {
             if archive::clean(&path.from).is_none() || archive::clean(&path.to).is_none() {
@@ -173,7 +176,10 @@ impl ArtifactError {
 
     /// Whether the same fetch may work later.
     pub fn is_transient(&self) -> bool {
-        matches!(*self.cause, Cause::Unreachable(_) | Cause::Status { status: 500.., .. } | Cause::Busy(_))
+        matches!(
+            *self.cause,
+            Cause::Unreachable(_) | Cause::Status { status: 500.., .. } | Cause::Busy(_)
+        )
     }
 }
 
@@ -247,7 +253,11 @@ pub enum Cause {
 }
 
 fn candidates_text(candidates: &[String]) -> String {
-    if candidates.is_empty() { String::new() } else { format!("; there is {}", candidates.join(", ")) }
+    if candidates.is_empty() {
+        String::new()
+    } else {
+        format!("; there is {}", candidates.join(", "))
+    }
 }
 
 impl Cause {

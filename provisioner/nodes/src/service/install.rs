@@ -147,12 +147,22 @@ impl fmt::Display for Aftermath {
         match self {
             Self::Untouched => formatter.write_str("what ran before still runs"),
             Self::Restored { previous } => {
-                write!(formatter, "the previous release {} runs again", previous.get(..12).unwrap_or(previous))
+                write!(
+                    formatter,
+                    "the previous release {} runs again",
+                    previous.get(..12).unwrap_or(previous)
+                )
             }
-            Self::Stopped => formatter.write_str("there was no previous release; the service was stopped and removed"),
-            Self::Unchanged => formatter.write_str("there is no other release to go back to; it was left in place"),
+            Self::Stopped => formatter
+                .write_str("there was no previous release; the service was stopped and removed"),
+            Self::Unchanged => {
+                formatter.write_str("there is no other release to go back to; it was left in place")
+            }
             Self::LeftToTimer { timeout_s, why } => {
-                write!(formatter, "the node takes it back by itself within {timeout_s} s (it could not be told to: {why})")
+                write!(
+                    formatter,
+                    "the node takes it back by itself within {timeout_s} s (it could not be told to: {why})"
+                )
             }
         }
     }
@@ -212,9 +222,10 @@ impl InstallError {
         match &*self.cause {
             InstallCause::Artifact(error) => Some(error.hint()),
             InstallCause::Host(error) => error.hint.clone(),
-            InstallCause::Script { .. } if self.step == Step::CheckConfig => {
-                Some("the service's own check refuses the new configuration; nothing was switched".to_owned())
-            }
+            InstallCause::Script { .. } if self.step == Step::CheckConfig => Some(
+                "the service's own check refuses the new configuration; nothing was switched"
+                    .to_owned(),
+            ),
             InstallCause::Probe(_) => Some(format!(
                 "look at the service's log on the node: `provisioner ssh {}`; then correct the configuration and apply again",
                 self.node
@@ -289,12 +300,19 @@ impl Installer {
             let _ = steps.script(Step::Drain, Script::new(text).limit(STEP_LIMIT)).await;
         }
         let text = scripts::remove(&layout, keep_state, &supervisor);
-        steps.script(Step::Remove, Script::new(text).limit(STEP_LIMIT)).await.map_err(|cause| steps.failed(Step::Remove, cause))?;
+        steps
+            .script(Step::Remove, Script::new(text).limit(STEP_LIMIT))
+            .await
+            .map_err(|cause| steps.failed(Step::Remove, cause))?;
         Ok(was_there)
     }
 
     /// Looks at services on a node, changing nothing.
-    pub async fn observe(&self, host: &Arc<dyn Host>, services: &[&str]) -> Result<Vec<Observed>, HostError> {
+    pub async fn observe(
+        &self,
+        host: &Arc<dyn Host>,
+        services: &[&str],
+    ) -> Result<Vec<Observed>, HostError> {
         Ok(inspect(host.as_ref(), services, Wanted::default()).await?.services)
     }
 }
@@ -334,14 +352,21 @@ impl Steps<'_> {
     ) -> Result<T, InstallCause> {
         self.report(step, StepEvent::Started);
         let result = work.await;
-        self.report(step, match &result {
-            Ok(_) => StepEvent::Done,
-            Err(cause) => StepEvent::Failed(cause.to_string()),
-        });
+        self.report(
+            step,
+            match &result {
+                Ok(_) => StepEvent::Done,
+                Err(cause) => StepEvent::Failed(cause.to_string()),
+            },
+        );
         result
     }
 
-    pub(crate) async fn script(&self, step: Step, script: Script) -> Result<Completed, InstallCause> {
+    pub(crate) async fn script(
+        &self,
+        step: Step,
+        script: Script,
+    ) -> Result<Completed, InstallCause> {
         self.doing(step, async { successful(self.host.run(&script).await?) }).await
     }
 
@@ -370,7 +395,10 @@ impl Steps<'_> {
             Ok(self.host.upload(&upload).await?)
         };
         self.doing(Step::Fetch, fetch).await.map_err(|cause| self.failed(Step::Fetch, cause))?;
-        let steps = [(Step::Verify, scripts::verify(layout, bundle)), (Step::Unpack, scripts::unpack(layout, &bundle.key))];
+        let steps = [
+            (Step::Verify, scripts::verify(layout, bundle)),
+            (Step::Unpack, scripts::unpack(layout, &bundle.key)),
+        ];
         for (step, text) in steps {
             let script = Script::new(text).limit(UPLOAD_LIMIT);
             self.script(step, script).await.map_err(|cause| self.failed(step, cause))?;
@@ -402,9 +430,14 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    async fn start(target: &'a Target, spec: &'a ServiceSpec, observer: &'a dyn Observer) -> Result<Self, InstallError> {
+    async fn start(
+        target: &'a Target,
+        spec: &'a ServiceSpec,
+        observer: &'a dyn Observer,
+    ) -> Result<Self, InstallError> {
         let steps = Steps { host: &target.host, service: &spec.name, observer };
-        scripts::check_spec(spec).map_err(|message| steps.failed(Step::Inspect, InstallCause::Invalid(message)))?;
+        scripts::check_spec(spec)
+            .map_err(|message| steps.failed(Step::Inspect, InstallCause::Invalid(message)))?;
         if let Some(artifact) = &spec.artifact {
             artifact.check().map_err(|error| steps.failed(Step::Fetch, error.into()))?;
         }
@@ -433,7 +466,12 @@ impl<'a> Run<'a> {
     }
 
     fn done(&self, changed: bool, skipped_probes: Vec<String>) -> Installed {
-        Installed { digest: self.digest.clone(), previous: self.previous.clone(), changed, skipped_probes }
+        Installed {
+            digest: self.digest.clone(),
+            previous: self.previous.clone(),
+            changed,
+            skipped_probes,
+        }
     }
 
     /// The release is in place: only the probes have a say.
@@ -477,8 +515,11 @@ impl<'a> Run<'a> {
         if self.found.release_intact {
             self.steps.skip(Step::Configure, "this release is on the node");
         } else {
-            let archive = scripts::release_archive(self.spec, &self.places, &self.layout, &self.digest)
-                .map_err(|error| self.failed(Step::Configure, InstallCause::Invalid(error.to_string())))?;
+            let archive =
+                scripts::release_archive(self.spec, &self.places, &self.layout, &self.digest)
+                    .map_err(|error| {
+                        self.failed(Step::Configure, InstallCause::Invalid(error.to_string()))
+                    })?;
             let script = Script::new(scripts::configure(&self.layout, &self.digest)).stdin(archive);
             self.script(Step::Configure, script).await?;
         }
@@ -486,7 +527,8 @@ impl<'a> Run<'a> {
             self.steps.skip(Step::CheckConfig, "none declared");
             return Ok(());
         };
-        let text = scripts::check_config(&self.layout, &self.digest, self.spec, &self.places, check);
+        let text =
+            scripts::check_config(&self.layout, &self.digest, self.spec, &self.places, check);
         self.script(Step::CheckConfig, Script::new(text).limit(STEP_LIMIT)).await
     }
 
@@ -515,7 +557,10 @@ impl<'a> Run<'a> {
         let timeout_s = self.spec.dead_man_limit_s();
         let revert = scripts::revert(&self.layout, &self.digest, &self.back(), &self.supervisor);
         let arm = scripts::arm(&self.layout, &self.digest, timeout_s, &self.supervisor);
-        self.steps.script(Step::Arm, Script::new(arm).stdin(revert)).await.map_err(at(Step::Arm))?;
+        self.steps
+            .script(Step::Arm, Script::new(arm).stdin(revert))
+            .await
+            .map_err(at(Step::Arm))?;
         let switch = scripts::switch(&self.layout, &self.digest);
         self.steps.script(Step::Switch, Script::new(switch)).await.map_err(at(Step::Switch))?;
         let limit = STEP_LIMIT + Duration::from_secs(self.spec.stop_timeout_s);
@@ -529,7 +574,8 @@ impl<'a> Run<'a> {
             }
             result => result.map_err(at(Step::Confirm))?,
         };
-        let disarm = scripts::disarm(&self.layout, &self.digest, self.previous.as_deref(), &self.supervisor);
+        let disarm =
+            scripts::disarm(&self.layout, &self.digest, self.previous.as_deref(), &self.supervisor);
         // Confirmed is confirmed: a timer that runs out now finds nothing on trial and does nothing.
         let _ = self.steps.script(Step::Disarm, Script::new(disarm)).await;
         Ok(skipped)
@@ -566,9 +612,10 @@ impl<'a> Run<'a> {
             (Ok(_), Back::To(previous)) => Aftermath::Restored { previous },
             (Ok(_), Back::Nothing) => Aftermath::Stopped,
             (Ok(_), Back::Same) => Aftermath::Unchanged,
-            (Err(cause), _) => {
-                Aftermath::LeftToTimer { timeout_s: self.spec.dead_man_limit_s(), why: cause.to_string() }
-            }
+            (Err(cause), _) => Aftermath::LeftToTimer {
+                timeout_s: self.spec.dead_man_limit_s(),
+                why: cause.to_string(),
+            },
         }
     }
 }

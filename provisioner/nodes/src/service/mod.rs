@@ -25,7 +25,9 @@ mod scripts;
 mod spec;
 mod supervisor;
 
-pub use install::{Aftermath, InstallCause, InstallError, Installed, Installer, Observer, Step, StepEvent};
+pub use install::{
+    Aftermath, InstallCause, InstallError, Installed, Installer, Observer, Step, StepEvent,
+};
 pub use observe::{Observed, RunState};
 pub use spec::{FileSpec, Restart, ServiceSpec};
 

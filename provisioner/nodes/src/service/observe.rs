@@ -135,7 +135,10 @@ pub(crate) async fn inspect(
     }
     if let Some((service, digest)) = wanted.release {
         let release = format!("\"$base\"/services/{service}/releases/{digest}");
-        let _ = writeln!(text, "[ -d {release} ] && [ -z \"$(damage {release})\" ] && echo release=yes");
+        let _ = writeln!(
+            text,
+            "[ -d {release} ] && [ -z \"$(damage {release})\" ] && echo release=yes"
+        );
     }
     for name in names {
         check_name(name).map_err(|message| HostError::invalid(host.name(), Phase::Run, message))?;
@@ -170,7 +173,9 @@ fn parse(text: &str) -> Inspection {
             "ctl" => found.has_ctl = true,
             "artifact" => found.artifact_intact = true,
             "release" => found.release_intact = true,
-            "service" => found.services.push(Observed { name: value.to_owned(), ..Observed::default() }),
+            "service" => {
+                found.services.push(Observed { name: value.to_owned(), ..Observed::default() })
+            }
             _ => {
                 let Some(service) = found.services.last_mut() else { continue };
                 match field {

@@ -21,7 +21,9 @@ pub(super) const REVERTED_STATUS: u32 = 9;
 /// Checks that a service's name can be a file name and a word.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let good = (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
+        && name.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte)
+        })
         && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
     if good {
         return Ok(());
@@ -37,7 +39,9 @@ pub(super) fn check_spec(spec: &ServiceSpec) -> Result<(), String> {
     }
     for path in spec.files.keys() {
         let first = path.split('/').next().unwrap_or_default();
-        let odd = path.split('/').any(|part| part.is_empty() || part == "." || part == ".." || part.starts_with('-'));
+        let odd = path
+            .split('/')
+            .any(|part| part.is_empty() || part == "." || part == ".." || part.starts_with('-'));
         if odd || path.contains(['\n', '\\']) || RESERVED.contains(&first) {
             return Err(format!("{path:?} cannot be the path of a file of a service"));
         }
@@ -204,12 +208,21 @@ pub(super) fn release_archive(
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_mode(0o777);
         header.set_size(0);
-        builder.append_link(&mut header, "artifact", format!("../../../../artifacts/{}", artifact.key()))?;
+        builder.append_link(
+            &mut header,
+            "artifact",
+            format!("../../../../artifacts/{}", artifact.key()),
+        )?;
     }
     builder.into_inner()
 }
 
-fn append(builder: &mut tar::Builder<Vec<u8>>, path: &str, content: &str, mode: u32) -> std::io::Result<()> {
+fn append(
+    builder: &mut tar::Builder<Vec<u8>>,
+    path: &str,
+    content: &str,
+    mode: u32,
+) -> std::io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Regular);
     header.set_mode(mode);
@@ -220,7 +233,8 @@ fn append(builder: &mut tar::Builder<Vec<u8>>, path: &str, content: &str, mode: 
 
 /// Puts a release (a tar archive on standard input) beside the others.
 pub(super) fn configure(layout: &Layout, digest: &str) -> String {
-    let (home, release, state) = (quote(&layout.home()), quote(&layout.release(digest)), quote(&layout.state()));
+    let (home, release, state) =
+        (quote(&layout.home()), quote(&layout.release(digest)), quote(&layout.state()));
     format!(
         r#"set -e; umask 022
 mkdir -p {home}/releases {state}; chmod 700 {state}
@@ -234,12 +248,19 @@ rm -rf {release}.old"#
 }
 
 /// Runs the service's own check of its configuration in the new release.
-pub(super) fn check_config(layout: &Layout, digest: &str, spec: &ServiceSpec, places: &Places, check: &str) -> String {
+pub(super) fn check_config(
+    layout: &Layout,
+    digest: &str,
+    spec: &ServiceSpec,
+    places: &Places,
+    check: &str,
+) -> String {
     let mut text = String::new();
     for (name, value) in &spec.environment {
         let _ = writeln!(text, "export {name}={}", quote(&places.expand(value)));
     }
-    let _ = write!(text, "cd {} || exit 1\n{}", quote(&layout.release(digest)), places.expand(check));
+    let _ =
+        write!(text, "cd {} || exit 1\n{}", quote(&layout.release(digest)), places.expand(check));
     text
 }
 
@@ -255,7 +276,12 @@ pub(super) enum Back {
 }
 
 /// The script that takes `digest` back, with all it needs inside.
-pub(super) fn revert(layout: &Layout, digest: &str, back: &Back, supervisor: &dyn Supervisor) -> String {
+pub(super) fn revert(
+    layout: &Layout,
+    digest: &str,
+    back: &Back,
+    supervisor: &dyn Supervisor,
+) -> String {
     let (home, service) = (quote(&layout.home()), &layout.service);
     let steps = match back {
         Back::To(previous) => format!(
@@ -308,7 +334,12 @@ fi
 }
 
 /// Starts the trial of `digest`: the revert script (on standard input), the mark, the timer.
-pub(super) fn arm(layout: &Layout, digest: &str, timeout_s: u64, supervisor: &dyn Supervisor) -> String {
+pub(super) fn arm(
+    layout: &Layout,
+    digest: &str,
+    timeout_s: u64,
+    supervisor: &dyn Supervisor,
+) -> String {
     format!(
         r"set -e; umask 022; cd {home}
 cat > revert.new; mv -f revert.new revert
@@ -369,7 +400,12 @@ rm -f pending reverted"#,
 
 /// Takes the timer away and removes what is no longer needed: all releases but the confirmed and the
 /// previous one, and artifacts that no release uses.
-pub(super) fn disarm(layout: &Layout, digest: &str, previous: Option<&str>, supervisor: &dyn Supervisor) -> String {
+pub(super) fn disarm(
+    layout: &Layout,
+    digest: &str,
+    previous: Option<&str>,
+    supervisor: &dyn Supervisor,
+) -> String {
     format!(
         r#"set -e
 {disarm}

@@ -42,7 +42,11 @@ impl FileSpec {
 impl fmt::Debug for FileSpec {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let content: &dyn fmt::Debug = if self.sensitive { &"(sensitive)" } else { &self.content };
-        formatter.debug_struct("FileSpec").field("content", content).field("mode", &self.mode).finish_non_exhaustive()
+        formatter
+            .debug_struct("FileSpec")
+            .field("content", content)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,7 +161,8 @@ impl ServiceSpec {
     /// The time after which the node takes an unconfirmed release back, seconds: never less than the
     /// probes may take.
     pub fn dead_man_limit_s(&self) -> u64 {
-        let probing_ms: u64 = self.probes.iter().map(|probe| probe.deadline_ms + 2 * probe.timeout_ms).sum();
+        let probing_ms: u64 =
+            self.probes.iter().map(|probe| probe.deadline_ms + 2 * probe.timeout_ms).sum();
         self.dead_man_s.max(probing_ms / 1000 + self.stop_timeout_s + 30)
     }
 }

@@ -68,10 +68,8 @@ pub(super) async fn connect(
             Ok(handle) => return Ok(handle),
             Err(error) => error,
         };
-        let final_answer = matches!(
-            error.retry,
-            crate::host::Retry::Denied | crate::host::Retry::Invalid
-        );
+        let final_answer =
+            matches!(error.retry, crate::host::Retry::Denied | crate::host::Retry::Invalid);
         if final_answer || Instant::now() + pause >= deadline {
             return Err(error);
         }

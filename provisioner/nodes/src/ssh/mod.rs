@@ -56,7 +56,10 @@ impl Connection {
             HostError::invalid(
                 &self.name,
                 Phase::Connect,
-                format!("the recorded host key {:?} is not an OpenSSH public key: {error}", self.host_key),
+                format!(
+                    "the recorded host key {:?} is not an OpenSSH public key: {error}",
+                    self.host_key
+                ),
             )
             .hint("the machine's `host_key` must be one line, like `ssh-ed25519 AAAA...`")
         })
@@ -71,7 +74,8 @@ impl Identity {
     /// The Ed25519 key of a 32-byte secret seed; the same seed always gives the same key.
     pub fn from_seed(seed: &[u8; 32], comment: &str) -> Self {
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(seed));
-        let key = PrivateKey::new(pair, comment).expect("an unencrypted pair is always a private key");
+        let key =
+            PrivateKey::new(pair, comment).expect("an unencrypted pair is always a private key");
         Self(key)
     }
 

@@ -19,7 +19,8 @@ use tokio::sync::{Mutex, Semaphore};
 use super::connect::{PinnedKey, connect};
 use super::{Connection, Identity};
 use crate::host::{
-    Completed, Content, Host, HostError, Origin, Phase, Retry, Script, Stream, Upload, quote, within,
+    Completed, Content, Host, HostError, Origin, Phase, Retry, Script, Stream, Upload, quote,
+    within,
 };
 
 /// More output than this from one script is an error: nothing here reads so much.
@@ -118,7 +119,10 @@ pub struct SshHost {
 
 impl fmt::Debug for SshHost {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("SshHost").field("connection", &self.connection).finish_non_exhaustive()
+        formatter
+            .debug_struct("SshHost")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
     }
 }
 
@@ -143,7 +147,8 @@ impl SshHost {
         let _turn = self.shared.handshakes.acquire().await.map_err(|_closed| {
             HostError::transient(&self.connection.name, Phase::Connect, "the pool is closed")
         })?;
-        let opened = connect(&self.connection, &self.shared.identity, &self.shared.settings).await?;
+        let opened =
+            connect(&self.connection, &self.shared.identity, &self.shared.settings).await?;
         let handle = Arc::new(opened);
         *live = Some(Arc::clone(&handle));
         Ok(handle)
@@ -157,7 +162,12 @@ impl SshHost {
     }
 
     /// Opens a channel, on a fresh connection if the pooled one turns out to be dead.
-    async fn open(&self, phase: Phase, target: &Target<'_>, limit: Duration) -> Result<Channel<Msg>, HostError> {
+    async fn open(
+        &self,
+        phase: Phase,
+        target: &Target<'_>,
+        limit: Duration,
+    ) -> Result<Channel<Msg>, HostError> {
         let name = &self.connection.name;
         let mut tries = 0;
         loop {
@@ -165,7 +175,9 @@ impl SshHost {
             tries += 1;
             match tokio::time::timeout(limit, target.open(&handle)).await {
                 Ok(Ok(channel)) => return Ok(channel),
-                Ok(Err(russh::Error::ChannelOpenFailure(why))) => return Err(refused(name, phase, target, &why)),
+                Ok(Err(russh::Error::ChannelOpenFailure(why))) => {
+                    return Err(refused(name, phase, target, &why));
+                }
                 Ok(Err(error)) => {
                     self.discard(&handle).await;
                     if tries >= 2 {
@@ -234,8 +246,10 @@ impl Host for SshHost {
         let name = &self.connection.name;
         let text = script.rendered();
         if text.len() > SCRIPT_TEXT_LIMIT {
-            let message = format!("the script has {} bytes, at most {SCRIPT_TEXT_LIMIT} fit", text.len());
-            return Err(HostError::invalid(name, Phase::Run, message).hint("give large data on standard input"));
+            let message =
+                format!("the script has {} bytes, at most {SCRIPT_TEXT_LIMIT} fit", text.len());
+            return Err(HostError::invalid(name, Phase::Run, message)
+                .hint("give large data on standard input"));
         }
         let command = limited(&text, script.limit);
         let input = Input::Bytes(script.stdin.clone());
@@ -261,7 +275,11 @@ impl Host for SshHost {
 const TIMED_OUT_STATUS: u32 = 124;
 
 /// Tells a script that the node ended after its time limit from one that ended by itself.
-pub(crate) fn in_time(name: &str, script: &Script, completed: Completed) -> Result<Completed, HostError> {
+pub(crate) fn in_time(
+    name: &str,
+    script: &Script,
+    completed: Completed,
+) -> Result<Completed, HostError> {
     if completed.status == TIMED_OUT_STATUS {
         return Err(HostError::timed_out(name, Phase::Run, script.limit));
     }
@@ -277,7 +295,9 @@ pub(crate) fn limited(text: &str, limit: Duration) -> String {
 /// The script that writes standard input to `path`, whole or not at all.
 pub(crate) fn write_script(path: &str, mode: u32) -> String {
     let path = quote(path);
-    format!("set -e; umask 077; cat > {path}.new; chmod {mode:o} {path}.new; mv -f {path}.new {path}")
+    format!(
+        "set -e; umask 077; cat > {path}.new; chmod {mode:o} {path}.new; mv -f {path}.new {path}"
+    )
 }
 
 /// The verdict on an upload from what its script left behind.
@@ -315,9 +335,15 @@ impl Input {
     async fn of(name: &str, content: &Content) -> Result<Self, HostError> {
         match content {
             Content::Bytes(bytes) => Ok(Self::Bytes(bytes.clone())),
-            Content::File(path) => tokio::fs::File::open(path).await.map(Self::File).map_err(|error| {
-                HostError::invalid(name, Phase::Upload, format!("cannot read {}: {error}", path.display()))
-            }),
+            Content::File(path) => {
+                tokio::fs::File::open(path).await.map(Self::File).map_err(|error| {
+                    HostError::invalid(
+                        name,
+                        Phase::Upload,
+                        format!("cannot read {}: {error}", path.display()),
+                    )
+                })
+            }
         }
     }
 
@@ -331,7 +357,11 @@ impl Input {
     }
 }
 
-async fn collect(name: &str, phase: Phase, reader: &mut ChannelReadHalf) -> Result<Completed, HostError> {
+async fn collect(
+    name: &str,
+    phase: Phase,
+    reader: &mut ChannelReadHalf,
+) -> Result<Completed, HostError> {
     let (mut stdout, mut stderr, mut status) = (Vec::new(), Vec::new(), None);
     while let Some(message) = reader.wait().await {
         match message {
@@ -342,18 +372,30 @@ async fn collect(name: &str, phase: Phase, reader: &mut ChannelReadHalf) -> Resu
                 status = Some(128 + super::session::signal_number(&signal_name));
             }
             ChannelMsg::Failure => {
-                return Err(HostError::denied(name, phase, "the SSH server refuses to run commands"));
+                return Err(HostError::denied(
+                    name,
+                    phase,
+                    "the SSH server refuses to run commands",
+                ));
             }
             ChannelMsg::Close => break,
             _ => {}
         }
         if stdout.len() + stderr.len() > OUTPUT_LIMIT {
-            return Err(HostError::invalid(name, phase, format!("the script wrote more than {OUTPUT_LIMIT} bytes")));
+            return Err(HostError::invalid(
+                name,
+                phase,
+                format!("the script wrote more than {OUTPUT_LIMIT} bytes"),
+            ));
         }
     }
     let Some(status) = status else {
-        return Err(HostError::transient(name, phase, "the connection was lost while a script ran")
-            .hint("the node may have rebooted; run the command again"));
+        return Err(HostError::transient(
+            name,
+            phase,
+            "the connection was lost while a script ran",
+        )
+        .hint("the node may have rebooted; run the command again"));
     };
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Completed { status, stdout: text(stdout), stderr: text(stderr) })
@@ -365,7 +407,9 @@ fn lost(name: &str, phase: Phase, error: &russh::Error) -> HostError {
 
 fn refused(name: &str, phase: Phase, target: &Target<'_>, why: &ChannelOpenFailure) -> HostError {
     match target {
-        Target::Session => HostError::transient(name, phase, format!("the SSH server opens no session: {why:?}")),
+        Target::Session => {
+            HostError::transient(name, phase, format!("the SSH server opens no session: {why:?}"))
+        }
         Target::Tcp { address, port } => {
             let message = format!("{address}:{port} refused or unreachable ({why:?})");
             HostError::new(name, phase, Origin::Node, Retry::Transient, message)

@@ -40,7 +40,9 @@ impl SshHost {
     /// Runs a session to its end and returns the remote exit code.
     pub async fn session(&self, session: Session) -> Result<u32, HostError> {
         let name = self.connection().name.clone();
-        let failed = |error: &dyn std::error::Error| HostError::transient(&name, Phase::Run, error.to_string());
+        let failed = |error: &dyn std::error::Error| {
+            HostError::transient(&name, Phase::Run, error.to_string())
+        };
         let channel = self.session_channel(Phase::Run).await?;
         if let Some((kind, size)) = &session.terminal {
             channel
@@ -65,12 +67,16 @@ impl SshHost {
                 () = &mut feed, if feeding => { feeding = false; continue }
             };
             match message {
-                Some(ChannelMsg::Data { data }) => pass_on(&mut stdout, &data).await.map_err(|error| failed(&error))?,
+                Some(ChannelMsg::Data { data }) => {
+                    pass_on(&mut stdout, &data).await.map_err(|error| failed(&error))?
+                }
                 Some(ChannelMsg::ExtendedData { data, .. }) => {
                     pass_on(&mut stderr, &data).await.map_err(|error| failed(&error))?;
                 }
                 Some(ChannelMsg::ExitStatus { exit_status }) => code = Some(exit_status),
-                Some(ChannelMsg::ExitSignal { signal_name, .. }) => code = Some(128 + signal_number(&signal_name)),
+                Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                    code = Some(128 + signal_number(&signal_name))
+                }
                 Some(ChannelMsg::Close) | None => break,
                 Some(_) => {}
             }

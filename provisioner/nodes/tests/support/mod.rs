@@ -1,7 +1,6 @@
 //! What the tests share: a node that is a directory with a small supervisor of its own, artifacts made
 //! on the spot, and an observer that keeps a list.
 
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -91,7 +90,8 @@ impl Node {
     }
 
     pub fn releases(&self) -> usize {
-        std::fs::read_dir(self.path("opt/provisioner/services/mesh/releases")).map_or(0, Iterator::count)
+        std::fs::read_dir(self.path("opt/provisioner/services/mesh/releases"))
+            .map_or(0, Iterator::count)
     }
 }
 
@@ -108,7 +108,11 @@ impl Observer for Log {
 impl Log {
     pub fn done(&self) -> Vec<Step> {
         let events = self.0.lock().unwrap();
-        events.iter().filter(|(_, event)| *event == StepEvent::Done).map(|(step, _)| *step).collect()
+        events
+            .iter()
+            .filter(|(_, event)| *event == StepEvent::Done)
+            .map(|(step, _)| *step)
+            .collect()
     }
 }
 
