@@ -3,7 +3,9 @@
 //! It checks what the engine relies on: creation by token, finding, reading, updating in place, deleting
 //! twice, and answers that fit the schema. Refuses to know any provider.
 
-use crate::{CreateRequest, DeleteRequest, FindRequest, Object, Provider, ReadRequest, Silent, UpdateRequest};
+use crate::{
+    CreateRequest, DeleteRequest, FindRequest, Object, Provider, ReadRequest, Silent, UpdateRequest,
+};
 use model::convert::convert;
 use model::plan::Observation;
 use model::{Address, Value};
@@ -80,10 +82,7 @@ pub struct Violation {
 }
 
 fn broken(rule: &'static str, found: impl Into<String>) -> Violation {
-    Violation {
-        rule,
-        found: found.into(),
-    }
+    Violation { rule, found: found.into() }
 }
 
 /// Runs the whole suite over one object, which is gone at the end.

@@ -133,10 +133,7 @@ pub trait Provider: Send + Sync {
     }
 
     /// Reads many objects; answers in the order of the requests.
-    async fn read_many(
-        &self,
-        requests: &[ReadRequest],
-    ) -> Vec<Result<Observation, ProviderError>>;
+    async fn read_many(&self, requests: &[ReadRequest]) -> Vec<Result<Observation, ProviderError>>;
 
     /// Makes an object, or finishes one that an earlier call with the same token began.
     async fn create(&self, request: CreateRequest) -> Result<Object, ProviderError>;

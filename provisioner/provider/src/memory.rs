@@ -157,9 +157,7 @@ impl Cloud {
 
     /// Removes the objects of an instance behind everybody's back.
     pub fn lose(&self, address: &str) {
-        self.state()
-            .objects
-            .retain(|_, object| object.address.to_string() != address);
+        self.state().objects.retain(|_, object| object.address.to_string() != address);
     }
 
     /// Changes an attribute of an instance's objects behind everybody's back.
@@ -217,9 +215,8 @@ impl Drop for InFlight {
 /// `memory_check` (a statement about its dependencies).
 pub fn schema() -> ProviderSchema {
     let id = || Attribute::computed(Type::String, "The cloud's identity of the object.");
-    let status = || {
-        Attribute::computed(Type::String, "Whether it is well.").volatile().expects("ok".into())
-    };
+    let status =
+        || Attribute::computed(Type::String, "Whether it is well.").volatile().expects("ok".into());
     let resource = |description: &str, attributes: Vec<(&str, Attribute)>| ResourceSchema {
         description: description.to_owned(),
         attributes: attributes
@@ -278,11 +275,7 @@ pub struct MemoryProvider {
 impl MemoryProvider {
     /// A provider for one environment.
     pub fn new(cloud: Cloud, owner: Owner) -> Self {
-        Self {
-            cloud,
-            owner,
-            schema: schema(),
-        }
+        Self { cloud, owner, schema: schema() }
     }
 
     fn is_ours(&self, object: &Stored, address: &Address) -> bool {
@@ -312,11 +305,7 @@ impl MemoryProvider {
         };
         let attributes = stored.attributes.clone();
         state.objects.insert(id.clone(), stored);
-        Object {
-            id,
-            attributes,
-            note: None,
-        }
+        Object { id, attributes, note: None }
     }
 
     fn change(&self, request: &UpdateRequest) -> Result<Object, ProviderError> {
@@ -327,11 +316,7 @@ impl MemoryProvider {
         })?;
         let attributes = with(&request.arguments, "id", request.id.as_str().into());
         object.attributes = with(&attributes, "status", "ok".into());
-        Ok(Object {
-            id: request.id.clone(),
-            attributes: object.attributes.clone(),
-            note: None,
-        })
+        Ok(Object { id: request.id.clone(), attributes: object.attributes.clone(), note: None })
     }
 
     async fn answer<T>(
@@ -369,10 +354,7 @@ impl Provider for MemoryProvider {
         &self.schema
     }
 
-    async fn read_many(
-        &self,
-        requests: &[ReadRequest],
-    ) -> Vec<Result<Observation, ProviderError>> {
+    async fn read_many(&self, requests: &[ReadRequest]) -> Vec<Result<Observation, ProviderError>> {
         let state = self.cloud.state();
         let read = |request: &ReadRequest| {
             if state.unreachable.contains(&request.address.to_string()) {
@@ -408,11 +390,8 @@ impl Provider for MemoryProvider {
     }
 
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
-        let called = Called {
-            verb: "delete",
-            address: request.address.clone(),
-            token: String::new(),
-        };
+        let called =
+            Called { verb: "delete", address: request.address.clone(), token: String::new() };
         let effect = || {
             self.cloud.state().objects.remove(&request.id);
             Ok(())
@@ -448,10 +427,7 @@ mod tests {
     use crate::conformance::{self, Case};
 
     fn owner(lineage: &str) -> Owner {
-        Owner {
-            environment: "test".to_owned(),
-            lineage: lineage.to_owned(),
-        }
+        Owner { environment: "test".to_owned(), lineage: lineage.to_owned() }
     }
 
     fn case() -> Case {

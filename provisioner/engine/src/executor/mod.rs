@@ -1,0 +1,256 @@
+//! The executor: runs the operations of a plan, ready ones at the same time under a bound.
+//!
+//! One dispatcher owns all decisions of order; operations run as tasks of their own and report back to it.
+//! Invariants: an operation starts only when everything it needs succeeded; a failure stops only what
+//! depends on it; an operation is reported exactly once. Refuses to know: why the plan is as it is.
+
+pub(crate) mod fit;
+mod operation;
+mod report;
+pub(crate) mod results;
+
+pub use report::{Failure, RunReport, Skipped};
+
+use crate::lease::Held;
+use crate::{ApplyError, CancelToken, Engine, Level};
+use model::event::Event;
+use model::plan::{Operation, Plan};
+use model::record::Recorded;
+use operation::{Ended, Job};
+use state::StateError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::task::{Id, JoinError, JoinSet};
+
+/// Runs a plan that was checked to fit.
+pub(crate) async fn run(
+    engine: &Engine,
+    held: &Arc<Held>,
+    run: &str,
+    plan: &Plan,
+    recorded: &Recorded,
+    parallelism: usize,
+    cancel: &CancelToken,
+) -> Result<RunReport, ApplyError> {
+    let started_ms = engine.ports.clock.now_ms();
+    let mut dispatcher = Dispatcher::new(engine, held, run, plan, recorded);
+    dispatcher.dispatch(parallelism.max(1), cancel).await;
+    let Dispatcher { report: mut run_report, broken, .. } = dispatcher;
+    run_report.interrupted = cancel.level() > Level::Running;
+    let written = match broken {
+        None => results::write(engine, held, plan, recorded, &mut run_report).await,
+        Some(error) => Err(error),
+    };
+    engine.ports.events.publish(Event::RunFinished {
+        succeeded: run_report.succeeded,
+        failed: run_report.failed.len(),
+        skipped: run_report.skipped.len(),
+        elapsed_ms: engine.ports.clock.now_ms().saturating_sub(started_ms),
+    });
+    written?;
+    Ok(run_report)
+}
+
+/// Decides what runs next, and folds what ended into the report.
+struct Dispatcher<'a> {
+    engine: &'a Engine,
+    held: &'a Arc<Held>,
+    run: &'a str,
+    plan: &'a Plan,
+    lineage: &'a str,
+    /// Operations not yet started, with what they still wait for.
+    waiting: BTreeMap<u32, BTreeSet<u32>>,
+    ready: BTreeSet<u32>,
+    in_flight: BTreeMap<Id, (u32, u64)>,
+    tasks: JoinSet<Ended>,
+    report: RunReport,
+    broken: Option<StateError>,
+}
+
+impl<'a> Dispatcher<'a> {
+    fn new(
+        engine: &'a Engine,
+        held: &'a Arc<Held>,
+        run: &'a str,
+        plan: &'a Plan,
+        recorded: &'a Recorded,
+    ) -> Self {
+        let mut waiting = BTreeMap::new();
+        let mut ready = BTreeSet::new();
+        for operation in &plan.operations {
+            if operation.needs.is_empty() {
+                ready.insert(operation.id);
+            } else {
+                waiting.insert(operation.id, operation.needs.clone());
+            }
+        }
+        Self {
+            engine,
+            held,
+            run,
+            plan,
+            lineage: &recorded.lineage,
+            waiting,
+            ready,
+            in_flight: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            report: RunReport::default(),
+            broken: None,
+        }
+    }
+
+    async fn dispatch(&mut self, parallelism: usize, cancel: &CancelToken) {
+        let mut told = false;
+        loop {
+            if self.broken.is_none() && cancel.level() == Level::Running {
+                self.start(parallelism);
+            }
+            if self.in_flight.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = cancel.reached(Level::Stop) => {
+                    self.stop("stopped at once; the next apply looks up how its call ended");
+                    break;
+                }
+                () = self.held.gone() => {
+                    self.broken.get_or_insert(StateError::LeaseLost { epoch: self.held.epoch() });
+                    self.stop("the lease was lost; the next apply looks up how its call ended");
+                    break;
+                }
+                () = cancel.reached(Level::Finish), if !told => {
+                    told = true;
+                    let in_flight = self.in_flight.len();
+                    self.publish(Event::Interrupted { in_flight });
+                }
+                Some(joined) = self.tasks.join_next_with_id() => self.settle(joined),
+            }
+        }
+        let because = match self.broken {
+            Some(_) => "the run ended before it",
+            None => "the run was interrupted before it",
+        };
+        let left = std::mem::take(&mut self.ready);
+        let left = left.into_iter().chain(std::mem::take(&mut self.waiting).into_keys());
+        for id in left.collect::<BTreeSet<_>>() {
+            self.skip(id, because.to_owned());
+        }
+    }
+
+    fn start(&mut self, parallelism: usize) {
+        while self.in_flight.len() < parallelism
+            && let Some(id) = self.ready.pop_first()
+        {
+            let operation = self.operation(id).clone();
+            let job = Job {
+                engine: self.engine.clone(),
+                held: self.held.clone(),
+                run: self.run.to_owned(),
+                lineage: self.lineage.to_owned(),
+                config: crate::refresh::config_of(&self.plan.providers, &operation.provider),
+                operation,
+            };
+            let handle = self.tasks.spawn(job.run());
+            let now_ms = self.engine.ports.clock.now_ms();
+            self.in_flight.insert(handle.id(), (id, now_ms));
+        }
+    }
+
+    fn settle(&mut self, joined: Result<(Id, Ended), JoinError>) {
+        let (task, ended) = match joined {
+            Ok(ended) => ended,
+            Err(error) => (error.id(), Ended::panicked(&error)),
+        };
+        let Some((id, started_ms)) = self.in_flight.remove(&task) else {
+            return;
+        };
+        let elapsed_ms = self.engine.ports.clock.now_ms().saturating_sub(started_ms);
+        let Operation { address, kind, .. } = self.operation(id).clone();
+        match ended {
+            Ended::Succeeded { note } => {
+                self.report.succeeded += 1;
+                self.publish(Event::OperationSucceeded { id, address, kind, elapsed_ms, note });
+                self.release(id);
+            }
+            Ended::Failed(diagnostic) => self.fail(id, elapsed_ms, *diagnostic),
+            Ended::Broken(error) => {
+                let diagnostic = error.to_diagnostic().about(&address);
+                self.broken.get_or_insert(error);
+                self.fail(id, elapsed_ms, diagnostic);
+            }
+        }
+    }
+
+    /// What waited only for `id` is ready now.
+    fn release(&mut self, id: u32) {
+        for needs in self.waiting.values_mut() {
+            needs.remove(&id);
+        }
+        let ready: Vec<u32> =
+            self.waiting.iter().filter(|(_, needs)| needs.is_empty()).map(|(id, _)| *id).collect();
+        for id in ready {
+            self.waiting.remove(&id);
+            self.ready.insert(id);
+        }
+    }
+
+    fn fail(&mut self, id: u32, elapsed_ms: u64, diagnostic: model::Diagnostic) {
+        let Operation { address, kind, .. } = self.operation(id).clone();
+        self.publish(Event::OperationFailed {
+            id,
+            address: address.clone(),
+            kind,
+            elapsed_ms,
+            diagnostic: diagnostic.clone(),
+        });
+        self.report.diagnostics.push(diagnostic.clone());
+        self.report.failed.push(Failure { id, address: address.clone(), kind, diagnostic });
+        // Operations are numbered in an order in which they could run, so one pass finds all that depend on it.
+        let mut lost = BTreeSet::from([id]);
+        let waiting: Vec<u32> = self.waiting.keys().copied().collect();
+        for waiter in waiting {
+            let depends = self.operation(waiter).needs.iter().any(|need| lost.contains(need));
+            if depends {
+                lost.insert(waiter);
+                self.waiting.remove(&waiter);
+                self.skip(waiter, format!("needs {address}, which failed"));
+            }
+        }
+    }
+
+    fn skip(&mut self, id: u32, because: String) {
+        let Operation { address, kind, .. } = self.operation(id).clone();
+        self.publish(Event::OperationSkipped {
+            id,
+            address: address.clone(),
+            kind,
+            because: because.clone(),
+        });
+        self.report.skipped.push(Skipped { id, address, kind, because });
+    }
+
+    /// Drops everything in flight.
+    fn stop(&mut self, because: &str) {
+        self.tasks.abort_all();
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let mut ids: Vec<u32> = in_flight.into_values().map(|(id, _)| id).collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.skip(id, because.to_owned());
+        }
+    }
+
+    fn operation(&self, id: u32) -> &'a Operation {
+        let at = self
+            .plan
+            .operations
+            .binary_search_by_key(&id, |operation| operation.id)
+            .expect("the plan was checked: operations are in the order of their numbers");
+        &self.plan.operations[at]
+    }
+
+    fn publish(&self, event: Event) {
+        self.engine.ports.events.publish(event);
+    }
+}

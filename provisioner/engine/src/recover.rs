@@ -1,0 +1,181 @@
+//! Recovery: every call whose end an earlier run did not see is settled before anything is planned or run.
+//!
+//! Invariants: the stored intent is all that is needed; a creation is looked up before it is sent again, and
+//! then with the identical token and request; an intent gets its outcome only when its end is known. A second crash
+//! in here is like the first.
+
+use crate::error::provider_diagnostic;
+use crate::lease::Held;
+use crate::refresh::config_of;
+use crate::send::{Sent, recorded, send, tainted};
+use crate::{ApplyError, CancelToken, Engine, Level, Unsettled, conform};
+use futures::StreamExt as _;
+use model::event::Event;
+use model::record::{Intent, IntentAction, Outcome, Recorded};
+use provider::{FindRequest, Provider, ProviderError, Silent};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Intents settled at once.
+const AT_ONCE: usize = 16;
+
+/// How one intent ended.
+struct Settled {
+    outcome: Outcome,
+    how: &'static str,
+}
+
+impl Engine {
+    /// Settles every unfinished intent of `recorded`.
+    pub(crate) async fn settle(
+        &self,
+        held: &Arc<Held>,
+        recorded: &Recorded,
+        cancel: &CancelToken,
+    ) -> Result<(), ApplyError> {
+        let intents = &recorded.unfinished;
+        if intents.is_empty() {
+            return Ok(());
+        }
+        self.ports.events.publish(Event::RecoveryStarted { intents: intents.len() });
+        let each = intents.iter().map(|intent| async {
+            if cancel.level() > Level::Running {
+                return Err(ApplyError::Interrupted);
+            }
+            self.settle_one(held, recorded, intent).await
+        });
+        let all = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
+        let results = tokio::select! {
+            results = all => results,
+            () = cancel.reached(Level::Stop) => return Err(ApplyError::Interrupted),
+            () = held.gone() => return Err(held.check().map(|_| ApplyError::Interrupted).unwrap_or_else(ApplyError::State)),
+        };
+        let mut unsettled = Vec::new();
+        for result in results {
+            match result {
+                Err(ApplyError::Unsettled(more)) => unsettled.extend(more),
+                other => other?,
+            }
+        }
+        if unsettled.is_empty() {
+            Ok(())
+        } else {
+            unsettled.sort_by(|left, right| left.address.cmp(&right.address));
+            Err(ApplyError::Unsettled(unsettled))
+        }
+    }
+
+    async fn settle_one(
+        &self,
+        held: &Arc<Held>,
+        recorded: &Recorded,
+        intent: &Intent,
+    ) -> Result<(), ApplyError> {
+        let stuck = |error: &ProviderError| {
+            ApplyError::Unsettled(vec![Unsettled {
+                address: intent.address.clone(),
+                diagnostic: provider_diagnostic(error, &intent.address),
+            }])
+        };
+        let config = if intent.provider_config.name.is_empty() {
+            config_of(&BTreeMap::new(), &intent.provider)
+        } else {
+            intent.provider_config.clone()
+        };
+        let provider = self.provider(&config, &recorded.lineage).map_err(|error| stuck(&error))?;
+        let settled =
+            self.find_out(held, provider.as_ref(), intent).await.map_err(|error| stuck(&error))?;
+        let lease = held.check()?;
+        let store = &self.ports.store;
+        let outcome = settled.outcome;
+        let stored = store.finish(lease, intent.sequence, outcome.clone()).await?;
+        let of_deposed = intent.action == IntentAction::DeleteDeposed;
+        let records = &self.ports.records;
+        records.settle(&intent.address, &outcome, stored, of_deposed);
+        self.ports.events.publish(Event::Recovered {
+            address: intent.address.clone(),
+            how: settled.how.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// The end of the call, or why it cannot be known.
+    async fn find_out(
+        &self,
+        held: &Arc<Held>,
+        provider: &dyn Provider,
+        intent: &Intent,
+    ) -> Result<Settled, ProviderError> {
+        if self.is_place_out_of_reach(provider, intent).await {
+            return Ok(left_to_the_plan(intent));
+        }
+        if intent.action == IntentAction::Create
+            && let Ok(Some(sent)) = look_up(provider, intent).await
+        {
+            return Ok(Settled { outcome: sent.outcome, how: "adopted" });
+        }
+        let how = match intent.action {
+            IntentAction::Create | IntentAction::Update => "sent again",
+            IntentAction::Delete | IntentAction::DeleteDeposed => "deleted",
+        };
+        match send(self, held, provider, intent, Arc::new(Silent)).await {
+            Ok(Sent { outcome, .. }) => Ok(Settled { outcome, how }),
+            Err(error) => self.give_up(provider, intent, error).await,
+        }
+    }
+
+    /// Sending again failed: whether that settles the intent all the same.
+    async fn give_up(
+        &self,
+        provider: &dyn Provider,
+        intent: &Intent,
+        error: ProviderError,
+    ) -> Result<Settled, ProviderError> {
+        if self.is_place_out_of_reach(provider, intent).await {
+            return Ok(left_to_the_plan(intent));
+        }
+        if error.outcome_unknown || error.class.is_retryable() {
+            return Err(error);
+        }
+        Ok(Settled { outcome: Outcome::Failed { message: error.message }, how: "failed again" })
+    }
+
+    async fn is_place_out_of_reach(&self, provider: &dyn Provider, intent: &Intent) -> bool {
+        let (id, attributes) = match &intent.prior {
+            Some(prior) if intent.action != IntentAction::Create => {
+                (prior.id.clone(), &prior.attributes)
+            }
+            _ => (intent.address.to_string(), &intent.request),
+        };
+        self.is_out_of_reach(provider, &intent.address, &id, attributes).await
+    }
+}
+
+/// The machine under the object is gone or down. The plan mends that, so recovery must not stand in its way: a
+/// creation leaves a tainted record, so that nothing is orphaned; else the record before stays.
+fn left_to_the_plan(intent: &Intent) -> Settled {
+    let outcome = match intent.action {
+        IntentAction::Create => tainted(intent),
+        _ => Outcome::Failed { message: "out of reach".to_owned() },
+    };
+    Settled { outcome, how: "out of reach, left to the plan" }
+}
+
+/// What a creation has left.
+async fn look_up(provider: &dyn Provider, intent: &Intent) -> Result<Option<Sent>, ProviderError> {
+    let Ok(schema) = conform::resource(provider.schema(), &intent.address) else {
+        return Ok(None);
+    };
+    let Ok(arguments) = conform::arguments(schema, &intent.request) else {
+        return Ok(None);
+    };
+    let request = FindRequest {
+        address: intent.address.clone(),
+        token: intent.token.clone(),
+        arguments: arguments.clone(),
+    };
+    let Some(object) = provider.find(request).await? else {
+        return Ok(None);
+    };
+    recorded(schema, intent, object, &arguments).map(Some)
+}

@@ -1,0 +1,160 @@
+//! Refresh: what the recorded objects look like now, read in batches.
+//!
+//! Invariants: it changes nothing; an error that is no plain "absent" or "unreachable" is a diagnostic, because a
+//! plan made in ignorance could delete or duplicate.
+
+use crate::error::provider_diagnostic;
+use crate::{Engine, conform, retry};
+use futures::StreamExt as _;
+use model::event::Event;
+use model::graph::ProviderConfig;
+use model::plan::{Actual, Observation};
+use model::record::{Record, Recorded};
+use model::{Address, Diagnostic, Value};
+use provider::{ErrorClass, Provider, ProviderError, ReadRequest};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Objects in one call.
+const BATCH: usize = 64;
+/// Calls at once.
+const BATCHES_AT_ONCE: usize = 8;
+
+type Read = (Address, Result<Observation, ProviderError>);
+
+impl Engine {
+    /// Reads every recorded object. Takes no lease and writes nothing.
+    pub async fn refresh(&self, recorded: &Recorded) -> (Actual, Vec<Diagnostic>) {
+        self.ports.records.replace_all(recorded);
+        let objects = recorded.records.len();
+        let started_ms = self.ports.clock.now_ms();
+        self.ports.events.publish(Event::RefreshStarted { objects });
+        let mut actual = Actual::new();
+        let mut diagnostics = Vec::new();
+        for (address, read) in self.read_all(recorded).await {
+            match read {
+                Ok(observation) => {
+                    actual.insert(address, observation);
+                }
+                Err(error) => diagnostics.push(provider_diagnostic(&error, &address)),
+            }
+        }
+        diagnostics.sort_by(|left, right| left.address.cmp(&right.address));
+        let elapsed_ms = self.ports.clock.now_ms().saturating_sub(started_ms);
+        self.ports.events.publish(Event::RefreshFinished { objects, elapsed_ms });
+        (actual, diagnostics)
+    }
+
+    async fn read_all(&self, recorded: &Recorded) -> Vec<Read> {
+        let mut by_provider: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
+        for record in recorded.records.values() {
+            by_provider.entry(&record.provider).or_default().push(record);
+        }
+        let mut reads = Vec::new();
+        let mut batches = Vec::new();
+        for (key, records) in by_provider {
+            let config = config_of(&recorded.providers, key);
+            match self.provider(&config, &recorded.lineage) {
+                Ok(provider) => batches
+                    .extend(records.chunks(BATCH).map(|batch| (provider.clone(), batch.to_vec()))),
+                Err(error) => reads.extend(
+                    records.iter().map(|record| (record.address.clone(), Err(error.clone()))),
+                ),
+            }
+        }
+        let batches =
+            batches.into_iter().map(|(provider, records)| self.read_batch(provider, records));
+        let batches: Vec<Vec<Read>> =
+            futures::stream::iter(batches).buffer_unordered(BATCHES_AT_ONCE).collect().await;
+        reads.extend(batches.into_iter().flatten());
+        reads
+    }
+
+    /// One batch; what failed in passing is read again, a bounded number of times.
+    async fn read_batch(&self, provider: Arc<dyn Provider>, records: Vec<&Record>) -> Vec<Read> {
+        let mut waiting: Vec<ReadRequest> =
+            records.into_iter().map(|record| request(provider.as_ref(), record)).collect();
+        let mut reads = Vec::new();
+        let mut attempt = 1;
+        while !waiting.is_empty() {
+            let mut answers = provider.read_many(&waiting).await.into_iter();
+            let mut again = Vec::new();
+            for request in waiting {
+                match answers.next().unwrap_or_else(|| Err(no_answer(&request.address))) {
+                    Err(error) if error.class.is_retryable() && attempt < self.retry.attempts => {
+                        again.push(request);
+                    }
+                    answer => {
+                        let read =
+                            answer.and_then(|seen| checked(provider.as_ref(), &request, seen));
+                        reads.push((request.address, read));
+                    }
+                }
+            }
+            if let Some(first) = again.first() {
+                let salt = retry::salt(&first.id);
+                let wait = self.retry.wait(attempt, self.ports.clock.seed() ^ salt);
+                self.ports.clock.sleep(wait).await;
+            }
+            attempt += 1;
+            waiting = again;
+        }
+        reads
+    }
+
+    /// Whether the place of an object is out of reach just now.
+    pub(crate) async fn is_out_of_reach(
+        &self,
+        provider: &dyn Provider,
+        address: &Address,
+        id: &str,
+        attributes: &Value,
+    ) -> bool {
+        let attributes = match conform::resource(provider.schema(), address) {
+            Ok(schema) => conform::recorded(schema, attributes),
+            Err(_) => return false,
+        };
+        let request = ReadRequest { address: address.clone(), id: id.to_owned(), attributes };
+        let answers = provider.read_many(&[request]).await;
+        matches!(answers.first(), Some(Ok(Observation::Unreachable(_))))
+    }
+}
+
+fn request(provider: &dyn Provider, record: &Record) -> ReadRequest {
+    let attributes = match conform::resource(provider.schema(), &record.address) {
+        Ok(schema) => conform::recorded(schema, &record.attributes),
+        Err(_) => record.attributes.clone(),
+    };
+    ReadRequest { address: record.address.clone(), id: record.id.clone(), attributes }
+}
+
+/// An observation brought to the schema's types, with the secrets of the schema and of the record marked.
+fn checked(
+    provider: &dyn Provider,
+    request: &ReadRequest,
+    observation: Observation,
+) -> Result<Observation, ProviderError> {
+    let Observation::Present(seen) = observation else {
+        return Ok(observation);
+    };
+    conform::resource(provider.schema(), &request.address)
+        .and_then(|schema| conform::attributes(schema, &seen, &request.attributes))
+        .map(Observation::Present)
+        .map_err(|why| {
+            let message = format!("what the provider reads does not fit its own schema: {why}");
+            ProviderError::new(ErrorClass::Invalid, message)
+        })
+}
+
+fn no_answer(address: &Address) -> ProviderError {
+    let message = format!("the provider gave no answer about {address}");
+    ProviderError::new(ErrorClass::Invalid, message)
+}
+
+/// The configuration of that key. A provider without a block of its own has an empty one.
+pub(crate) fn config_of(providers: &BTreeMap<String, ProviderConfig>, key: &str) -> ProviderConfig {
+    providers.get(key).cloned().unwrap_or_else(|| ProviderConfig {
+        name: key.split('.').next().unwrap_or(key).to_owned(),
+        arguments: Value::object::<&str>([]),
+    })
+}

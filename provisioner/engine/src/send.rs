@@ -1,0 +1,170 @@
+//! One call to a provider, made from a durable intent alone, and what its answer means for the records.
+//! The executor sends an intent for the first time, recovery sends the identical one again.
+//!
+//! Invariant: nothing beside the intent and the schema decides what is sent.
+
+use crate::lease::Held;
+use crate::{Engine, conform, retry};
+use model::record::{Intent, IntentAction, Outcome, Record};
+use model::schema::ResourceSchema;
+use model::{Address, Value};
+use provider::{
+    CreateRequest, DeleteRequest, ErrorClass, Object, Progress, Provider, ProviderError,
+    UpdateRequest,
+};
+use std::sync::Arc;
+
+/// What a successful call came to.
+pub(crate) struct Sent {
+    /// What to make durable.
+    pub(crate) outcome: Outcome,
+    /// One line worth telling.
+    pub(crate) note: Option<String>,
+}
+
+/// Sends an intent's call, with bounded retries of the identical request.
+pub(crate) async fn send(
+    engine: &Engine,
+    held: &Held,
+    provider: &dyn Provider,
+    intent: &Intent,
+    progress: Arc<dyn Progress>,
+) -> Result<Sent, ProviderError> {
+    let schema = conform::resource(provider.schema(), &intent.address).map_err(invalid)?;
+    let salt = retry::salt(&intent.token);
+    let once = || async {
+        held.check().map_err(|error| {
+            ProviderError::new(ErrorClass::Denied, error.to_string()).maybe_done()
+        })?;
+        call(provider, schema, intent, progress.clone()).await
+    };
+    let clock = engine.ports.clock.as_ref();
+    engine.retry.run(clock, salt, progress.as_ref(), once).await
+}
+
+async fn call(
+    provider: &dyn Provider,
+    schema: &ResourceSchema,
+    intent: &Intent,
+    progress: Arc<dyn Progress>,
+) -> Result<Sent, ProviderError> {
+    match intent.action {
+        IntentAction::Create => {
+            let arguments = conform::arguments(schema, &intent.request).map_err(invalid)?;
+            let request = CreateRequest {
+                address: intent.address.clone(),
+                token: intent.token.clone(),
+                arguments: arguments.clone(),
+                progress,
+            };
+            let object = provider.create(request).await?;
+            recorded(schema, intent, object, &arguments)
+        }
+        IntentAction::Update => {
+            let prior = prior(intent)?;
+            let arguments = conform::arguments(schema, &intent.request).map_err(invalid)?;
+            let request = UpdateRequest {
+                address: intent.address.clone(),
+                token: intent.token.clone(),
+                id: prior.id.clone(),
+                prior: conform::recorded(schema, &prior.attributes),
+                arguments: arguments.clone(),
+                progress,
+            };
+            let object = provider.update(request).await?;
+            recorded(schema, intent, object, &arguments)
+        }
+        IntentAction::Delete | IntentAction::DeleteDeposed => {
+            let prior = prior(intent)?;
+            let request = DeleteRequest {
+                address: intent.address.clone(),
+                id: prior.id.clone(),
+                attributes: conform::recorded(schema, &prior.attributes),
+                progress,
+            };
+            provider.delete(request).await?;
+            Ok(Sent { outcome: Outcome::Removed, note: None })
+        }
+    }
+}
+
+/// The outcome of a creation or an update that gave this object.
+pub(crate) fn recorded(
+    schema: &ResourceSchema,
+    intent: &Intent,
+    object: Object,
+    arguments: &Value,
+) -> Result<Sent, ProviderError> {
+    let attributes = conform::attributes(schema, &object.attributes, arguments).map_err(|why| {
+        let message = format!("the provider's answer does not fit its own schema: {why}");
+        ProviderError::new(ErrorClass::Invalid, message).maybe_done()
+    })?;
+    let token = match (&intent.action, &intent.prior) {
+        (IntentAction::Update, Some(prior)) => prior.token.clone(),
+        _ => intent.token.clone(),
+    };
+    let record = Record { id: object.id, attributes, token, ..record_of(intent) };
+    Ok(Sent {
+        outcome: Outcome::Recorded { record: Box::new(record), deposed: deposed(intent) },
+        note: object.note,
+    })
+}
+
+/// A record that stands for a creation of which nothing can be found out, because the place of its object is out
+/// of reach: tainted, so that the next plan makes it anew and nothing is orphaned.
+pub(crate) fn tainted(intent: &Intent) -> Outcome {
+    let record = Record { tainted: true, ..record_of(intent) };
+    Outcome::Recorded { record: Box::new(record), deposed: deposed(intent) }
+}
+
+fn record_of(intent: &Intent) -> Record {
+    Record {
+        address: intent.address.clone(),
+        provider: intent.provider.clone(),
+        id: intent.address.to_string(),
+        attributes: intent.request.clone(),
+        dependencies: intent.dependencies.clone(),
+        lifecycle: intent.lifecycle.clone(),
+        token: intent.token.clone(),
+        generation: intent.generation,
+        revision: 0,
+        tainted: false,
+    }
+}
+
+/// A creation over a record is a create-first replacement.
+fn deposed(intent: &Intent) -> Option<Box<Record>> {
+    match intent.action {
+        IntentAction::Create => intent.prior.clone().map(Box::new),
+        _ => None,
+    }
+}
+
+fn prior(intent: &Intent) -> Result<&Record, ProviderError> {
+    intent.prior.as_ref().ok_or_else(|| {
+        invalid(format!("the intent for {} holds no record of the object", intent.address))
+    })
+}
+
+fn invalid(why: String) -> ProviderError {
+    ProviderError::new(ErrorClass::Invalid, why)
+}
+
+/// The idempotency token of a call. The lease's epoch counts attempts: it rises with every run, and
+/// within a run an instance has one call of each action.
+pub(crate) fn token(
+    lineage: &str,
+    address: &Address,
+    generation: u64,
+    attempt: u64,
+    action: IntentAction,
+) -> String {
+    let action = match action {
+        IntentAction::Create => "create",
+        IntentAction::Update => "update",
+        IntentAction::Delete => "delete",
+        IntentAction::DeleteDeposed => "delete-deposed",
+    };
+    let text = format!("{lineage}\0{address}\0{generation}\0{attempt}\0{action}");
+    model::digest::sha256_hex(text.as_bytes())
+}
