@@ -1,9 +1,351 @@
-//! Checks a plan.
+//! Checks a plan, knowing nothing of how it was made: it shares no code with the planner.
+//!
+//! A fault found here is a defect of the planner or a plan that was tampered with; either way the plan
+//! must not be applied. Refuses to know: schemas, state, the configuration.
 
-use model::Diagnostic;
-use model::plan::Plan;
+use model::plan::{Action, Change, FORMAT_VERSION, Operation, OperationKind, Plan, Reason};
+use model::value::Data;
+use model::{Address, Diagnostic, Residual, Value};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What is wrong with a plan; nothing if it can be applied.
-pub fn check(_plan: &Plan) -> Vec<Diagnostic> {
-    Vec::new()
+pub fn check(plan: &Plan) -> Vec<Diagnostic> {
+    let mut checker = Checker { plan, by_address: BTreeMap::new(), faults: Vec::new() };
+    checker.numbers();
+    if !checker.faults.is_empty() {
+        // Everything else follows the numbers.
+        return checker.faults;
+    }
+    for operation in &plan.operations {
+        checker.by_address.entry(&operation.address).or_default().push(operation);
+    }
+    checker.changes();
+    checker.bookkeeping();
+    for operation in &plan.operations {
+        checker.parts(operation);
+        checker.order(operation);
+        checker.unknowns(operation);
+    }
+    checker.values();
+    checker.faults
+}
+
+struct Checker<'a> {
+    plan: &'a Plan,
+    by_address: BTreeMap<&'a Address, Vec<&'a Operation>>,
+    faults: Vec<Diagnostic>,
+}
+
+fn is_forward(kind: OperationKind) -> bool {
+    use OperationKind::{Create, CreateReplacement, Update};
+    matches!(kind, Create | CreateReplacement | Update)
+}
+
+fn is_removal(kind: OperationKind) -> bool {
+    matches!(kind, OperationKind::Delete | OperationKind::DeleteDeposed)
+}
+
+/// The operations that a change stands for.
+fn implied(change: &Change) -> Vec<OperationKind> {
+    use OperationKind::{Create, CreateReplacement, Delete, DeleteDeposed, Forget, Update};
+    match change.action {
+        Action::NoOp => vec![],
+        Action::Create => vec![Create],
+        Action::Update => vec![Update],
+        Action::ReplaceDeleteFirst => vec![Create, Delete],
+        Action::ReplaceCreateFirst => vec![CreateReplacement, DeleteDeposed],
+        Action::Delete if change.reasons.contains(&Reason::Deposed) => vec![DeleteDeposed],
+        Action::Delete => vec![Delete],
+        Action::Forget => vec![Forget],
+    }
+}
+
+impl<'a> Checker<'a> {
+    fn fault(&mut self, address: Option<&Address>, message: impl Into<String>) {
+        let summary = format!("the plan is faulty: {}", message.into());
+        let mut fault = Diagnostic::error("faulty-plan", summary)
+            .with_hint("make a new plan; if the fault comes back, this is a defect of the program");
+        fault.address = address.cloned();
+        self.faults.push(fault);
+    }
+
+    fn numbers(&mut self) {
+        let plan = self.plan;
+        if plan.format_version != FORMAT_VERSION {
+            self.fault(None, format!("its format version is {}", plan.format_version));
+        }
+        for (place, operation) in plan.operations.iter().enumerate() {
+            let (id, address) = (operation.id, Some(&operation.address));
+            if usize::try_from(id) != Ok(place) {
+                self.fault(address, format!("operation {id} stands at place {place}"));
+            }
+            if let Some(need) = operation.needs.iter().find(|need| **need >= id) {
+                self.fault(address, format!("operation {id} needs {need}, which comes later"));
+            }
+        }
+    }
+
+    fn changes(&mut self) {
+        let plan = self.plan;
+        let mut wanted: BTreeMap<&Address, Vec<OperationKind>> = BTreeMap::new();
+        for change in &plan.changes {
+            wanted.entry(&change.address).or_default().extend(implied(change));
+        }
+        let addresses: BTreeSet<_> = wanted.keys().chain(self.by_address.keys()).copied().collect();
+        for address in addresses {
+            let mut wanted = wanted.remove(address).unwrap_or_default();
+            let found = self.by_address.get(address).into_iter().flatten();
+            let mut found: Vec<_> = found.map(|operation| operation.kind).collect();
+            wanted.sort_by_key(|kind| *kind as u8);
+            found.sort_by_key(|kind| *kind as u8);
+            if wanted != found {
+                let message =
+                    format!("{address} needs {wanted:?} and the operations are {found:?}");
+                self.fault(Some(address), message);
+            }
+        }
+        if !plan.changes.is_sorted_by(|one, other| one.address <= other.address) {
+            self.fault(None, "its changes are not in address order");
+        }
+        for change in &plan.changes {
+            self.change(change);
+        }
+    }
+
+    fn change(&mut self, change: &Change) {
+        use Action::{Create, Delete, Forget, NoOp};
+        let address = Some(&change.address);
+        if change.action != NoOp && change.reasons.is_empty() {
+            self.fault(address, format!("{} changes for no reason", change.address));
+        }
+        if change.after.is_none() != matches!(change.action, Delete | Forget) {
+            self.fault(address, format!("the change of {} has a wrong end", change.address));
+        }
+        if change.before.is_none() != (change.action == Create) {
+            self.fault(address, format!("the change of {} has a wrong start", change.address));
+        }
+        let unknown = change.after.as_ref().is_some_and(|after| !after.is_wholly_known());
+        if change.action == NoOp && unknown {
+            self.fault(address, format!("{} stays, but is not known", change.address));
+        }
+    }
+
+    /// Revisions, refreshed and forgotten records.
+    fn bookkeeping(&mut self) {
+        let plan = self.plan;
+        let refreshed = plan.refreshed.iter().map(|record| &record.address);
+        let beside: Vec<_> = refreshed.chain(&plan.vanished).collect();
+        for address in &beside {
+            let operations = self.by_address.get(address).into_iter().flatten();
+            if operations.clone().any(|operation| operation.kind != OperationKind::DeleteDeposed) {
+                self.fault(Some(address), format!("{address} is written beside its operations"));
+            }
+        }
+        let read = plan.operations.iter().filter(|o| o.kind != OperationKind::DeleteDeposed);
+        for address in read.map(|operation| &operation.address).chain(beside) {
+            if !plan.base_revisions.contains_key(address) {
+                self.fault(
+                    Some(address),
+                    format!("the plan is not bound to a revision of {address}"),
+                );
+            }
+        }
+    }
+
+    /// Whether an operation has what its call needs, and nothing else.
+    fn parts(&mut self, operation: &Operation) {
+        let (kind, address) = (operation.kind, &operation.address);
+        let names = |what: &str| format!("{kind:?} of {address} {what}");
+        if operation.arguments.is_some() != is_forward(kind) {
+            self.fault(Some(address), names("has arguments where it should not, or none"));
+        }
+        if operation.prior.is_some() != (kind != OperationKind::Create) {
+            self.fault(Some(address), names("has a record where it should not, or none"));
+        }
+        if operation.prior.as_ref().is_some_and(|prior| prior.address != *address) {
+            self.fault(Some(address), names("has the record of another instance"));
+        }
+        let known = |name: &String| {
+            operation.arguments.as_ref().is_some_and(|arguments| arguments.get(name).is_some())
+        };
+        let held = &operation.must_not_differ;
+        if !held.is_empty() && kind != OperationKind::Update || !held.iter().all(known) {
+            self.fault(Some(address), names("must keep arguments that it does not have"));
+        }
+        if operation.provider.is_empty() {
+            self.fault(Some(address), names("has no provider"));
+        }
+        if self.plan.destroy && is_forward(kind) {
+            self.fault(Some(address), names("is part of a destruction"));
+        }
+    }
+
+    fn of(&self, address: &Address, kind: fn(OperationKind) -> bool) -> Vec<&'a Operation> {
+        let operations = self.by_address.get(address).into_iter().flatten().copied();
+        operations.filter(|operation| kind(operation.kind)).collect()
+    }
+
+    fn order(&mut self, operation: &Operation) {
+        match operation.kind {
+            kind if is_forward(kind) => self.forward_order(operation),
+            OperationKind::Delete | OperationKind::DeleteDeposed => self.removal_order(operation),
+            _ => {}
+        }
+    }
+
+    fn forward_order(&mut self, operation: &Operation) {
+        for dependency in &operation.dependencies {
+            for needed in self.of(dependency, is_forward) {
+                if !self.waits(operation, needed) {
+                    let message = format!("{} does not wait for {dependency}", operation.address);
+                    self.fault(Some(&operation.address), message);
+                }
+            }
+        }
+        if operation.kind == OperationKind::Create {
+            for old in self.of(&operation.address, |kind| kind == OperationKind::Delete) {
+                if !self.waits(operation, old) {
+                    let message = format!("{} is made before it is deleted", operation.address);
+                    self.fault(Some(&operation.address), message);
+                }
+            }
+        }
+    }
+
+    fn removal_order(&mut self, operation: &Operation) {
+        let Some(prior) = &operation.prior else { return };
+        for dependency in prior.dependencies.iter().filter(|other| **other != operation.address) {
+            for later in self.of(dependency, is_removal) {
+                if !self.waits(later, operation) && !self.in_circle(later, &operation.address) {
+                    let message = format!("{dependency} is deleted before {}", operation.address);
+                    self.fault(Some(dependency), message);
+                }
+            }
+        }
+        if operation.kind == OperationKind::DeleteDeposed {
+            for new in self.of(&operation.address, |kind| kind == OperationKind::CreateReplacement)
+            {
+                let same = new.prior.as_ref().map(|record| (&record.id, record.generation));
+                let replaces = same == Some((&prior.id, prior.generation));
+                if replaces && !self.waits(operation, new) {
+                    let message =
+                        format!("the old {} goes before the new one is made", operation.address);
+                    self.fault(Some(&operation.address), message);
+                }
+            }
+        }
+    }
+
+    /// Whether an operation comes after another because of what it needs, at once or in steps.
+    fn waits(&self, operation: &Operation, needed: &Operation) -> bool {
+        if operation.needs.contains(&needed.id) {
+            return true;
+        }
+        let mut seen = HashSet::new();
+        let mut stack = vec![operation];
+        while let Some(operation) = stack.pop() {
+            // Numbers only fall along needs, so what is below the goal leads nowhere.
+            for need in operation.needs.range(needed.id..) {
+                if *need == needed.id {
+                    return true;
+                }
+                let next = usize::try_from(*need).ok().and_then(|at| self.plan.operations.get(at));
+                stack.extend(next.filter(|next| seen.insert(next.id)));
+            }
+        }
+        false
+    }
+
+    /// Whether recorded dependencies lead from an operation's record to an address: records that make a
+    /// circle can be deleted in any order.
+    fn in_circle(&self, operation: &Operation, goal: &Address) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut stack = vec![operation];
+        while let Some(operation) = stack.pop() {
+            let dependencies = operation.prior.iter().flat_map(|prior| &prior.dependencies);
+            for dependency in dependencies {
+                if dependency == goal {
+                    return true;
+                }
+                if seen.insert(dependency) {
+                    stack.extend(self.of(dependency, |_| true));
+                }
+            }
+        }
+        false
+    }
+
+    /// Every unknown part of the arguments is the output of an operation that comes before.
+    fn unknowns(&mut self, operation: &Operation) {
+        let Some(arguments) = &operation.arguments else { return };
+        let mut awaited = Awaited::default();
+        awaited.collect(arguments);
+        let address = &operation.address;
+        if awaited.opaque {
+            self.fault(Some(address), format!("{address} waits for a value that nothing gives"));
+        }
+        for source in awaited.outputs {
+            let operations = self.of(source, is_forward);
+            let comes = operations.iter().any(|needed| self.waits(operation, needed));
+            if !comes {
+                let message =
+                    format!("{address} uses an output of {source} and does not wait for it");
+                self.fault(Some(address), message);
+            }
+        }
+    }
+
+    /// Unknown parts of what people read and of root outputs come from operations of this plan.
+    fn values(&mut self) {
+        let plan = self.plan;
+        let after = plan.changes.iter().filter_map(|change| change.after.as_ref());
+        let outputs = plan.outputs.values().map(|output| &output.value);
+        let machines = plan.node_sets.values().flat_map(|set| &set.nodes).map(|node| &node.machine);
+        let mut awaited = Awaited::default();
+        after.chain(outputs).chain(machines).for_each(|value| awaited.collect(value));
+        if awaited.opaque {
+            self.fault(None, "it has a value that nothing gives");
+        }
+        for source in awaited.outputs {
+            if self.of(source, is_forward).is_empty() {
+                let message = format!("a value waits for {source}, and nothing happens to that");
+                self.fault(Some(source), message);
+            }
+        }
+        let before = plan.changes.iter().filter_map(|change| change.before.as_ref());
+        let prior = plan.operations.iter().filter_map(|operation| operation.prior.as_ref());
+        let mut recorded = before.chain(prior.map(|record| &record.attributes));
+        if !recorded.all(Value::is_wholly_known) {
+            self.fault(None, "something recorded is not known");
+        }
+    }
+}
+
+/// What the unknown parts of values wait for.
+#[derive(Default)]
+struct Awaited<'a> {
+    outputs: BTreeSet<&'a Address>,
+    opaque: bool,
+}
+
+impl<'a> Awaited<'a> {
+    fn collect(&mut self, value: &'a Value) {
+        let mut stack = vec![value];
+        while let Some(value) = stack.pop() {
+            match value.data() {
+                Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+                    stack.extend(items.iter());
+                }
+                Data::Map(_, entries) | Data::Object(entries) => stack.extend(entries.values()),
+                Data::Unknown(unknown) => match unknown.residual.as_ref() {
+                    Residual::Output { address, .. } => {
+                        self.outputs.insert(address);
+                    }
+                    Residual::Expression { scope, .. } => stack.push(scope),
+                    Residual::Opaque => self.opaque = true,
+                },
+                _ => {}
+            }
+        }
+    }
 }

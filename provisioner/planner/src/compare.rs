@@ -32,7 +32,9 @@ pub(crate) fn compare(wanted: &Value, standing: &Value) -> Comparison {
             // Marks take part in the order of a set's items: compare without them.
             items(&wanted.without_marks(), &standing.without_marks())
         }
-        (Data::List(..) | Data::Tuple(_), Data::List(..) | Data::Tuple(_)) => items(wanted, standing),
+        (Data::List(..) | Data::Tuple(_), Data::List(..) | Data::Tuple(_)) => {
+            items(wanted, standing)
+        }
         (Data::Map(..) | Data::Object(_), Data::Map(..) | Data::Object(_)) => {
             entries(wanted, standing)
         }
@@ -91,7 +93,8 @@ pub(crate) fn shown(value: &Value, secret: bool) -> String {
     if !value.is_wholly_known() {
         return "(known after apply)".to_owned();
     }
-    let text = value.to_plain_json().map_or_else(|_| "(infinite)".to_owned(), |json| json.to_string());
+    let text =
+        value.to_plain_json().map_or_else(|_| "(infinite)".to_owned(), |json| json.to_string());
     if text.chars().count() <= SHOWN_CHARACTERS {
         return text;
     }
@@ -132,12 +135,13 @@ pub(crate) fn without_origins(value: &Value) -> Value {
         Data::Set(ty, items) => Value::set(ty.clone(), each(items)),
         Data::Tuple(items) => Value::tuple(each(items)),
         Data::Map(ty, entries) => {
-            let entries = entries.iter().map(|(name, entry)| (name.clone(), without_origins(entry)));
+            let entries =
+                entries.iter().map(|(name, entry)| (name.clone(), without_origins(entry)));
             Value::map(ty.clone(), entries)
         }
-        Data::Object(entries) => {
-            Value::object(entries.iter().map(|(name, entry)| (name.clone(), without_origins(entry))))
-        }
+        Data::Object(entries) => Value::object(
+            entries.iter().map(|(name, entry)| (name.clone(), without_origins(entry))),
+        ),
         data => data.clone().into(),
     };
     if value.marks().sensitive { bare.into_sensitive() } else { bare }

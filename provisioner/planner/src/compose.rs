@@ -144,11 +144,7 @@ fn configured<'a>(
 }
 
 /// A record without a place in the configuration; none if its object is gone already.
-fn abandoned<'a>(
-    planner: &Planner<'a>,
-    record: &'a Record,
-    reason: Reason,
-) -> Option<Fate<'a>> {
+fn abandoned<'a>(planner: &Planner<'a>, record: &'a Record, reason: Reason) -> Option<Fate<'a>> {
     let observation = planner.observation(&record.address);
     if matches!(observation, Some(Observation::Absent(_))) {
         return None;
@@ -212,7 +208,8 @@ fn frame(planner: &Planner<'_>, fates: &Fates<'_>, vanished: Vec<Address>) -> Pl
     let recorded = planner.recorded;
     let mut base_revisions: BTreeMap<_, _> =
         fates.all.iter().map(|fate| (fate.address.clone(), 0)).collect();
-    let revisions = recorded.records.values().map(|record| (record.address.clone(), record.revision));
+    let revisions =
+        recorded.records.values().map(|record| (record.address.clone(), record.revision));
     base_revisions.extend(revisions);
     Plan {
         format_version: FORMAT_VERSION,
@@ -292,10 +289,7 @@ fn as_typed(planner: &Planner<'_>, record: &Record) -> Value {
     }
 }
 
-fn changed_outputs(
-    recorded: &Recorded,
-    desired: &BTreeMap<String, Output>,
-) -> BTreeSet<String> {
+fn changed_outputs(recorded: &Recorded, desired: &BTreeMap<String, Output>) -> BTreeSet<String> {
     let stays = |name: &String| match (recorded.outputs.get(name), desired.get(name)) {
         (Some(old), Some(new)) => {
             old.sensitive == new.sensitive

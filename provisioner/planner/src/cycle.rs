@@ -19,7 +19,10 @@ pub(crate) fn shortest<N, E>(graph: &DiGraph<N, E>) -> Option<Vec<EdgeIndex>> {
     parts.filter_map(|part| shortest_within(graph, part)).min_by_key(Vec::len)
 }
 
-fn shortest_within<N, E>(graph: &DiGraph<N, E>, mut part: Vec<NodeIndex>) -> Option<Vec<EdgeIndex>> {
+fn shortest_within<N, E>(
+    graph: &DiGraph<N, E>,
+    mut part: Vec<NodeIndex>,
+) -> Option<Vec<EdgeIndex>> {
     part.sort_unstable();
     let members: HashSet<_> = part.iter().copied().collect();
     let cycles = part.iter().take(SEARCHES).filter_map(|start| through(graph, *start, &members));
@@ -57,7 +60,8 @@ fn walk_back<N, E>(
 ) -> Vec<EdgeIndex> {
     let mut edges = vec![last];
     let mut edge = last;
-    while let Some((source, _)) = graph.edge_endpoints(edge).filter(|(source, _)| *source != start) {
+    while let Some((source, _)) = graph.edge_endpoints(edge).filter(|(source, _)| *source != start)
+    {
         let Some(previous) = reached_by.get(&source) else { break };
         edge = *previous;
         edges.push(edge);

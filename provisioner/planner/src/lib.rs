@@ -132,9 +132,12 @@ impl<'a> Planner<'a> {
 
 fn unknown_type(instance: &Instance) -> Diagnostic {
     let (kind, provider) = (instance.address.kind(), &instance.provider);
-    Diagnostic::error("unknown-resource-type", format!("provider `{provider}` has no type `{kind}`"))
-        .with_label(instance.span.clone(), "")
-        .about(&instance.address)
+    Diagnostic::error(
+        "unknown-resource-type",
+        format!("provider `{provider}` has no type `{kind}`"),
+    )
+    .with_label(instance.span.clone(), "")
+    .about(&instance.address)
 }
 
 impl Projection for Planner<'_> {

@@ -404,7 +404,8 @@ impl<'a> Drawing<'a> {
     fn groups(&self) -> BTreeMap<&str, (usize, Vec<usize>)> {
         let mut groups: BTreeMap<&str, (usize, Vec<usize>)> = BTreeMap::new();
         for (vertex, fate) in self.updates() {
-            let Some(sequence) = fate.instance.and_then(|instance| instance.sequence.as_ref()) else {
+            let Some(sequence) = fate.instance.and_then(|instance| instance.sequence.as_ref())
+            else {
                 continue;
             };
             let width = usize::try_from(sequence.max_parallel).unwrap_or(usize::MAX).max(1);

@@ -34,10 +34,8 @@ pub(crate) fn standing(
 /// An attribute that is not recorded is one that the schema did not have then: as if left out.
 fn one(attribute: &Attribute, value: Option<Value>) -> Value {
     let value = value.or_else(|| attribute.default.clone());
-    let value = value.map_or_else(
-        || Value::null(attribute.ty.clone()),
-        |value| typed(&value, &attribute.ty),
-    );
+    let value = value
+        .map_or_else(|| Value::null(attribute.ty.clone()), |value| typed(&value, &attribute.ty));
     marked(attribute, value)
 }
 
@@ -48,7 +46,10 @@ pub(crate) fn marked(attribute: &Attribute, value: Value) -> Value {
 
 /// Whether a computed attribute has another value than a well object has.
 pub(crate) fn is_unwell(attribute: &Attribute, value: &Value) -> bool {
-    attribute.expected.as_ref().is_some_and(|expected| !same(&typed(expected, &attribute.ty), value))
+    attribute
+        .expected
+        .as_ref()
+        .is_some_and(|expected| !same(&typed(expected, &attribute.ty), value))
 }
 
 /// `status is "stopped", expected "running"`; `size is 5, was 4`.
