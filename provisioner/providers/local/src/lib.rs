@@ -10,6 +10,7 @@
 //! and machines are this same program, started again.
 
 mod alive;
+mod arguments;
 mod cloud;
 mod control;
 mod disk;
@@ -21,7 +22,10 @@ mod machine;
 mod network;
 mod node;
 mod passing;
+mod provider;
 mod record;
+mod schema;
+mod validate;
 mod volume;
 
 pub use cloud::Cloud;
@@ -30,7 +34,9 @@ pub use launch::FORBIDDEN_HINT;
 pub use layout::{Kind, Layout};
 pub use machine::{Machine, Status};
 pub use network::{Cidr, Found};
+pub use provider::LocalProvider;
 pub use record::{Attachment, Isolation, MachineArguments, Owner, Running};
+pub use schema::provider_schema;
 pub use volume::Volume;
 
 use std::ffi::OsString;

@@ -8,7 +8,7 @@ use crate::launch::{Launched, change_attachments, launch};
 use crate::layout::{Kind, check_name};
 use crate::network::{Cidr, check_instance, check_owner, end_behind, running_behind};
 use crate::record::{
-    Attachment, FORMAT, MachineArguments, MachineRecord, NetworkRecord, Owner, Running,
+    Attachment, FORMAT, Isolation, MachineArguments, MachineRecord, NetworkRecord, Owner, Running,
 };
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -51,10 +51,29 @@ pub struct Machine {
     pub status: Status,
     /// What runs, unless it is stopped.
     pub running: Option<Running>,
+    /// What ran last, if it is stopped.
+    pub last: Option<Running>,
     /// The SSH socket on the host.
     pub socket: PathBuf,
     /// The volumes that are really there.
     pub attached: Vec<Attachment>,
+}
+
+impl Machine {
+    /// How it is kept apart: as it was started, or as its network says.
+    pub fn isolation(&self) -> Isolation {
+        match (&self.network, &self.running) {
+            (Some(network), _) => network.isolation,
+            (None, Some(running)) if !running.namespaces => Isolation::Processes,
+            _ => Isolation::Namespaces,
+        }
+    }
+
+    /// Its public host key; known even while it is stopped, because it stays.
+    pub fn host_key(&self) -> Option<&str> {
+        let known = self.running.as_ref().or(self.last.as_ref());
+        known.and_then(|running| running.host_key.as_deref())
+    }
 }
 
 impl Cloud {
@@ -218,6 +237,7 @@ impl Cloud {
             record,
             network: network.map(|found| found.record),
             status,
+            last: if running.is_none() { read_json(&state)? } else { None },
             running,
             socket: directory.join("run/ssh.sock"),
             attached,
@@ -298,7 +318,8 @@ fn choose_loopback(
     })
 }
 
-fn check_arguments(arguments: &MachineArguments) -> Result<(), LocalError> {
+/// Checks what needs no look at the cloud.
+pub(crate) fn check_arguments(arguments: &MachineArguments) -> Result<(), LocalError> {
     let invalid = |what: String, hint: &str| LocalError::Invalid { what, hint: hint.to_owned() };
     for key in &arguments.authorized_keys {
         if russh::keys::ssh_key::PublicKey::from_openssh(key).is_err() {

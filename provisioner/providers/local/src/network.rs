@@ -181,8 +181,27 @@ impl Cloud {
         self.start_network(name)
     }
 
+    /// Starts a network that has stopped; its machines then have to be started anew.
+    pub fn mend_network(&self, owner: &Owner, name: &str) -> Result<Found, LocalError> {
+        let found = self.network(name)?;
+        check_instance(Kind::Network, name, &found.record.owner, owner)?;
+        self.start_network(name)
+    }
+
+    /// Whether the record of a name says that the very same operation made it.
+    pub fn is_owned(&self, kind: Kind, name: &str, asking: &Owner) -> Result<bool, LocalError> {
+        #[derive(serde::Deserialize)]
+        struct Marker {
+            owner: Owner,
+        }
+        let marker = read_json::<Marker>(&self.layout().record(kind, name))?;
+        Ok(marker.is_some_and(|found| {
+            found.owner.is_same_instance(asking) && found.owner.token == asking.token
+        }))
+    }
+
     /// Starts the holder of an existing network, unless it runs.
-    pub fn start_network(&self, name: &str) -> Result<Found, LocalError> {
+    fn start_network(&self, name: &str) -> Result<Found, LocalError> {
         for _ in 0..3 {
             let found = self.network(name)?;
             let in_processes = found.record.isolation == Isolation::Processes;

@@ -1,7 +1,7 @@
 //! A network is a holder: a program that owns a user and a network namespace with a bridge in it, and
 //! sleeps. When it ends, the kernel removes the bridge.
 
-use super::{Failure, Launched, Start, start};
+use super::{Failure, Launched, Start, forget_last_run, start};
 use crate::disk::{Lock, random_hex, read_json};
 use crate::layout::{Kind, Layout};
 use crate::link;
@@ -23,8 +23,7 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         .ok_or_else(|| Failure::new("it has no record"))?;
     let cidr = Cidr::parse(&record.cidr)?;
     let state = directory.join("holder.json");
-    // An old state must not be believed while the lock is held again.
-    let _ = fs::remove_file(&state);
+    let running = forget_last_run(&state, Running::starting(random_hex(8)?))?;
     let order = HolderOrder {
         user_namespace: record.isolation == Isolation::Namespaces,
         gateway: cidr.gateway(),
@@ -37,7 +36,7 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         listeners: &[],
         state: &state,
         log: &directory.join("log"),
-        running: Running::starting(random_hex(8)?),
+        running,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Starting a machine: listeners are opened on the host, the cable is plugged between the network's
 //! namespace and a new one, and the init is the first program of its own process namespace.
 
-use super::{Failure, Launched, Start, start};
+use super::{Failure, Launched, Start, forget_last_run, start};
 use crate::alive::end_marked;
 use crate::disk::{Lock, make_directory, random_hex, read_json};
 use crate::layout::{Kind, Layout};
@@ -34,8 +34,13 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
     make_directory(&run)?;
     make_directory(&directory.join("root"))?;
     let state = run.join("init.json");
-    // An old state must not be believed while the lock is held again.
-    let _ = fs::remove_file(&state);
+    let running = Running {
+        network_boot_id: network.running.boot_id.clone(),
+        namespaces: network.record.isolation.has_namespaces(),
+        publish: record.arguments.publish.clone(),
+        ..Running::starting(random_hex(8)?)
+    };
+    let running = forget_last_run(&state, running)?;
     if !network.record.isolation.has_namespaces() {
         // What the dead init could not take along.
         end_marked(&directory)?;
@@ -46,11 +51,10 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         unix_listener(&run, "control.sock")?.into(),
     ];
     listeners.extend(published(&record)?);
-    let order = boot_order(layout, &directory, &record, &network)?;
+    let order = boot_order(layout, &directory, &record, &network, &running)?;
     if network.record.isolation.has_namespaces() {
         plug_in(&record, &network)?;
     }
-    let boot_id = order.boot_id.clone();
     start(Start {
         mode: "__node-init",
         order: &order,
@@ -58,12 +62,7 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         listeners: &listeners,
         state: &state,
         log: &directory.join("log"),
-        running: Running {
-            network_boot_id: network.running.boot_id.clone(),
-            namespaces: network.record.isolation.has_namespaces(),
-            publish: record.arguments.publish.clone(),
-            ..Running::starting(boot_id)
-        },
+        running,
     })
 }
 
@@ -91,6 +90,7 @@ fn boot_order(
     directory: &Path,
     record: &MachineRecord,
     network: &Network,
+    running: &Running,
 ) -> Result<BootOrder, Failure> {
     let mut volumes = Vec::new();
     for attachment in &record.arguments.volumes {
@@ -109,7 +109,7 @@ fn boot_order(
         authorized_keys: record.arguments.authorized_keys.clone(),
         publish: record.arguments.publish.keys().copied().collect(),
         volumes,
-        boot_id: random_hex(8)?,
+        boot_id: running.boot_id.clone(),
     })
 }
 

@@ -12,12 +12,13 @@ mod probe;
 mod volumes;
 
 pub use holder::holder_main;
+pub use machine::ssh_port;
 pub use probe::{FORBIDDEN_HINT, find_isolation, inner_main as probe_inner_main, probe_main};
 pub use volumes::{attach_main, change_attachments};
 pub(crate) use volumes::change_link;
 
 use crate::alive::Identity;
-use crate::disk::{Lock, write_json};
+use crate::disk::{Lock, read_json, write_json};
 use crate::error::LocalError;
 use crate::layout::{Kind, Layout};
 use crate::passing;
@@ -152,6 +153,14 @@ struct Start<'a, O> {
     state: &'a Path,
     log: &'a Path,
     running: Running,
+}
+
+/// Makes an old state one that is not believed while the lock is held again, keeping what stays true.
+fn forget_last_run(state: &Path, mut running: Running) -> Result<Running, LocalError> {
+    let last: Option<Running> = read_json(state).ok().flatten();
+    running.host_key = last.and_then(|last| last.host_key);
+    write_json(state, &running)?;
+    Ok(running)
 }
 
 fn open_log(path: &Path) -> io::Result<std::fs::File> {

@@ -13,6 +13,7 @@ use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, ope
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -128,6 +129,10 @@ fn attach(pid: &str, how: &str, path: &Path, source: &Path) -> io::Result<()> {
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC,
     )?;
     setns(mounts, CloneFlags::CLONE_NEWNS)?;
+    if fs::metadata(path).is_ok_and(|found| found.nlink() == 0) {
+        // A lost volume is still mounted here, and programs may have it open: a reboot frees them.
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
     fs::create_dir_all(path)?;
     move_mount(&tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     Ok(())

@@ -163,7 +163,7 @@ pub fn programs_about(directory: &Path) -> Vec<String> {
         .collect()
 }
 
-struct Pinned(String);
+pub struct Pinned(String);
 
 impl client::Handler for Pinned {
     type Error = russh::Error;
@@ -216,6 +216,25 @@ impl Login {
             code,
             signal,
         })
+    }
+
+    /// What a shell on a terminal of 99 columns and 33 rows says to this input.
+    pub async fn terminal(&self, input: &str) -> TestResult<Said> {
+        let mut channel = self.handle.channel_open_session().await?;
+        channel.request_pty(true, "xterm", 80, 24, 0, 0, &[]).await?;
+        channel.request_shell(true).await?;
+        channel.window_change(99, 33, 0, 0).await?;
+        channel.data(input.as_bytes()).await?;
+        let (mut output, mut code) = (Vec::new(), None);
+        while let Some(message) = channel.wait().await {
+            match message {
+                ChannelMsg::Data { data } => output.extend_from_slice(&data),
+                ChannelMsg::ExitStatus { exit_status } => code = Some(exit_status),
+                _ => {}
+            }
+        }
+        let output = String::from_utf8(output)?;
+        Ok(Said { output, errors: String::new(), code, signal: None })
     }
 
     /// The first line that a TCP peer of the node says.

@@ -1,0 +1,144 @@
+//! What the local cloud offers, as data.
+
+use model::schema::{Attribute, FoundBy, ProviderSchema, ResourceSchema};
+use model::{Type, Value};
+use std::collections::BTreeMap;
+
+/// The resource type of networks.
+pub const NETWORK: &str = "local_network";
+/// The resource type of machines.
+pub const MACHINE: &str = "local_machine";
+/// The resource type of volumes.
+pub const VOLUME: &str = "local_volume";
+
+fn resource<const N: usize>(
+    description: &str,
+    attributes: [(&str, Attribute); N],
+) -> ResourceSchema {
+    ResourceSchema {
+        description: description.to_owned(),
+        attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
+        follows_dependencies: false,
+        found_by: FoundBy::Name,
+    }
+}
+
+fn text(description: &str) -> Attribute {
+    Attribute::computed(Type::String, description)
+}
+
+fn status() -> Attribute {
+    text("`running` while it works").volatile().expects(Value::from("running"))
+}
+
+fn name(description: &str) -> Attribute {
+    Attribute::required(Type::String, description).forces_replacement()
+}
+
+/// The type of one element of `volumes`.
+pub fn attachment() -> Type {
+    Type::object([("volume", Type::String), ("path", Type::String)])
+}
+
+fn network() -> ResourceSchema {
+    resource(
+        "A network on this machine: a bridge without a way out.",
+        [
+            ("name", name("Its name, unique in the local cloud.")),
+            ("cidr", name("Its range of IPv4 addresses, such as 10.42.0.0/24.")),
+            ("id", text("Its identity, for `network` of a machine.")),
+            ("gateway", text("The bridge's own address.")),
+            ("isolation", text("How its machines are kept apart: `namespaces` or `processes`.")),
+            ("status", status()),
+        ],
+    )
+}
+
+fn machine() -> ResourceSchema {
+    let keys = "Public keys that may log in as root, in the form of a .pub file.";
+    let publish = "Ports of the machine that 127.0.0.1 of the host has, too: node port = host port.";
+    let volumes = "Volumes and the absolute paths at which the machine has them.";
+    resource(
+        "A machine on this machine: own address, host name, file system, programs and login.",
+        [
+            ("name", name("Its name and host name, unique in the local cloud.")),
+            ("network", name("The `id` of its network.")),
+            ("domain", Attribute::optional(Type::String, "Its failure domain; a label.")),
+            (
+                "address",
+                Attribute::optional_computed(Type::String, "Its address in the network.")
+                    .forces_replacement(),
+            ),
+            ("authorized_keys", Attribute::optional(Type::list(Type::String), keys)),
+            ("publish", Attribute::optional(Type::map(Type::Number), publish)),
+            ("volumes", Attribute::optional(Type::set(attachment()), volumes)),
+            ("id", text("Its identity.")),
+            ("host_key", text("Its public SSH host key: `ssh-ed25519 AAAA...`.")),
+            ("socket", text("The unix socket of its SSH server, on the host.")),
+            ("port", Attribute::computed(Type::Number, "The TCP port of its SSH server.")),
+            ("user", text("Who logs in.")),
+            ("isolation", text("How it is kept apart: `namespaces` or `processes`.")),
+            ("boot_id", text("Made anew with every boot.").volatile()),
+            ("status", status()),
+        ],
+    )
+}
+
+fn volume() -> ResourceSchema {
+    let advice = "a local volume cannot be resized: make a new one of another name, copy, and \
+                  remove the old one";
+    resource(
+        "A directory that outlives the machines it is attached to.",
+        [
+            ("name", name("Its name, unique in the local cloud.")),
+            (
+                "size",
+                Attribute::required(Type::Number, "Its size in GiB; recorded, not enforced.")
+                    .refuses_change(advice),
+            ),
+            ("id", text("Its identity, for `volumes` of a machine.")),
+            ("path", text("Its directory on the host.")),
+        ],
+    )
+}
+
+/// Everything the local cloud declares.
+pub fn provider_schema() -> ProviderSchema {
+    let directory = "Where the local cloud lies, as an absolute path.";
+    let isolation = "`processes` to do without namespaces even where the kernel allows them.";
+    ProviderSchema {
+        name: "local".to_owned(),
+        configuration: BTreeMap::from([
+            ("directory".to_owned(), Attribute::optional(Type::String, directory)),
+            ("isolation".to_owned(), Attribute::optional(Type::String, isolation)),
+        ]),
+        resources: BTreeMap::from([
+            (NETWORK.to_owned(), network()),
+            (MACHINE.to_owned(), machine()),
+            (VOLUME.to_owned(), volume()),
+        ]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::schema::{ChangePolicy, Mode};
+
+    #[test]
+    fn what_is_expected_is_volatile() {
+        for resource in provider_schema().resources.values() {
+            for attribute in resource.attributes.values() {
+                assert!(attribute.expected.is_none() || !attribute.stable);
+                assert!(attribute.mode != Mode::Computed || attribute.change == ChangePolicy::InPlace);
+            }
+        }
+    }
+
+    #[test]
+    fn resizing_is_refused() {
+        let schema = provider_schema();
+        let size = &schema.resources[VOLUME].attributes["size"];
+        assert!(matches!(&size.change, ChangePolicy::Refuse(advice) if advice.contains("new one")));
+    }
+}

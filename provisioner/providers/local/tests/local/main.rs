@@ -1,0 +1,8 @@
+//! The local cloud for real, in one program: machines, services, the fallback, the Provider port, and
+//! what happens when things are killed.
+
+mod fallback;
+mod machines;
+mod port;
+mod services;
+mod support;

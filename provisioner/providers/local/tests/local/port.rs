@@ -1,0 +1,214 @@
+//! The local cloud through the Provider port, as the engine uses it.
+
+use crate::support::{Fixture, PROGRAM, TestResult, programs_about, wait_until};
+use model::plan::Observation;
+use model::{Address, Value};
+use provider::{
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Object, Owner, Provider, ReadRequest,
+    Silent, UpdateRequest,
+};
+use provider_local::LocalProvider;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+fn provider(directory: PathBuf, lineage: &str) -> LocalProvider {
+    let owner = Owner { environment: "test".into(), lineage: lineage.into() };
+    let configuration = Value::object([("isolation", Value::null(model::Type::String))]);
+    LocalProvider::from_configuration(&configuration, directory, PROGRAM.into(), owner).unwrap()
+}
+
+fn address(kind: &str, name: &str) -> Address {
+    Address::new(Vec::new(), kind, name, None)
+}
+
+fn network() -> (Address, Value) {
+    let arguments =
+        [("name", Value::from("main")), ("cidr", Value::from("10.78.0.0/24"))];
+    (address("local_network", "main"), Value::object(arguments))
+}
+
+fn machine(name: &str) -> (Address, Value) {
+    let arguments = Value::object([
+        ("name", Value::from(name)),
+        ("network", Value::from("main")),
+        ("domain", Value::from("a")),
+    ]);
+    (address("local_machine", name), arguments)
+}
+
+fn volume(size: i64) -> (Address, Value) {
+    let arguments = [("name", Value::from("data")), ("size", Value::from(size))];
+    (address("local_volume", "data"), Value::object(arguments))
+}
+
+async fn create(
+    provider: &LocalProvider,
+    (address, arguments): (Address, Value),
+) -> Result<Object, provider::ProviderError> {
+    let token = format!("token of {address}");
+    let progress = Arc::new(Silent);
+    provider.create(CreateRequest { address, token, arguments, progress }).await
+}
+
+async fn find(
+    provider: &LocalProvider,
+    (address, arguments): (Address, Value),
+) -> Result<Option<Object>, provider::ProviderError> {
+    let token = format!("token of {address}");
+    provider.find(FindRequest { address, token, arguments }).await
+}
+
+async fn read(provider: &LocalProvider, address: &Address, object: &Object) -> Observation {
+    let request = ReadRequest {
+        address: address.clone(),
+        id: object.id.clone(),
+        attributes: object.attributes.clone(),
+    };
+    provider.read_many(&[request]).await.remove(0).unwrap()
+}
+
+async fn delete(
+    provider: &LocalProvider,
+    address: Address,
+    object: &Object,
+) -> Result<(), provider::ProviderError> {
+    let (id, attributes) = (object.id.clone(), object.attributes.clone());
+    let progress = Arc::new(Silent);
+    provider.delete(DeleteRequest { address, id, attributes, progress }).await
+}
+
+#[tokio::test]
+async fn objects_live_and_die() -> TestResult {
+    let fixture = Fixture::new()?;
+    let directory = fixture.directory.path().join("port");
+    let provider = provider(directory.clone(), "mine");
+    assert_eq!(find(&provider, network()).await?, None);
+    let main = create(&provider, network()).await?;
+    assert_eq!(create(&provider, network()).await?, main, "the same request, the same object");
+    assert_eq!(find(&provider, network()).await?, Some(main.clone()));
+    let one = create(&provider, machine("one")).await?;
+    let data = create(&provider, volume(2)).await?;
+    for (name, object) in [("local_network", &main), ("local_machine", &one), ("local_volume", &data)] {
+        let schema = &provider.schema().resources[name];
+        for (attribute, declared) in &schema.attributes {
+            let value = object.attributes.get(attribute).ok_or(format!("{name}.{attribute}"))?;
+            assert!(model::convert::convert(&value, &declared.ty).is_ok(), "{name}.{attribute}");
+            assert!(declared.expected.as_ref().is_none_or(|expected| *expected == value));
+        }
+    }
+    let (at, arguments) = machine("one");
+    assert_eq!(read(&provider, &at, &one).await, Observation::Present(one.attributes.clone()));
+
+    let full = delete(&provider, network().0, &main).await.unwrap_err();
+    assert_eq!(full.class, ErrorClass::Conflict);
+    let with_volume = Value::object(
+        arguments.as_entries().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).chain([(
+            "volumes".into(),
+            Value::tuple([Value::object([
+                ("volume", Value::from("data")),
+                ("path", Value::from("/srv/data")),
+            ])]),
+        )]),
+    );
+    let request = UpdateRequest {
+        address: at.clone(),
+        token: "another".into(),
+        id: one.id.clone(),
+        prior: one.attributes.clone(),
+        arguments: with_volume,
+        progress: Arc::new(Silent),
+    };
+    let updated = provider.update(request).await?;
+    assert_eq!(updated.attributes.get("boot_id"), one.attributes.get("boot_id"));
+    let volumes = updated.attributes.get("volumes").ok_or("no volumes")?;
+    assert_eq!(volumes.as_items().map(<[Value]>::len), Some(1));
+
+    delete(&provider, at.clone(), &updated).await?;
+    delete(&provider, at, &updated).await?;
+    delete(&provider, volume(2).0, &data).await?;
+    delete(&provider, network().0, &main).await?;
+    assert!(!directory.exists());
+    assert_eq!(programs_about(&directory), Vec::<String>::new());
+    fixture.end()
+}
+
+#[tokio::test]
+async fn another_environment_sees_a_conflict() -> TestResult {
+    let fixture = Fixture::new()?;
+    let directory = fixture.directory.path().join("port");
+    let (mine, other) = (provider(directory.clone(), "mine"), provider(directory, "other"));
+    let data = create(&mine, volume(1)).await?;
+    let error = create(&other, volume(1)).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Conflict);
+    assert!(error.message.contains("local_volume.data of environment `test`"), "{error}");
+    assert_eq!(find(&other, volume(1)).await?, None);
+    assert!(matches!(read(&other, &volume(1).0, &data).await, Observation::Absent(_)));
+    assert!(delete(&other, volume(1).0, &data).await.is_err());
+    delete(&mine, volume(1).0, &data).await?;
+    fixture.end()
+}
+
+#[tokio::test]
+async fn bad_arguments_are_told_before_any_call() -> TestResult {
+    let fixture = Fixture::new()?;
+    let provider = provider(fixture.directory.path().join("port"), "mine");
+    let bad = Value::object([("name", Value::from("-x")), ("cidr", Value::from("10.0.0.0/24"))]);
+    assert_eq!(provider.validate(&network().0, &bad).len(), 1);
+    let bad = Value::object([("name", Value::from("x")), ("cidr", Value::from("10.0.0.1/24"))]);
+    assert_eq!(provider.validate(&network().0, &bad).len(), 1);
+    assert_eq!(provider.validate(&volume(0).0, &volume(0).1).len(), 1);
+    assert!(provider.validate(&network().0, &network().1).is_empty());
+    fixture.end()
+}
+
+/// Kills a creation at many instants: whatever was left, the same creation again finishes it, and a
+/// deletion leaves nothing.
+#[tokio::test]
+async fn a_killed_creation_is_finished_or_taken_away() -> TestResult {
+    let fixture = Fixture::new()?;
+    let directory = fixture.directory.path().join("port");
+    let provider = provider(directory.clone(), "mine");
+    let main = create(&provider, network()).await?;
+    for round in 0_u64..24 {
+        let name = format!("node-{round}");
+        let made = {
+            // The launcher is killed instead of the command: what it began must not matter.
+            let killer = kill_launchers(&directory, std::time::Duration::from_millis(round * 2));
+            let (made, ()) = tokio::join!(create(&provider, machine(&name)), killer);
+            made
+        };
+        let found = find(&provider, machine(&name)).await?;
+        assert!(made.is_err() || found.is_some(), "round {round}");
+        let again = create(&provider, machine(&name)).await?;
+        assert_eq!(again.attributes.get("status"), Some(Value::from("running")));
+        delete(&provider, machine(&name).0, &again).await?;
+    }
+    delete(&provider, network().0, &main).await?;
+    wait_until("all is gone", async || programs_about(&directory).is_empty()).await;
+    assert!(!directory.exists());
+    fixture.end()
+}
+
+async fn kill_launchers(directory: &std::path::Path, after: std::time::Duration) {
+    let directory = directory.to_owned();
+    let _ = tokio::task::spawn_blocking(move || {
+        let end = std::time::Instant::now() + after;
+        let mut killed = false;
+        while !killed && std::time::Instant::now() < end + std::time::Duration::from_millis(60) {
+            if std::time::Instant::now() < end {
+                std::thread::yield_now();
+                continue;
+            }
+            for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if line.contains("__local-launch") && line.contains(&*directory.to_string_lossy()) {
+                    let number = entry.file_name().to_string_lossy().into_owned();
+                    let _ = std::process::Command::new("kill").args(["-9", &number]).status();
+                    killed = true;
+                }
+            }
+        }
+    })
+    .await;
+}
