@@ -6,167 +6,21 @@
 //!
 //! Refuses to know: providers, plans' meaning, the terminal.
 
-use async_trait::async_trait;
-use model::graph::{Node, Output, ProviderConfig};
-use model::record::{Intent, Outcome, Record, Recorded};
-use model::Address;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+pub mod clock;
+#[doc(hidden)]
+pub mod conformance;
+mod error;
+pub mod fault;
+mod files;
+pub mod holder;
+pub mod keys;
+pub mod memory;
+pub mod plan_file;
+mod port;
+mod rules;
+pub mod seal;
+pub mod sqlite;
+mod vault;
 
-/// Who holds an environment, and until when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeaseInfo {
-    /// The run's id.
-    pub run: String,
-    /// User name of the owner.
-    pub owner: String,
-    /// Host name.
-    pub host: String,
-    /// Operating-system process id on that host.
-    pub pid: u32,
-    /// The command line's verb and target, for people: `apply environments/staging`.
-    pub command: String,
-    /// RFC 3339 time it was taken.
-    pub since: String,
-    /// RFC 3339 time it ends unless renewed.
-    pub expires: String,
-    /// Fencing token: raised at every taking; a write with an older one is refused.
-    pub epoch: u64,
-}
-
-/// A lease that is held. Give it back with [`StateStore::release`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// What others see.
-    pub info: LeaseInfo,
-}
-
-/// What is known of the taker of a lease.
-#[derive(Clone, Debug)]
-pub struct LeaseRequest {
-    /// The run's id, unique.
-    pub run: String,
-    /// The command, for people.
-    pub command: String,
-}
-
-/// What an apply writes beside records.
-#[derive(Clone, Debug, Default)]
-pub struct RunResults {
-    /// Root outputs, wholly known.
-    pub outputs: BTreeMap<String, Output>,
-    /// Provider configurations.
-    pub providers: BTreeMap<String, ProviderConfig>,
-    /// Nodes by node set.
-    pub node_sets: BTreeMap<String, Vec<Node>>,
-}
-
-/// One entry of the journal, for people and later recovery tools.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct JournalEntry {
-    /// From 1, without gaps.
-    pub sequence: u64,
-    /// The run that wrote it.
-    pub run: String,
-    /// RFC 3339.
-    pub at: String,
-    /// `intent`, `outcome`, `refreshed`, `results`, `run-started`, `run-finished`, ...
-    pub kind: String,
-    /// The instance, if it is about one.
-    pub address: Option<Address>,
-    /// The content, sealed where sensitive.
-    pub body: serde_json::Value,
-}
-
-/// Where environments are recorded.
-#[async_trait]
-pub trait StateStore: Send + Sync {
-    /// Everything: records, outputs, unfinished intents. Makes the lineage on first use.
-    async fn load(&self) -> Result<Recorded, StateError>;
-
-    /// Takes the environment for a run. A lease whose owner is provably gone (same host, dead) or expired is taken over.
-    async fn acquire(&self, request: LeaseRequest) -> Result<Lease, StateError>;
-
-    /// Extends a held lease; an error means it was lost and nothing may be written any more.
-    async fn renew(&self, lease: &Lease) -> Result<(), StateError>;
-
-    /// Gives a lease back.
-    async fn release(&self, lease: Lease) -> Result<(), StateError>;
-
-    /// Makes an intent durable and returns its journal sequence (the given `sequence` is ignored).
-    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64, StateError>;
-
-    /// Makes the outcome of the intent `sequence` durable, with the change of records it means. A second outcome for
-    /// one intent is an error. Returns the record as stored, with its revision.
-    async fn finish(
-        &self,
-        lease: &Lease,
-        sequence: u64,
-        outcome: Outcome,
-    ) -> Result<Option<Record>, StateError>;
-
-    /// Writes records that refresh brought up to date and drops those that vanished, in one transaction.
-    async fn write_refreshed(
-        &self,
-        lease: &Lease,
-        records: Vec<Record>,
-        vanished: Vec<Address>,
-    ) -> Result<(), StateError>;
-
-    /// Drops a record and leaves its object alone.
-    async fn forget(&self, lease: &Lease, address: &Address) -> Result<(), StateError>;
-
-    /// Writes outputs, provider configurations and node sets at the end of a run.
-    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<(), StateError>;
-
-    /// The journal from `after` (exclusive), oldest first.
-    async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>, StateError>;
-}
-
-/// Why the state could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// Another run holds the environment.
-    #[error("the environment is held by another run: `{}` by {} on {} (process {}), since {}", .0.command, .0.owner, .0.host, .0.pid, .0.since)]
-    Held(Box<LeaseInfo>),
-    /// This run's lease was taken over; nothing was written.
-    #[error("this run no longer holds the environment (its lease, epoch {epoch}, was taken over); nothing was written")]
-    LeaseLost {
-        /// The epoch this run had.
-        epoch: u64,
-    },
-    /// The state file was written by a newer program.
-    #[error("{path} has state format {found}, and this program knows formats up to {known}")]
-    Newer {
-        /// The file.
-        path: String,
-        /// Its format.
-        found: u32,
-        /// The newest format known.
-        known: u32,
-    },
-    /// The state is damaged; names what and where.
-    #[error("{path} is damaged: {what}")]
-    Corrupt {
-        /// The file.
-        path: String,
-        /// What is damaged.
-        what: String,
-    },
-    /// The file system refused (read-only, full, denied).
-    #[error("cannot write {path}: {why}")]
-    Storage {
-        /// The file.
-        path: String,
-        /// What the system said.
-        why: String,
-        /// What to do.
-        hint: String,
-    },
-    /// A secret cannot be opened or sealed.
-    #[error("{0}")]
-    Key(String),
-    /// A transition that the journal does not allow (an outcome without intent, say): a defect.
-    #[error("the journal does not allow this: {0}")]
-    Illegal(String),
-}
+pub use error::StateError;
+pub use port::{JournalEntry, Lease, LeaseInfo, LeaseRequest, RunResults, StateStore};

@@ -1,0 +1,143 @@
+//! A store that fails or "crashes" at a chosen call, for tests that try every such moment.
+
+use crate::error::StateError;
+use crate::port::{JournalEntry, Lease, LeaseRequest, RunResults, StateStore};
+use async_trait::async_trait;
+use model::Address;
+use model::record::{Intent, Outcome, Record, Recorded};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+type Result<T, E = StateError> = std::result::Result<T, E>;
+
+/// What happens at the chosen call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is done, and the caller is told that it failed; later calls work.
+    FailBefore,
+    /// It is done, but the caller is told that it failed; later calls work.
+    FailAfter,
+    /// Nothing is done, by this call or any later one, as if the program had died before it.
+    CrashBefore,
+    /// It is done and nothing after it, as if the program had died before it saw the answer.
+    CrashAfter,
+}
+
+/// Every fault, for loops over all of them.
+pub const FAULTS: [Fault; 4] =
+    [Fault::FailBefore, Fault::FailAfter, Fault::CrashBefore, Fault::CrashAfter];
+
+/// Wraps a store.
+pub struct FaultyStore {
+    inner: Arc<dyn StateStore>,
+    fault: Fault,
+    at: u64,
+    calls: AtomicU64,
+}
+
+impl FaultyStore {
+    /// A store that does `fault` at the call with this number, from 1; 0 for never.
+    pub fn new(inner: Arc<dyn StateStore>, fault: Fault, at: u64) -> Self {
+        Self { inner, fault, at, calls: AtomicU64::new(0) }
+    }
+
+    /// How many calls there were.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Whether the fault has happened.
+    pub fn struck(&self) -> bool {
+        self.at != 0 && self.calls() >= self.at
+    }
+
+    /// Counts a call and stops it if it must not happen. Whether its answer must be lost.
+    fn enter(&self) -> Result<bool> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.at == 0 || call < self.at {
+            return Ok(false);
+        }
+        match self.fault {
+            Fault::FailBefore if call == self.at => Err(broken(call)),
+            Fault::CrashBefore => Err(broken(call)),
+            Fault::CrashAfter if call > self.at => Err(broken(call)),
+            Fault::FailAfter | Fault::CrashAfter => Ok(call == self.at),
+            Fault::FailBefore => Ok(false),
+        }
+    }
+
+    fn leave<T>(&self, lost: bool, answer: Result<T>) -> Result<T> {
+        if lost { Err(broken(self.at)) } else { answer }
+    }
+}
+
+fn broken(call: u64) -> StateError {
+    StateError::Storage {
+        path: "the faulty store".to_owned(),
+        why: format!("call {call} fails, as the test wants it"),
+        hint: "none: this is a test".to_owned(),
+    }
+}
+
+#[async_trait]
+impl StateStore for FaultyStore {
+    async fn load(&self) -> Result<Recorded> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.load().await)
+    }
+
+    async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.acquire(request).await)
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.renew(lease).await)
+    }
+
+    async fn release(&self, lease: Lease) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.release(lease).await)
+    }
+
+    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.begin(lease, intent).await)
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+        outcome: Outcome,
+    ) -> Result<Option<Record>> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.finish(lease, sequence, outcome).await)
+    }
+
+    async fn write_refreshed(
+        &self,
+        lease: &Lease,
+        records: Vec<Record>,
+        vanished: Vec<Address>,
+    ) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.write_refreshed(lease, records, vanished).await)
+    }
+
+    async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.forget(lease, address).await)
+    }
+
+    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.write_results(lease, results).await)
+    }
+
+    async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.journal(after).await)
+    }
+}

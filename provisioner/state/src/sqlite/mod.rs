@@ -1,0 +1,260 @@
+//! The embedded store: one SQLite file an environment.
+//!
+//! Write-ahead log, `synchronous = FULL`; records and journal change in one transaction; every row carries a
+//! hash and the journal is a hash chain, so that a flipped bit is named and never believed. One thread a store writes
+//! (`writer`), grouping what is asked for at the same time; reading takes another connection and no lease.
+//! The file is made by the first write, whole or not at all.
+//!
+//! Refuses to know: where state files are kept, what is in a plan.
+
+mod errors;
+mod filesystem;
+mod format;
+mod read;
+mod rows;
+mod tables;
+mod writer;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::StateError;
+use crate::holder::Holder;
+use crate::keys::{EnvironmentKey, KeySource};
+use crate::port::{JournalEntry, Lease, LeaseInfo, LeaseRequest, RunResults, StateStore};
+use crate::rules::{self, Tables};
+use crate::seal::{Nonces, Sealer};
+use async_trait::async_trait;
+use errors::Doing;
+use jiff::Timestamp;
+use model::Address;
+use model::record::{Intent, Outcome, Record, Recorded};
+use read::Reader;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use writer::{Place, Queue, Writer};
+
+type Result<T, E = StateError> = std::result::Result<T, E>;
+
+/// How long one program waits for another's commit.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// An environment recorded in a file.
+pub struct SqliteStore {
+    path: PathBuf,
+    environment: String,
+    keys: KeySource,
+    clock: Arc<dyn Clock>,
+    holder: Holder,
+    nonces: Nonces,
+    lineage: Option<String>,
+    max_pages: Option<u32>,
+    writer: Mutex<Option<Writer>>,
+}
+
+impl SqliteStore {
+    /// The store of an environment. The file need not exist: the first write makes it, and the environment's key. An
+    /// existing file is looked at, so that a damaged or newer one is refused here.
+    pub fn open(path: impl Into<PathBuf>, environment: &str, keys: KeySource) -> Result<Self> {
+        let path = path.into();
+        format::inspect(&path, Doing::Reading)?;
+        Ok(Self {
+            path,
+            environment: environment.to_owned(),
+            keys,
+            clock: Arc::new(SystemClock),
+            holder: Holder::current(),
+            nonces: Nonces::Random,
+            lineage: None,
+            max_pages: None,
+            writer: Mutex::new(None),
+        })
+    }
+
+    /// The store of an environment that has been written before; an error if there is no such file.
+    pub fn open_existing(
+        path: impl Into<PathBuf>,
+        environment: &str,
+        keys: KeySource,
+    ) -> Result<Self> {
+        let store = Self::open(path, environment, keys)?;
+        if store.path.exists() {
+            return Ok(store);
+        }
+        Err(StateError::Unreadable {
+            path: store.path.display().to_string(),
+            why: "there is no such file".to_owned(),
+            hint: format!("environment `{environment}` was never applied from here"),
+        })
+    }
+
+    /// By another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// As someone else.
+    #[must_use]
+    pub fn with_holder(mut self, holder: Holder) -> Self {
+        self.holder = holder;
+        self
+    }
+
+    /// The state file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A remark for people if the file system is one that machines might share.
+    pub fn warning(&self) -> Option<String> {
+        filesystem::warning(&self.path)
+    }
+
+    /// Makes the environment's file, lineage and key now, if they are not there yet. Needs no lease. Returns the
+    /// lineage.
+    pub async fn prepare(&self) -> Result<String> {
+        if let Some(lineage) = self.lineage().await? {
+            return Ok(lineage);
+        }
+        self.write(|_| Ok(())).await?;
+        let missing = || errors::corrupt(&self.path, "it vanished as soon as it was made");
+        self.lineage().await?.ok_or_else(missing)
+    }
+
+    /// The environment's lineage; none if it was never written.
+    pub async fn lineage(&self) -> Result<Option<String>> {
+        Ok(self.read(|reader| Ok(reader.meta.lineage.clone())).await?)
+    }
+
+    /// The environment's key; none if the environment was never written.
+    pub async fn key(&self) -> Result<Option<EnvironmentKey>> {
+        self.read(|reader| reader.vault.key()).await
+    }
+
+    /// What seals and opens for this environment (plan files, say); none if it was never written.
+    pub async fn sealer(&self) -> Result<Option<Sealer>> {
+        self.read(|reader| reader.vault.sealer().cloned()).await
+    }
+
+    /// Who holds the environment, if anyone does.
+    pub async fn held_by(&self) -> Result<Option<LeaseInfo>> {
+        Ok(self.read(Reader::lease).await?.flatten().map(|row| row.info))
+    }
+
+    fn now(&self) -> Timestamp {
+        rules::whole_milliseconds(self.clock.now())
+    }
+
+    fn queue(&self) -> Result<Queue> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.is_none() {
+            let place = Place {
+                path: self.path.clone(),
+                environment: self.environment.clone(),
+                keys: self.keys.clone(),
+                nonces: self.nonces.clone(),
+                lineage: self.lineage.clone(),
+                max_pages: self.max_pages,
+                open: None,
+            };
+            let started = Writer::start(place);
+            *writer = Some(started.map_err(|error| Doing::Writing.io(&self.path, &error))?);
+        }
+        writer.as_ref().and_then(Writer::queue).ok_or_else(|| self.stopped())
+    }
+
+    fn stopped(&self) -> StateError {
+        let hint = "this is a defect in provisioner: please report it".to_owned();
+        Doing::Writing.failed(&self.path, "the store's thread has stopped", hint)
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tables) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.queue()?.write(work).await.unwrap_or_else(|| Err(self.stopped()))
+    }
+
+    /// Asks a question of the file, off the asynchronous threads; none if there is no file.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let (path, environment, keys) =
+            (self.path.clone(), self.environment.clone(), self.keys.clone());
+        let ask = move || {
+            let reader = Reader::open(&path, &environment, &keys)?;
+            reader.map(|reader| question(&reader)).transpose()
+        };
+        tokio::task::spawn_blocking(ask).await.unwrap_or_else(|_| Err(self.stopped()))
+    }
+}
+
+#[async_trait]
+impl StateStore for SqliteStore {
+    async fn load(&self) -> Result<Recorded> {
+        Ok(self.read(Reader::recorded).await?.unwrap_or_default())
+    }
+
+    async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
+        let (holder, now) = (self.holder.clone(), self.now());
+        self.write(move |tables| rules::acquire(tables, &request, &holder, now)).await
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<()> {
+        let (lease, now) = (lease.clone(), self.now());
+        self.write(move |tables| rules::renew(tables, &lease, now)).await
+    }
+
+    async fn release(&self, lease: Lease) -> Result<()> {
+        let now = self.now();
+        self.write(move |tables| rules::release(tables, &lease, now)).await
+    }
+
+    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
+        let (lease, now) = (lease.clone(), self.now());
+        self.write(move |tables| rules::begin(tables, &lease, &intent, now)).await
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+        outcome: Outcome,
+    ) -> Result<Option<Record>> {
+        let (lease, now) = (lease.clone(), self.now());
+        self.write(move |tables| rules::finish(tables, &lease, sequence, &outcome, now)).await
+    }
+
+    async fn write_refreshed(
+        &self,
+        lease: &Lease,
+        records: Vec<Record>,
+        vanished: Vec<Address>,
+    ) -> Result<()> {
+        let (lease, now) = (lease.clone(), self.now());
+        let work = move |tables: &mut dyn Tables| {
+            rules::write_refreshed(tables, &lease, &records, &vanished, now)
+        };
+        self.write(work).await
+    }
+
+    async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
+        let (lease, address, now) = (lease.clone(), address.clone(), self.now());
+        self.write(move |tables| rules::forget(tables, &lease, &address, now)).await
+    }
+
+    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
+        let (lease, now) = (lease.clone(), self.now());
+        self.write(move |tables| rules::write_results(tables, &lease, &results, now)).await
+    }
+
+    async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
+        let entries = self.read(move |reader| reader.journal(after)).await?;
+        Ok(entries.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests;
