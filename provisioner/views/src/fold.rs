@@ -138,6 +138,9 @@ impl Fold {
             return Vec::new();
         };
         self.running.clear();
+        if succeeded + failed + skipped == 0 {
+            return Vec::new();
+        }
         let mut told = Vec::new();
         if self.skipped > SKIPS_TOLD {
             let more = self.skipped - SKIPS_TOLD;

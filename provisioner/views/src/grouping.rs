@@ -83,10 +83,7 @@ fn shape(group: &Group<'_>) -> String {
     for entry in &group.entries {
         for change in &entry.changes {
             let reasons: Vec<_> = change.reasons.iter().map(general).collect();
-            shape.push_str(&format!(
-                "|{} {:?} {reasons:?} {:?}",
-                entry.name, change.action, change.differing
-            ));
+            push!(shape, "|{} {:?} {reasons:?} {:?}", entry.name, change.action, change.differing);
         }
     }
     match group.nodes.first() {
@@ -123,7 +120,7 @@ pub fn names(nodes: &[&str], most: usize) -> String {
     let mut text = shown.collect::<Vec<_>>().join(", ");
     let more: usize = runs.iter().skip(most).map(|(_, _, count)| count).sum();
     if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+        push!(text, " and {more} more");
     }
     text
 }

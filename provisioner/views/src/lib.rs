@@ -5,6 +5,15 @@
 //! sensitive is ever rendered unless the caller asks for one value by name.
 //! Refuses to know: how any of it came about, and what to do about it.
 
+/// Formats to the end of a text.
+macro_rules! push {
+    ($text:expr, $($arguments:tt)*) => {{
+        use std::fmt::Write as _;
+        // Writing to a String cannot fail.
+        let _ = write!($text, $($arguments)*);
+    }};
+}
+
 pub mod console;
 pub mod diagnostics;
 pub mod differences;

@@ -45,7 +45,7 @@ pub fn human(plan: &Plan, drawing: Drawing) -> String {
     if !plan.vanished.is_empty() {
         text.push_str("Gone, and not made again:\n");
         for address in &plan.vanished {
-            text.push_str(&format!("  {address}\n"));
+            push!(text, "  {address}\n");
         }
         text.push('\n');
     }
@@ -72,10 +72,10 @@ pub fn summary(plan: &Plan) -> String {
         counts[0], counts[1], counts[2], counts[3]
     );
     if forgotten > 0 {
-        text.push_str(&format!(", {forgotten} to forget"));
+        push!(text, ", {forgotten} to forget");
     }
     if counts.iter().sum::<usize>() + forgotten == 0 && !plan.changed_outputs.is_empty() {
-        text.push_str(&format!("; {} outputs change", plan.changed_outputs.len()));
+        push!(text, "; {} outputs change", plan.changed_outputs.len());
     }
     text.push('.');
     text
@@ -108,13 +108,13 @@ fn drift(drift: &[Drift], drawing: Drawing) -> String {
             DriftKind::Different => palette.notable("different"),
             DriftKind::Unreachable => palette.bad("not reachable"),
         };
-        text.push_str(&format!("  {} {}: {what}\n", palette.notable("‹="), found.address));
+        push!(text, "  {} {}: {what}\n", palette.notable("‹="), found.address);
         for difference in &found.differences {
-            text.push_str(&format!("       {difference}\n"));
+            push!(text, "       {difference}\n");
         }
     }
     if drift.len() > shown {
-        text.push_str(&format!("  … and {} more (--verbose shows all)\n", drift.len() - shown));
+        push!(text, "  … and {} more (--verbose shows all)\n", drift.len() - shown);
     }
     text.push('\n');
     text
@@ -127,15 +127,15 @@ fn group_text(group: &Group<'_>, destroy: bool, drawing: Drawing) -> String {
         let set = group.entries[0].changes[0].address.node_set().unwrap_or_default();
         let names = names(&group.nodes, 4);
         let heading = format!("node_set.{set}: {} nodes ({names}), each:", group.nodes.len());
-        text.push_str(&format!("{}\n", palette.bold(&heading)));
+        push!(text, "{}\n", palette.bold(&heading));
     } else if !group.heading.is_empty() {
-        text.push_str(&format!("{}\n", palette.bold(&group.heading)));
+        push!(text, "{}\n", palette.bold(&group.heading));
     }
     for entry in &group.entries {
         let Some(change) = entry.changes.first() else { continue };
         let why = reasons(change, destroy);
         let why = if why.is_empty() { why } else { palette.dim(&format!("  ({why})")) };
-        text.push_str(&format!("  {} {}{why}\n", symbol(change.action, palette), entry.name));
+        push!(text, "  {} {}{why}\n", symbol(change.action, palette), entry.name);
         text.push_str(&arguments(entry, drawing));
     }
     text
@@ -204,11 +204,11 @@ fn created(entry: &Entry<'_>, after: &Value, drawing: Drawing) -> String {
         let note = if own { drawing.palette.dim(" (each node its own)") } else { String::new() };
         let taken = INDENT.len() + widest + 3 + if own { 21 } else { 0 };
         let shown = shown(value, taken, drawing);
-        text.push_str(&format!("{INDENT}{:widest$} = {shown}{note}\n", key(name)));
+        push!(text, "{INDENT}{:widest$} = {shown}{note}\n", key(name));
     }
     if !later.is_empty() {
         let line = format!("{UNKNOWN}: {}", later.join(", "));
-        text.push_str(&format!("{INDENT}{}\n", drawing.palette.dim(&line)));
+        push!(text, "{INDENT}{}\n", drawing.palette.dim(&line));
     }
     text
 }
@@ -262,9 +262,9 @@ fn differing(entry: &Entry<'_>, before: &Value, after: &Value, drawing: Drawing)
                 }
                 _ => String::new(),
             };
-            text.push_str(&format!("{INDENT}{}: {}{mark}{note}\n", leaf.path, leaf.text));
+            push!(text, "{INDENT}{}: {}{mark}{note}\n", leaf.path, leaf.text);
             for line in &leaf.lines {
-                text.push_str(&format!("{INDENT}  {}\n", paint(line, drawing.palette)));
+                push!(text, "{INDENT}  {}\n", paint(line, drawing.palette));
             }
         }
     }
@@ -287,7 +287,7 @@ fn outputs(plan: &Plan, drawing: Drawing) -> String {
                 inline(&output.value, drawing.width.saturating_sub(name.len() + 9).max(24))
             }
         };
-        text.push_str(&format!("    {name} = {value}\n"));
+        push!(text, "    {name} = {value}\n");
     }
     text.push('\n');
     text

@@ -42,7 +42,7 @@ impl EventSink for JsonLines {
         match serde_json::to_string(&event) {
             Ok(line) => self.console.data_line(&line),
             Err(error) => {
-                self.console.message_line(&format!("an event cannot be written: {error}"))
+                self.console.message_line(&format!("an event cannot be written: {error}"));
             }
         }
     }

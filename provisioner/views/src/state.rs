@@ -20,24 +20,20 @@ pub fn human(environment: &str, recorded: &Recorded, palette: Palette, width: us
     );
     let nodes = summary::nodes(&recorded.node_sets, &recorded.outputs, palette);
     if !nodes.is_empty() {
-        text.push_str(&format!("{nodes}\n"));
+        push!(text, "{nodes}\n");
     }
     if !recorded.records.is_empty() {
-        text.push_str(&format!(
-            "{}\n{}\n",
-            palette.bold("Objects"),
-            list(recorded.records.values(), "  ")
-        ));
+        push!(text, "{}\n{}\n", palette.bold("Objects"), list(recorded.records.values(), "  "));
     }
     if !recorded.deposed.is_empty() {
         text.push_str("Replaced and not deleted yet\n");
-        text.push_str(&format!("{}\n", list(recorded.deposed.iter(), "  ")));
+        push!(text, "{}\n", list(recorded.deposed.iter(), "  "));
     }
     text.push_str(&unfinished(&recorded.unfinished, palette));
     if !recorded.outputs.is_empty() {
-        text.push_str(&format!("{}\n", palette.bold("Outputs")));
+        push!(text, "{}\n", palette.bold("Outputs"));
         for line in crate::outputs::human(&recorded.outputs, width.saturating_sub(2)).lines() {
-            text.push_str(&format!("  {line}\n"));
+            push!(text, "  {line}\n");
         }
     }
     text
@@ -50,7 +46,7 @@ fn unfinished(intents: &[Intent], palette: Palette) -> String {
     let heading = palette.notable("Calls whose end is not known (the next apply settles them)");
     let mut text = format!("{heading}\n");
     for intent in intents {
-        text.push_str(&format!("  {}: {:?}\n", intent.address, intent.action));
+        push!(text, "  {}: {:?}\n", intent.address, intent.action);
     }
     text.push('\n');
     text
@@ -58,7 +54,11 @@ fn unfinished(intents: &[Intent], palette: Palette) -> String {
 
 /// The addresses of all objects, one a line.
 pub fn addresses(recorded: &Recorded) -> String {
-    recorded.records.keys().map(|address| format!("{address}\n")).collect()
+    let mut text = String::new();
+    for address in recorded.records.keys() {
+        push!(text, "{address}\n");
+    }
+    text
 }
 
 /// One line an object: address and identity.
@@ -85,19 +85,19 @@ pub fn one(record: &Record, palette: Palette, width: usize) -> String {
         ("revision", record.revision.to_string()),
     ];
     for (name, value) in facts {
-        text.push_str(&format!("  {name:10}  {value}\n"));
+        push!(text, "  {name:10}  {value}\n");
     }
     if record.tainted {
         text.push_str("  half made: the next plan replaces it\n");
     }
     for (index, dependency) in record.dependencies.iter().enumerate() {
         let name = if index == 0 { "depends on" } else { "" };
-        text.push_str(&format!("  {name:10}  {dependency}\n"));
+        push!(text, "  {name:10}  {dependency}\n");
     }
     text.push_str("  attributes\n");
     for (name, value) in record.attributes.as_entries().into_iter().flatten() {
         if !value.is_null() {
-            text.push_str(&format!("    {} = {}\n", key(name), block(value, 4, width)));
+            push!(text, "    {} = {}\n", key(name), block(value, 4, width));
         }
     }
     text

@@ -36,7 +36,7 @@ pub fn human(summary: Summary<'_>, palette: Palette, width: usize) -> String {
     let others: Vec<_> =
         summary.outputs.iter().filter(|(name, _)| !columns.contains(&name.as_str())).collect();
     if !others.is_empty() {
-        text.push_str(&format!("\n{}\n", palette.bold("Outputs")));
+        push!(text, "\n{}\n", palette.bold("Outputs"));
         let widest = others.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, output) in others {
             let value = match output.value.as_str() {
@@ -46,22 +46,20 @@ pub fn human(summary: Summary<'_>, palette: Palette, width: usize) -> String {
                 Some(text) if !text.contains('\n') => text.to_owned(),
                 _ => inline(&output.value, width.saturating_sub(widest + 4).max(24)),
             };
-            text.push_str(&format!("  {name:widest$}  {}\n", palette.accent(&value)));
+            push!(text, "  {name:widest$}  {}\n", palette.accent(&value));
         }
     }
     let Summary { program, target, .. } = summary;
     let first = summary.node_sets.values().flatten().next();
     text.push('\n');
     if let Some(node) = first {
-        text.push_str(&format!(
+        push!(
+            text,
             "log in   {}\n",
             palette.accent(&format!("{program} ssh {target} {}", node.name))
-        ));
+        );
     }
-    text.push_str(&format!(
-        "destroy  {}\n",
-        palette.accent(&format!("{program} destroy {target}"))
-    ));
+    push!(text, "destroy  {}\n", palette.accent(&format!("{program} destroy {target}")));
     text
 }
 
@@ -128,7 +126,7 @@ pub fn nodes(
     headings.extend(&columns);
     let mut text = table::render(&headings, &rows, "  ");
     if all > rows.len() {
-        text.push_str(&format!("  … and {} more\n", all - rows.len()));
+        push!(text, "  … and {} more\n", all - rows.len());
     }
     format!("{}\n{text}", palette.bold("Nodes"))
 }

@@ -17,7 +17,7 @@ pub fn render(headings: &[&str], rows: &[Vec<String>], indent: &str) -> String {
     for row in std::iter::once(&headings).chain(rows) {
         let mut line = indent.to_owned();
         for (&column, width) in shown.iter().zip(&widths) {
-            line.push_str(&format!("{:width$}  ", cell(row, column)));
+            push!(line, "{:width$}  ", cell(row, column));
         }
         text.push_str(line.trim_end());
         text.push('\n');

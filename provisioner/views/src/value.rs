@@ -97,7 +97,7 @@ fn bracketed<P: FnOnce(usize) -> String>(
         if index > 0 {
             text.push_str(", ");
             if left < 16 {
-                text.push_str(&format!("… {} more", count - index));
+                push!(text, "… {} more", count - index);
                 break;
             }
         }
