@@ -17,7 +17,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The time limit of a script that says nothing else.
-pub const SCRIPT_LIMIT: Duration = Duration::from_secs(60);
+pub const SCRIPT_LIMIT: Duration = Duration::from_mins(1);
 
 /// A POSIX shell script for one step on one node.
 #[derive(Clone)]

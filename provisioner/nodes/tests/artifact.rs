@@ -1,5 +1,7 @@
 //! Artifacts from addresses and files, and the bundles made of them.
 
+#![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
+
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 

@@ -2,6 +2,8 @@
 //!
 //! The node is a directory, so the real scripts run; only the supervisor is a stand-in.
 
+#![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
+
 mod support;
 
 use std::sync::Arc;

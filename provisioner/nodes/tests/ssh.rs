@@ -1,5 +1,7 @@
 //! The SSH host against a real server in this program, on loopback and on a unix socket.
 
+#![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
+
 #[path = "support/server.rs"]
 mod server;
 
@@ -82,13 +84,13 @@ async fn another_host_key_is_refused_with_both_fingerprints() {
     let server = SshServer::start(directory.path(), &identity().public_line()).await;
     let mut connection = connection(&server);
     connection.host_key = host_key(8).1;
-    let error = pool(Duration::from_secs(60)).host(&connection).ready().await.unwrap_err();
+    let error = pool(Duration::from_mins(1)).host(&connection).ready().await.unwrap_err();
     assert_eq!((error.phase, error.retry), (Phase::Connect, Retry::Denied));
     assert_eq!(error.message.matches("SHA256:").count(), 2, "{error}");
     assert!(error.to_string().contains("n1") && error.hint.is_some());
     assert_eq!(server.logins.load(Ordering::SeqCst), 0, "our key was not even shown");
     connection.host_key = "nonsense".to_owned();
-    let error = pool(Duration::from_secs(60)).host(&connection).ready().await.unwrap_err();
+    let error = pool(Duration::from_mins(1)).host(&connection).ready().await.unwrap_err();
     assert_eq!(error.retry, Retry::Invalid);
 }
 
@@ -98,7 +100,7 @@ async fn a_key_that_the_node_does_not_know_is_refused_at_once() {
     let server =
         SshServer::start(directory.path(), &Identity::from_seed(&[9; 32], "other").public_line())
             .await;
-    let error = pool(Duration::from_secs(60)).host(&connection(&server)).ready().await.unwrap_err();
+    let error = pool(Duration::from_mins(1)).host(&connection(&server)).ready().await.unwrap_err();
     assert_eq!((error.phase, error.retry), (Phase::Login, Retry::Denied));
 }
 
@@ -116,9 +118,17 @@ async fn a_node_that_is_still_booting_is_waited_for_and_a_missing_one_is_not() {
     let (ready, ()) = tokio::join!(host.ready(), boot);
     ready.unwrap();
     connection.socket = Some(directory.path().join("never.sock"));
-    let error = pool(Duration::from_millis(300)).host(&connection).ready().await.unwrap_err();
+    let host = pool(Duration::from_mins(10)).host(&connection);
+    let error = host.ready_within(Duration::from_millis(300)).await.unwrap_err();
     assert_eq!(error.retry, Retry::Transient, "{error}");
     assert!(error.message.contains("never.sock"), "{error}");
+    let host = pool(Duration::from_millis(300)).host(&connection);
+    let calls = (0..2000).map(|_| host.ready());
+    let failures = futures::future::join_all(calls).await;
+    assert!(
+        failures.iter().all(Result::is_err),
+        "all share one attempt, or this would take ten minutes"
+    );
 }
 
 #[tokio::test]

@@ -115,7 +115,9 @@ fn tar(
                 Kind::HardLink { target: clean(&target).ok_or(Cause::BadPath(target))? }
             }
             _ => {
-                return Err(Cause::BadArchive(format!("{raw} is neither file, directory nor link")));
+                return Err(Cause::BadArchive(format!(
+                    "{raw} is neither file, directory nor link"
+                )));
             }
         };
         let path = clean(&raw).ok_or(Cause::BadPath(raw))?;

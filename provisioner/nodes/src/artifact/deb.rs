@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::Cause;
 use super::cache::directory;
 
-const APT_LIMIT: Duration = Duration::from_secs(300);
+const APT_LIMIT: Duration = Duration::from_mins(5);
 const POLL: Duration = Duration::from_millis(20);
 
 /// The wanted package.
@@ -62,7 +62,7 @@ fn turn(apt: &Path) -> Result<File, Cause> {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
             Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
-                std::thread::sleep(POLL)
+                std::thread::sleep(POLL);
             }
             Err(fs::TryLockError::WouldBlock) => return Err(Cause::Busy(2 * APT_LIMIT.as_secs())),
             Err(fs::TryLockError::Error(error)) => return Err(cache(error)),

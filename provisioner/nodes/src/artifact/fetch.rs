@@ -13,8 +13,8 @@ use super::Cause;
 /// No artifact is larger.
 const SIZE_LIMIT: u64 = 2 << 30;
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
-const RESPONSE_LIMIT: Duration = Duration::from_secs(60);
-const WHOLE_LIMIT: Duration = Duration::from_secs(900);
+const RESPONSE_LIMIT: Duration = Duration::from_mins(1);
+const WHOLE_LIMIT: Duration = Duration::from_mins(15);
 
 /// Downloads `url` to `to`.
 pub(super) fn url(url: &str, to: &Path) -> Result<(), Cause> {

@@ -21,14 +21,14 @@
 
 mod install;
 mod observe;
+mod report;
 mod scripts;
 mod spec;
 mod supervisor;
 
-pub use install::{
-    Aftermath, InstallCause, InstallError, Installed, Installer, Observer, Step, StepEvent,
-};
+pub use install::Installer;
 pub use observe::{Observed, RunState};
+pub use report::{Aftermath, InstallCause, InstallError, Installed, Observer, Step, StepEvent};
 pub use spec::{FileSpec, Restart, ServiceSpec};
 
 pub(crate) use install::Steps;

@@ -174,7 +174,7 @@ fn parse(text: &str) -> Inspection {
             "artifact" => found.artifact_intact = true,
             "release" => found.release_intact = true,
             "service" => {
-                found.services.push(Observed { name: value.to_owned(), ..Observed::default() })
+                found.services.push(Observed { name: value.to_owned(), ..Observed::default() });
             }
             _ => {
                 let Some(service) = found.services.last_mut() else { continue };

@@ -236,14 +236,14 @@ pub(super) fn configure(layout: &Layout, digest: &str) -> String {
     let (home, release, state) =
         (quote(&layout.home()), quote(&layout.release(digest)), quote(&layout.state()));
     format!(
-        r#"set -e; umask 022
+        r"set -e; umask 022
 mkdir -p {home}/releases {state}; chmod 700 {state}
 rm -rf {release}.partial; mkdir {release}.partial
 tar -x -p -f - -C {release}.partial --no-same-owner
 # A release of this digest that is there already was damaged.
 if [ -e {release} ]; then rm -rf {release}.old; mv -T {release} {release}.old; fi
 mv -T {release}.partial {release}
-rm -rf {release}.old"#
+rm -rf {release}.old"
     )
 }
 

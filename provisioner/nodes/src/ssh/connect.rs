@@ -15,6 +15,7 @@ use russh::client::{self, Handle};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Preferred, cipher, compression};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::{Connection, Identity, Settings, fingerprint};
@@ -52,19 +53,29 @@ impl client::Handler for PinnedKey {
     }
 }
 
-/// Connects and logs in, again and again until `settings.connect_limit` has passed.
+/// Connects and logs in, again and again until `patience` has passed. Each attempt takes its turn in
+/// `handshakes`; the pauses between them do not, so that absent nodes do not hold up the others.
 pub(super) async fn connect(
     connection: &Connection,
     identity: &Identity,
     settings: &Settings,
+    patience: Duration,
+    handshakes: &Semaphore,
 ) -> Result<Handle<PinnedKey>, HostError> {
-    let deadline = Instant::now() + settings.connect_limit;
+    let name = &connection.name;
+    let deadline = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
     loop {
+        let turn = handshakes
+            .acquire()
+            .await
+            .map_err(|_closed| HostError::transient(name, Phase::Connect, "the pool is closed"))?;
         let left = deadline.saturating_duration_since(Instant::now());
         let limit = settings.handshake_limit.min(left);
         let attempt = handshake(connection, identity, settings);
-        let error = match within(&connection.name, Phase::Connect, limit, attempt).await {
+        let result = within(name, Phase::Connect, limit, attempt).await;
+        drop(turn);
+        let error = match result {
             Ok(handle) => return Ok(handle),
             Err(error) => error,
         };

@@ -15,6 +15,7 @@ use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf};
 use tokio::io::AsyncRead;
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
 
 use super::connect::{PinnedKey, connect};
 use super::{Connection, Identity};
@@ -91,7 +92,7 @@ impl Pool {
         let host = Arc::new(SshHost {
             connection: connection.clone(),
             shared: Arc::clone(&self.shared),
-            live: Mutex::new(None),
+            live: Mutex::default(),
             sessions: Semaphore::new(self.shared.settings.sessions.max(1)),
         });
         hosts.insert(connection.name.clone(), Arc::clone(&host));
@@ -113,8 +114,15 @@ impl Pool {
 pub struct SshHost {
     connection: Connection,
     shared: Arc<Shared>,
-    live: Mutex<Option<Arc<Handle<PinnedKey>>>>,
+    live: Mutex<Live>,
     sessions: Semaphore,
+}
+
+/// The pooled connection, and how the last attempt to open one failed.
+#[derive(Default)]
+struct Live {
+    handle: Option<Arc<Handle<PinnedKey>>>,
+    failure: Option<(Instant, HostError)>,
 }
 
 impl fmt::Debug for SshHost {
@@ -134,30 +142,56 @@ impl SshHost {
 
     /// Waits until the node accepts a login, at most the pool's connect limit.
     pub async fn ready(&self) -> Result<(), HostError> {
-        self.handle().await.map(drop)
+        self.ready_within(self.shared.settings.connect_limit).await
     }
 
-    async fn handle(&self) -> Result<Arc<Handle<PinnedKey>>, HostError> {
+    /// Waits until the node accepts a login, at most `limit`: for a refresh that only wants to know
+    /// whether the node is there.
+    pub async fn ready_within(&self, limit: Duration) -> Result<(), HostError> {
+        self.handle(limit).await.map(drop)
+    }
+
+    async fn handle(&self, limit: Duration) -> Result<Arc<Handle<PinnedKey>>, HostError> {
+        let asked = Instant::now();
         let mut live = self.live.lock().await;
-        if let Some(handle) = live.as_ref()
+        if let Some(handle) = live.handle.as_ref()
             && !handle.is_closed()
         {
             return Ok(Arc::clone(handle));
         }
-        let _turn = self.shared.handshakes.acquire().await.map_err(|_closed| {
-            HostError::transient(&self.connection.name, Phase::Connect, "the pool is closed")
-        })?;
-        let opened =
-            connect(&self.connection, &self.shared.identity, &self.shared.settings).await?;
-        let handle = Arc::new(opened);
-        *live = Some(Arc::clone(&handle));
-        Ok(handle)
+        // All who waited for the same attempt share its failure; each trying for as long again, one
+        // after the other, would never end.
+        if let Some((failed, error)) = &live.failure
+            && *failed >= asked
+        {
+            return Err(error.clone());
+        }
+        let shared = &self.shared;
+        let opened = connect(
+            &self.connection,
+            &shared.identity,
+            &shared.settings,
+            limit,
+            &shared.handshakes,
+        )
+        .await;
+        match opened {
+            Ok(opened) => {
+                let handle = Arc::new(opened);
+                *live = Live { handle: Some(Arc::clone(&handle)), failure: None };
+                Ok(handle)
+            }
+            Err(error) => {
+                *live = Live { handle: None, failure: Some((Instant::now(), error.clone())) };
+                Err(error)
+            }
+        }
     }
 
     async fn discard(&self, dead: &Arc<Handle<PinnedKey>>) {
         let mut live = self.live.lock().await;
-        if live.as_ref().is_some_and(|handle| Arc::ptr_eq(handle, dead)) {
-            *live = None;
+        if live.handle.as_ref().is_some_and(|handle| Arc::ptr_eq(handle, dead)) {
+            live.handle = None;
         }
     }
 
@@ -171,7 +205,7 @@ impl SshHost {
         let name = &self.connection.name;
         let mut tries = 0;
         loop {
-            let handle = self.handle().await?;
+            let handle = self.handle(self.shared.settings.connect_limit).await?;
             tries += 1;
             match tokio::time::timeout(limit, target.open(&handle)).await {
                 Ok(Ok(channel)) => return Ok(channel),

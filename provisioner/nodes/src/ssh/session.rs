@@ -68,14 +68,14 @@ impl SshHost {
             };
             match message {
                 Some(ChannelMsg::Data { data }) => {
-                    pass_on(&mut stdout, &data).await.map_err(|error| failed(&error))?
+                    pass_on(&mut stdout, &data).await.map_err(|error| failed(&error))?;
                 }
                 Some(ChannelMsg::ExtendedData { data, .. }) => {
                     pass_on(&mut stderr, &data).await.map_err(|error| failed(&error))?;
                 }
                 Some(ChannelMsg::ExitStatus { exit_status }) => code = Some(exit_status),
                 Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                    code = Some(128 + signal_number(&signal_name))
+                    code = Some(128 + signal_number(&signal_name));
                 }
                 Some(ChannelMsg::Close) | None => break,
                 Some(_) => {}
