@@ -14,6 +14,7 @@ mod error;
 mod executor;
 mod lease;
 mod live;
+pub mod node_provider;
 mod recover;
 mod refresh;
 mod retry;
@@ -25,6 +26,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::{ApplyError, StaleRecord, Unsettled};
 pub use executor::{Failure, RunReport, Skipped};
 pub use live::LiveRecords;
+pub use node_provider::{Fleet, NodePorts, NodeProvider, node_schema};
 pub use retry::RetryPolicy;
 pub use run::{ApplyOptions, Run, RunRequest};
 

@@ -107,7 +107,7 @@ impl Engine {
         intent: &Intent,
     ) -> Result<Settled, ProviderError> {
         if self.is_place_out_of_reach(provider, intent).await {
-            return Ok(left_to_the_plan(intent));
+            return Ok(left_to_the_plan(provider, intent));
         }
         if intent.action == IntentAction::Create
             && let Ok(Some(sent)) = look_up(provider, intent).await
@@ -132,7 +132,7 @@ impl Engine {
         error: ProviderError,
     ) -> Result<Settled, ProviderError> {
         if self.is_place_out_of_reach(provider, intent).await {
-            return Ok(left_to_the_plan(intent));
+            return Ok(left_to_the_plan(provider, intent));
         }
         if error.outcome_unknown || error.class.is_retryable() {
             return Err(error);
@@ -153,9 +153,9 @@ impl Engine {
 
 /// The machine under the object is gone or down. The plan mends that, so recovery must not stand in its way: a
 /// creation leaves a tainted record, so that nothing is orphaned; else the record before stays.
-fn left_to_the_plan(intent: &Intent) -> Settled {
-    let outcome = match intent.action {
-        IntentAction::Create => tainted(intent),
+fn left_to_the_plan(provider: &dyn Provider, intent: &Intent) -> Settled {
+    let outcome = match (intent.action, conform::resource(provider.schema(), &intent.address)) {
+        (IntentAction::Create, Ok(schema)) => tainted(schema, intent),
         _ => Outcome::Failed { message: "out of reach".to_owned() },
     };
     Settled { outcome, how: "out of reach, left to the plan" }

@@ -112,8 +112,10 @@ pub(crate) fn recorded(
 
 /// A record that stands for a creation of which nothing can be found out, because the place of its object is out
 /// of reach: tainted, so that the next plan makes it anew and nothing is orphaned.
-pub(crate) fn tainted(intent: &Intent) -> Outcome {
-    let record = Record { tainted: true, ..record_of(intent) };
+pub(crate) fn tainted(schema: &ResourceSchema, intent: &Intent) -> Outcome {
+    let known = conform::attributes(schema, &intent.request, &intent.request);
+    let attributes = known.unwrap_or_else(|_| intent.request.clone());
+    let record = Record { attributes, tainted: true, ..record_of(intent) };
     Outcome::Recorded { record: Box::new(record), deposed: deposed(intent) }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
@@ -398,10 +399,14 @@ pub async fn all_pairs(members: &[Member], options: PairOptions) -> PairReport {
     let pairs: Vec<(&Member, &Member)> =
         pairs.map(|(from, to)| (&members[from], &members[to])).collect();
     let total = pairs.len();
-    let checks = pairs.into_iter().map(|(from, to)| async move {
-        let why = meet(from, to, options).await.err()?;
-        Some(FailedPair { from: from.name.clone(), to: to.name.clone(), why })
-    });
+    // Boxed and collected, so that callers' futures stay `Send` whatever the members' lifetime.
+    let mut checks: Vec<BoxFuture<'_, Option<FailedPair>>> = Vec::with_capacity(total);
+    for (from, to) in pairs {
+        checks.push(Box::pin(async move {
+            let why = meet(from, to, options).await.err()?;
+            Some(FailedPair { from: from.name.clone(), to: to.name.clone(), why })
+        }));
+    }
     let mut failed: Vec<FailedPair> = futures::stream::iter(checks)
         .buffer_unordered(options.concurrency.max(1))
         .filter_map(std::future::ready)
