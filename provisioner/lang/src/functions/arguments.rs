@@ -4,7 +4,7 @@
 use super::unify::convert_unifying;
 use super::{Function, FunctionError};
 use model::convert::article;
-use model::{Data, Type, Value};
+use model::{Data, Number, Type, Value};
 
 /// A type as it stands in the table; `model::Type` cannot be a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,20 +95,53 @@ fn prepare_one(index: usize, value: &Value, parameter: &Parameter) -> Result<Val
     })
 }
 
+/// The text of an argument that was converted to `string`.
+pub(super) fn text(arguments: &[Value], index: usize) -> Result<&str, FunctionError> {
+    arguments.get(index).and_then(Value::as_str).ok_or_else(|| not_known(index))
+}
+
+/// The number of an argument that was converted to `number`.
+pub(super) fn number(arguments: &[Value], index: usize) -> Result<Number, FunctionError> {
+    arguments.get(index).and_then(Value::as_number).ok_or_else(|| not_known(index))
+}
+
+/// The whole number of an argument that was converted to `number`.
+pub(super) fn whole(arguments: &[Value], index: usize, name: &str) -> Result<i64, FunctionError> {
+    number(arguments, index)?.as_i64().ok_or_else(|| {
+        FunctionError::argument(index, format!("`{name}` must be a whole number"))
+    })
+}
+
+/// The items of an argument that was converted to a list or set.
+pub(super) fn items(arguments: &[Value], index: usize) -> Result<&[Value], FunctionError> {
+    arguments.get(index).and_then(Value::as_items).ok_or_else(|| not_known(index))
+}
+
+/// Only a caller that did not ask [`Function::ready`] sees this.
+fn not_known(index: usize) -> FunctionError {
+    FunctionError::argument(index, "the value is not known yet")
+}
+
 /// Whether a function that only moves parts can be called: usually when every argument is itself known.
-pub(super) fn elementwise_ready(name: &str, arguments: &[Value]) -> bool {
+pub(super) fn parts_ready(name: &str, arguments: &[Value]) -> bool {
+    // The first argument that is chosen decides; those behind it do not matter.
+    let chosen = |skipped: fn(&Value) -> bool| {
+        arguments.iter().find(|value| !skipped(value)).is_none_or(|value| !value.is_unknown())
+    };
     match name {
-        // The first argument that is there decides; those behind it do not matter.
-        "coalesce" => {
-            let undecided = arguments.iter().find(|value| !value.is_null());
-            undecided.is_none_or(|value| !value.is_unknown())
-        }
+        "coalesce" => chosen(|value| value.is_null() || value.as_str() == Some("")),
+        "coalescelist" => chosen(|value| {
+            value.is_null() || value.as_items().is_some_and(<[Value]>::is_empty)
+        }),
+        "lookup" => !arguments.iter().take(2).any(Value::is_unknown),
         "flatten" => arguments.iter().all(flattens),
+        // Elements that are not known may turn out to be equal.
+        "toset" => arguments.iter().all(Value::is_wholly_known),
         "zipmap" => {
             arguments.first().is_none_or(Value::is_wholly_known)
                 && !arguments.iter().any(Value::is_unknown)
         }
-        "sensitive" | "nonsensitive" | "issensitive" => true,
+        "sensitive" | "nonsensitive" | "issensitive" | "ephemeralasnull" => true,
         _ => !arguments.iter().any(Value::is_unknown),
     }
 }
@@ -117,7 +150,8 @@ pub(super) fn elementwise_ready(name: &str, arguments: &[Value]) -> bool {
 fn flattens(value: &Value) -> bool {
     match value.data() {
         Data::Unknown(unknown) => {
-            matches!(unknown.ty, Type::Bool | Type::Number | Type::String | Type::Map(_) | Type::Object(_))
+            use Type::{Bool, Map, Number, Object, String};
+            matches!(unknown.ty, Bool | Number | String | Map(_) | Object(_))
         }
         _ => value.as_items().is_none_or(|items| items.iter().all(flattens)),
     }

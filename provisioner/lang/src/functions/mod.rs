@@ -13,8 +13,25 @@
 //! Refuses to know: syntax, scopes, residuals.
 
 mod arguments;
+mod conversion;
+mod csv;
+mod encoding;
+mod files;
+mod format;
+mod glob;
+mod hashes;
+mod json;
+mod lists;
+mod maps;
+mod network;
+mod numbers;
+mod patterns;
+mod sets;
+mod strings;
 mod table;
+mod time;
 mod unify;
+mod yaml;
 
 pub use arguments::{Kind, Parameter};
 pub use unify::{convert_unifying, unify};
@@ -64,8 +81,11 @@ impl FunctionError {
 /// What a function does with the parts of its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {
-    /// It only moves parts, which may be unknown and keep their own marks.
+    /// It only moves parts, which may be unknown and keep their own marks; the result has the marks that
+    /// the arguments themselves carry.
     Elementwise,
+    /// Like `Elementwise`, but only some arguments count: the body carries the marks itself.
+    Selective,
     /// It looks at everything: arguments must be wholly known, the result has the marks of all their parts.
     Strict,
 }
@@ -99,7 +119,7 @@ impl Function {
     pub fn ready(&self, arguments: &[Value]) -> bool {
         match self.handling {
             Handling::Strict => arguments.iter().all(Value::is_wholly_known),
-            Handling::Elementwise => arguments::elementwise_ready(self.name, arguments),
+            Handling::Elementwise | Handling::Selective => arguments::parts_ready(self.name, arguments),
         }
     }
 
@@ -110,11 +130,16 @@ impl Function {
         context: &FunctionContext<'_>,
     ) -> Result<Value, FunctionError> {
         let converted = arguments::prepare(self, arguments)?;
+        let union = |marks: Marks, further: &Marks| marks.union(further);
         match self.handling {
-            Handling::Elementwise => (self.body)(&converted, context),
+            Handling::Selective => (self.body)(&converted, context),
+            Handling::Elementwise => {
+                let marks = arguments.iter().map(Value::marks).fold(Marks::default(), union);
+                Ok((self.body)(&converted, context)?.with_marks(&marks))
+            }
             Handling::Strict => {
-                let union = |marks: Marks, value: &Value| marks.union(&value.deep_marks());
-                let marks = arguments.iter().fold(Marks::default(), union);
+                let marks = arguments.iter().map(Value::deep_marks);
+                let marks = marks.fold(Marks::default(), |all, marks| all.union(&marks));
                 let bare: Vec<_> = converted.iter().map(Value::without_marks).collect();
                 Ok((self.body)(&bare, context)?.with_marks(&marks))
             }
@@ -152,3 +177,6 @@ pub fn call(
         get(name).ok_or_else(|| FunctionError::call(format!("there is no function `{name}`")))?;
     function.call(arguments, context)
 }
+
+#[cfg(test)]
+mod tests;

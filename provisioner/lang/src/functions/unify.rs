@@ -9,65 +9,82 @@ use std::sync::Arc;
 
 /// The type all of `types` convert to, if there is one. `any` (bare null, empty) gives way to the rest.
 pub fn unify(types: &[Type]) -> Option<Type> {
-    let mut types = types.iter();
-    let first = types.next().cloned().unwrap_or(Type::Any);
-    types.try_fold(first, |left, right| unify_two(&left, right))
+    let types: Vec<&Type> = types.iter().filter(|ty| **ty != Type::Any).collect();
+    let Some(first) = types.first() else { return Some(Type::Any) };
+    if types.iter().all(|ty| ty == first) {
+        return Some((*first).clone());
+    }
+    match first {
+        Type::Any | Type::Bool | Type::Number | Type::String => primitive(&types),
+        Type::List(_) | Type::Set(_) | Type::Tuple(_) => sequence(&types),
+        Type::Map(_) | Type::Object(_) => mapping(&types),
+    }
 }
 
-fn unify_two(left: &Type, right: &Type) -> Option<Type> {
-    use Type::{Any, Bool, List, Map, Number, Object, Set, String, Tuple};
-    if left == right {
-        return Some(left.clone());
+fn primitive(types: &[&Type]) -> Option<Type> {
+    let all_primitive = types.iter().all(|ty| matches!(ty, Type::Bool | Type::Number | Type::String));
+    (all_primitive && types.contains(&&Type::String)).then_some(Type::String)
+}
+
+fn sequence(types: &[&Type]) -> Option<Type> {
+    let tuples: Vec<&[Type]> = types.iter().filter_map(|ty| members(ty)).collect();
+    if tuples.len() == types.len() && tuples.iter().all(|tuple| tuple.len() == tuples[0].len()) {
+        let column = |index: usize| {
+            unify(&tuples.iter().map(|tuple| tuple[index].clone()).collect::<Vec<_>>())
+        };
+        if let Some(unified) = (0..tuples[0].len()).map(column).collect::<Option<Vec<_>>>() {
+            return Some(Type::Tuple(Arc::new(unified)));
+        }
     }
-    match (left, right) {
-        (Any, other) | (other, Any) => Some(other.clone()),
-        (String, Number | Bool) | (Number | Bool, String) => Some(String),
-        (List(l), List(r)) => unify_two(l, r).map(Type::list),
-        (Set(l), Set(r)) => unify_two(l, r).map(Type::set),
-        (Map(l), Map(r)) => unify_two(l, r).map(Type::map),
-        (List(l), Set(r)) | (Set(l), List(r)) => unify_two(l, r).map(Type::list),
-        (Tuple(l), Tuple(r)) if l.len() == r.len() => {
-            let both = l.iter().zip(r.iter()).map(|(l, r)| unify_two(l, r));
-            both.collect::<Option<Vec<_>>>().map(|types| Tuple(Arc::new(types)))
-                .or_else(|| sequence(l.iter().chain(r.iter())))
+    let mut elements = Vec::new();
+    for ty in types {
+        match ty {
+            Type::List(element) | Type::Set(element) => elements.push(element.as_ref().clone()),
+            Type::Tuple(members) => elements.extend(members.iter().cloned()),
+            _ => return None,
         }
-        (Tuple(l), Tuple(r)) => sequence(l.iter().chain(r.iter())),
-        (List(l), Tuple(r)) | (Tuple(r), List(l)) => sequence(r.iter().chain([l.as_ref()])),
-        (Set(l), Tuple(r)) | (Tuple(r), Set(l)) => {
-            element(r.iter().chain([l.as_ref()])).map(Type::set)
-        }
-        (Object(l), Object(r)) if l.keys().eq(r.keys()) => {
-            same_attributes(l, r).or_else(|| mapping(fields(l).chain(fields(r))))
-        }
-        (Object(l), Object(r)) => mapping(fields(l).chain(fields(r))),
-        (Map(l), Object(r)) | (Object(r), Map(l)) => mapping(fields(r).chain([l.as_ref()])),
+    }
+    let element = unify(&elements)?;
+    let has = |wanted: fn(&Type) -> bool| types.iter().any(|ty| wanted(ty));
+    let is_set = has(|ty| matches!(ty, Type::Set(_))) && !has(|ty| matches!(ty, Type::List(_)));
+    Some(if is_set { Type::set(element) } else { Type::list(element) })
+}
+
+fn members(ty: &Type) -> Option<&[Type]> {
+    match ty {
+        Type::Tuple(members) => Some(members),
         _ => None,
     }
 }
 
-fn same_attributes(
-    left: &BTreeMap<Arc<str>, Field>,
-    right: &BTreeMap<Arc<str>, Field>,
-) -> Option<Type> {
-    let both = left.iter().zip(right.values());
-    let unified = both.map(|((name, l), r)| Some((name.clone(), unify_two(&l.ty, &r.ty)?)));
-    unified.collect::<Option<Vec<_>>>().map(Type::object)
+fn mapping(types: &[&Type]) -> Option<Type> {
+    let objects: Vec<&BTreeMap<Arc<str>, Field>> = types.iter().filter_map(|ty| fields(ty)).collect();
+    let alike = objects.iter().all(|object| object.keys().eq(objects[0].keys()));
+    if objects.len() == types.len() && alike {
+        let column = |name: &Arc<str>| {
+            let types: Vec<_> = objects.iter().map(|object| object[name].ty.clone()).collect();
+            Some((name.clone(), unify(&types)?))
+        };
+        if let Some(unified) = objects[0].keys().map(column).collect::<Option<Vec<_>>>() {
+            return Some(Type::object(unified));
+        }
+    }
+    let mut elements = Vec::new();
+    for ty in types {
+        match ty {
+            Type::Map(element) => elements.push(element.as_ref().clone()),
+            Type::Object(fields) => elements.extend(fields.values().map(|field| field.ty.clone())),
+            _ => return None,
+        }
+    }
+    unify(&elements).map(Type::map)
 }
 
-fn fields(fields: &BTreeMap<Arc<str>, Field>) -> impl Iterator<Item = &Type> {
-    fields.values().map(|field| &field.ty)
-}
-
-fn element<'a>(types: impl Iterator<Item = &'a Type>) -> Option<Type> {
-    unify(&types.cloned().collect::<Vec<_>>())
-}
-
-fn sequence<'a>(types: impl Iterator<Item = &'a Type>) -> Option<Type> {
-    element(types).map(Type::list)
-}
-
-fn mapping<'a>(types: impl Iterator<Item = &'a Type>) -> Option<Type> {
-    element(types).map(Type::map)
+fn fields(ty: &Type) -> Option<&BTreeMap<Arc<str>, Field>> {
+    match ty {
+        Type::Object(fields) => Some(fields),
+        _ => None,
+    }
 }
 
 /// Like [`convert`], but `any` within a collection type stands for one type that all elements unify to.
@@ -77,39 +94,34 @@ pub fn convert_unifying(value: &Value, ty: &Type) -> Result<Value, ConvertError>
 
 /// `ty` with the `any` element type of a collection replaced by what the elements of `value` unify to.
 fn settle(value: &Value, ty: &Type) -> Result<Type, ConvertError> {
-    let parts = || -> Vec<&Value> {
-        let items = value.as_items().unwrap_or_default().iter();
-        items.chain(value.as_entries().into_iter().flat_map(BTreeMap::values)).collect()
-    };
-    let settle_element = |element: &Type| -> Result<Type, ConvertError> {
-        if *element != Type::Any {
-            let settled = parts().into_iter().map(|part| settle(part, element));
-            let types = settled.collect::<Result<Vec<_>, _>>()?;
-            return one_type(if types.is_empty() { vec![element.clone()] } else { types });
-        }
-        let empty_of = match value.data() {
-            Data::List(element, items) | Data::Set(element, items) if items.is_empty() => {
-                Some(element)
-            }
-            Data::Map(element, entries) if entries.is_empty() => Some(element),
-            _ => None,
-        };
-        match empty_of {
-            Some(element) => Ok(element.clone()),
-            None => one_type(parts().into_iter().map(Value::ty).collect()),
-        }
-    };
     Ok(match ty {
-        Type::List(element) => Type::list(settle_element(element)?),
-        Type::Set(element) => Type::set(settle_element(element)?),
-        Type::Map(element) => Type::map(settle_element(element)?),
+        Type::List(element) => Type::list(settle_element(value, element)?),
+        Type::Set(element) => Type::set(settle_element(value, element)?),
+        Type::Map(element) => Type::map(settle_element(value, element)?),
         other => other.clone(),
     })
 }
 
-fn one_type(types: Vec<Type>) -> Result<Type, ConvertError> {
+fn settle_element(value: &Value, element: &Type) -> Result<Type, ConvertError> {
+    let types: Vec<Type> = match value.data() {
+        Data::List(known, _) | Data::Set(known, _) | Data::Map(known, _)
+            if *element == Type::Any && *known != Type::Any =>
+        {
+            return Ok(known.clone());
+        }
+        _ if *element == Type::Any => parts(value).map(Value::ty).collect(),
+        _ => parts(value).map(|part| settle(part, element)).collect::<Result<_, _>>()?,
+    };
+    if types.is_empty() {
+        return Ok(element.clone());
+    }
     unify(&types).ok_or_else(|| ConvertError {
         path: Vec::new(),
         problem: "its elements are of types that no single type stands for".to_owned(),
     })
+}
+
+fn parts(value: &Value) -> impl Iterator<Item = &Value> {
+    let items = value.as_items().unwrap_or_default().iter();
+    items.chain(value.as_entries().into_iter().flat_map(BTreeMap::values))
 }
