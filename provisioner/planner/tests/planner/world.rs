@@ -354,6 +354,11 @@ impl World {
         let address = &operation.address;
         match operation.kind {
             OperationKind::Create | OperationKind::CreateReplacement | OperationKind::Update => {
+                if operation.kind == OperationKind::Create
+                    && let Some(old) = self.recorded.records.get(address)
+                {
+                    self.objects.remove(&old.id);
+                }
                 let record = self.make(operation, outputs);
                 outputs.insert(address.clone(), record.attributes.clone());
                 self.objects.insert(record.id.clone(), record.attributes.clone());
@@ -381,12 +386,15 @@ impl World {
         }
     }
 
-    /// A parent must outlive its children.
+    /// A parent must outlive its children, except those that cannot be reached: they go with it.
     fn delete(&mut self, id: &str) {
         self.objects.remove(id);
-        for object in self.objects.values() {
-            let parent = object.get("parent").unwrap_or_else(|| "".into());
-            assert_ne!(parent.as_str(), Some(id), "a child of {id} is left behind");
+        let of = |object: &Value| object.get("parent").is_some_and(|at| at.as_str() == Some(id));
+        let children = self.objects.iter().filter(|(_, object)| of(object));
+        for child in children.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            let owner = Address::parse(child.split('#').next().unwrap()).unwrap();
+            assert!(self.unreachable.contains(&owner), "{child}, a child of {id}, is left behind");
+            self.delete(&child);
         }
     }
 
