@@ -263,8 +263,8 @@ mod parse {
             if name.is_empty() {
                 return Err("a name is missing".to_owned());
             }
-            let (key, after) = if after.starts_with('[') {
-                let (key, after) = key(&after[1..])?;
+            let (key, after) = if let Some(inner) = after.strip_prefix('[') {
+                let (key, after) = key(inner)?;
                 (Some(key), after)
             } else {
                 (None, after)

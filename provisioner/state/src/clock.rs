@@ -32,7 +32,7 @@ impl ManualClock {
     /// Moves it forward.
     pub fn advance(&self, seconds: i64) {
         let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *now = *now + seconds.seconds();
+        *now += seconds.seconds();
     }
 }
 

@@ -218,7 +218,7 @@ async fn replacement_create_first(scene: Scene<'_>) {
     let outcome = recorded(record(text, "new"), Some(old.clone()));
     let new = ok("finish", store.finish(&lease, sequence, outcome)).await.expect("a record");
     let loaded = ok("load", store.load()).await;
-    assert_eq!(loaded.deposed, [old.clone()]);
+    assert_eq!(loaded.deposed, std::slice::from_ref(&old));
     assert_eq!(loaded.records[&address(text)], new);
 
     let begun = intent(text, IntentAction::DeleteDeposed, Some(old));
@@ -424,4 +424,16 @@ async fn secrets_are_sealed_in_the_journal(scene: Scene<'_>) {
     for entry in ok("journal", store.journal(0)).await {
         assert!(!entry.body.to_string().contains(CANARY), "{} shows it", entry.kind);
     }
+}
+
+/// Compares with a fixture. With `PROVISIONER_WRITE_FIXTURES` set, a missing one is written first; one that is
+/// there is never changed.
+#[cfg(test)]
+pub fn golden(path: &std::path::Path, written: &[u8]) {
+    if !path.exists() && std::env::var_os("PROVISIONER_WRITE_FIXTURES").is_some() {
+        std::fs::write(path, written).unwrap();
+    }
+    let fixture = std::fs::read(path).unwrap();
+    let [fixture, written] = [&fixture, written].map(String::from_utf8_lossy);
+    assert_eq!(fixture, written, "what is written today differs from {}", path.display());
 }

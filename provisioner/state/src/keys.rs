@@ -84,7 +84,8 @@ fn unreadable(path: &Path, error: &io::Error) -> StateError {
 
 fn refuse_if_shared(path: &Path) -> Result<(), StateError> {
     let mode = path.metadata().map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if others == 0 {
         return Ok(());
     }
     Err(StateError::Key(format!(

@@ -124,7 +124,7 @@ impl SqliteStore {
 
     /// The environment's lineage; none if it was never written.
     pub async fn lineage(&self) -> Result<Option<String>> {
-        Ok(self.read(|reader| Ok(reader.meta.lineage.clone())).await?)
+        self.read(|reader| Ok(reader.meta.lineage.clone())).await
     }
 
     /// The environment's key; none if the environment was never written.
