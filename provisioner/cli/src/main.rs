@@ -1,2 +1,87 @@
-//! provisioner
-fn main() {}
+//! The program: reads the command line, wires the rooms together, ends with an exit code.
+//!
+//! Invariants: the local cloud's own entry points come before anything else (they need a process without threads); an
+//! error is rendered once, here. Refuses to know: everything that a room knows.
+
+mod arguments;
+mod commands;
+mod error;
+mod interrupt;
+mod places;
+mod planning;
+mod project;
+mod running;
+mod session;
+mod store;
+mod variables;
+mod wiring;
+
+use arguments::{Arguments, Command, StateCommand};
+use clap::Parser as _;
+use error::{CommandError, Exit};
+use model::Diagnostic;
+use session::Session;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(code) = provider_local::internal_main(&words) {
+        return code;
+    }
+    let arguments = Arguments::parse();
+    let session = Session::new(arguments.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let diagnostic = Diagnostic::error("runtime", format!("cannot start: {error}"));
+            return failed(&session, &diagnostic.into());
+        }
+    };
+    let result = runtime.block_on(run(&session, arguments.command));
+    // A thread may wait for input that never comes.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => failed(&session, &error),
+    }
+}
+
+fn failed(session: &Session, error: &CommandError) -> ExitCode {
+    session.show(&error.diagnostics, &error.sources);
+    ExitCode::FAILURE
+}
+
+async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Validate { environment, variables } => {
+            commands::validate::run(session, &environment.target, &variables)
+        }
+        Command::Plan { environment, variables, planning, out, detailed_exitcode } => {
+            let saving = commands::plan::Saving { out, detailed_exitcode };
+            commands::plan::run(session, &environment.target, &variables, &planning, saving).await
+        }
+        Command::Apply { target, variables, planning, running } => {
+            commands::apply::run(session, &target, &variables, &planning, &running).await
+        }
+        Command::Destroy { environment, variables: _, running } => {
+            commands::destroy::run(session, &environment.target, &running).await
+        }
+        Command::Show { target } => commands::show::run(session, &target).await,
+        Command::Output { environment, name, raw } => {
+            commands::output::run(session, &environment.target, name.as_deref(), raw).await
+        }
+        Command::State(StateCommand::List { environment }) => {
+            commands::state::list(session, &environment.target).await
+        }
+        Command::State(StateCommand::Show { environment, address }) => {
+            commands::state::show(session, &environment.target, &address).await
+        }
+        Command::Graph { environment, variables } => {
+            commands::graph::run(session, &environment.target, &variables)
+        }
+        Command::Ssh { environment, node, command } => {
+            commands::ssh::run(session, &environment.target, &node, &command).await
+        }
+    }
+}

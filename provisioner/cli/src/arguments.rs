@@ -1,0 +1,242 @@
+//! The command line as data.
+//!
+//! Invariant: what is written here is what `--help` says, exit codes included. Refuses to know: what the commands do.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done; for `plan --detailed-exitcode`: nothing to change
+  1    an error, in the configuration, in the state or while applying
+  2    `plan --detailed-exitcode`: there are changes (also: wrong usage of the command line)
+  130  interrupted
+`ssh NODE -- COMMAND` ends with the command's own exit code.
+
+An ENVIRONMENT is a directory, or the name of one under `environments/`. Data goes to standard output, all else to
+standard error.";
+
+/// Turns HCL environments into running fleets.
+#[derive(Debug, Parser)]
+#[command(name = "provisioner", version, about, after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Global {
+    /// Give JSON: one document on standard output; for `apply` and `destroy` one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Show everything: each node by itself, all attributes
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// In a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a configuration, without looking at anything else
+    Validate {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        variables: Variables,
+    },
+    /// Show what `apply` would do
+    Plan {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        variables: Variables,
+        #[command(flatten)]
+        planning: Planning,
+        /// Save the plan, for `apply FILE`
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Exit with 2 when there are changes
+        #[arg(long)]
+        detailed_exitcode: bool,
+    },
+    /// Make the environment as configured
+    Apply {
+        /// The environment, or a plan that was saved with `plan -o`
+        #[arg(value_name = "ENVIRONMENT|PLAN")]
+        target: PathBuf,
+        #[command(flatten)]
+        variables: Variables,
+        #[command(flatten)]
+        planning: Planning,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Delete everything of an environment
+    Destroy {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        variables: Variables,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Show what is recorded of an environment, or a saved plan
+    Show {
+        /// The environment, or a plan that was saved with `plan -o`
+        #[arg(value_name = "ENVIRONMENT|PLAN")]
+        target: PathBuf,
+    },
+    /// Show the outputs of the last apply
+    Output {
+        #[command(flatten)]
+        environment: Environment,
+        /// Only this one; its value is shown even if it is sensitive
+        name: Option<String>,
+        /// A text as it is, without quotes
+        #[arg(long, requires = "name")]
+        raw: bool,
+    },
+    /// Look at recorded objects
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Print the graph of instances in the DOT language
+    Graph {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        variables: Variables,
+    },
+    /// Log in to a node, or run a command on it
+    Ssh {
+        #[command(flatten)]
+        environment: Environment,
+        /// The node's name, as `show` lists it
+        node: String,
+        /// A command instead of a login shell
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+}
+
+/// Looks at recorded objects.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// List the addresses of all objects
+    List {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Show one object
+    Show {
+        #[command(flatten)]
+        environment: Environment,
+        /// The object's address, as `state list` gives it
+        address: String,
+    },
+}
+
+/// Which environment.
+#[derive(Debug, Args)]
+pub struct Environment {
+    /// A directory with HCL files, or the name of one under `environments/`
+    #[arg(value_name = "ENVIRONMENT")]
+    pub target: PathBuf,
+}
+
+/// Values of variables. Each overrides what comes before it: `PROVISIONER_VAR_NAME`, `*.auto.hclvars`, `--var-file`, `--var`.
+#[derive(Debug, Default, Args)]
+pub struct Variables {
+    /// Set a variable
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub values: Vec<String>,
+    /// Set variables from a file of `name = value` lines
+    #[arg(long = "var-file", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// How a plan is made.
+#[derive(Debug, Args)]
+pub struct Planning {
+    /// Replace this object even if nothing forces it
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<String>,
+    /// Look at what is really there
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub refresh: bool,
+}
+
+/// How a plan is run.
+#[derive(Debug, Args)]
+pub struct Running {
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Operations at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub parallelism: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(words: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(words.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_are_understood_where_people_write_them() {
+        let parsed = parse(
+            "provisioner plan staging --json -o x.plan --var size=7 --var a=b --refresh=false",
+        )
+        .unwrap();
+        assert!(parsed.global.json);
+        let Command::Plan { out, variables, planning, .. } = parsed.command else {
+            panic!("{parsed:?}")
+        };
+        assert_eq!(out, Some(PathBuf::from("x.plan")));
+        assert_eq!(variables.values, ["size=7", "a=b"]);
+        assert!(!planning.refresh);
+
+        let parsed = parse("provisioner ssh staging edge-001 -- systemctl --failed").unwrap();
+        let Command::Ssh { command, .. } = parsed.command else { panic!("{parsed:?}") };
+        assert_eq!(command, ["systemctl", "--failed"]);
+        assert!(parse("provisioner ssh staging edge-001").is_ok());
+        assert!(parse("provisioner output staging --raw").is_err());
+        assert!(parse("provisioner apply staging --parallelism 0").is_err());
+    }
+
+    #[test]
+    fn help_tells_the_exit_codes() {
+        let help = Arguments::command().render_help().to_string();
+        for code in ["0 ", "1 ", "2 ", "130 "] {
+            assert!(help.contains(&format!("\n  {code}")), "{help}");
+        }
+    }
+}

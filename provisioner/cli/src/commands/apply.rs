@@ -1,0 +1,107 @@
+//! `apply`: makes an environment as configured, or runs a saved plan exactly as it is.
+
+use crate::arguments::{Planning, Running, Variables};
+use crate::error::{CommandError, Exit};
+use crate::planning::{self, World};
+use crate::project::Project;
+use crate::running::{self, Ready};
+use crate::session::Session;
+use crate::store::{self, Store};
+use crate::wiring;
+use model::record::Recorded;
+use model::{Diagnostic, SourceMap};
+use serde_json::json;
+use std::path::Path;
+use views::summary::Summary;
+
+/// Runs the command.
+pub async fn run(
+    session: &Session,
+    target: &Path,
+    variables: &Variables,
+    planning: &Planning,
+    running: &Running,
+) -> Result<Exit, CommandError> {
+    if target.is_file() {
+        refuse_options(variables, planning)?;
+        return saved(session, target, running).await;
+    }
+    running::refuse_to_ask(session, running)?;
+    let replace = planning::addresses(&planning.replace)?;
+    let project = Project::load_with(session, target, variables)?;
+    let store = if let Some(store) = Store::open(&project).await? {
+        store
+    } else {
+        // A configuration with mistakes makes no state file and no key.
+        planning::fresh(session, &project, replace.clone())?;
+        Store::create(session, &project).await?
+    };
+    let inputs = project.inputs(&store.login_key());
+    let wired = wiring::wire(session, &store)?;
+    let ready = Ready {
+        session,
+        wired: &wired,
+        running,
+        command: format!("apply {}", project.target),
+        sources: &project.sources,
+    };
+    let make = |recorded: &Recorded, actual: &model::plan::Actual| {
+        let world = World { recorded, actual };
+        planning::plan(session, &project, &inputs, &wired.factory, &world, replace)
+    };
+    let ended = ready.plan_and_run(planning.refresh, make).await?;
+    let recorded = store.load().await?;
+    ready.end(ended, |session| summarise(session, &project.environment, &project.target, &recorded))
+}
+
+/// A saved plan holds all that it needs: options that would change it are a mistake.
+fn refuse_options(variables: &Variables, planning: &Planning) -> Result<(), CommandError> {
+    let changes = !variables.values.is_empty()
+        || !variables.files.is_empty()
+        || !planning.replace.is_empty()
+        || !planning.refresh;
+    if !changes {
+        return Ok(());
+    }
+    Err(Diagnostic::error("plan-is-complete", "a saved plan runs exactly as it is")
+        .with_hint(
+            "leave --var, --var-file, --replace and --refresh out, or make a new plan with them",
+        )
+        .into())
+}
+
+async fn saved(session: &Session, file: &Path, running: &Running) -> Result<Exit, CommandError> {
+    let saved = store::load_plan(session, file).await?;
+    let wired = wiring::wire(session, &saved.store)?;
+    let sources = SourceMap::default();
+    let ready = Ready {
+        session,
+        wired: &wired,
+        running,
+        command: format!("apply {}", file.display()),
+        sources: &sources,
+    };
+    let environment = saved.plan.environment.clone();
+    let ended = ready.run_saved(saved.plan).await?;
+    let recorded = saved.store.load().await?;
+    ready.end(ended, |session| summarise(session, &environment, &saved.target, &recorded))
+}
+
+fn summarise(session: &Session, environment: &str, target: &str, recorded: &Recorded) {
+    let summary = Summary {
+        environment,
+        program: &session.program,
+        target,
+        node_sets: &recorded.node_sets,
+        outputs: &recorded.outputs,
+    };
+    let console = &session.console;
+    if session.json {
+        let line = json!({ "event": "summary", "summary": views::summary::json(summary) });
+        console.data_line(&line.to_string());
+    } else {
+        let text = views::summary::human(summary, console.out_palette(), console.width());
+        console.message("\n");
+        console.data(&text);
+    }
+}

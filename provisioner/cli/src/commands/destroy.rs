@@ -1,0 +1,55 @@
+//! `destroy`: deletes everything recorded of an environment, after asking. Twice is once.
+
+use crate::arguments::Running;
+use crate::error::{CommandError, Exit};
+use crate::planning::{self, World};
+use crate::project::Project;
+use crate::running::{self, Ended, Ready};
+use crate::session::Session;
+use crate::store::Store;
+use crate::wiring;
+use model::plan::Actual;
+use model::record::Recorded;
+use serde_json::json;
+use std::path::Path;
+
+/// Runs the command.
+pub async fn run(
+    session: &Session,
+    target: &Path,
+    running: &Running,
+) -> Result<Exit, CommandError> {
+    running::refuse_to_ask(session, running)?;
+    let project = Project::load(session, target)?;
+    let Some(store) = Store::open(&project).await? else {
+        tell(session, &format!("Nothing to do: {} has never been applied.", project.environment));
+        return Ok(Exit::Done);
+    };
+    let wired = wiring::wire(session, &store)?;
+    let ready = Ready {
+        session,
+        wired: &wired,
+        running,
+        command: format!("destroy {}", project.target),
+        sources: &project.sources,
+    };
+    let make = |recorded: &Recorded, actual: &Actual| {
+        let world = World { recorded, actual };
+        planning::plan_destroy(&project.environment, &wired.factory, &world)
+    };
+    let ended = ready.plan_and_run(true, make).await?;
+    let did = !matches!(ended, Ended::Nothing);
+    ready.end(ended, |session| {
+        if did {
+            tell(session, &format!("{} is destroyed.", project.environment));
+        }
+    })
+}
+
+fn tell(session: &Session, text: &str) {
+    if session.json {
+        session.console.data_line(&json!({ "event": "notice", "message": text }).to_string());
+    } else {
+        session.console.message_line(text);
+    }
+}

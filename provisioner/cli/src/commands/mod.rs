@@ -1,0 +1,11 @@
+//! One module a command. Each reads as the story of that command; what they share is in the rooms above.
+
+pub mod apply;
+pub mod destroy;
+pub mod graph;
+pub mod output;
+pub mod plan;
+pub mod show;
+pub mod ssh;
+pub mod state;
+pub mod validate;

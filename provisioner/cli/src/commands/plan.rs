@@ -1,0 +1,103 @@
+//! `plan`: what `apply` would do. Takes no lease and changes nothing.
+
+use crate::arguments::{Planning, Variables};
+use crate::error::{CommandError, Exit};
+use crate::planning::{self, World};
+use crate::project::Project;
+use crate::session::Session;
+use crate::store::{self, Store};
+use crate::wiring;
+use model::plan::{Actual, Plan};
+use model::record::Recorded;
+use model::{Address, Diagnostic};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// What becomes of the plan besides being shown.
+pub struct Saving {
+    /// The file to save it in.
+    pub out: Option<PathBuf>,
+    /// Whether changes have an exit code of their own.
+    pub detailed_exitcode: bool,
+}
+
+/// Runs the command.
+pub async fn run(
+    session: &Session,
+    target: &Path,
+    variables: &Variables,
+    planning: &Planning,
+    saving: Saving,
+) -> Result<Exit, CommandError> {
+    let project = Project::load_with(session, target, variables)?;
+    let replace = planning::addresses(&planning.replace)?;
+    let store = match Store::open(&project).await? {
+        // A saved plan is bound to its environment's lineage and sealed with its key, so there must be one.
+        None if saving.out.is_some() => {
+            planning::fresh(session, &project, replace.clone())?;
+            Some(Store::create(session, &project).await?)
+        }
+        store => store,
+    };
+    let plan = match &store {
+        Some(store) => recorded(session, &project, store, planning.refresh, replace).await?,
+        None => planning::fresh(session, &project, replace)?,
+    };
+    show(session, &plan);
+    if let (Some(path), Some(store)) = (&saving.out, &store) {
+        store::save_plan(path, &plan, store).await?;
+        let program = &session.program;
+        session.console.message_line(&format!(
+            "Saved. To do exactly this: {program} apply {}",
+            path.display()
+        ));
+    }
+    let changes = saving.detailed_exitcode && plan.has_changes();
+    Ok(if changes { Exit::Changes } else { Exit::Done })
+}
+
+async fn recorded(
+    session: &Session,
+    project: &Project,
+    store: &Store,
+    refresh: bool,
+    replace: BTreeSet<Address>,
+) -> Result<Plan, CommandError> {
+    let inputs = project.inputs(&store.login_key());
+    // The events of reading are for people; the data is the plan.
+    let progress = views::progress::sink(&session.console, false);
+    let wired = wiring::wire_with(session, store, progress)?;
+    let recorded = store.load().await?;
+    warn_of_unfinished(session, &recorded);
+    let actual = if refresh {
+        planning::refresh(session, &wired.engine, &recorded).await?
+    } else {
+        Actual::new()
+    };
+    let world = World { recorded: &recorded, actual: &actual };
+    planning::plan(session, project, &inputs, &wired.factory, &world, replace)
+}
+
+fn warn_of_unfinished(session: &Session, recorded: &Recorded) {
+    let count = recorded.unfinished.len();
+    if count > 0 {
+        let warning = Diagnostic::warning(
+            "unfinished",
+            format!("an interrupted run left {count} calls whose end is not known"),
+        )
+        .with_detail(
+            "the plan takes it that they did not happen; `apply` looks them up before it plans",
+        );
+        session.show(&[warning], &model::SourceMap::default());
+    }
+}
+
+/// Shows a plan as data.
+pub fn show(session: &Session, plan: &Plan) {
+    let console = &session.console;
+    if session.json {
+        console.json(&views::plan::json(plan));
+    } else {
+        console.data(&views::plan::human(plan, session.drawing(console.out_palette())));
+    }
+}

@@ -1,0 +1,31 @@
+//! `show`: what is recorded of an environment, or a saved plan.
+
+use crate::commands::plan;
+use crate::error::{CommandError, Exit};
+use crate::project::Project;
+use crate::session::Session;
+use crate::store::{self, Store};
+use std::path::Path;
+
+/// Runs the command.
+pub async fn run(session: &Session, target: &Path) -> Result<Exit, CommandError> {
+    if target.is_file() {
+        plan::show(session, &store::load_plan(session, target).await?.plan);
+        return Ok(Exit::Done);
+    }
+    let project = Project::load(session, target)?;
+    let recorded = Store::load_or_default(&project).await?;
+    let console = &session.console;
+    if session.json {
+        console.json(&views::state::json(&project.environment, &recorded));
+    } else {
+        let palette = console.out_palette();
+        console.data(&views::state::human(
+            &project.environment,
+            &recorded,
+            palette,
+            console.width(),
+        ));
+    }
+    Ok(Exit::Done)
+}

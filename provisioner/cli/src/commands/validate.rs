@@ -1,0 +1,46 @@
+//! `validate`: everything that can be said of a configuration without looking at anything else.
+
+use crate::arguments::Variables;
+use crate::error::{CommandError, Exit};
+use crate::planning;
+use crate::project::Project;
+use crate::session::Session;
+use crate::store::LOGIN_KEY_LATER;
+use crate::wiring::Factory;
+use model::{Diagnostic, SourceMap};
+use serde_json::json;
+use std::path::Path;
+
+/// Runs the command.
+pub fn run(session: &Session, target: &Path, variables: &Variables) -> Result<Exit, CommandError> {
+    if !session.json {
+        let instances = validate(session, target, variables)?;
+        session
+            .console
+            .message_line(&format!("The configuration is valid ({instances} instances)."));
+        return Ok(Exit::Done);
+    }
+    let (diagnostics, sources, result) = match validate(session, target, variables) {
+        Ok(_) => (Vec::new(), SourceMap::default(), Ok(Exit::Done)),
+        // The document tells all of it, so nothing is left to be rendered.
+        Err(error) => (error.diagnostics, error.sources, Err(CommandError::default())),
+    };
+    session.console.json(&json!({
+        "valid": !diagnostics.iter().any(Diagnostic::is_error),
+        "diagnostics": views::diagnostics::json(&diagnostics, &sources),
+    }));
+    result
+}
+
+fn validate(
+    session: &Session,
+    target: &Path,
+    variables: &Variables,
+) -> Result<usize, CommandError> {
+    let project = Project::load_with(session, target, variables)?;
+    let inputs = project.inputs(LOGIN_KEY_LATER);
+    let factory = Factory::for_checking(session)?;
+    let projection = lang::validation_projection(factory.schemas());
+    let desired = planning::evaluate(session, &project, &inputs, &factory, "", &projection)?;
+    Ok(desired.instances.len())
+}

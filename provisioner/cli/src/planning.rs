@@ -1,0 +1,173 @@
+//! From a configuration and what is recorded to a plan: evaluation, the providers' own checks, the planner, the checker.
+
+use crate::error::CommandError;
+use crate::project::Project;
+use crate::session::Session;
+use crate::store::LOGIN_KEY_LATER;
+use crate::wiring::Factory;
+use engine::{Engine, ProviderFactory as _};
+use lang::{Evaluated, Inputs};
+use model::graph::{Desired, Projection};
+use model::plan::{Actual, Plan};
+use model::record::Recorded;
+use model::{Address, Diagnostic, SourceMap};
+use planner::{Options, Planner};
+use provider::Owner;
+use std::collections::BTreeSet;
+
+/// What is known of the world when a plan is made.
+pub struct World<'a> {
+    /// What is recorded.
+    pub recorded: &'a Recorded,
+    /// What refresh saw.
+    pub actual: &'a Actual,
+}
+
+/// The plan that makes the environment as configured.
+pub fn plan(
+    session: &Session,
+    project: &Project,
+    inputs: &Inputs,
+    factory: &Factory,
+    world: &World<'_>,
+    replace: BTreeSet<Address>,
+) -> Result<Plan, CommandError> {
+    let schemas = factory.schemas();
+    let options = Options { replace, created_at: now(), environment: project.environment.clone() };
+    let planner = Planner::new(world.recorded, world.actual, schemas, options);
+    let lineage = &world.recorded.lineage;
+    let desired = evaluate(session, project, inputs, factory, lineage, &planner)?;
+    let plan = planner.plan(&desired);
+    let plan = plan.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
+    checked(plan)
+}
+
+/// The plan of an environment that is not recorded yet. Makes nothing, not even the environment's key.
+pub fn fresh(
+    session: &Session,
+    project: &Project,
+    replace: BTreeSet<Address>,
+) -> Result<Plan, CommandError> {
+    let inputs = project.inputs(LOGIN_KEY_LATER);
+    let factory = Factory::for_checking(session)?;
+    let world = World { recorded: &Recorded::default(), actual: &Actual::new() };
+    plan(session, project, &inputs, &factory, &world, replace)
+}
+
+/// What is really there; an error of a provider ends the command, since a plan made in ignorance could do harm.
+pub async fn refresh(
+    session: &Session,
+    engine: &Engine,
+    recorded: &Recorded,
+) -> Result<Actual, CommandError> {
+    let (actual, diagnostics) = engine.refresh(recorded).await;
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(CommandError { diagnostics, ..CommandError::default() });
+    }
+    session.show(&diagnostics, &SourceMap::default());
+    Ok(actual)
+}
+
+/// The plan that deletes everything recorded.
+pub fn plan_destroy(
+    environment: &str,
+    factory: &Factory,
+    world: &World<'_>,
+) -> Result<Plan, CommandError> {
+    let options = Options {
+        replace: BTreeSet::new(),
+        created_at: now(),
+        environment: environment.to_owned(),
+    };
+    let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
+    let plan = planner.plan_destroy();
+    checked(plan.map_err(|diagnostics| CommandError { diagnostics, ..CommandError::default() })?)
+}
+
+/// Evaluates a configuration and lets the providers check every argument that is known. Warnings are shown.
+pub fn evaluate(
+    session: &Session,
+    project: &Project,
+    inputs: &Inputs,
+    factory: &Factory,
+    lineage: &str,
+    projection: &dyn Projection,
+) -> Result<Desired, CommandError> {
+    let (desired, diagnostics) = examine(project, inputs, factory, lineage, projection);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(CommandError::new(diagnostics, &project.sources));
+    }
+    session.show(&diagnostics, &project.sources);
+    Ok(desired)
+}
+
+/// The same with all diagnostics given back, warnings and errors.
+pub fn examine(
+    project: &Project,
+    inputs: &Inputs,
+    factory: &Factory,
+    lineage: &str,
+    projection: &dyn Projection,
+) -> (Desired, Vec<Diagnostic>) {
+    let Evaluated { desired, mut diagnostics } =
+        lang::evaluate(&project.configuration, inputs, factory.schemas(), projection);
+    diagnostics.extend(validate_arguments(&desired, factory, lineage));
+    (desired, diagnostics)
+}
+
+/// What the providers say of arguments, beyond their types.
+fn validate_arguments(desired: &Desired, factory: &Factory, lineage: &str) -> Vec<Diagnostic> {
+    let owner = Owner { environment: desired.environment.clone(), lineage: lineage.to_owned() };
+    let mut diagnostics = Vec::new();
+    for (key, config) in &desired.providers {
+        if !config.arguments.is_wholly_known() {
+            continue;
+        }
+        let provider = match factory.configure(config, &owner) {
+            Ok(provider) => provider,
+            Err(error) => {
+                let mut diagnostic = Diagnostic::error(
+                    "provider-configuration",
+                    format!("provider `{key}`: {}", error.message),
+                )
+                .with_detail(error.detail);
+                diagnostic.hints = error.hints;
+                diagnostics.push(diagnostic);
+                continue;
+            }
+        };
+        for instance in desired.instances.iter().filter(|instance| instance.provider == *key) {
+            let said = provider.validate(&instance.address, &instance.arguments);
+            diagnostics.extend(said.into_iter().map(|mut diagnostic| {
+                if diagnostic.labels.is_empty() {
+                    diagnostic = diagnostic.with_label(instance.span.clone(), "");
+                }
+                diagnostic.about(&instance.address)
+            }));
+        }
+    }
+    diagnostics
+}
+
+/// Refuses a plan that contradicts itself: a defect that must not run.
+fn checked(plan: Plan) -> Result<Plan, CommandError> {
+    let diagnostics = planner::check::check(&plan);
+    if diagnostics.iter().any(Diagnostic::is_error) {
+        return Err(CommandError { diagnostics, ..CommandError::default() });
+    }
+    Ok(plan)
+}
+
+/// Addresses that the user wrote.
+pub fn addresses(texts: &[String]) -> Result<BTreeSet<Address>, CommandError> {
+    let parse = |text: &String| {
+        Address::parse(text)
+            .map_err(|error| Diagnostic::error("not-an-address", error.to_string()).into())
+    };
+    texts.iter().map(parse).collect()
+}
+
+/// The time, as plans carry it.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,254 @@
+//! Running a plan while holding the environment: what `apply` and `destroy` share.
+//!
+//! Invariants: nothing runs that was not shown and agreed to; whatever happens, the lease is given back; an error of the
+//! run is told before one of giving back.
+
+use crate::arguments::Running;
+use crate::error::{CommandError, Exit};
+use crate::interrupt;
+use crate::session::Session;
+use crate::wiring::Wired;
+use engine::{ApplyOptions, CancelToken, Level, Run, RunReport, RunRequest};
+use model::diagnostic::Label;
+use model::plan::{Actual, Plan};
+use model::record::Recorded;
+use model::{Diagnostic, SourceMap, Span};
+use serde_json::json;
+
+/// Everything that a run needs.
+pub struct Ready<'a> {
+    /// The console and the user's wishes.
+    pub session: &'a Session,
+    /// The engine and the providers.
+    pub wired: &'a Wired,
+    /// The options of running.
+    pub running: &'a Running,
+    /// The command, for people who meet the lease: `apply environments/staging`.
+    pub command: String,
+    /// The texts that diagnostics point into.
+    pub sources: &'a SourceMap,
+}
+
+/// How a run ended.
+pub enum Ended {
+    /// The plan was empty; nothing was called.
+    Nothing,
+    /// The user said no.
+    Declined,
+    /// Interrupted before the plan began.
+    Early,
+    /// The plan ran.
+    Ran(RunReport),
+}
+
+/// Refuses at once what would need an answer that nobody can give.
+pub fn refuse_to_ask(session: &Session, running: &Running) -> Result<(), CommandError> {
+    if running.auto_approve || (session.console.is_interactive() && !session.json) {
+        return Ok(());
+    }
+    Err(Diagnostic::error("nobody-to-ask", "there is nobody to ask whether the plan shall run")
+        .with_detail("standard input and standard error are no terminal, or JSON is wanted")
+        .with_hint("give --auto-approve, or save a plan with `plan -o FILE` and apply that")
+        .into())
+}
+
+impl Ready<'_> {
+    /// Takes the environment, settles what an earlier run left, looks at what is there, plans, asks, runs.
+    pub async fn plan_and_run(
+        &self,
+        refresh: bool,
+        make: impl FnOnce(&Recorded, &Actual) -> Result<Plan, CommandError>,
+    ) -> Result<Ended, CommandError> {
+        let cancel = listen()?;
+        let request = RunRequest { run: run_id(), command: self.command.clone() };
+        let run = self.wired.engine.begin_run(request).await?;
+        let result = self.steps(&run, &cancel, refresh, make).await;
+        let finished = run.finish().await;
+        let ended = result?;
+        finished?;
+        Ok(ended)
+    }
+
+    async fn steps(
+        &self,
+        run: &Run,
+        cancel: &CancelToken,
+        refresh: bool,
+        make: impl FnOnce(&Recorded, &Actual) -> Result<Plan, CommandError>,
+    ) -> Result<Ended, CommandError> {
+        let recorded = run.settle(cancel).await?;
+        let actual = if refresh {
+            tokio::select! {
+                actual = crate::planning::refresh(self.session, &self.wired.engine, &recorded) => actual?,
+                () = cancel.reached(Level::Finish) => return Ok(Ended::Early),
+            }
+        } else {
+            Actual::new()
+        };
+        let plan = make(&recorded, &actual)?;
+        self.announce(&plan);
+        if !plan.has_changes() {
+            if !plan.destroy {
+                // What refresh brought up to date and what describes the nodes is written all the same.
+                run.apply(&plan, 1, cancel).await?;
+            }
+            return Ok(Ended::Nothing);
+        }
+        if !self.is_agreed(&plan, cancel).await {
+            let early = cancel.level() > Level::Running;
+            return Ok(if early { Ended::Early } else { Ended::Declined });
+        }
+        self.wired.progress.expect(plan.operations.len());
+        let parallelism = usize::from(self.running.parallelism);
+        Ok(Ended::Ran(run.apply(&plan, parallelism, cancel).await?))
+    }
+
+    /// Runs a saved plan, exactly as it is.
+    pub async fn run_saved(&self, plan: Plan) -> Result<Ended, CommandError> {
+        let cancel = listen()?;
+        self.announce(&plan);
+        self.wired.progress.expect(plan.operations.len());
+        let options = ApplyOptions {
+            parallelism: usize::from(self.running.parallelism),
+            run: run_id(),
+            command: self.command.clone(),
+        };
+        Ok(Ended::Ran(self.wired.engine.apply(plan, options, cancel).await?))
+    }
+
+    fn announce(&self, plan: &Plan) {
+        let console = &self.session.console;
+        if self.session.json {
+            let line = json!({ "event": "planned", "plan": views::plan::json(plan) });
+            console.data_line(&line.to_string());
+        } else {
+            let drawing = self.session.drawing(console.err_palette());
+            console.message(&format!("\n{}\n", views::plan::human(plan, drawing)));
+        }
+    }
+
+    async fn is_agreed(&self, plan: &Plan, cancel: &CancelToken) -> bool {
+        if self.running.auto_approve {
+            return true;
+        }
+        let verb = if plan.destroy { "Destroy all this?" } else { "Do this?" };
+        let question = format!("{verb} Only `yes` is a yes: ");
+        let console = self.session.console.clone();
+        // A blocked read cannot be interrupted: it is left behind when the user interrupts.
+        let answer = tokio::task::spawn_blocking(move || console.ask(&question));
+        tokio::select! {
+            answer = answer => matches!(answer, Ok(Some(answer)) if answer == "yes"),
+            () = cancel.reached(Level::Finish) => false,
+        }
+    }
+
+    /// Tells how it ended, and gives the exit code; `done` is called when everything planned is done.
+    pub fn end(&self, ended: Ended, done: impl FnOnce(&Session)) -> Result<Exit, CommandError> {
+        let console = &self.session.console;
+        match ended {
+            Ended::Declined => {
+                console.message_line("Nothing was done.");
+                Err(CommandError::default())
+            }
+            Ended::Early => {
+                console.message_line("Interrupted; nothing was done.");
+                Ok(Exit::Interrupted)
+            }
+            Ended::Nothing => {
+                done(self.session);
+                Ok(Exit::Done)
+            }
+            Ended::Ran(report) if report.is_complete() => {
+                self.session.show(&report.diagnostics, self.sources);
+                done(self.session);
+                Ok(Exit::Done)
+            }
+            Ended::Ran(report) => {
+                let again = "What was done is kept. The same command again goes on from there.";
+                if report.interrupted && report.failed.is_empty() {
+                    console.message_line(again);
+                    return Ok(Exit::Interrupted);
+                }
+                let mut error = CommandError::new(report.diagnostics, self.sources);
+                for diagnostic in &mut error.diagnostics {
+                    point(diagnostic, self.sources);
+                }
+                if error.diagnostics.is_empty() {
+                    error = Diagnostic::error("incomplete", "not everything was done").into();
+                }
+                if let Some(last) = error.diagnostics.last_mut() {
+                    last.hints.push(again.to_owned());
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+fn listen() -> Result<CancelToken, CommandError> {
+    interrupt::listen().map_err(|error| {
+        Diagnostic::error("signals", format!("cannot watch for signals: {error}")).into()
+    })
+}
+
+/// The engine names places as `declared at FILE:LINE:COLUMN`; with the source at hand that becomes an excerpt.
+fn point(diagnostic: &mut Diagnostic, sources: &SourceMap) {
+    if !diagnostic.labels.is_empty() {
+        return;
+    }
+    let found = diagnostic
+        .detail
+        .lines()
+        .find_map(|line| span(line.strip_prefix("declared at ")?, sources));
+    let Some(span) = found else { return };
+    let kept = diagnostic.detail.lines().filter(|line| !line.starts_with("declared at "));
+    diagnostic.detail = kept.collect::<Vec<_>>().join("\n");
+    diagnostic.labels.push(Label { span, message: "declared here".to_owned() });
+}
+
+fn span(place: &str, sources: &SourceMap) -> Option<Span> {
+    let mut parts = place.rsplitn(3, ':');
+    let column: usize = parts.next()?.parse().ok()?;
+    let line: usize = parts.next()?.parse().ok()?;
+    let file = parts.next()?;
+    let text = sources.text(file)?;
+    let start = match line.checked_sub(2) {
+        Some(before) => text.match_indices('\n').nth(before)?.0 + 1,
+        None => 0,
+    };
+    let rest = text.get(start..)?.lines().next().unwrap_or_default();
+    let offset = rest.char_indices().nth(column.checked_sub(1)?).map_or(rest.len(), |(at, _)| at);
+    let (start, end) = (start + offset, start + rest.trim_end().len());
+    Some(Span {
+        file: file.into(),
+        start: u32::try_from(start).ok()?,
+        end: u32::try_from(end.max(start)).ok()?,
+    })
+}
+
+/// Unique enough for one environment: no two processes of a host share an id and a moment.
+fn run_id() -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%6fZ");
+    format!("{now}-{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_becomes_an_excerpt() {
+        let mut sources = SourceMap::default();
+        sources.insert("env/main.hcl", "a = 1\n\nservice \"x\" {\n}\n");
+        let mut diagnostic = Diagnostic::error("provider-invalid", "no")
+            .with_detail("declared at env/main.hcl:3:1\nmore");
+        point(&mut diagnostic, &sources);
+        let span = &diagnostic.labels[0].span;
+        assert_eq!((span.start, span.end), (7, 20));
+        assert_eq!(sources.position(span), Some((3, 1)));
+        assert_eq!(diagnostic.detail, "more");
+        let mut unknown = Diagnostic::error("e", "no").with_detail("declared at other.hcl:1:1");
+        point(&mut unknown, &sources);
+        assert_eq!(unknown.detail, "declared at other.hcl:1:1");
+    }
+}
