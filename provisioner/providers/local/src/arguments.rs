@@ -162,7 +162,7 @@ pub fn machine_attributes(machine: &Machine, given: &Value) -> Value {
             ),
         ),
         ("id", Value::from(arguments.name.as_str())),
-        ("host_key", optional(machine.host_key())),
+        ("host_key", optional(machine.host_key.as_deref())),
         ("socket", Value::from(machine.socket.to_string_lossy().as_ref())),
         ("port", Value::from(i64::from(crate::launch::ssh_port(isolation)))),
         ("user", Value::from("root")),

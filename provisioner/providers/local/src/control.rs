@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The longest line.
 pub const LONGEST: usize = 256 * 1024;
 /// How long an answer may take: a service may take its time to stop.
-const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+const ANSWER_LIMIT: Duration = Duration::from_mins(2);
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,11 +4,11 @@ use crate::cloud::Cloud;
 use crate::control;
 use crate::disk::{Lock, read_json, write_json};
 use crate::error::LocalError;
-use crate::launch::{Launched, change_attachments, launch};
+use crate::launch::{Launched, UP_FILE, change_attachments, launch};
 use crate::layout::{Kind, check_name};
 use crate::network::{Cidr, check_instance, check_owner, end_behind, running_behind};
 use crate::record::{
-    Attachment, FORMAT, Isolation, MachineArguments, MachineRecord, NetworkRecord, Owner, Running,
+    Attachment, FORMAT, Isolation, MachineArguments, MachineRecord, NetworkRecord, Owner, Running, Up,
 };
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// How long services may take to stop before a machine is switched off.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+
+/// The SSH port of a machine without namespaces.
+pub(crate) const LOOPBACK_PORT: u16 = 2222;
 
 /// Whether a machine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +54,8 @@ pub struct Machine {
     pub status: Status,
     /// What runs, unless it is stopped.
     pub running: Option<Running>,
-    /// What ran last, if it is stopped.
-    pub last: Option<Running>,
+    /// Its public host key, also while it is stopped.
+    pub host_key: Option<String>,
     /// The SSH socket on the host.
     pub socket: PathBuf,
     /// The volumes that are really there.
@@ -67,12 +70,6 @@ impl Machine {
             (None, Some(running)) if !running.namespaces => Isolation::Processes,
             _ => Isolation::Namespaces,
         }
-    }
-
-    /// Its public host key; known even while it is stopped, because it stays.
-    pub fn host_key(&self) -> Option<&str> {
-        let known = self.running.as_ref().or(self.last.as_ref());
-        known.and_then(|running| running.host_key.as_deref())
     }
 }
 
@@ -115,19 +112,41 @@ impl Cloud {
         check_name(Kind::Machine, name)?;
         check_arguments(arguments)?;
         let lock = self.layout().lock()?;
-        match read_json::<MachineRecord>(&self.layout().record(Kind::Machine, name))? {
-            Some(found) => check_owner(Kind::Machine, name, &found.owner, owner)?,
-            None => {
-                let record = MachineRecord {
-                    format: FORMAT,
-                    owner: owner.clone(),
-                    arguments: arguments.clone(),
-                    address: self.choose_address(arguments)?,
-                };
-                self.layout().claim(&lock, Kind::Machine, name, &record)?;
-            }
+        let found: Option<MachineRecord> = read_json(&self.layout().record(Kind::Machine, name))?;
+        if let Some(found) = found {
+            check_owner(Kind::Machine, name, &found.owner, owner)?;
+        } else {
+            let record = MachineRecord {
+                format: FORMAT,
+                owner: owner.clone(),
+                arguments: arguments.clone(),
+                address: self.choose_address(arguments)?,
+            };
+            self.layout().claim(&lock, Kind::Machine, name, &record)?;
         }
         drop(lock);
+        self.first_start(name)
+    }
+
+    /// Nodes without namespaces share the loopback with other clouds, which may take an address between
+    /// its choice and its use; then another is chosen.
+    fn first_start(&self, name: &str) -> Result<Machine, LocalError> {
+        const CHOICES: usize = 20;
+        for _ in 0..CHOICES {
+            let error = match self.start_machine(name) {
+                Err(error @ LocalError::Start { .. }) => error,
+                other => return other,
+            };
+            let mut machine = self.machine(name)?;
+            let in_use = machine.isolation() == Isolation::Processes
+                && TcpListener::bind((machine.record.address, LOOPBACK_PORT)).is_err();
+            if !in_use {
+                return Err(error);
+            }
+            let _lock = self.layout().lock()?;
+            machine.record.address = self.choose_address(&machine.record.arguments)?;
+            write_json(&self.layout().record(Kind::Machine, name), &machine.record)?;
+        }
         self.start_machine(name)
     }
 
@@ -237,7 +256,7 @@ impl Cloud {
             record,
             network: network.map(|found| found.record),
             status,
-            last: if running.is_none() { read_json(&state)? } else { None },
+            host_key: read_json::<Up>(&state.with_file_name(UP_FILE))?.and_then(|up| up.host_key),
             running,
             socket: directory.join("run/ssh.sock"),
             attached,
@@ -308,7 +327,7 @@ fn choose_loopback(
         });
     }
     let free = |address: &Ipv4Addr| {
-        !taken.contains(address) && TcpListener::bind((*address, 2222)).is_ok()
+        !taken.contains(address) && TcpListener::bind((*address, LOOPBACK_PORT)).is_ok()
     };
     (1..=254).map(|last| Ipv4Addr::new(127, 0, 1, last)).find(free).ok_or_else(|| {
         LocalError::Invalid {

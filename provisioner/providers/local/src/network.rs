@@ -7,9 +7,9 @@ use crate::alive::wait_for;
 use crate::cloud::Cloud;
 use crate::disk::{Lock, read_json};
 use crate::error::LocalError;
-use crate::launch::{Launched, launch};
+use crate::launch::{Launched, UP_FILE, launch};
 use crate::layout::{Kind, Layout, check_name};
-use crate::record::{FORMAT, Isolation, NetworkRecord, Owner, Running};
+use crate::record::{FORMAT, Isolation, NetworkRecord, Owner, Running, Up};
 use ipnet::Ipv4Net;
 use rustix::process::Signal;
 use std::net::Ipv4Addr;
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How long a start by somebody else may take.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long a killed program may take to end.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
@@ -79,6 +79,16 @@ pub struct Found {
     pub running: Option<Running>,
 }
 
+/// Reads what a launcher and what it started wrote down; true only while the lock is held.
+pub(crate) fn read_running(state: &Path) -> Result<Option<Running>, LocalError> {
+    let Some(mut running) = read_json::<Running>(state)? else {
+        return Ok(None);
+    };
+    let up = read_json::<Up>(&state.with_file_name(UP_FILE))?;
+    running.up = up.filter(|up| up.boot_id == running.boot_id);
+    Ok(Some(running))
+}
+
 /// Reads what runs behind a lock. While something is just starting, waits for it.
 pub(crate) fn running_behind(lock: &Path, state: &Path) -> Result<Option<Running>, LocalError> {
     let mut failure = None;
@@ -86,8 +96,8 @@ pub(crate) fn running_behind(lock: &Path, state: &Path) -> Result<Option<Running
         if !Lock::is_held(lock) {
             return Some(None);
         }
-        match read_json::<Running>(state) {
-            Ok(Some(running)) if running.up && running.identity.is_alive() => Some(Some(running)),
+        match read_running(state) {
+            Ok(Some(running)) if running.up.is_some() && running.identity.is_alive() => Some(Some(running)),
             Ok(_) => None,
             Err(error) => {
                 failure = Some(error);
@@ -118,9 +128,9 @@ pub(crate) fn end_behind(
             }
         }
         // Not there yet while the launcher has just taken the lock.
-        let running = read_json::<Running>(state).ok().flatten()?;
+        let running = read_running(state).ok().flatten()?;
         let politely = polite.is_some_and(|limit| {
-            running.up && running.identity.end(Signal::TERM, limit).unwrap_or(false)
+            running.up.is_some() && running.identity.end(Signal::TERM, limit).unwrap_or(false)
         });
         if !politely && let Err(error) = running.identity.end(Signal::KILL, END_LIMIT) {
             failure = Some(error);
@@ -164,18 +174,18 @@ impl Cloud {
         Cidr::parse(cidr)?;
         let isolation = self.isolation()?.0;
         let lock = self.layout().lock()?;
-        match read_json::<NetworkRecord>(&self.layout().record(Kind::Network, name))? {
-            Some(found) => check_owner(Kind::Network, name, &found.owner, owner)?,
-            None => {
-                let record = NetworkRecord {
-                    format: FORMAT,
-                    owner: owner.clone(),
-                    name: name.to_owned(),
-                    cidr: cidr.to_owned(),
-                    isolation,
-                };
-                self.layout().claim(&lock, Kind::Network, name, &record)?;
-            }
+        let found: Option<NetworkRecord> = read_json(&self.layout().record(Kind::Network, name))?;
+        if let Some(found) = found {
+            check_owner(Kind::Network, name, &found.owner, owner)?;
+        } else {
+            let record = NetworkRecord {
+                format: FORMAT,
+                owner: owner.clone(),
+                name: name.to_owned(),
+                cidr: cidr.to_owned(),
+                isolation,
+            };
+            self.layout().claim(&lock, Kind::Network, name, &record)?;
         }
         drop(lock);
         self.start_network(name)

@@ -142,7 +142,8 @@ fn network_object(cloud: &Cloud, found: &Found) -> Result<Object, LocalError> {
 }
 
 fn machine_object(machine: &Machine, given: &Value) -> Object {
-    let warnings = machine.running.as_ref().map(|running| running.warnings.join("; "));
+    let up = machine.running.as_ref().and_then(|running| running.up.as_ref());
+    let warnings = up.map(|up| up.warnings.join("; "));
     Object {
         id: machine.record.arguments.name.clone(),
         attributes: arguments::machine_attributes(machine, given),

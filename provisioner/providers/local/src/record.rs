@@ -141,7 +141,8 @@ pub struct VolumeRecord {
     pub size_gib: u64,
 }
 
-/// `holder.json` and `run/init.json`: what runs, believed only while the lock beside it is held.
+/// `holder.json` and `run/init.json`: what runs, believed only while the lock beside it is held. Written by
+/// the launcher, before the program is told to begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// The program on the host.
@@ -151,26 +152,36 @@ pub struct Running {
     /// For a machine: the boot of the network it is connected to.
     #[serde(default)]
     pub network_boot_id: String,
-    /// For a machine that is up: the public host key, `ssh-ed25519 AAAA...`.
-    #[serde(default)]
-    pub host_key: Option<String>,
-    /// What works only in part, for example a missing tunnel device.
-    #[serde(default)]
-    pub warnings: Vec<String>,
     /// For a machine: whether it has namespaces.
     #[serde(default)]
     pub namespaces: bool,
     /// For a machine: node port to host port, as it was started.
     #[serde(default)]
     pub publish: BTreeMap<u16, u16>,
-    /// Whether its start is complete.
-    #[serde(default)]
-    pub up: bool,
+    /// What the program said once it was up.
+    #[serde(skip)]
+    pub up: Option<Up>,
 }
 
-/// What the launcher tells a network's holder. Its file: the lock.
+/// `up.json` beside it: written by the program itself once it is up, so that it is known whoever of the
+/// others was killed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Up {
+    /// The boot that is up; an older one says nothing about the present.
+    pub boot_id: String,
+    /// For a machine: the public host key, `ssh-ed25519 AAAA...`.
+    #[serde(default)]
+    pub host_key: Option<String>,
+    /// What works only in part, for example a missing tunnel device.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// What the launcher tells a network's holder. Its files: the lock, and the directory for [`Up`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HolderOrder {
+    /// Made anew with every start.
+    pub boot_id: String,
     /// Whether to make a user namespace first.
     pub user_namespace: bool,
     /// The bridge's own address.
@@ -188,8 +199,8 @@ pub struct VolumeOrder {
     pub path: String,
 }
 
-/// What the launcher tells a machine's init. Its files: the lock, the SSH listener, the control
-/// listener, and one listener a published port, in order.
+/// What the launcher tells a machine's init. Its files: the lock, the directory for [`Up`], the SSH
+/// listener, the control listener, and one listener a published port, in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BootOrder {
     /// How the machine is kept apart.
@@ -217,12 +228,7 @@ pub struct BootOrder {
 #[serde(rename_all = "snake_case")]
 pub enum Report {
     /// It works.
-    Up {
-        /// The public host key of a machine.
-        host_key: Option<String>,
-        /// What works only in part.
-        warnings: Vec<String>,
-    },
+    Up,
     /// It does not, and ends.
     Failed {
         /// Why.
@@ -237,16 +243,19 @@ impl Running {
             identity: Identity { pid: 0, start_ticks: 0 },
             boot_id,
             network_boot_id: String::new(),
-            host_key: None,
-            warnings: Vec::new(),
             namespaces: false,
             publish: BTreeMap::new(),
-            up: false,
+            up: None,
         }
     }
 
     /// What stands for the holder of a network that needs none.
     pub fn without_program() -> Self {
-        Self { up: true, ..Self::starting("loopback".to_owned()) }
+        Self { up: Some(Up::default()), ..Self::starting("loopback".to_owned()) }
+    }
+
+    /// The public host key of a machine that is up.
+    pub fn host_key(&self) -> Option<&str> {
+        self.up.as_ref().and_then(|up| up.host_key.as_deref())
     }
 }

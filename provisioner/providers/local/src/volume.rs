@@ -29,17 +29,17 @@ impl Cloud {
     ) -> Result<Volume, LocalError> {
         check_name(Kind::Volume, name)?;
         let lock = self.layout().lock()?;
-        match read_json::<VolumeRecord>(&self.layout().record(Kind::Volume, name))? {
-            Some(found) => check_owner(Kind::Volume, name, &found.owner, owner)?,
-            None => {
-                let record = VolumeRecord {
-                    format: FORMAT,
-                    owner: owner.clone(),
-                    name: name.to_owned(),
-                    size_gib,
-                };
-                self.layout().claim(&lock, Kind::Volume, name, &record)?;
-            }
+        let found: Option<VolumeRecord> = read_json(&self.layout().record(Kind::Volume, name))?;
+        if let Some(found) = found {
+            check_owner(Kind::Volume, name, &found.owner, owner)?;
+        } else {
+            let record = VolumeRecord {
+                format: FORMAT,
+                owner: owner.clone(),
+                name: name.to_owned(),
+                size_gib,
+            };
+            self.layout().claim(&lock, Kind::Volume, name, &record)?;
         }
         make_directory(&self.layout().volume_data(name))?;
         drop(lock);

@@ -1,13 +1,13 @@
 //! A network is a holder: a program that owns a user and a network namespace with a bridge in it, and
 //! sleeps. When it ends, the kernel removes the bridge.
 
-use super::{Failure, Launched, Start, forget_last_run, start};
+use super::{Failure, Launched, Start, report_up, start};
 use crate::disk::{Lock, random_hex, read_json};
 use crate::layout::{Kind, Layout};
 use crate::link;
 use crate::network::Cidr;
 use crate::passing;
-use crate::record::{HolderOrder, Isolation, NetworkRecord, Report, Running};
+use crate::record::{HolderOrder, Isolation, NetworkRecord, Report, Running, Up};
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
 use std::io;
@@ -23,8 +23,11 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         .ok_or_else(|| Failure::new("it has no record"))?;
     let cidr = Cidr::parse(&record.cidr)?;
     let state = directory.join("holder.json");
-    let running = forget_last_run(&state, Running::starting(random_hex(8)?))?;
+    // An old state must not be believed while the lock is held again.
+    let _ = fs::remove_file(&state);
+    let running = Running::starting(random_hex(8)?);
     let order = HolderOrder {
+        boot_id: running.boot_id.clone(),
         user_namespace: record.isolation == Isolation::Namespaces,
         gateway: cidr.gateway(),
         prefix: cidr.prefix(),
@@ -68,14 +71,13 @@ pub fn holder_main() -> ExitCode {
     let Ok(Some((order, files))) = passing::receive::<HolderOrder>(io::stdin()) else {
         return ExitCode::FAILURE;
     };
-    let result = set_up(&order);
-    let report = match &result {
-        Ok(()) => Report::Up { host_key: None, warnings: Vec::new() },
-        Err(error) => Report::Failed { detail: format!("make the bridge: {error}") },
+    let [_, directory, ..] = files.as_slice() else {
+        return ExitCode::FAILURE;
     };
-    // The launcher may be dead; the network is up all the same and the next command finds it.
-    let _ = passing::send(io::stdin(), &report, &[]);
-    if result.is_err() || super::close_stdin().is_err() {
+    let up = Up { boot_id: order.boot_id.clone(), ..Up::default() };
+    if let Err(error) = set_up(&order).and_then(|()| report_up(directory, &up)) {
+        let detail = format!("make the bridge: {error}");
+        let _ = passing::send(io::stdin(), &Report::Failed { detail }, &[]);
         return ExitCode::FAILURE;
     }
     loop {

@@ -1,11 +1,12 @@
 //! Starting a machine: listeners are opened on the host, the cable is plugged between the network's
 //! namespace and a new one, and the init is the first program of its own process namespace.
 
-use super::{Failure, Launched, Start, forget_last_run, start};
+use super::{Failure, Launched, Start, start};
 use crate::alive::end_marked;
 use crate::disk::{Lock, make_directory, random_hex, read_json};
 use crate::layout::{Kind, Layout};
 use crate::link::{self, Cable};
+use crate::machine::LOOPBACK_PORT;
 use crate::network::{self, Cidr, Found};
 use crate::record::{BootOrder, Isolation, MachineRecord, NetworkRecord, Running, VolumeOrder};
 use nix::sched::{CloneFlags, setns, unshare};
@@ -18,7 +19,7 @@ use std::path::Path;
 
 /// The SSH port of a node with its own address, and of one on a loopback address.
 pub fn ssh_port(isolation: Isolation) -> u16 {
-    if isolation.has_namespaces() { 22 } else { 2222 }
+    if isolation.has_namespaces() { 22 } else { LOOPBACK_PORT }
 }
 
 /// The launcher's side.
@@ -40,7 +41,8 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         publish: record.arguments.publish.clone(),
         ..Running::starting(random_hex(8)?)
     };
-    let running = forget_last_run(&state, running)?;
+    // An old state must not be believed while the lock is held again.
+    let _ = fs::remove_file(&state);
     if !network.record.isolation.has_namespaces() {
         // What the dead init could not take along.
         end_marked(&directory)?;

@@ -18,11 +18,11 @@ pub use volumes::{attach_main, change_attachments};
 pub(crate) use volumes::change_link;
 
 use crate::alive::Identity;
-use crate::disk::{Lock, read_json, write_json};
+use crate::disk::{Lock, write_json};
 use crate::error::LocalError;
 use crate::layout::{Kind, Layout};
 use crate::passing;
-use crate::record::{Report, Running};
+use crate::record::{Report, Running, Up};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -155,14 +155,6 @@ struct Start<'a, O> {
     running: Running,
 }
 
-/// Makes an old state one that is not believed while the lock is held again, keeping what stays true.
-fn forget_last_run(state: &Path, mut running: Running) -> Result<Running, LocalError> {
-    let last: Option<Running> = read_json(state).ok().flatten();
-    running.host_key = last.and_then(|last| last.host_key);
-    write_json(state, &running)?;
-    Ok(running)
-}
-
 fn open_log(path: &Path) -> io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
@@ -216,7 +208,9 @@ fn start<O: Serialize>(mut what: Start<'_, O>) -> Result<Launched, Failure> {
     write_json(what.state, &what.running)?;
 
     let lock = what.lock.into_descriptor();
-    let mut files = vec![lock.as_fd()];
+    let directory = what.state.parent().unwrap_or(Path::new("/"));
+    let directory = std::fs::File::open(directory)?;
+    let mut files = vec![lock.as_fd(), directory.as_fd()];
     files.extend(what.listeners.iter().map(|listener| listener.as_fd()));
     passing::send(&ours, what.order, &files).map_err(Failure::at("send the boot order"))?;
     drop(lock);
@@ -229,13 +223,7 @@ fn start<O: Serialize>(mut what: Start<'_, O>) -> Result<Launched, Failure> {
         Some(Report::Failed { detail })
     };
     match report {
-        Some(Report::Up { host_key, warnings }) => {
-            what.running.host_key = host_key;
-            what.running.warnings = warnings;
-            what.running.up = true;
-            write_json(what.state, &what.running)?;
-            Ok(Launched::Up)
-        }
+        Some(Report::Up) => Ok(Launched::Up),
         Some(Report::Failed { detail }) => {
             let _ = child.wait();
             Err(Failure::new(detail))
@@ -254,3 +242,19 @@ pub fn close_stdin() -> io::Result<()> {
     rustix::stdio::dup2_stdin(&nothing)?;
     Ok(())
 }
+
+/// Says that this program is up: first where it stays, then to the launcher, which may be dead.
+pub fn report_up(directory: &OwnedFd, up: &Up) -> io::Result<()> {
+    use rustix::fs::{Mode, OFlags, openat, renameat};
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    let file = openat(directory, ".up.json.new", flags, Mode::from_raw_mode(0o600))?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(&serde_json::to_vec(up)?)?;
+    file.sync_all()?;
+    renameat(directory, ".up.json.new", directory, UP_FILE)?;
+    let _ = passing::send(io::stdin(), &Report::Up, &[]);
+    close_stdin()
+}
+
+/// Beside the state.
+pub const UP_FILE: &str = "up.json";

@@ -1,7 +1,7 @@
 //! What the kernel allows, found by trying it in a program of its own.
 
 use super::{SELF, SHOWN_NAME, holder::enter_user_namespace};
-use crate::error::LocalError;
+use crate::error::{LocalError, failed_at};
 use crate::record::Isolation;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -20,28 +20,29 @@ in a container, its own rules must allow unshare(2) and mount(2)";
 
 /// What the kernel allows, and why not more.
 pub fn find_isolation(executable: &Path) -> Result<(Isolation, Option<String>), LocalError> {
-    let refused = match attempt(executable, "user") {
+    let refused = match attempt(executable, "user")? {
         Ok(()) => return Ok((Isolation::Namespaces, None)),
         Err(refused) => refused,
     };
-    if rustix::process::geteuid().is_root() && attempt(executable, "root").is_ok() {
+    if rustix::process::geteuid().is_root() && attempt(executable, "root")?.is_ok() {
         return Ok((Isolation::RootNamespaces, None));
     }
     Ok((Isolation::Processes, Some(refused)))
 }
 
-fn attempt(executable: &Path, how: &str) -> Result<(), String> {
+/// Tries; says what was refused.
+fn attempt(executable: &Path, how: &str) -> Result<Result<(), String>, LocalError> {
     let output = Command::new(executable)
         .arg0(SHOWN_NAME)
         .args(["__local-probe", how])
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| format!("cannot run {}: {error}", executable.display()))?;
+        .map_err(failed_at("run", executable))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(Ok(()));
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(if said.is_empty() { output.status.to_string() } else { said })
+    Ok(Err(if said.is_empty() { output.status.to_string() } else { said }))
 }
 
 fn try_namespaces(how: Option<&str>) -> Result<(), String> {

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 const DIRECTORY: &str = "/var/lib/provisioner/deadman";
 /// How long undoing may take.
-const REVERT_LIMIT: Duration = Duration::from_secs(60);
+const REVERT_LIMIT: Duration = Duration::from_mins(1);
 
 /// A pending timer, as it is on disk and as `deadman status` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

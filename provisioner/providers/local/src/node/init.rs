@@ -8,7 +8,7 @@ use super::services::Services;
 use super::session::Host;
 use super::{publish, root, ssh};
 use crate::passing;
-use crate::record::{Attachment, BootOrder, Isolation, Report};
+use crate::record::{Attachment, BootOrder, Isolation, Report, Up};
 use russh::keys::PrivateKey;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -24,6 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 struct Sockets {
     /// Keeps the machine's lock.
     _lock: OwnedFd,
+    state: OwnedFd,
     ssh: OwnedFd,
     control: OwnedFd,
     published: Vec<OwnedFd>,
@@ -31,12 +32,18 @@ struct Sockets {
 
 impl Sockets {
     fn from(mut files: Vec<OwnedFd>) -> Option<Self> {
-        if files.len() < 3 {
+        if files.len() < 4 {
             return None;
         }
-        let published = files.split_off(3);
+        let published = files.split_off(4);
         let mut first = files.into_iter();
-        Some(Self { _lock: first.next()?, ssh: first.next()?, control: first.next()?, published })
+        Some(Self {
+            _lock: first.next()?,
+            state: first.next()?,
+            ssh: first.next()?,
+            control: first.next()?,
+            published,
+        })
     }
 }
 
@@ -166,10 +173,8 @@ async fn live(order: &BootOrder, prepared: Prepared, sockets: Sockets) -> io::Re
         tokio::spawn(publish::carry(tcp(listener)?, order.address, *port));
     }
 
-    // The launcher may be dead; the node is up all the same and the next command finds it.
-    let report = Report::Up { host_key: Some(public_key), warnings };
-    let _ = passing::send(io::stdin(), &report, &[]);
-    crate::launch::close_stdin()?;
+    let up = Up { boot_id: order.boot_id.clone(), host_key: Some(public_key), warnings };
+    crate::launch::report_up(&sockets.state, &up)?;
     let boot = server.clone();
     let booting = tokio::spawn(async move {
         boot.dead_men.boot().await;

@@ -428,12 +428,12 @@ impl Task {
         let signal = signal_named(&self.definition.stop_signal).unwrap_or(Signal::TERM);
         if let State::Running { program, .. } = &mut self.state {
             program.signal(signal);
-            let ended = match tokio::time::timeout(limit, program.ended()).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    program.signal(Signal::KILL);
-                    program.ended().await
-                }
+            let in_time = tokio::time::timeout(limit, program.ended()).await;
+            let ended = if let Ok(ended) = in_time {
+                ended
+            } else {
+                program.signal(Signal::KILL);
+                program.ended().await
             };
             // What it started may have stayed behind.
             program.signal(Signal::KILL);

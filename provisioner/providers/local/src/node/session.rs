@@ -89,13 +89,13 @@ pub async fn serve(
                 }
                 continue;
             }
-            ChannelMsg::Exec { command, .. } => match String::from_utf8(command) {
-                Ok(text) => vec!["/bin/sh".to_owned(), "-c".to_owned(), text],
-                Err(_) => {
+            ChannelMsg::Exec { command, .. } => {
+                let Ok(text) = String::from_utf8(command) else {
                     reply(&handle, id, false).await;
                     continue;
-                }
-            },
+                };
+                vec!["/bin/sh".to_owned(), "-c".to_owned(), text]
+            }
             ChannelMsg::RequestShell { .. } => vec!["/bin/sh".to_owned(), "-l".to_owned()],
             ChannelMsg::RequestSubsystem { .. }
             | ChannelMsg::RequestX11 { .. }

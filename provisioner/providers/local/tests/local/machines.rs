@@ -126,11 +126,11 @@ async fn a_reboot_keeps_files_and_a_dead_machine_is_mended() -> TestResult {
     wait_until("the init is dead", async || !identity.is_alive()).await;
     let dead = fixture.blocking(|cloud| cloud.machine("one")).await??;
     assert_eq!(dead.status, Status::Stopped);
-    assert_eq!(dead.host_key(), one.host_key());
+    assert_eq!(dead.host_key, one.host_key);
 
     let mended = fixture.update("one", |_| {}).await?;
     assert_eq!(mended.status, Status::Running);
-    assert_eq!(mended.host_key(), one.host_key());
+    assert_eq!(mended.host_key, one.host_key);
     assert_eq!(mended.record.address, one.record.address);
     let login = fixture.login(&mended).await?;
     let said = login.run("cat /var/lib/kept /opt/kept; pidof sleep", b"").await?;
@@ -175,7 +175,7 @@ async fn volumes_come_and_go_while_a_machine_runs() -> TestResult {
     let boot = |machine: &provider_local::Machine| machine.running.clone().map(|it| it.boot_id);
 
     let attached = fixture.update("one", with).await?;
-    assert_eq!(attached.attached, [attachment.clone()]);
+    assert_eq!(attached.attached, std::slice::from_ref(&attachment));
     assert_eq!(boot(&attached), boot(&one), "attached without a reboot");
     let login = fixture.login(&attached).await?;
     login.run("echo from the machine > /srv/data/file", b"").await?;
@@ -184,7 +184,7 @@ async fn volumes_come_and_go_while_a_machine_runs() -> TestResult {
     assert!(refused.unwrap_err().to_string().contains("attached to machine `one`"));
 
     let rebooted = fixture.blocking(|cloud| cloud.reboot_machine("one")).await??;
-    assert_eq!(rebooted.attached, [attachment.clone()]);
+    assert_eq!(rebooted.attached, std::slice::from_ref(&attachment));
     let detached = fixture.update("one", |_| {}).await?;
     assert_eq!(boot(&detached), boot(&rebooted), "detached without a reboot");
     let login = fixture.login(&detached).await?;

@@ -11,10 +11,10 @@ use provider_local::LocalProvider;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-fn provider(directory: PathBuf, lineage: &str) -> LocalProvider {
+fn provider(directory: PathBuf, lineage: &str) -> TestResult<LocalProvider> {
     let owner = Owner { environment: "test".into(), lineage: lineage.into() };
     let configuration = Value::object([("isolation", Value::null(model::Type::String))]);
-    LocalProvider::from_configuration(&configuration, directory, PROGRAM.into(), owner).unwrap()
+    Ok(LocalProvider::from_configuration(&configuration, directory, PROGRAM.into(), owner)?)
 }
 
 fn address(kind: &str, name: &str) -> Address {
@@ -58,13 +58,17 @@ async fn find(
     provider.find(FindRequest { address, token, arguments }).await
 }
 
-async fn read(provider: &LocalProvider, address: &Address, object: &Object) -> Observation {
+async fn read(
+    provider: &LocalProvider,
+    address: &Address,
+    object: &Object,
+) -> TestResult<Observation> {
     let request = ReadRequest {
         address: address.clone(),
         id: object.id.clone(),
         attributes: object.attributes.clone(),
     };
-    provider.read_many(&[request]).await.remove(0).unwrap()
+    Ok(provider.read_many(&[request]).await.remove(0)?)
 }
 
 async fn delete(
@@ -81,7 +85,7 @@ async fn delete(
 async fn objects_live_and_die() -> TestResult {
     let fixture = Fixture::new()?;
     let directory = fixture.directory.path().join("port");
-    let provider = provider(directory.clone(), "mine");
+    let provider = provider(directory.clone(), "mine")?;
     assert_eq!(find(&provider, network()).await?, None);
     let main = create(&provider, network()).await?;
     assert_eq!(create(&provider, network()).await?, main, "the same request, the same object");
@@ -97,7 +101,7 @@ async fn objects_live_and_die() -> TestResult {
         }
     }
     let (at, arguments) = machine("one");
-    assert_eq!(read(&provider, &at, &one).await, Observation::Present(one.attributes.clone()));
+    assert_eq!(read(&provider, &at, &one).await?, Observation::Present(one.attributes.clone()));
 
     let full = delete(&provider, network().0, &main).await.unwrap_err();
     assert_eq!(full.class, ErrorClass::Conflict);
@@ -136,13 +140,13 @@ async fn objects_live_and_die() -> TestResult {
 async fn another_environment_sees_a_conflict() -> TestResult {
     let fixture = Fixture::new()?;
     let directory = fixture.directory.path().join("port");
-    let (mine, other) = (provider(directory.clone(), "mine"), provider(directory, "other"));
+    let (mine, other) = (provider(directory.clone(), "mine")?, provider(directory, "other")?);
     let data = create(&mine, volume(1)).await?;
     let error = create(&other, volume(1)).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Conflict);
     assert!(error.message.contains("local_volume.data of environment `test`"), "{error}");
     assert_eq!(find(&other, volume(1)).await?, None);
-    assert!(matches!(read(&other, &volume(1).0, &data).await, Observation::Absent(_)));
+    assert!(matches!(read(&other, &volume(1).0, &data).await?, Observation::Absent(_)));
     assert!(delete(&other, volume(1).0, &data).await.is_err());
     delete(&mine, volume(1).0, &data).await?;
     fixture.end()
@@ -151,7 +155,7 @@ async fn another_environment_sees_a_conflict() -> TestResult {
 #[tokio::test]
 async fn bad_arguments_are_told_before_any_call() -> TestResult {
     let fixture = Fixture::new()?;
-    let provider = provider(fixture.directory.path().join("port"), "mine");
+    let provider = provider(fixture.directory.path().join("port"), "mine")?;
     let bad = Value::object([("name", Value::from("-x")), ("cidr", Value::from("10.0.0.0/24"))]);
     assert_eq!(provider.validate(&network().0, &bad).len(), 1);
     let bad = Value::object([("name", Value::from("x")), ("cidr", Value::from("10.0.0.1/24"))]);
@@ -167,7 +171,7 @@ async fn bad_arguments_are_told_before_any_call() -> TestResult {
 async fn a_killed_creation_is_finished_or_taken_away() -> TestResult {
     let fixture = Fixture::new()?;
     let directory = fixture.directory.path().join("port");
-    let provider = provider(directory.clone(), "mine");
+    let provider = provider(directory.clone(), "mine")?;
     let main = create(&provider, network()).await?;
     for round in 0_u64..24 {
         let name = format!("node-{round}");

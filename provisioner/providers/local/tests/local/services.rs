@@ -88,7 +88,7 @@ async fn revert(fixture: Fixture) -> TestResult {
     let undo = "--revert 'echo $0 undone >> $PROVISIONER_ROOT/opt/undone'";
     let undone = async |login: &Login| {
         let said = login.run("cat $PROVISIONER_ROOT/opt/undone", b"").await;
-        said.map(|said| said.output.lines().count()).unwrap_or(0)
+        said.map_or(0, |said| said.output.lines().count())
     };
     assert_eq!(ctl(&login, &format!("deadman arm kept --timeout-s 3600 {undo}")).await?.0, 0);
     assert_eq!(ctl(&login, "deadman status kept").await?.0, 0);

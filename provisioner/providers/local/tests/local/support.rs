@@ -31,7 +31,7 @@ pub struct Said {
 
 /// Looks again until something is so.
 pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     while !condition().await {
         assert!(Instant::now() < end, "not so in time: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -83,7 +83,7 @@ impl Fixture {
         MachineArguments {
             name: name.to_owned(),
             network: "main".to_owned(),
-            authorized_keys: vec![self.key.public_key().to_openssh().unwrap()],
+            authorized_keys: self.key.public_key().to_openssh().into_iter().collect(),
             ..MachineArguments::default()
         }
     }
@@ -180,10 +180,9 @@ pub struct Login {
 
 impl Login {
     async fn open(socket: &Path, key: Arc<PrivateKey>, machine: &Machine) -> TestResult<Self> {
-        let host_key = machine.running.as_ref().and_then(|running| running.host_key.clone());
         let stream = UnixStream::connect(socket).await?;
         let config = Arc::new(client::Config::default());
-        let pinned = Pinned(host_key.ok_or("no host key")?);
+        let pinned = Pinned(machine.host_key.clone().ok_or("no host key")?);
         let mut handle = client::connect_stream(config, stream, pinned).await?;
         let key = PrivateKeyWithHashAlg::new(key, None);
         if !handle.authenticate_publickey("root", key).await?.success() {
