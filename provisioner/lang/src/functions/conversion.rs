@@ -38,19 +38,23 @@ pub(super) fn tomap(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     converted(args, &Type::map(Type::Any))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "all functions of the table have one signature")]
 pub(super) fn sensitive(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     Ok(args[0].clone().into_sensitive())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "all functions of the table have one signature")]
 pub(super) fn nonsensitive(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     Ok(args[0].clone().into_nonsensitive())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "all functions of the table have one signature")]
 pub(super) fn issensitive(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     Ok(args[0].marks().sensitive.into())
 }
 
 /// There are no ephemeral values yet, so every value is itself.
+#[expect(clippy::unnecessary_wraps, reason = "all functions of the table have one signature")]
 pub(super) fn ephemeralasnull(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     Ok(args[0].clone())
 }

@@ -13,6 +13,7 @@ const WIDEST: usize = 10_000;
 
 /// One `%...` of a format.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "Go's flags are independent of each other")]
 struct Directive {
     sharp: bool,
     plus: bool,
@@ -167,11 +168,10 @@ fn signed(
     digits: impl Fn(&Directive, Number) -> String,
 ) -> String {
     let text = digits(directive, value);
-    match text.strip_prefix('-') {
-        Some(_) => text,
-        None if directive.plus => format!("+{text}"),
-        None if directive.space => format!(" {text}"),
-        None => text,
+    match (text.starts_with('-'), directive.plus, directive.space) {
+        (false, true, _) => format!("+{text}"),
+        (false, false, true) => format!(" {text}"),
+        _ => text,
     }
 }
 

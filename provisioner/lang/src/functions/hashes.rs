@@ -13,60 +13,60 @@ use sha2::{Digest, Sha256, Sha512};
 
 type Answer = Result<Value, FunctionError>;
 
-fn hex_of<D: Digest>(bytes: &[u8]) -> Answer {
-    Ok(hex(&D::digest(bytes)).into())
+fn hex_of<D: Digest>(bytes: &[u8]) -> Value {
+    hex(&D::digest(bytes)).into()
 }
 
-fn base64_of<D: Digest>(bytes: &[u8]) -> Answer {
-    Ok(STANDARD.encode(D::digest(bytes)).into())
+fn base64_of<D: Digest>(bytes: &[u8]) -> Value {
+    STANDARD.encode(D::digest(bytes)).into()
 }
 
 pub(super) fn md5(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    hex_of::<Md5>(text(args, 0)?.as_bytes())
+    Ok(hex_of::<Md5>(text(args, 0)?.as_bytes()))
 }
 
 pub(super) fn sha1(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    hex_of::<Sha1>(text(args, 0)?.as_bytes())
+    Ok(hex_of::<Sha1>(text(args, 0)?.as_bytes()))
 }
 
 pub(super) fn sha256(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    hex_of::<Sha256>(text(args, 0)?.as_bytes())
+    Ok(hex_of::<Sha256>(text(args, 0)?.as_bytes()))
 }
 
 pub(super) fn sha512(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    hex_of::<Sha512>(text(args, 0)?.as_bytes())
+    Ok(hex_of::<Sha512>(text(args, 0)?.as_bytes()))
 }
 
 pub(super) fn base64sha256(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    base64_of::<Sha256>(text(args, 0)?.as_bytes())
+    Ok(base64_of::<Sha256>(text(args, 0)?.as_bytes()))
 }
 
 pub(super) fn base64sha512(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    base64_of::<Sha512>(text(args, 0)?.as_bytes())
+    Ok(base64_of::<Sha512>(text(args, 0)?.as_bytes()))
 }
 
 pub(super) fn filemd5(args: &[Value], context: &FunctionContext<'_>) -> Answer {
-    hex_of::<Md5>(&bytes(args, context)?)
+    Ok(hex_of::<Md5>(&bytes(args, context)?))
 }
 
 pub(super) fn filesha1(args: &[Value], context: &FunctionContext<'_>) -> Answer {
-    hex_of::<Sha1>(&bytes(args, context)?)
+    Ok(hex_of::<Sha1>(&bytes(args, context)?))
 }
 
 pub(super) fn filesha256(args: &[Value], context: &FunctionContext<'_>) -> Answer {
-    hex_of::<Sha256>(&bytes(args, context)?)
+    Ok(hex_of::<Sha256>(&bytes(args, context)?))
 }
 
 pub(super) fn filesha512(args: &[Value], context: &FunctionContext<'_>) -> Answer {
-    hex_of::<Sha512>(&bytes(args, context)?)
+    Ok(hex_of::<Sha512>(&bytes(args, context)?))
 }
 
 pub(super) fn filebase64sha256(args: &[Value], context: &FunctionContext<'_>) -> Answer {
-    base64_of::<Sha256>(&bytes(args, context)?)
+    Ok(base64_of::<Sha256>(&bytes(args, context)?))
 }
 
 pub(super) fn filebase64sha512(args: &[Value], context: &FunctionContext<'_>) -> Answer {
-    base64_of::<Sha512>(&bytes(args, context)?)
+    Ok(base64_of::<Sha512>(&bytes(args, context)?))
 }
 
 /// RFC 4122 version 5: from a name space (`dns`, `url`, `oid`, `x500` or a UUID) and a name.

@@ -20,11 +20,11 @@ fn like(original: &Value, items: impl IntoIterator<Item = Value>) -> Value {
 }
 
 /// The items of an argument of any type, which must be a list or tuple, or a set too.
-pub(super) fn sequence<'a>(
-    args: &'a [Value],
+pub(super) fn sequence(
+    args: &[Value],
     index: usize,
     sets_too: bool,
-) -> Result<&'a [Value], FunctionError> {
+) -> Result<&[Value], FunctionError> {
     let wanted = if sets_too { "a list, tuple or set" } else { "a list or tuple" };
     let value = &args[index];
     let refused = !sets_too && matches!(value.data(), Data::Set(..));

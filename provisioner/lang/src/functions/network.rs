@@ -57,7 +57,8 @@ pub(super) fn cidrhost(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let number = whole(args, 1, "hostnum")?;
     let highest = Network::highest(network.free_bits());
     let distance = u128::from(number.unsigned_abs());
-    let host = if number < 0 { (highest + 1).checked_sub(distance) } else { Some(distance) };
+    // -1 is the last address.
+    let host = if number < 0 { highest.checked_sub(distance - 1) } else { Some(distance) };
     let host = host.filter(|host| *host <= highest).ok_or_else(|| {
         let problem = format!("a prefix of {} bits has no host numbered {number}", network.prefix);
         FunctionError::argument(1, problem)

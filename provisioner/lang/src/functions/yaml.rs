@@ -21,7 +21,7 @@ fn write(out: &mut String, value: &Value, indent: usize) -> Result<(), FunctionE
             for (position, item) in items.iter().enumerate() {
                 start_line(out, position, indent);
                 out.push_str("- ");
-                write(out, item, indent + 2)?;
+                write(out, item, if item.as_str().is_some() { indent } else { indent + 2 })?;
             }
         }
         Data::Map(_, entries) | Data::Object(entries) if !entries.is_empty() => {
@@ -78,5 +78,20 @@ fn write_block(out: &mut String, text: &str, indent: usize) {
             out.push_str(&" ".repeat(indent + 2));
             out.push_str(line);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_indented_below_what_holds_them() {
+        let text = || Value::from("x\ny\n");
+        let inner = Value::object([("list", Value::tuple([text(), Value::tuple([1.into()])])), ("text", text())]);
+        let mut out = String::new();
+        write(&mut out, &Value::object([("in", inner)]), 0).unwrap();
+        let wanted = "\"in\":\n  \"list\":\n  - |\n    x\n    y\n  - - 1\n  \"text\": |\n    x\n    y";
+        assert_eq!(out, wanted);
     }
 }
