@@ -12,6 +12,8 @@ use crate::vault::Vault;
 use model::Address;
 use model::record::{Intent, Record, Recorded};
 use rusqlite::{Connection, OpenFlags, Row};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
@@ -117,29 +119,32 @@ impl Reader {
         Ok(())
     }
 
-    /// Intents without outcome. The table is an index; the journal says whether it is right.
+    /// Intents without outcome, folded from the journal; the table that indexes them must say the same.
     fn unfinished(&self) -> Result<Vec<Intent>> {
-        let mut open = std::collections::BTreeSet::new();
-        self.each("SELECT seq FROM unfinished", |row| {
-            open.insert(self.row(row.get::<_, u64>(0))?);
-            Ok(())
-        })?;
-        let (codec, mut intents, mut balance) = (self.codec(), Vec::new(), 0_usize);
+        let (codec, mut open) = (self.codec(), BTreeMap::new());
         self.walk(|row| {
             match row.kind.as_str() {
-                "intent" => balance += 1,
-                "outcome" => balance = balance.saturating_sub(1),
+                "intent" => drop(open.insert(row.seq, row)),
+                "outcome" => {
+                    let settled = settled_by(&row).and_then(|intent| open.remove(&intent));
+                    if settled.is_none() {
+                        let what = format!("journal entry {} settles no open intent", row.seq);
+                        return Err(codec.corrupt(what));
+                    }
+                }
                 _ => {}
-            }
-            if open.remove(&row.seq) {
-                intents.push(codec.decode_intent(&row)?);
             }
             Ok(())
         })?;
-        if balance != intents.len() || !open.is_empty() {
+        let mut indexed = Vec::new();
+        self.each("SELECT seq FROM unfinished ORDER BY seq", |row| {
+            indexed.push(self.row(row.get::<_, u64>(0))?);
+            Ok(())
+        })?;
+        if !open.keys().eq(&indexed) {
             return Err(codec.corrupt("table unfinished does not fit the journal"));
         }
-        Ok(intents)
+        open.values().map(|row| codec.decode_intent(row)).collect()
     }
 
     /// Journal entries after one, with the chain checked from the beginning.
@@ -167,6 +172,15 @@ impl Reader {
         })?;
         Ok(lease)
     }
+}
+
+/// The intent that an outcome is about.
+fn settled_by(row: &JournalRow) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Settles {
+        intent: u64,
+    }
+    serde_json::from_slice::<Settles>(&row.body).ok().map(|settles| settles.intent)
 }
 
 fn entry(row: JournalRow) -> Option<JournalEntry> {

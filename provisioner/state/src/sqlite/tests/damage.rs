@@ -1,0 +1,147 @@
+//! Damage is found and named; nothing that is damaged is believed.
+
+use super::*;
+use rusqlite::Connection;
+
+/// Changes the file of an environment as another program could.
+fn change(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+async fn what_is_damaged(files: &Files, name: &str) -> String {
+    match files.store(name).load().await {
+        Err(StateError::Corrupt { what, .. }) => what,
+        other => panic!("it should be damaged: {other:?}"),
+    }
+}
+
+/// SQL that changes one byte in the middle of a column.
+fn flip(table: &str, column: &str, condition: &str) -> String {
+    format!(
+        "UPDATE {table} SET {column} = CAST(substr({column}, 1, 9) || x'21' || substr({column}, 11) AS BLOB) \
+         WHERE {condition}"
+    )
+}
+
+#[tokio::test]
+async fn a_changed_row_is_named() {
+    let record = "the record of `local_machine.x` (row 1 of table resource)";
+    let cases = [
+        (flip("resource", "body", "id = 1"), record),
+        (flip("resource", "hash", "id = 1"), record),
+        ("UPDATE resource SET revision = 7 WHERE id = 1".to_owned(), record),
+        ("UPDATE resource SET provider = 'other' WHERE id = 1".to_owned(), record),
+        (flip("results", "body", "kind = 'output'"), "output `password`"),
+        (flip("journal", "body", "seq = 3"), "journal entry 3"),
+        ("UPDATE journal SET run = 'other' WHERE seq = 2".to_owned(), "journal entry 2"),
+        ("UPDATE journal SET address = NULL WHERE seq = 2".to_owned(), "journal entry 2"),
+        (flip("journal", "prev_hash", "seq = 4"), "chain is broken before entry 4"),
+        ("DELETE FROM journal WHERE seq = 3".to_owned(), "journal entry 3 is missing"),
+        ("DELETE FROM journal WHERE seq = 7".to_owned(), "ends too early, after entry 6"),
+        ("DELETE FROM unfinished".to_owned(), "table unfinished"),
+        ("UPDATE unfinished SET seq = 2".to_owned(), "table unfinished"),
+        ("UPDATE unfinished SET seq = 3".to_owned(), "table unfinished"),
+        ("UPDATE meta SET serial = 1".to_owned(), "table meta"),
+        ("UPDATE meta SET lineage = 'other'".to_owned(), "table meta"),
+    ];
+    for (sql, expected) in cases {
+        let files = Files::new();
+        files.with_content("e").await;
+        change(&files.path("e"), &sql);
+        let what = what_is_damaged(&files, "e").await;
+        assert!(what.contains(expected), "{sql}: {what}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_was_changed_is_not_believed() {
+    let files = Files::new();
+    files.with_content("e").await;
+    change(&files.path("e"), &flip("lease", "body", "id = 1"));
+    let error = files.store("e").acquire(request("r2")).await.unwrap_err();
+    assert!(error.to_string().contains("table lease"), "{error}");
+}
+
+#[tokio::test]
+async fn a_record_put_in_the_place_of_another_does_not_open() {
+    let files = Files::new();
+    files.with_content("e").await;
+    let other = files.store("f");
+    other.prepare().await.unwrap();
+    drop(other);
+    // Even with hashes made to fit, the seal of another place does not open: here the whole row of another record.
+    let connection = Connection::open(files.path("e")).unwrap();
+    let body: Vec<u8> = connection
+        .query_row("SELECT body FROM resource WHERE id = 2", [], |row| row.get(0))
+        .unwrap();
+    let address = "local_machine.x".as_bytes();
+    let hash = format::row_hash("resource", &[address, b"local", &1_u64.to_le_bytes(), &body]);
+    let sql = "UPDATE resource SET body = ?, hash = ? WHERE id = 1";
+    connection.execute(sql, rusqlite::params![body, hash]).unwrap();
+    drop(connection);
+    let what = what_is_damaged(&files, "e").await;
+    assert!(what.contains("`local_machine.x`") && what.contains("does not open"), "{what}");
+}
+
+/// A bit is flipped all over the file: loading gives an error or the truth, never something else.
+#[tokio::test]
+async fn a_flipped_bit_anywhere_is_noticed_or_harmless() {
+    let files = Files::new();
+    let truth = files.with_content("e").await;
+    let path = files.path("e");
+    let good = std::fs::read(&path).unwrap();
+    let mut noticed = 0;
+    for at in (0..good.len()).step_by(61) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << (at % 8);
+        std::fs::write(&path, &bytes).unwrap();
+        let loaded = match SqliteStore::open(&path, "e", files.keys()) {
+            Ok(store) => store.load().await,
+            Err(error) => Err(error),
+        };
+        match loaded {
+            Ok(loaded) => assert_eq!(loaded, truth, "byte {at}"),
+            Err(error) => {
+                noticed += 1;
+                assert!(!error.to_string().contains(CANARY), "byte {at}: {error}");
+            }
+        }
+        let _ = std::fs::remove_file(format::with_suffix(&path, "-wal"));
+        let _ = std::fs::remove_file(format::with_suffix(&path, "-shm"));
+    }
+    assert!(noticed > 50, "only {noticed} were noticed");
+}
+
+#[tokio::test]
+async fn a_truncated_file_is_damaged_and_never_new() {
+    let files = Files::new();
+    files.with_content("e").await;
+    let path = files.path("e");
+    let good = std::fs::read(&path).unwrap();
+    for length in [0, 50, 4096, good.len() / 2, good.len() - 4096] {
+        std::fs::write(&path, &good[..length]).unwrap();
+        let loaded = match SqliteStore::open(&path, "e", files.keys()) {
+            Ok(store) => store.load().await,
+            Err(error) => Err(error),
+        };
+        assert!(matches!(loaded, Err(StateError::Corrupt { .. })), "{length}: {loaded:?}");
+    }
+}
+
+#[tokio::test]
+async fn damage_in_an_index_stops_a_run_before_it_writes() {
+    let files = Files::new();
+    files.with_content("e").await;
+    let path = files.path("e");
+    let connection = Connection::open(&path).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_resource_1'";
+    let root: usize = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    drop(connection);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = &mut bytes[(root - 1) * 4096..root * 4096];
+    let at = page.windows(15).position(|window| window == b"local_machine.x").unwrap();
+    page[at + 14] = b'q';
+    std::fs::write(&path, &bytes).unwrap();
+    let error = files.store("e").acquire(request("r2")).await.unwrap_err();
+    assert!(matches!(error, StateError::Corrupt { .. }), "{error}");
+}
