@@ -60,7 +60,9 @@ fn items(arguments: &Value, name: &str) -> Vec<Value> {
 /// The arguments of a machine.
 pub fn machine(arguments: &Value) -> Result<MachineArguments, LocalError> {
     let address = optional_text(arguments, "address")
-        .map(|text| text.parse::<Ipv4Addr>().map_err(|_| wrong("address", "must be an IPv4 address")))
+        .map(|text| {
+            text.parse::<Ipv4Addr>().map_err(|_| wrong("address", "must be an IPv4 address"))
+        })
         .transpose()?;
     let keys = items(arguments, "authorized_keys");
     let mut volumes = items(arguments, "volumes")
@@ -119,9 +121,9 @@ pub fn machine_attributes(machine: &Machine, given: &Value) -> Value {
         if empty && left_out(name) { Value::null(ty) } else { value }
     };
     let publish = running.map_or(&arguments.publish, |running| &running.publish);
-    let ports = publish.iter().map(|(node_port, host_port)| {
-        (node_port.to_string(), Value::from(i64::from(*host_port)))
-    });
+    let ports = publish
+        .iter()
+        .map(|(node_port, host_port)| (node_port.to_string(), Value::from(i64::from(*host_port))));
     let attached = if running.is_some() { &machine.attached } else { &arguments.volumes };
     let volumes = attached.iter().map(|it| {
         let (volume, path) = (it.volume.as_str(), it.path.as_str());

@@ -20,11 +20,7 @@ pub struct Cloud {
 impl Cloud {
     /// A cloud in an absolute directory; `executable` must call [`crate::internal_main`] first thing.
     pub fn new(directory: PathBuf, executable: PathBuf) -> Self {
-        Self {
-            layout: Layout::new(directory),
-            executable,
-            isolation: Arc::default(),
-        }
+        Self { layout: Layout::new(directory), executable, isolation: Arc::default() }
     }
 
     /// The same cloud, with nodes always kept apart in this way.

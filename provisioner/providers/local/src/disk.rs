@@ -53,10 +53,9 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LocalErr
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(failed_at("read", path)(error)),
     };
-    serde_json::from_slice(&text).map(Some).map_err(|error| LocalError::Damaged {
-        path: path.to_owned(),
-        detail: error.to_string(),
-    })
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|error| LocalError::Damaged { path: path.to_owned(), detail: error.to_string() })
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -131,13 +130,7 @@ fn lock_of(kind: i32) -> libc::flock {
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 impl Lock {

@@ -90,7 +90,9 @@ impl LocalError {
 }
 
 /// Turns a failed system call into an error that says what was tried.
-pub(crate) fn failed<E: Into<io::Error>>(action: impl Into<String>) -> impl FnOnce(E) -> LocalError {
+pub(crate) fn failed<E: Into<io::Error>>(
+    action: impl Into<String>,
+) -> impl FnOnce(E) -> LocalError {
     let action = action.into();
     move |source| LocalError::Io { action, source: source.into() }
 }

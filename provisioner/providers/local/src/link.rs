@@ -48,7 +48,9 @@ async fn index_of(handle: &Handle, name: &str) -> io::Result<Option<u32>> {
     let mut links = handle.link().get().match_name(name.to_owned()).execute();
     match links.try_next().await {
         Ok(link) => Ok(link.map(|link| link.header.index)),
-        Err(rtnetlink::Error::NetlinkError(message)) if message.raw_code() == -nix::libc::ENODEV => {
+        Err(rtnetlink::Error::NetlinkError(message))
+            if message.raw_code() == -nix::libc::ENODEV =>
+        {
             Ok(None)
         }
         Err(error) => Err(io::Error::other(error)),
@@ -66,12 +68,7 @@ async fn bring_up(handle: &Handle, name: &str) -> io::Result<()> {
     handle.link().set(message).execute().await.map_err(io::Error::other)
 }
 
-async fn add_address(
-    handle: &Handle,
-    index: u32,
-    address: Ipv4Addr,
-    prefix: u8,
-) -> io::Result<()> {
+async fn add_address(handle: &Handle, index: u32, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
     let request = handle.address().add(index, address.into(), prefix);
     request.execute().await.map_err(io::Error::other)
 }

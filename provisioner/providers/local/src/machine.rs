@@ -8,11 +8,13 @@ use crate::launch::{Launched, UP_FILE, change_attachments, launch};
 use crate::layout::{Kind, check_name};
 use crate::network::{Cidr, check_instance, check_owner, end_behind, running_behind};
 use crate::record::{
-    Attachment, FORMAT, Isolation, MachineArguments, MachineRecord, NetworkRecord, Owner, Running, Up,
+    Attachment, FORMAT, Isolation, MachineArguments, MachineRecord, NetworkRecord, Owner, Running,
+    Up,
 };
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long services may take to stop before a machine is switched off.
@@ -138,9 +140,10 @@ impl Cloud {
                 other => return other,
             };
             let mut machine = self.machine(name)?;
-            let in_use = machine.isolation() == Isolation::Processes
-                && TcpListener::bind((machine.record.address, LOOPBACK_PORT)).is_err();
-            if !in_use {
+            let listening = format!("{}:{LOOPBACK_PORT}", machine.record.address);
+            let is_taken = machine.isolation() == Isolation::Processes
+                && error.to_string().contains(&listening);
+            if !is_taken {
                 return Err(error);
             }
             let _lock = self.layout().lock()?;
@@ -229,8 +232,7 @@ impl Cloud {
 
     /// Reads a machine.
     pub fn find_machine(&self, name: &str) -> Result<Option<Machine>, LocalError> {
-        let Some(record) =
-            read_json::<MachineRecord>(&self.layout().record(Kind::Machine, name))?
+        let Some(record) = read_json::<MachineRecord>(&self.layout().record(Kind::Machine, name))?
         else {
             return Ok(None);
         };
@@ -241,9 +243,7 @@ impl Cloud {
         let network_boot = network.as_ref().and_then(|found| found.running.as_ref());
         let status = match (&running, network_boot) {
             (None, _) => Status::Stopped,
-            (Some(running), Some(network))
-                if running.network_boot_id == network.boot_id =>
-            {
+            (Some(running), Some(network)) if running.network_boot_id == network.boot_id => {
                 Status::Running
             }
             _ => Status::Disconnected,
@@ -265,8 +265,7 @@ impl Cloud {
 
     /// Deletes a machine with its files; an absent one is fine.
     pub fn delete_machine(&self, owner: &Owner, name: &str) -> Result<(), LocalError> {
-        let Some(record) =
-            read_json::<MachineRecord>(&self.layout().record(Kind::Machine, name))?
+        let Some(record) = read_json::<MachineRecord>(&self.layout().record(Kind::Machine, name))?
         else {
             return self.layout().sweep();
         };
@@ -283,22 +282,23 @@ impl Cloud {
         let taken: BTreeSet<Ipv4Addr> = records
             .iter()
             .filter(|record| {
-                !network.isolation.has_namespaces()
-                    || record.arguments.network == arguments.network
+                !network.isolation.has_namespaces() || record.arguments.network == arguments.network
             })
             .map(|record| record.address)
             .collect();
         if !network.isolation.has_namespaces() {
-            return choose_loopback(arguments, &taken);
+            return choose_loopback(self.layout().root(), arguments, &taken);
         }
         let cidr = Cidr::parse(&network.cidr)?;
         match arguments.address {
-            None => cidr.machine_addresses().find(|address| !taken.contains(address)).ok_or_else(
-                || LocalError::Invalid {
-                    what: format!("network `{}` has no free address", network.name),
-                    hint: "give the network a shorter prefix".into(),
-                },
-            ),
+            None => {
+                cidr.machine_addresses().find(|address| !taken.contains(address)).ok_or_else(|| {
+                    LocalError::Invalid {
+                        what: format!("network `{}` has no free address", network.name),
+                        hint: "give the network a shorter prefix".into(),
+                    }
+                })
+            }
             Some(address) if !cidr.is_for_machines(address) => Err(LocalError::Invalid {
                 what: format!("{address} is not an address for machines of {}", network.cidr),
                 hint: "leave `address` out to have one chosen".into(),
@@ -314,6 +314,7 @@ impl Cloud {
 
 /// Nodes without namespaces share the host's loopback, so a free address is one where nobody listens.
 fn choose_loopback(
+    cloud: &Path,
     arguments: &MachineArguments,
     taken: &BTreeSet<Ipv4Addr>,
 ) -> Result<Ipv4Addr, LocalError> {
@@ -326,15 +327,20 @@ fn choose_loopback(
             hint: "leave `address` out".into(),
         });
     }
-    let free = |address: &Ipv4Addr| {
-        !taken.contains(address) && TcpListener::bind((*address, LOOPBACK_PORT)).is_ok()
-    };
-    (1..=254).map(|last| Ipv4Addr::new(127, 0, 1, last)).find(free).ok_or_else(|| {
-        LocalError::Invalid {
+    // Every cloud and machine begins elsewhere, so that clouds seldom meet.
+    let digest = Sha256::digest(format!("{}/{}", cloud.display(), arguments.name));
+    let first = u16::from(digest[0]);
+    let addresses = (0..254_u16).map(|step| {
+        let last = u8::try_from(1 + (first + step) % 254).unwrap_or(1);
+        Ipv4Addr::new(127, 0, 1, last)
+    });
+    let mut addresses = addresses.filter(|address| !taken.contains(address));
+    addresses.find(|address| TcpListener::bind((*address, LOOPBACK_PORT)).is_ok()).ok_or_else(
+        || LocalError::Invalid {
             what: "no address of 127.0.1.0/24 is free".into(),
             hint: "destroy another environment of the local cloud".into(),
-        }
-    })
+        },
+    )
 }
 
 /// Checks what needs no look at the cloud.
@@ -343,7 +349,10 @@ pub(crate) fn check_arguments(arguments: &MachineArguments) -> Result<(), LocalE
     for key in &arguments.authorized_keys {
         if russh::keys::ssh_key::PublicKey::from_openssh(key).is_err() {
             return Err(invalid(
-                format!("machine `{}`: an entry of `authorized_keys` is not a public key", arguments.name),
+                format!(
+                    "machine `{}`: an entry of `authorized_keys` is not a public key",
+                    arguments.name
+                ),
                 "write it as in a .pub file: `ssh-ed25519 AAAA... comment`",
             ));
         }

@@ -97,7 +97,9 @@ pub(crate) fn running_behind(lock: &Path, state: &Path) -> Result<Option<Running
             return Some(None);
         }
         match read_running(state) {
-            Ok(Some(running)) if running.up.is_some() && running.identity.is_alive() => Some(Some(running)),
+            Ok(Some(running)) if running.up.is_some() && running.identity.is_alive() => {
+                Some(Some(running))
+            }
             Ok(_) => None,
             Err(error) => {
                 failure = Some(error);
@@ -157,8 +159,7 @@ pub fn find(layout: &Layout, name: &str) -> Result<Option<Found>, LocalError> {
         return Ok(None);
     };
     let directory = layout.object(Kind::Network, name);
-    let running =
-        running_behind(&directory.join("holder.lock"), &directory.join("holder.json"))?;
+    let running = running_behind(&directory.join("holder.lock"), &directory.join("holder.json"))?;
     Ok(Some(Found { record, running }))
 }
 
@@ -247,8 +248,7 @@ impl Cloud {
 
     /// Deletes a network, unless machines are in it; an absent one is fine.
     pub fn delete_network(&self, owner: &Owner, name: &str) -> Result<(), LocalError> {
-        let Some(record) =
-            read_json::<NetworkRecord>(&self.layout().record(Kind::Network, name))?
+        let Some(record) = read_json::<NetworkRecord>(&self.layout().record(Kind::Network, name))?
         else {
             return self.layout().sweep();
         };
@@ -299,11 +299,7 @@ pub(crate) fn check_instance(
 }
 
 fn conflict(kind: Kind, name: &str, found: &Owner) -> LocalError {
-    LocalError::Conflict {
-        kind: kind.word(),
-        name: name.to_owned(),
-        owner: found.to_string(),
-    }
+    LocalError::Conflict { kind: kind.word(), name: name.to_owned(), owner: found.to_string() }
 }
 
 #[cfg(test)]

@@ -42,7 +42,10 @@ pub fn send<T: Serialize>(
     let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FILES))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(files)) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many open files to hand over"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "too many open files to hand over",
+        ));
     }
     rustix::net::sendmsg(socket, &[IoSlice::new(&text)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())

@@ -40,9 +40,9 @@ impl From<LocalError> for ProviderError {
             },
             LocalError::Missing { .. } => ErrorClass::NotFound,
             LocalError::Invalid { .. } | LocalError::Damaged { .. } => ErrorClass::Invalid,
-            LocalError::Conflict { .. }
-            | LocalError::Refused { .. }
-            | LocalError::Start { .. } => ErrorClass::Conflict,
+            LocalError::Conflict { .. } | LocalError::Refused { .. } | LocalError::Start { .. } => {
+                ErrorClass::Conflict
+            }
         };
         let made = Self::new(class, error.to_string());
         match error.hint() {
@@ -72,7 +72,10 @@ impl LocalProvider {
         };
         let directory = given("directory").map_or(default_directory, PathBuf::from);
         if !directory.is_absolute() {
-            let what = format!("`directory` of the provider `local` must be an absolute path, not `{}`", directory.display());
+            let what = format!(
+                "`directory` of the provider `local` must be an absolute path, not `{}`",
+                directory.display()
+            );
             return Err(ProviderError::new(ErrorClass::Invalid, what));
         }
         let cloud = Cloud::new(directory, executable);
@@ -106,7 +109,9 @@ impl LocalProvider {
         let cloud = self.cloud.clone();
         match tokio::task::spawn_blocking(move || work(cloud)).await {
             Ok(result) => result.map_err(ProviderError::from),
-            Err(error) => Err(ProviderError::new(ErrorClass::Transient, error.to_string()).maybe_done()),
+            Err(error) => {
+                Err(ProviderError::new(ErrorClass::Transient, error.to_string()).maybe_done())
+            }
         }
     }
 }
@@ -163,7 +168,12 @@ fn or_undo<T>(
     made
 }
 
-fn create(cloud: &Cloud, owner: &Owner, kind: Resource, given: &Value) -> Result<Object, LocalError> {
+fn create(
+    cloud: &Cloud,
+    owner: &Owner,
+    kind: Resource,
+    given: &Value,
+) -> Result<Object, LocalError> {
     let name = arguments::text(given, "name")?;
     match kind {
         Resource::Network => {
@@ -179,16 +189,17 @@ fn create(cloud: &Cloud, owner: &Owner, kind: Resource, given: &Value) -> Result
         Resource::Volume => {
             let made = cloud.create_volume(owner, &name, arguments::size_gib(given)?);
             let volume = or_undo(made, || cloud.delete_volume(owner, &name))?;
-            Ok(Object {
-                id: name,
-                attributes: arguments::volume_attributes(&volume),
-                note: None,
-            })
+            Ok(Object { id: name, attributes: arguments::volume_attributes(&volume), note: None })
         }
     }
 }
 
-fn update(cloud: &Cloud, owner: &Owner, kind: Resource, given: &Value) -> Result<Object, LocalError> {
+fn update(
+    cloud: &Cloud,
+    owner: &Owner,
+    kind: Resource,
+    given: &Value,
+) -> Result<Object, LocalError> {
     let name = arguments::text(given, "name")?;
     match kind {
         Resource::Network => {
@@ -200,7 +211,8 @@ fn update(cloud: &Cloud, owner: &Owner, kind: Resource, given: &Value) -> Result
             Ok(machine_object(&machine, given))
         }
         Resource::Volume => {
-            let volume = cloud.find_volume(&name)?.ok_or(LocalError::Missing { kind: "volume", name })?;
+            let volume =
+                cloud.find_volume(&name)?.ok_or(LocalError::Missing { kind: "volume", name })?;
             if volume.record.size_gib != arguments::size_gib(given)? {
                 return Err(LocalError::Refused {
                     what: format!("volume `{}` cannot be resized", volume.record.name),
@@ -249,9 +261,7 @@ fn read(cloud: &Cloud, owner: &Owner, request: &ReadRequest) -> Result<Observati
         Some((found, object, _)) if found.is_same_instance(owner) => {
             Observation::Present(object.attributes)
         }
-        Some((found, ..)) => {
-            Observation::Absent(format!("`{}` is now one of {found}", request.id))
-        }
+        Some((found, ..)) => Observation::Absent(format!("`{}` is now one of {found}", request.id)),
         None => Observation::Absent(format!("`{}` does not exist in the local cloud", request.id)),
     })
 }
@@ -320,10 +330,7 @@ impl Provider for LocalProvider {
         problem.map(diagnostic).into_iter().collect()
     }
 
-    async fn read_many(
-        &self,
-        requests: &[ReadRequest],
-    ) -> Vec<Result<Observation, ProviderError>> {
+    async fn read_many(&self, requests: &[ReadRequest]) -> Vec<Result<Observation, ProviderError>> {
         let asked: Vec<(Owner, ReadRequest)> = requests
             .iter()
             .map(|request| (self.owner_of(&request.address, ""), request.clone()))

@@ -56,7 +56,8 @@ fn network() -> ResourceSchema {
 
 fn machine() -> ResourceSchema {
     let keys = "Public keys that may log in as root, in the form of a .pub file.";
-    let publish = "Ports of the machine that 127.0.0.1 of the host has, too: node port = host port.";
+    let publish =
+        "Ports of the machine that 127.0.0.1 of the host has, too: node port = host port.";
     let volumes = "Volumes and the absolute paths at which the machine has them.";
     resource(
         "A machine on this machine: own address, host name, file system, programs and login.",
@@ -130,7 +131,9 @@ mod tests {
         for resource in provider_schema().resources.values() {
             for attribute in resource.attributes.values() {
                 assert!(attribute.expected.is_none() || !attribute.stable);
-                assert!(attribute.mode != Mode::Computed || attribute.change == ChangePolicy::InPlace);
+                assert!(
+                    attribute.mode != Mode::Computed || attribute.change == ChangePolicy::InPlace
+                );
             }
         }
     }

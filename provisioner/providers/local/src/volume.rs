@@ -43,10 +43,8 @@ impl Cloud {
         }
         make_directory(&self.layout().volume_data(name))?;
         drop(lock);
-        self.find_volume(name)?.ok_or_else(|| LocalError::Missing {
-            kind: Kind::Volume.word(),
-            name: name.to_owned(),
-        })
+        self.find_volume(name)?
+            .ok_or_else(|| LocalError::Missing { kind: Kind::Volume.word(), name: name.to_owned() })
     }
 
     /// Reads a volume. One whose content is gone is gone.

@@ -48,10 +48,8 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
         end_marked(&directory)?;
     }
 
-    let mut listeners = vec![
-        unix_listener(&run, "ssh.sock")?.into(),
-        unix_listener(&run, "control.sock")?.into(),
-    ];
+    let mut listeners =
+        vec![unix_listener(&run, "ssh.sock")?.into(), unix_listener(&run, "control.sock")?.into()];
     listeners.extend(published(&record)?);
     let order = boot_order(layout, &directory, &record, &network, &running)?;
     if network.record.isolation.has_namespaces() {
@@ -182,4 +180,3 @@ fn plug_in(record: &MachineRecord, network: &Network) -> Result<(), Failure> {
             .map_err(Failure::at("give the machine its address"))
     })
 }
-

@@ -14,8 +14,8 @@ mod volumes;
 pub use holder::holder_main;
 pub use machine::ssh_port;
 pub use probe::{FORBIDDEN_HINT, find_isolation, inner_main as probe_inner_main, probe_main};
-pub use volumes::{attach_main, change_attachments};
 pub(crate) use volumes::change_link;
+pub use volumes::{attach_main, change_attachments};
 
 use crate::alive::Identity;
 use crate::disk::{Lock, write_json};

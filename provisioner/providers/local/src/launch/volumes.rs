@@ -123,11 +123,8 @@ fn enter(pid: &str, how: &str) -> io::Result<File> {
 fn attach(pid: &str, how: &str, path: &Path, source: &Path) -> io::Result<()> {
     let mounts = enter(pid, how)?;
     unshare(CloneFlags::CLONE_NEWNS)?;
-    let tree = open_tree(
-        CWD,
-        source,
-        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC,
-    )?;
+    let tree =
+        open_tree(CWD, source, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
     setns(mounts, CloneFlags::CLONE_NEWNS)?;
     if fs::metadata(path).is_ok_and(|found| found.nlink() == 0) {
         // A lost volume is still mounted here, and programs may have it open: a reboot frees them.

@@ -47,7 +47,9 @@ impl DeadMen {
         let fits = !name.is_empty()
             && name.len() <= 100
             && !name.starts_with('.')
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
         if !fits {
             return Err(format!("`{name}` is not a name for a dead-man timer"));
         }

@@ -137,13 +137,7 @@ impl Programs {
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let (sender, ended) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, sender);
-        Ok(Program {
-            pid,
-            stdin: child.stdin,
-            stdout: child.stdout,
-            stderr: child.stderr,
-            ended,
-        })
+        Ok(Program { pid, stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended })
     }
 
     /// Runs words to their end, with nothing on standard input and everything else in a file.

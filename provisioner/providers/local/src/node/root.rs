@@ -14,15 +14,38 @@ use std::path::{Path, PathBuf};
 
 /// Directories of every root.
 const DIRECTORIES: [&str; 21] = [
-    "dev", "etc", "etc/provisioner/services", "etc/ssh", "home", "mnt", "opt", "proc", "root", "root/.ssh",
-    "run", "srv", "sys", "tmp", "usr", "var/cache", "var/lib/provisioner", "var/log/provisioner", "var/tmp",
-    "var/spool", "usr/local",
+    "dev",
+    "etc",
+    "etc/provisioner/services",
+    "etc/ssh",
+    "home",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "root/.ssh",
+    "run",
+    "srv",
+    "sys",
+    "tmp",
+    "usr",
+    "var/cache",
+    "var/lib/provisioner",
+    "var/log/provisioner",
+    "var/tmp",
+    "var/spool",
+    "usr/local",
 ];
 /// Parts of the host that are links into `/usr` on most systems, and directories on others.
 const PROGRAM_DIRECTORIES: [&str; 7] = ["bin", "sbin", "lib", "lib64", "lib32", "libx32", "nix"];
 /// What programs of the host need from its `/etc`.
-const SHARED_ETC: [&str; 5] =
-    ["etc/alternatives", "etc/ssl/certs", "etc/ld.so.cache", "etc/localtime", "etc/ca-certificates"];
+const SHARED_ETC: [&str; 5] = [
+    "etc/alternatives",
+    "etc/ssl/certs",
+    "etc/ld.so.cache",
+    "etc/localtime",
+    "etc/ca-certificates",
+];
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// A failed step, in words.
@@ -51,7 +74,8 @@ fn directory(root: &Path, relative: &str) -> io::Result<PathBuf> {
 /// Makes an empty file below `root`, to be mounted over.
 fn mount_point(root: &Path, relative: &str) -> io::Result<PathBuf> {
     let (parent, name) = relative.rsplit_once('/').unwrap_or(("", relative));
-    let path = if parent.is_empty() { root.join(name) } else { directory(root, parent)?.join(name) };
+    let path =
+        if parent.is_empty() { root.join(name) } else { directory(root, parent)?.join(name) };
     match fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(metadata) if metadata.is_dir() => fs::remove_dir(&path)?,
@@ -79,14 +103,18 @@ pub fn make_directories(root: &Path) -> io::Result<()> {
 
 fn bind(source: &Path, target: &Path) -> io::Result<()> {
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
-    mount(Some(source), target, None::<&str>, flags, None::<&str>)
-        .map_err(step(format!("mount {} on {}", source.display(), target.display())))
+    mount(Some(source), target, None::<&str>, flags, None::<&str>).map_err(step(format!(
+        "mount {} on {}",
+        source.display(),
+        target.display()
+    )))
 }
 
 /// Makes a mount read-only, keeping the flags that a user namespace may not take away.
 fn restrict(target: &Path) -> io::Result<()> {
     let present = statvfs(target)?.flags();
-    let mut flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID;
+    let mut flags =
+        MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID;
     for (has, keep) in [
         (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
         (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),

@@ -127,7 +127,9 @@ fn check_name(name: &str) -> Result<(), String> {
     let fits = !name.is_empty()
         && name.len() <= 100
         && !name.starts_with(['.', '-'])
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
     if fits { Ok(()) } else { Err(format!("`{name}` is not a name for a service")) }
 }
 
@@ -159,8 +161,7 @@ impl Services {
     }
 
     async fn ask(&self, name: &str, wish: Wish) -> Reply {
-        let sender =
-            self.sender(name).ok_or_else(|| format!("service `{name}` is not known"))?;
+        let sender = self.sender(name).ok_or_else(|| format!("service `{name}` is not known"))?;
         let (reply, answer) = oneshot::channel();
         let gone = || format!("service `{name}` is being removed");
         sender.send(Request { wish, reply }).await.map_err(|_| gone())?;
@@ -273,9 +274,14 @@ fn signal_named(name: &str) -> Result<Signal, String> {
 /// What a service is doing.
 enum State {
     Stopped,
-    Running { program: Program, started: Instant },
+    Running {
+        program: Program,
+        started: Instant,
+    },
     /// Ended by itself; to be started again at this time.
-    Pausing { until: Instant },
+    Pausing {
+        until: Instant,
+    },
     Failed,
 }
 

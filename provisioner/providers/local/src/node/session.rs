@@ -59,12 +59,7 @@ fn open_terminal(kind: String, columns: u32, rows: u32) -> io::Result<Terminal> 
 }
 
 /// Serves a channel to its end. `closed` tells (by its sender's death) that the connection is gone.
-pub async fn serve(
-    host: Host,
-    channel: Channel<Msg>,
-    handle: Handle,
-    closed: watch::Receiver<()>,
-) {
+pub async fn serve(host: Host, channel: Channel<Msg>, handle: Handle, closed: watch::Receiver<()>) {
     let id = channel.id();
     let (mut read, write) = channel.split();
     let mut wishes = Wishes::default();
@@ -127,7 +122,8 @@ pub async fn serve(
 }
 
 async fn reply(handle: &Handle, id: ChannelId, granted: bool) {
-    let _ = if granted { handle.channel_success(id).await } else { handle.channel_failure(id).await };
+    let _ =
+        if granted { handle.channel_success(id).await } else { handle.channel_failure(id).await };
 }
 
 async fn tell(handle: &Handle, id: ChannelId, ended: Ended) {

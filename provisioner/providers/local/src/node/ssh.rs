@@ -37,13 +37,10 @@ fn make_host_key(path: &Path) -> io::Result<PrivateKey> {
     let mut seed = [0_u8; 32];
     File::open("/dev/urandom")?.read_exact(&mut seed)?;
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
-    let text = key
-        .to_openssh(russh::keys::ssh_key::LineEnding::LF)
-        .map_err(io::Error::other)?;
+    let text = key.to_openssh(russh::keys::ssh_key::LineEnding::LF).map_err(io::Error::other)?;
     let temporary = path.with_extension("new");
     let _ = fs::remove_file(&temporary);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
@@ -55,8 +52,7 @@ pub fn write_keys(place: &super::programs::Place, keys: &[String]) -> io::Result
     let path = place.path("/root/.ssh/authorized_keys");
     let temporary = place.path("/root/.ssh/authorized_keys.new");
     let _ = fs::remove_file(&temporary);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     for key in keys {
         writeln!(file, "{}", key.trim())?;
     }
@@ -127,8 +123,7 @@ impl Handler for Login {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         reply.accept().await;
-        let (host, handle, closed) =
-            (self.host.clone(), session.handle(), self.alive.subscribe());
+        let (host, handle, closed) = (self.host.clone(), session.handle(), self.alive.subscribe());
         tokio::spawn(session::serve(host, channel, handle, closed));
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Nodes without namespaces: the same things, kept apart by directories and loopback addresses.
 
-use provider_local::{Attachment, Status};
 use crate::support::{Fixture, TestResult, owner, programs_about, wait_until};
+use provider_local::{Attachment, Status};
 
 #[tokio::test]
 async fn nodes_are_directories_with_addresses() -> TestResult {

@@ -1,9 +1,9 @@
 //! The local cloud for real: namespaces, a bridge, inits, logins.
 
+use crate::support::{Fixture, TestResult, owner, wait_until};
 use provider_local::{Attachment, Status};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use crate::support::{Fixture, TestResult, owner, wait_until};
 
 #[tokio::test]
 async fn two_machines_reach_each_other() -> TestResult {
@@ -43,7 +43,8 @@ async fn a_machine_has_its_own_system() -> TestResult {
     let words: Vec<&str> = said.output.split_whitespace().collect();
     assert!(words[1].parse::<u32>()? < 8, "sees others' programs: {}", said.output);
     assert_eq!(&words[2..], ["eth0", "lo"]);
-    let read_only = login.run("touch /usr/x || touch /bin/x || echo 1 > /proc/sys/kernel/panic", b"");
+    let read_only =
+        login.run("touch /usr/x || touch /bin/x || echo 1 > /proc/sys/kernel/panic", b"");
     assert_ne!(read_only.await?.code, Some(0));
     let outside = format!("test -e {}", fixture.directory.path().display());
     assert_eq!(login.run(&outside, b"").await?.code, Some(1));

@@ -22,8 +22,7 @@ fn address(kind: &str, name: &str) -> Address {
 }
 
 fn network() -> (Address, Value) {
-    let arguments =
-        [("name", Value::from("main")), ("cidr", Value::from("10.78.0.0/24"))];
+    let arguments = [("name", Value::from("main")), ("cidr", Value::from("10.78.0.0/24"))];
     (address("local_network", "main"), Value::object(arguments))
 }
 
@@ -92,7 +91,9 @@ async fn objects_live_and_die() -> TestResult {
     assert_eq!(find(&provider, network()).await?, Some(main.clone()));
     let one = create(&provider, machine("one")).await?;
     let data = create(&provider, volume(2)).await?;
-    for (name, object) in [("local_network", &main), ("local_machine", &one), ("local_volume", &data)] {
+    for (name, object) in
+        [("local_network", &main), ("local_machine", &one), ("local_volume", &data)]
+    {
         let schema = &provider.schema().resources[name];
         for (attribute, declared) in &schema.attributes {
             let value = object.attributes.get(attribute).ok_or(format!("{name}.{attribute}"))?;
@@ -106,13 +107,15 @@ async fn objects_live_and_die() -> TestResult {
     let full = delete(&provider, network().0, &main).await.unwrap_err();
     assert_eq!(full.class, ErrorClass::Conflict);
     let with_volume = Value::object(
-        arguments.as_entries().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).chain([(
-            "volumes".into(),
-            Value::tuple([Value::object([
-                ("volume", Value::from("data")),
-                ("path", Value::from("/srv/data")),
-            ])]),
-        )]),
+        arguments.as_entries().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).chain([
+            (
+                "volumes".into(),
+                Value::tuple([Value::object([
+                    ("volume", Value::from("data")),
+                    ("path", Value::from("/srv/data")),
+                ])]),
+            ),
+        ]),
     );
     let request = UpdateRequest {
         address: at.clone(),

@@ -61,7 +61,9 @@ async fn supervise(fixture: Fixture) -> TestResult {
     define(&login, "once", "\"command\":[\"false\"],\"restart\":\"never\"").await?;
     ctl(&login, "service start once").await?;
     let failed = async || {
-        status(&login, "once").await.is_ok_and(|now| now["state"] == "failed" && now["exit_code"] == 1)
+        status(&login, "once")
+            .await
+            .is_ok_and(|now| now["state"] == "failed" && now["exit_code"] == 1)
     };
     wait_until("it has failed", failed).await;
     define(&login, "missing", "\"command\":[\"/opt/no/such\"]").await?;
@@ -73,9 +75,8 @@ async fn supervise(fixture: Fixture) -> TestResult {
 
     let machine = fixture.blocking(|cloud| cloud.reboot_machine("one")).await??;
     let login = fixture.login(&machine).await?;
-    let booted = async || {
-        status(&login, "sleeper").await.is_ok_and(|now| now["state"] == "running")
-    };
+    let booted =
+        async || status(&login, "sleeper").await.is_ok_and(|now| now["state"] == "running");
     wait_until("it was started at boot", booted).await;
     assert_eq!(status(&login, "once").await?["state"], "unknown");
     assert_eq!(ctl(&login, "service remove sleeper").await?.0, 0);
