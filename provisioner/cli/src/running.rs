@@ -8,7 +8,7 @@ use crate::error::{CommandError, Exit};
 use crate::interrupt;
 use crate::session::Session;
 use crate::wiring::Wired;
-use engine::{ApplyOptions, CancelToken, Level, Run, RunReport, RunRequest};
+use engine::{ApplyError, ApplyOptions, CancelToken, Level, Run, RunReport, RunRequest};
 use model::diagnostic::Label;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
@@ -76,7 +76,10 @@ impl Ready<'_> {
         refresh: bool,
         make: impl FnOnce(&Recorded, &Actual) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
-        let recorded = run.settle(cancel).await?;
+        let recorded = match run.settle(cancel).await {
+            Err(ApplyError::Interrupted) => return Ok(Ended::Early),
+            settled => settled?,
+        };
         let actual = if refresh {
             tokio::select! {
                 actual = crate::planning::refresh(self.session, &self.wired.engine, &recorded) => actual?,
@@ -113,7 +116,10 @@ impl Ready<'_> {
             run: run_id(),
             command: self.command.clone(),
         };
-        Ok(Ended::Ran(self.wired.engine.apply(plan, options, cancel).await?))
+        match self.wired.engine.apply(plan, options, cancel).await {
+            Err(ApplyError::Interrupted) => Ok(Ended::Early),
+            report => Ok(Ended::Ran(report?)),
+        }
     }
 
     fn announce(&self, plan: &Plan) {
