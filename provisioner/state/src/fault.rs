@@ -141,3 +141,62 @@ impl StateStore for FaultyStore {
         self.leave(lost, self.inner.journal(after).await)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::conformance::{intent, record, recorded, request};
+    use crate::memory::MemoryStore;
+    use jiff::Timestamp;
+    use model::record::IntentAction;
+
+    /// A small run that gives up at the first error; how many records it was told are durable.
+    async fn small_run(store: &dyn StateStore, durable: &mut usize) -> Result<()> {
+        let lease = store.acquire(request("r1")).await?;
+        for text in ["local_machine.x", "local_machine.y"] {
+            let sequence = store.begin(&lease, intent(text, IntentAction::Create, None)).await?;
+            store.finish(&lease, sequence, recorded(record(text, "id"), None)).await?;
+            *durable += 1;
+        }
+        store.write_results(&lease, RunResults::default()).await?;
+        store.release(lease).await
+    }
+
+    #[tokio::test]
+    async fn every_call_can_fail_and_the_next_run_goes_on() {
+        let calls = {
+            let store = FaultyStore::new(Arc::new(MemoryStore::new()), Fault::FailBefore, 0);
+            small_run(&store, &mut 0).await.unwrap();
+            store.calls()
+        };
+        for (fault, at) in
+            FAULTS.into_iter().flat_map(|fault| (1..=calls).map(move |at| (fault, at)))
+        {
+            let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+            let inner = Arc::new(MemoryStore::new().with_clock(clock.clone()));
+            let store = FaultyStore::new(inner.clone(), fault, at);
+            let mut durable = 0;
+            let ended = small_run(&store, &mut durable).await;
+            assert!(store.struck() && ended.is_err(), "{fault:?} at {at}");
+            clock.advance(crate::rules::LEASE_SECONDS);
+            let lease = inner.acquire(request("r2")).await.unwrap();
+            let loaded = inner.load().await.unwrap();
+            assert!(loaded.records.len() >= durable && loaded.unfinished.len() <= 1);
+            for intent in loaded.unfinished {
+                let outcome = Outcome::Failed { message: "never happened".to_owned() };
+                inner.finish(&lease, intent.sequence, outcome).await.unwrap();
+            }
+            inner.release(lease).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_crash_nothing_more_happens() {
+        let inner = Arc::new(MemoryStore::new());
+        let store = FaultyStore::new(inner.clone(), Fault::CrashAfter, 1);
+        assert!(store.acquire(request("r1")).await.is_err());
+        assert!(store.load().await.is_err());
+        assert_eq!(inner.load().await.unwrap().serial, 1, "it happened, unseen");
+    }
+}

@@ -82,7 +82,8 @@ pub struct JournalEntry {
 /// Where environments are recorded.
 #[async_trait]
 pub trait StateStore: Send + Sync {
-    /// Everything: records, outputs, unfinished intents. Makes the lineage on first use.
+    /// Everything: records, outputs, unfinished intents. Changes nothing: an environment that was never written is
+    /// empty, its lineage too.
     async fn load(&self) -> Result<Recorded, StateError>;
 
     /// Takes the environment for a run. A lease whose owner is provably gone (same host, dead) or expired is taken over.
@@ -94,11 +95,14 @@ pub trait StateStore: Send + Sync {
     /// Gives a lease back.
     async fn release(&self, lease: Lease) -> Result<(), StateError>;
 
-    /// Makes an intent durable and returns its journal sequence (the given `sequence` is ignored).
+    /// Makes an intent durable and returns its journal sequence (the given `sequence` and `run` are ignored). A
+    /// second intent for an address is refused while the first has no outcome; deletions of deposed
+    /// objects are an exception.
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64, StateError>;
 
     /// Makes the outcome of the intent `sequence` durable, with the change of records it means. A second outcome for
-    /// one intent is an error. Returns the record as stored, with its revision.
+    /// one intent is an error. Returns the record as stored, with its revision. From the first record on, the
+    /// provider configuration of its intent is among [`Recorded::providers`].
     async fn finish(
         &self,
         lease: &Lease,
@@ -106,7 +110,8 @@ pub trait StateStore: Send + Sync {
         outcome: Outcome,
     ) -> Result<Option<Record>, StateError>;
 
-    /// Writes records that refresh brought up to date and drops those that vanished, in one transaction.
+    /// Writes records that refresh brought up to date and drops those that vanished, in one transaction. What is the
+    /// same as before is not written; a record of an address that has none is an error.
     async fn write_refreshed(
         &self,
         lease: &Lease,
@@ -117,7 +122,8 @@ pub trait StateStore: Send + Sync {
     /// Drops a record and leaves its object alone.
     async fn forget(&self, lease: &Lease, address: &Address) -> Result<(), StateError>;
 
-    /// Writes outputs, provider configurations and node sets at the end of a run.
+    /// Writes outputs, provider configurations and node sets at the end of a run, in place of those before; provider
+    /// configurations that records still refer to stay.
     async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<(), StateError>;
 
     /// The journal from `after` (exclusive), oldest first.

@@ -54,6 +54,12 @@ fn dump_rows(connection: &Connection, table: &str, text: &mut String) {
     }
 }
 
+const START: i64 = 1_790_000_000;
+
+fn clock_at(second: i64) -> Arc<dyn Clock> {
+    Arc::new(ManualClock::new(Timestamp::from_second(second).unwrap()))
+}
+
 fn holder() -> Holder {
     Holder {
         owner: "ada".to_owned(),
@@ -73,10 +79,9 @@ fn key(files: &Files) -> KeySource {
 
 /// A state with every kind of row in it.
 async fn write(files: &Files) -> Recorded {
-    let start = Timestamp::from_second(1_790_000_000).unwrap();
     let mut store = SqliteStore::open(files.path("golden"), "golden", key(files))
         .unwrap()
-        .with_clock(Arc::new(ManualClock::new(start)))
+        .with_clock(clock_at(START))
         .with_holder(holder());
     store.lineage = Some(LINEAGE.to_owned());
     store.nonces = Nonces::Counted(Arc::default());
@@ -123,9 +128,10 @@ async fn reads_back_and_is_still_written() {
     let sql = std::fs::read_to_string(fixture).unwrap();
     Connection::open(&restored).unwrap().execute_batch(&sql).unwrap();
     let store = SqliteStore::open(&restored, "golden", key(&files)).unwrap();
+    let store = store.with_clock(clock_at(START + rules::LEASE_SECONDS));
     assert_eq!(store.load().await.unwrap(), expected);
     assert_eq!(store.held_by().await.unwrap().unwrap().owner, "ada");
-    let lease = store.acquire(request("r2")).await.expect("the lease of the fixture is long over");
+    let lease = store.acquire(request("r2")).await.expect("the lease of the fixture is over");
     assert_eq!(lease.info.epoch, 2);
     store.release(lease).await.unwrap();
 }
