@@ -1,1 +1,26 @@
-//! lang
+//! The language: HCL text in, the desired graph out.
+//!
+//! [`load`] reads and checks a directory and the modules it calls; [`evaluate`] expands it into instances,
+//! on demand and each once; [`resolve`] computes, at apply time, what was unknown when the plan was made.
+//! Invariants: all mistakes of a run are reported at once; nothing here touches a file except through the
+//! [`SourceLoader`]; evaluation is a function of its inputs.
+//! Refuses to know: what a resource type means (schemas are given), what is recorded (a
+//! [`model::graph::Projection`] is given), how anything is drawn.
+
+pub mod functions;
+
+mod eval;
+mod evaluate;
+mod input;
+mod module;
+mod projection;
+mod resolve;
+mod source;
+mod syntax;
+
+pub use evaluate::{Evaluated, evaluate};
+pub use input::{InputValue, Inputs, VariableFile, VariableInput, parse_variable_file};
+pub use module::{Configuration, Loaded, load};
+pub use projection::validation_projection;
+pub use resolve::resolve;
+pub use source::{FileSystem, SourceLoader};

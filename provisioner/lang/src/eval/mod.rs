@@ -1,0 +1,212 @@
+//! Evaluation of one expression.
+//!
+//! Invariants: evaluation always gives a value; a mistake adds a diagnostic and gives a *failed* value (an
+//! unknown that everything built on it becomes too), so that one run reports all mistakes and none
+//! twice. What is merely unknown gives a residual: the text of the operation and the values it refers to.
+//! Marks flow from every operand to the result.
+//! Refuses to know: what references mean (that is [`Names`]).
+
+mod access;
+mod call;
+mod collection;
+mod operator;
+mod residual;
+mod template;
+
+pub(crate) use call::{Given, SPECIAL, template_value, unknown_function};
+pub(crate) use residual::{failed, is_failed, part, rests_on_opaque};
+
+use crate::source::{SourceFile, SourceLoader};
+use crate::syntax::{Expr, Expression, Extent, Item, ItemKey, Kind};
+use model::convert::convert;
+use model::{Data, Diagnostic, Marks, Span, Type, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Codes of mistakes that `try` and `can` do not catch: what is referred to does not exist.
+const NEVER_CAUGHT: [&str; 3] = ["unknown-reference", "unknown-function", "cycle"];
+
+/// What gives references their values.
+pub(crate) trait Names {
+    /// The value of the longest known start of a reference; `None` when it has been reported already.
+    fn lookup(&mut self, reference: &Reference<'_>) -> Option<Found>;
+
+    /// What functions read files through.
+    fn loader(&self) -> &dyn SourceLoader;
+
+    /// What relative paths are relative to.
+    fn directory(&self) -> &Path;
+
+    /// Whether the expression stands in a template of another file.
+    fn in_template(&self) -> bool {
+        false
+    }
+}
+
+/// A reference with its indexes evaluated.
+pub(crate) struct Reference<'r> {
+    pub root: &'r Arc<str>,
+    pub steps: &'r [Key],
+    pub file: &'r SourceFile,
+    pub extent: Extent,
+}
+
+impl Reference<'_> {
+    pub(crate) fn span(&self) -> Span {
+        self.file.span(self.extent)
+    }
+
+    /// The name at a step, if it is a plain attribute or a known string.
+    pub(crate) fn name(&self, step: usize) -> Option<&str> {
+        match self.steps.get(step)? {
+            Key::Attribute(name) => Some(name),
+            Key::Index(value) => value.as_str(),
+            Key::Splat => None,
+        }
+    }
+}
+
+/// One step of a reference.
+#[derive(Clone, Debug)]
+pub(crate) enum Key {
+    Attribute(Arc<str>),
+    Index(Value),
+    Splat,
+}
+
+/// What a reference's start stands for.
+pub(crate) struct Found {
+    pub value: Value,
+    /// How many steps the value covers.
+    pub consumed: usize,
+}
+
+impl Found {
+    pub(crate) fn new(value: Value, consumed: usize) -> Option<Self> {
+        Some(Self { value, consumed })
+    }
+}
+
+/// Evaluates expressions of one file.
+pub(crate) struct Evaluator<'a> {
+    names: &'a mut dyn Names,
+    file: Arc<SourceFile>,
+    locals: Vec<(Arc<str>, Value)>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Evaluates an expression; the diagnostics are those of the expression itself.
+pub(crate) fn evaluate(expression: &Expression, names: &mut dyn Names) -> (Value, Vec<Diagnostic>) {
+    let mut evaluator = Evaluator::new(names, expression.file.clone());
+    let value = evaluator.eval(&expression.root);
+    (value, evaluator.diagnostics)
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(names: &'a mut dyn Names, file: Arc<SourceFile>) -> Self {
+        Self { names, file, locals: Vec::new(), diagnostics: Vec::new() }
+    }
+
+    /// The value of an expression.
+    pub(crate) fn eval(&mut self, expr: &Expr) -> Value {
+        match &expr.kind {
+            Kind::Literal(value) => value.clone(),
+            Kind::Tuple(items) => Value::tuple(items.iter().map(|item| self.eval(item)).collect::<Vec<_>>()),
+            Kind::Object(items) => self.object(expr, items),
+            Kind::Template(parts) => self.template(expr, parts),
+            Kind::Parens(inner) => self.eval(inner),
+            Kind::Variable(root) => self.traverse_root(expr, root, &[]),
+            Kind::Traversal(traversal) => self.traversal(expr, traversal),
+            Kind::Conditional(parts) => self.conditional(expr, parts),
+            Kind::Call(call) => self.call(expr, call),
+            Kind::Unary(operator, operand) => self.unary(expr, *operator, operand),
+            Kind::Binary(operator, operands) => self.binary(expr, *operator, operands),
+            Kind::For(parsed) => self.for_expr(expr, parsed),
+        }
+    }
+
+    fn object(&mut self, expr: &Expr, items: &[Item]) -> Value {
+        let mut entries = BTreeMap::new();
+        let mut marks = Marks::default();
+        for item in items {
+            let value = self.eval(&item.value);
+            let (key, extent) = match &item.key {
+                ItemKey::Name(name) => {
+                    entries.insert(name.text.clone(), value);
+                    continue;
+                }
+                ItemKey::Expr(key) => (self.key(key), key.extent),
+            };
+            if key.is_unknown() {
+                return self.residual(expr, Type::Any);
+            }
+            marks = marks.union(key.marks());
+            match self.object_key(&key, extent) {
+                Some(name) => {
+                    entries.insert(name, value);
+                }
+                None => return failed(),
+            }
+        }
+        Value::from(Data::Object(Arc::new(entries))).with_marks(&marks)
+    }
+
+    fn key(&mut self, key: &Expr) -> Value {
+        match &key.kind {
+            Kind::Variable(name) => Value::string(name),
+            _ => self.eval(key),
+        }
+    }
+
+    fn object_key(&mut self, key: &Value, extent: Extent) -> Option<Arc<str>> {
+        let problem = match convert(key, &Type::String) {
+            Ok(text) => match text.as_str() {
+                Some(text) => return Some(text.into()),
+                None => "the key is null".to_owned(),
+            },
+            Err(error) => error.to_string(),
+        };
+        self.error(extent, "object-key", "this cannot be an object's key", &problem);
+        None
+    }
+
+    /// Reports a mistake; gives the failed value.
+    fn error(&mut self, extent: Extent, code: &str, summary: impl Into<String>, label: &str) -> Value {
+        let span = self.file.span(extent);
+        self.report(Diagnostic::error(code, summary).with_label(span, label))
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) -> Value {
+        self.diagnostics.push(diagnostic);
+        failed()
+    }
+
+    /// Evaluates without reporting; gives the diagnostics that nothing may hide, and whether it failed.
+    fn attempt(&mut self, expr: &Expr) -> (Value, bool) {
+        let before = self.diagnostics.len();
+        let value = self.eval(expr);
+        let new = self.diagnostics.split_off(before);
+        let caught = !new.is_empty();
+        self.diagnostics.extend(new.into_iter().filter(|d| NEVER_CAUGHT.contains(&d.code.as_str())));
+        (value, caught)
+    }
+
+    /// Runs `inner` with further variables.
+    fn with_locals<T>(&mut self, locals: Vec<(Arc<str>, Value)>, inner: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.locals.len();
+        self.locals.extend(locals);
+        let result = inner(self);
+        self.locals.truncate(before);
+        result
+    }
+
+    fn local(&self, name: &str) -> Option<&Value> {
+        self.locals.iter().rev().find(|(local, _)| local.as_ref() == name).map(|(_, value)| value)
+    }
+}
+
+/// The marks of several values together.
+fn union<'v>(values: impl IntoIterator<Item = &'v Value>) -> Marks {
+    values.into_iter().fold(Marks::default(), |marks, value| marks.union(value.marks()))
+}

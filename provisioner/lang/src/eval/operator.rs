@@ -1,0 +1,263 @@
+//! Operators and conditionals.
+
+use super::{Evaluator, failed, is_failed, union};
+use crate::functions::unify;
+use crate::syntax::{Binary, Expr, Unary};
+use model::convert::{article, convert};
+use model::{Data, Diagnostic, Number, Type, Value};
+use std::cmp::Ordering;
+
+impl Evaluator<'_> {
+    pub(super) fn unary(&mut self, expr: &Expr, operator: Unary, operand: &Expr) -> Value {
+        let wanted = if operator == Unary::Not { Type::Bool } else { Type::Number };
+        let value = self.eval(operand);
+        let Some(value) = self.operand(value, operand, &wanted) else {
+            return failed();
+        };
+        let result = match (operator, value.data()) {
+            (_, Data::Unknown(_)) => return self.residual(expr, wanted),
+            (Unary::Not, Data::Bool(truth)) => Value::from(!truth),
+            (Unary::Negate, Data::Number(number)) => match negate(*number) {
+                Some(number) => number.into(),
+                None => return failed(),
+            },
+            _ => return failed(),
+        };
+        result.with_marks(value.marks())
+    }
+
+    pub(super) fn binary(&mut self, expr: &Expr, operator: Binary, operands: &[Expr; 2]) -> Value {
+        let (left, right) = (self.eval(&operands[0]), self.eval(&operands[1]));
+        match operator {
+            Binary::Equal | Binary::NotEqual => self.equality(expr, operator, &left, &right),
+            Binary::And | Binary::Or => self.logical(expr, operator, [left, right], operands),
+            _ => self.numeric(expr, operator, [left, right], operands),
+        }
+    }
+
+    fn equality(&mut self, expr: &Expr, operator: Binary, left: &Value, right: &Value) -> Value {
+        if is_failed(left) || is_failed(right) {
+            return failed();
+        }
+        let marks = left.deep_marks().union(&right.deep_marks());
+        match equal(left, right) {
+            Some(equal) => Value::from(equal == (operator == Binary::Equal)).with_marks(&marks),
+            None => self.residual(expr, Type::Bool).with_marks(&marks),
+        }
+    }
+
+    fn both(&mut self, values: [Value; 2], exprs: &[Expr; 2], wanted: &Type) -> Option<[Value; 2]> {
+        let [left, right] = values;
+        let left = self.operand(left, &exprs[0], wanted);
+        let right = self.operand(right, &exprs[1], wanted);
+        Some([left?, right?])
+    }
+
+    fn logical(&mut self, expr: &Expr, operator: Binary, values: [Value; 2], exprs: &[Expr; 2]) -> Value {
+        let Some([left, right]) = self.both(values, exprs, &Type::Bool) else {
+            return failed();
+        };
+        let marks = left.marks().union(right.marks());
+        let deciding = operator == Binary::Or;
+        let result = match (left.as_bool(), right.as_bool()) {
+            (Some(one), Some(other)) if operator == Binary::And => one && other,
+            (Some(one), Some(other)) => one || other,
+            (Some(known), None) | (None, Some(known)) if known == deciding => known,
+            _ => return self.residual(expr, Type::Bool),
+        };
+        Value::from(result).with_marks(&marks)
+    }
+
+    fn numeric(&mut self, expr: &Expr, operator: Binary, values: [Value; 2], exprs: &[Expr; 2]) -> Value {
+        let Some([left, right]) = self.both(values, exprs, &Type::Number) else {
+            return failed();
+        };
+        let comparison = !matches!(
+            operator,
+            Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide | Binary::Modulo
+        );
+        let ty = if comparison { Type::Bool } else { Type::Number };
+        let (Some(l), Some(r)) = (left.as_number(), right.as_number()) else {
+            return self.residual(expr, ty);
+        };
+        let marks = left.marks().union(right.marks());
+        if comparison {
+            return Value::from(compare(operator, l.cmp(&r))).with_marks(&marks);
+        }
+        if matches!(operator, Binary::Divide | Binary::Modulo) && r == Number::from(0) {
+            return self.error(exprs[1].extent, "division-by-zero", "division by zero", "this is 0");
+        }
+        match arithmetic(operator, l, r) {
+            Some(number) => Value::from(number).with_marks(&marks),
+            None => self.error(expr.extent, "arithmetic", "the result is not a number", ""),
+        }
+    }
+
+    /// An operand brought to the type that the operator takes.
+    fn operand(&mut self, value: Value, expr: &Expr, wanted: &Type) -> Option<Value> {
+        if is_failed(&value) {
+            return None;
+        }
+        let label = if value.is_null() {
+            format!("this is null, where {} is needed", article(wanted))
+        } else {
+            match convert(&value, wanted) {
+                Ok(value) => return Some(value),
+                Err(error) => error.to_string(),
+            }
+        };
+        self.error(expr.extent, "operand", "the operator does not take this operand", &label);
+        None
+    }
+
+    /// The truth of a condition: `Ok(None)` when unknown, an error when reported.
+    pub(super) fn condition(&mut self, value: &Value, expr: &Expr) -> Result<Option<bool>, ()> {
+        if is_failed(value) {
+            return Err(());
+        }
+        let label = if value.is_null() {
+            "this is null".to_owned()
+        } else {
+            match convert(value, &Type::Bool) {
+                Ok(value) => return Ok(value.as_bool()),
+                Err(error) => error.to_string(),
+            }
+        };
+        self.error(expr.extent, "condition", "a condition is true or false", &label);
+        Err(())
+    }
+
+    pub(super) fn conditional(&mut self, expr: &Expr, parts: &[Expr; 3]) -> Value {
+        let condition = self.eval(&parts[0]);
+        let Ok(truth) = self.condition(&condition, &parts[0]) else {
+            return failed();
+        };
+        let Some(truth) = truth else {
+            let (yes, no) = (self.eval(&parts[1]), self.eval(&parts[2]));
+            let ty = unify(&[yes.ty(), no.ty()]).unwrap_or(Type::Any);
+            return self.residual(expr, ty);
+        };
+        let (taken, other) = if truth { (1, 2) } else { (2, 1) };
+        let value = self.eval(&parts[taken]);
+        // The branch not taken only lends its type; it may fail.
+        let (alternative, caught) = self.attempt(&parts[other]);
+        if is_failed(&value) {
+            return value;
+        }
+        let marks = union([&condition]);
+        if caught || is_failed(&alternative) {
+            return value.with_marks(&marks);
+        }
+        self.unified(expr, value, &alternative).with_marks(&marks)
+    }
+
+    fn unified(&mut self, expr: &Expr, value: Value, alternative: &Value) -> Value {
+        let (ty, other) = (value.ty(), alternative.ty());
+        if ty == other || holds_any_unknown(&value) || holds_any_unknown(alternative) {
+            return value;
+        }
+        let converted = unify(&[ty.clone(), other.clone()]).and_then(|ty| convert(&value, &ty).ok());
+        converted.unwrap_or_else(|| {
+            let label = format!("one branch gives {}, the other {}", article(&ty), article(&other));
+            let diagnostic = Diagnostic::error("branches", "the two branches have types that do not fit together")
+                .with_label(self.file.span(expr.extent), label)
+                .with_hint("convert one of them, for example with `tostring(...)`");
+            self.report(diagnostic)
+        })
+    }
+}
+
+/// Whether the type of an unknown part is unknown too, so that types tell nothing.
+fn holds_any_unknown(value: &Value) -> bool {
+    match value.data() {
+        Data::Unknown(unknown) => unknown.ty == Type::Any,
+        Data::Tuple(items) => items.iter().any(holds_any_unknown),
+        Data::Object(entries) => entries.values().any(holds_any_unknown),
+        _ => false,
+    }
+}
+
+fn compare(operator: Binary, order: Ordering) -> bool {
+    match operator {
+        Binary::Less => order.is_lt(),
+        Binary::LessEqual => order.is_le(),
+        Binary::Greater => order.is_gt(),
+        _ => order.is_ge(),
+    }
+}
+
+fn negate(number: Number) -> Option<Number> {
+    match number.as_i64().and_then(i64::checked_neg) {
+        Some(whole) => Some(whole.into()),
+        None => Number::from_f64(-number.as_f64()),
+    }
+}
+
+fn arithmetic(operator: Binary, left: Number, right: Number) -> Option<Number> {
+    if let (Some(l), Some(r)) = (left.as_i64(), right.as_i64()) {
+        let whole = match operator {
+            Binary::Add => l.checked_add(r),
+            Binary::Subtract => l.checked_sub(r),
+            Binary::Multiply => l.checked_mul(r),
+            Binary::Divide if l.checked_rem(r) == Some(0) => l.checked_div(r),
+            Binary::Modulo => l.checked_rem(r),
+            _ => None,
+        };
+        if let Some(whole) = whole {
+            return Some(whole.into());
+        }
+    }
+    let (l, r) = (left.as_f64(), right.as_f64());
+    Number::from_f64(match operator {
+        Binary::Add => decimal_sum(l, r),
+        Binary::Subtract => decimal_sum(l, -r),
+        Binary::Multiply => l * r,
+        Binary::Divide => l / r,
+        _ => l % r,
+    })
+}
+
+/// A sum without the binary noise of the last digits: `0.1 + 0.2` is `0.3`, as the decimals say.
+fn decimal_sum(left: f64, right: f64) -> f64 {
+    let sum = left + right;
+    let rounded = format!("{sum:.14e}").parse().unwrap_or(sum);
+    let digits = |value: f64| format!("{value:e}").len();
+    if digits(rounded) + 2 < digits(sum) { rounded } else { sum }
+}
+
+/// Whether two values are equal; nothing is converted. `None` when what is unknown decides.
+fn equal(left: &Value, right: &Value) -> Option<bool> {
+    let all = |pairs: &mut dyn Iterator<Item = (&Value, &Value)>| {
+        let mut result = Some(true);
+        for (l, r) in pairs {
+            match equal(l, r) {
+                Some(false) => return Some(false),
+                None => result = None,
+                Some(true) => {}
+            }
+        }
+        result
+    };
+    match (left.data(), right.data()) {
+        (Data::Unknown(_), _) | (_, Data::Unknown(_)) => None,
+        (Data::Null(_), Data::Null(_)) => Some(true),
+        (Data::List(lt, l), Data::List(rt, r)) if lt == rt && l.len() == r.len() => {
+            all(&mut l.iter().zip(r.iter()))
+        }
+        (Data::Set(lt, l), Data::Set(rt, r)) if lt == rt => {
+            if l.iter().chain(r.iter()).all(Value::is_wholly_known) {
+                return Some(l.len() == r.len() && l.iter().zip(r.iter()).all(|(l, r)| l.same_content(r)));
+            }
+            None
+        }
+        (Data::Tuple(l), Data::Tuple(r)) if l.len() == r.len() => all(&mut l.iter().zip(r.iter())),
+        (Data::Map(lt, l), Data::Map(rt, r)) if lt == rt && l.keys().eq(r.keys()) => {
+            all(&mut l.values().zip(r.values()))
+        }
+        (Data::Object(l), Data::Object(r)) if l.keys().eq(r.keys()) => all(&mut l.values().zip(r.values())),
+        (Data::Bool(l), Data::Bool(r)) => Some(l == r),
+        (Data::Number(l), Data::Number(r)) => Some(l == r),
+        (Data::String(l), Data::String(r)) => Some(l == r),
+        _ => Some(false),
+    }
+}

@@ -1,0 +1,175 @@
+//! Unknown values: residual expressions, and values that failed.
+
+use super::{Evaluator, Key};
+use crate::source::SourceFile;
+use crate::syntax::{Expr, Extent, Part, Step, references, template_references};
+use model::{Data, Residual, Type, Value};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+static FAILED: LazyLock<Value> = LazyLock::new(|| {
+    let residual = Residual::Expression {
+        source: "".into(),
+        template: false,
+        scope: Value::null(Type::Any),
+        place: "".into(),
+    };
+    Value::unknown(Type::Any, residual)
+});
+
+/// The value of something that failed and was reported.
+pub(crate) fn failed() -> Value {
+    FAILED.clone()
+}
+
+fn any_unknown(value: &Value, test: &dyn Fn(&Residual) -> bool) -> bool {
+    match value.data() {
+        Data::Unknown(unknown) => test(&unknown.residual),
+        Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+            items.iter().any(|item| any_unknown(item, test))
+        }
+        Data::Map(_, entries) | Data::Object(entries) => entries.values().any(|item| any_unknown(item, test)),
+        _ => false,
+    }
+}
+
+/// Whether the value or a part of it failed.
+pub(crate) fn is_failed(value: &Value) -> bool {
+    any_unknown(value, &|residual| matches!(residual, Residual::Expression { source, .. } if source.is_empty()))
+}
+
+/// Whether the value is unknown only because nothing is known of any instance (validation).
+pub(crate) fn rests_on_opaque(value: &Value) -> bool {
+    any_unknown(value, &|residual| match residual {
+        Residual::Opaque => true,
+        Residual::Expression { scope, .. } => rests_on_opaque(scope),
+        Residual::Output { .. } => false,
+    })
+}
+
+/// The values that a residual refers to, as a tree by name.
+enum Tree {
+    Value(Value),
+    Parts(BTreeMap<Arc<str>, Tree>),
+}
+
+impl Tree {
+    fn insert(&mut self, path: &[Arc<str>], value: Value) {
+        match (self, path) {
+            // The whole is there already.
+            (Self::Value(_), _) => {}
+            (tree, []) => *tree = Self::Value(value),
+            (Self::Parts(parts), [first, rest @ ..]) => {
+                parts.entry(first.clone()).or_insert_with(|| Self::Parts(BTreeMap::new())).insert(rest, value);
+            }
+        }
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            Self::Value(value) => value,
+            Self::Parts(parts) => Value::object(parts.into_iter().map(|(name, part)| (name, part.into_value()))),
+        }
+    }
+}
+
+impl Evaluator<'_> {
+    /// The unknown value of `expr`, to be computed when what it refers to is known.
+    pub(super) fn residual(&mut self, expr: &Expr, ty: Type) -> Value {
+        let file = self.file.clone();
+        let mut scope = Tree::Parts(BTreeMap::new());
+        for free in references(expr) {
+            self.gather(&mut scope, free.root, free.steps, free.extent);
+        }
+        let scope = scope.into_value();
+        if is_failed(&scope) {
+            return failed();
+        }
+        unknown(ty, file.slice(expr.extent), false, scope, file.place(expr.extent))
+    }
+
+    /// The unknown text of a template that lives in a file of its own.
+    pub(super) fn template_residual(&mut self, file: &SourceFile, parts: &[Part], variables: &Value, call: &Expr) -> Value {
+        let mut scope = BTreeMap::new();
+        for free in template_references(parts) {
+            if let Some(value) = variables.get(free.root) {
+                scope.insert(free.root.clone(), value);
+            }
+        }
+        let scope = Value::object(scope);
+        if is_failed(&scope) {
+            return failed();
+        }
+        let place = self.file.place(call.extent);
+        unknown(Type::String, &file.text, true, scope, place)
+    }
+
+    fn gather(&mut self, scope: &mut Tree, root: &Arc<str>, steps: &[Step], extent: Extent) {
+        let before = self.diagnostics.len();
+        let keys = self.keys(steps);
+        let found = self.root_value(root, &keys, extent);
+        let mut path = vec![root.clone()];
+        if let Some(found) = found {
+            let mut value = found.value;
+            let consumed = &keys[..found.consumed];
+            path.extend(consumed.iter().filter_map(key_name));
+            for (key, step) in keys.iter().zip(steps).skip(found.consumed) {
+                let Some(name) = key_name(key) else { break };
+                if value.is_unknown() {
+                    break;
+                }
+                let next = self.step(value.clone(), key, step);
+                if is_failed(&next) {
+                    break;
+                }
+                value = next;
+                path.push(name);
+            }
+            scope.insert(&path, value);
+        }
+        self.diagnostics.truncate(before);
+    }
+}
+
+fn unknown(ty: Type, source: &str, template: bool, scope: Value, place: String) -> Value {
+    let marks = scope.deep_marks();
+    let residual = Residual::Expression { source: source.into(), template, scope, place: place.into() };
+    Value::unknown(ty, residual).with_marks(&marks)
+}
+
+/// The name of a known step: an index by number becomes its digits, which index an object as well.
+fn key_name(key: &Key) -> Option<Arc<str>> {
+    match key {
+        Key::Attribute(name) => Some(name.clone()),
+        Key::Index(index) => match index.data() {
+            Data::String(text) => Some(text.clone()),
+            Data::Number(number) => Some(number.to_string().into()),
+            _ => None,
+        },
+        Key::Splat => None,
+    }
+}
+
+/// The attribute `name` of an object, known or not.
+pub(crate) fn part(value: &Value, name: &str) -> Value {
+    let Data::Unknown(unknown) = value.data() else {
+        return value.get(name).unwrap_or_else(failed);
+    };
+    if is_failed(value) {
+        return failed();
+    }
+    let residual = match unknown.residual.as_ref() {
+        Residual::Opaque => Residual::Opaque,
+        Residual::Output { address, path } => {
+            let path = path.iter().cloned().chain([name.into()]).collect();
+            Residual::Output { address: address.clone(), path }
+        }
+        Residual::Expression { place, .. } => Residual::Expression {
+            source: format!("whole.{name}").into(),
+            template: false,
+            scope: Value::object([("whole", value.clone())]),
+            place: place.clone(),
+        },
+    };
+    Value::unknown(Type::Any, residual).with_marks(value.marks())
+}

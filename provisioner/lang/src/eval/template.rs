@@ -1,0 +1,111 @@
+//! Templates: interpolation and directives.
+
+use super::{Evaluator, failed, is_failed};
+use crate::syntax::{Expr, Part};
+use model::convert::{article, convert};
+use model::{Diagnostic, Marks, Type, Value};
+use std::sync::Arc;
+
+/// The text made so far.
+#[derive(Default)]
+pub(super) struct Text {
+    pub(super) text: String,
+    pub(super) marks: Marks,
+    pub(super) unknown: bool,
+    pub(super) failed: bool,
+}
+
+impl Evaluator<'_> {
+    pub(super) fn template(&mut self, expr: &Expr, parts: &[Part]) -> Value {
+        // A template that is one interpolation gives its value as it is.
+        if let [Part::Interpolation(inner)] = parts {
+            return self.eval(inner);
+        }
+        let mut text = Text::default();
+        self.parts(parts, &mut text);
+        if text.failed {
+            return failed();
+        }
+        if text.unknown {
+            return self.residual(expr, Type::String).with_marks(&text.marks);
+        }
+        Value::string(&text.text).with_marks(&text.marks)
+    }
+
+    pub(super) fn parts(&mut self, parts: &[Part], text: &mut Text) {
+        for part in parts {
+            match part {
+                Part::Literal(literal) => text.text.push_str(literal),
+                Part::Interpolation(expr) => self.interpolation(expr, text),
+                Part::If { condition, yes, no } => {
+                    let value = self.eval(condition);
+                    text.marks = text.marks.union(value.marks());
+                    match self.condition(&value, condition) {
+                        Ok(Some(true)) => self.parts(yes, text),
+                        Ok(Some(false)) => self.parts(no, text),
+                        Ok(None) => text.unknown = true,
+                        Err(()) => text.failed = true,
+                    }
+                }
+                Part::For { key_name, value_name, collection, body } => {
+                    self.for_directive(key_name.as_ref(), value_name, collection, body, text);
+                }
+            }
+        }
+    }
+
+    fn for_directive(
+        &mut self,
+        key_name: Option<&Arc<str>>,
+        value_name: &Arc<str>,
+        collection: &Expr,
+        body: &[Part],
+        text: &mut Text,
+    ) {
+        let value = self.eval(collection);
+        text.marks = text.marks.union(value.marks());
+        let elements = match self.elements(&value, collection) {
+            Ok(Some(elements)) => elements,
+            Ok(None) => return text.unknown = true,
+            Err(()) => return text.failed = true,
+        };
+        for (key, value) in elements {
+            let mut locals = Vec::with_capacity(2);
+            if let Some(name) = key_name {
+                locals.push((name.clone(), key));
+            }
+            locals.push((value_name.clone(), value));
+            self.with_locals(locals, |inner| inner.parts(body, text));
+        }
+    }
+
+    fn interpolation(&mut self, expr: &Expr, text: &mut Text) {
+        let value = self.eval(expr);
+        text.marks = text.marks.union(value.marks());
+        if is_failed(&value) {
+            text.failed = true;
+            return;
+        }
+        let problem = if value.is_null() {
+            "this is null".to_owned()
+        } else {
+            match convert(&value, &Type::String) {
+                Ok(piece) => {
+                    match piece.as_str() {
+                        Some(piece) => text.text.push_str(piece),
+                        None => text.unknown = true,
+                    }
+                    return;
+                }
+                Err(_) => format!("this is {}", article(&value.ty())),
+            }
+        };
+        text.failed = true;
+        let diagnostic = Diagnostic::error("interpolation", "only text, numbers and bools can stand in a text")
+            .with_label(self.file.span(expr.extent), problem);
+        self.report(match value.as_items().is_some() || value.as_entries().is_some() {
+            true => diagnostic.with_hint("use `join(\", \", ...)` or `jsonencode(...)` to make text of it"),
+            false => diagnostic,
+        });
+    }
+}

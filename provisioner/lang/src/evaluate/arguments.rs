@@ -1,0 +1,219 @@
+//! Arguments of a block, checked against a schema.
+
+use super::graph::Graph;
+use super::names::Place;
+use crate::eval::{failed, is_failed};
+use crate::module::{list, suggest::did_you_mean};
+use crate::syntax::{Attribute, Block};
+use model::schema::{self, Mode};
+use model::{Data, Diagnostic, Span, Type, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Schema = BTreeMap<String, schema::Attribute>;
+
+/// What a block gives.
+pub(super) struct Given<'g> {
+    /// The block in words: `local_machine "web"`.
+    pub owner: &'g str,
+    pub attributes: &'g [Attribute],
+    pub blocks: &'g [Block],
+}
+
+impl Graph<'_> {
+    /// Names: what is not known, what only the provider sets, what is missing.
+    pub(super) fn check_arguments(&mut self, given: &Given<'_>, schema: &Schema, span: &Span) {
+        for attribute in given.attributes {
+            let name = attribute.name.text.as_ref();
+            let place = attribute.value.file.span(attribute.name.extent);
+            self.check_name(given.owner, name, place, schema);
+        }
+        for block in given.blocks {
+            let name = block.kind.text.as_ref();
+            self.check_name(given.owner, name, block.file.span(block.kind.extent), schema);
+            let both = given.attributes.iter().find(|attribute| attribute.name.text.as_ref() == name);
+            if let Some(attribute) = both {
+                let diagnostic = Diagnostic::error("duplicate-block", format!("`{name}` is given as an argument and as a block"))
+                    .with_label(block.span(), "this ...")
+                    .with_label(attribute.value.file.span(attribute.name.extent), "... or this")
+                    .with_hint("keep one of them");
+                self.report(diagnostic);
+            }
+        }
+        for (name, attribute) in schema {
+            let there = given.attributes.iter().any(|a| a.name.text.as_ref() == name)
+                || given.blocks.iter().any(|block| block.kind.text.as_ref() == name);
+            if attribute.mode == Mode::Required && !there {
+                let diagnostic = Diagnostic::error("missing-argument", format!("`{}` needs the argument `{name}`", given.owner))
+                    .with_label(span.clone(), format!("`{name}` is missing"))
+                    .with_detail(attribute.description.clone())
+                    .with_hint(format!("add `{name} = ...` to the block"));
+                self.report(diagnostic);
+            }
+        }
+    }
+
+    fn check_name(&mut self, owner: &str, name: &str, span: Span, schema: &Schema) {
+        let diagnostic = match schema.get(name) {
+            Some(attribute) if attribute.mode == Mode::Computed => {
+                Diagnostic::error("computed-argument", format!("`{name}` of `{owner}` cannot be set"))
+                    .with_label(span, "only the provider gives this value")
+                    .with_hint("remove it")
+            }
+            Some(_) => return,
+            None => {
+                let settable = schema.iter().filter(|(_, attribute)| attribute.mode != Mode::Computed);
+                let names: Vec<_> = settable.map(|(name, _)| name.as_str()).collect();
+                let hint = did_you_mean(name, names.iter().copied())
+                    .unwrap_or_else(|| format!("it takes {}", list(names.iter().copied())));
+                Diagnostic::error("unknown-argument", format!("`{owner}` takes no argument `{name}`"))
+                    .with_label(span, "")
+                    .with_hint(hint)
+            }
+        };
+        self.report(diagnostic);
+    }
+
+    /// The values: an object with all arguments of the schema.
+    pub(super) fn arguments(&mut self, given: &Given<'_>, schema: &Schema, place: &Place) -> Value {
+        let mut values: BTreeMap<Arc<str>, Value> = BTreeMap::new();
+        for attribute in given.attributes {
+            let name = attribute.name.text.as_ref();
+            let Some(declared) = schema.get(name).filter(|declared| declared.mode != Mode::Computed) else {
+                self.eval(&attribute.value, place);
+                continue;
+            };
+            let what = format!("the argument `{name}` of `{}`", given.owner);
+            let value = self.eval_as(&attribute.value, &declared.ty, &what, place);
+            if value.is_null() && declared.mode == Mode::Required {
+                let diagnostic = Diagnostic::error("missing-argument", format!("{what} must not be null"))
+                    .with_label(attribute.value.span(), "this is null");
+                self.report(diagnostic);
+                values.insert(name.into(), failed());
+                continue;
+            }
+            values.insert(name.into(), value);
+        }
+        self.block_arguments(given, schema, place, &mut values);
+        self.complete(schema, values)
+    }
+
+    /// All arguments of the schema: the given ones, and defaults or null for the others.
+    pub(super) fn complete(&self, schema: &Schema, values: BTreeMap<Arc<str>, Value>) -> Value {
+        let mut values = values;
+        let mut all = BTreeMap::new();
+        for (name, attribute) in schema {
+            if attribute.mode == Mode::Computed {
+                continue;
+            }
+            let given = values.remove(name.as_str());
+            let value = match given {
+                Some(value) if !value.is_null() || attribute.default.is_none() => value,
+                Some(_) | None if attribute.mode == Mode::Required => failed(),
+                _ => attribute.default.clone().unwrap_or_else(|| Value::null(attribute.ty.clone())),
+            };
+            let value = if attribute.sensitive { value.into_sensitive() } else { value };
+            all.insert(Arc::from(name.as_str()), value);
+        }
+        Data::Object(Arc::new(all)).into()
+    }
+
+    fn block_arguments(
+        &mut self,
+        given: &Given<'_>,
+        schema: &Schema,
+        place: &Place,
+        values: &mut BTreeMap<Arc<str>, Value>,
+    ) {
+        let mut kinds: Vec<&str> = Vec::new();
+        for block in given.blocks {
+            if !kinds.contains(&block.kind.text.as_ref()) {
+                kinds.push(&block.kind.text);
+            }
+        }
+        for kind in kinds {
+            let blocks: Vec<_> = given.blocks.iter().filter(|block| block.kind.text.as_ref() == kind).collect();
+            let declared = schema.get(kind).filter(|declared| declared.mode != Mode::Computed);
+            let value = self.blocks_value(given.owner, &blocks, declared.map(|declared| &declared.ty), place);
+            values.insert(kind.into(), value);
+        }
+    }
+
+    /// Nested blocks of one kind as the value of an argument.
+    fn blocks_value(&mut self, owner: &str, blocks: &[&Block], ty: Option<&Type>, place: &Place) -> Value {
+        let element = match ty {
+            Some(Type::List(element) | Type::Set(element)) => element.as_ref(),
+            Some(object @ Type::Object(_)) => object,
+            _ => &Type::Any,
+        };
+        let items: Vec<_> = blocks.iter().map(|block| self.block_value(owner, block, element, place)).collect();
+        let Some(ty) = ty else { return failed() };
+        if items.iter().any(is_failed) {
+            return failed();
+        }
+        let value = match (ty, items.as_slice()) {
+            (Type::Object(_), [only]) => only.clone(),
+            (Type::Object(_), [_, ..]) => {
+                let mut diagnostic = Diagnostic::error("duplicate-block", format!("`{owner}` takes one block `{}`", blocks[0].kind.text));
+                for block in blocks.iter().rev() {
+                    diagnostic = diagnostic.with_label(block.span(), "");
+                }
+                self.report(diagnostic);
+                return failed();
+            }
+            (Type::List(_) | Type::Set(_), _) => Value::tuple(items),
+            _ => {
+                let name = &blocks[0].kind.text;
+                let diagnostic = Diagnostic::error("unknown-block", format!("`{name}` of `{owner}` is an argument, not a block"))
+                    .with_label(blocks[0].span(), "")
+                    .with_hint(format!("write `{name} = ...`"));
+                self.report(diagnostic);
+                return failed();
+            }
+        };
+        match crate::functions::convert_unifying(&value, ty) {
+            Ok(value) => value,
+            Err(error) => {
+                let what = format!("the block `{}` of `{owner}` does not fit", blocks[0].kind.text);
+                self.report(Diagnostic::error("wrong-type", what).with_label(blocks[0].span(), error.to_string()));
+                failed()
+            }
+        }
+    }
+
+    fn block_value(&mut self, owner: &str, block: &Block, ty: &Type, place: &Place) -> Value {
+        let fields = match ty {
+            Type::Object(fields) => Some(fields),
+            _ => None,
+        };
+        let owner = format!("{owner} {}", block.kind.text);
+        let mut values: BTreeMap<Arc<str>, Value> = BTreeMap::new();
+        for attribute in &block.body.attributes {
+            let value = self.eval(&attribute.value, place);
+            let name = &attribute.name;
+            if fields.is_some_and(|fields| !fields.contains_key(&name.text)) {
+                let names: Vec<_> = fields.into_iter().flat_map(|fields| fields.keys().map(AsRef::as_ref)).collect();
+                let hint = did_you_mean(&name.text, names.iter().copied())
+                    .unwrap_or_else(|| format!("it takes {}", list(names.iter().copied())));
+                let diagnostic = Diagnostic::error("unknown-argument", format!("`{owner}` takes no argument `{}`", name.text))
+                    .with_label(block.file.span(name.extent), "")
+                    .with_hint(hint);
+                self.report(diagnostic);
+                continue;
+            }
+            values.insert(name.text.clone(), value);
+        }
+        let mut kinds: Vec<Arc<str>> = Vec::new();
+        for nested in &block.body.blocks {
+            if !kinds.contains(&nested.kind.text) {
+                kinds.push(nested.kind.text.clone());
+            }
+        }
+        for kind in kinds {
+            let nested: Vec<_> = block.body.blocks.iter().filter(|nested| nested.kind.text == kind).collect();
+            let ty = fields.and_then(|fields| fields.get(&kind)).map(|field| &field.ty);
+            values.insert(kind.clone(), self.blocks_value(&owner, &nested, ty, place));
+        }
+        Data::Object(Arc::new(values)).into()
+    }
+}

@@ -1,0 +1,338 @@
+//! The state of an evaluation: what has been computed, what is being computed, and for whom.
+
+use super::cycle::Edges;
+use super::expansion::{Expansion, Repetition};
+use super::names::{Place, View};
+use super::node_set::NodeState;
+use crate::eval::{self, failed, is_failed};
+use crate::functions::convert_unifying;
+use crate::input::Inputs;
+use crate::module::{Configuration, Module};
+use crate::source::Recorder;
+use crate::syntax::Expression;
+use model::graph::{Desired, Instance, Projection};
+use model::schema::{ProviderSchema, ResourceSchema};
+use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// How many declarations may wait for one another.
+const DEEPEST: usize = 200;
+
+/// Something that is computed once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Decl {
+    /// The module instance.
+    pub scope: usize,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum What {
+    Variable(usize),
+    Local(usize),
+    Output(usize),
+    /// The keys of a resource.
+    Keys(usize),
+    /// All instances of a resource together.
+    Resource(usize),
+    Instance(usize, Option<InstanceKey>),
+    /// The keys of a module call.
+    Calls(usize),
+    /// Which nodes a node set has.
+    Size(usize),
+    /// The `inputs` of a pool.
+    Inputs(usize, usize),
+    /// The services of a node set.
+    Services(usize),
+    /// One node of a set as expressions see it.
+    Node(usize, usize),
+    /// All nodes of a set as expressions see them.
+    Nodes(usize),
+    /// A service's handle.
+    Handle(usize),
+    /// A part of a service that is the same for all nodes.
+    ServicePart(usize, &'static str),
+    /// The facts of service `.2` (by handle) on a node of a set.
+    Facts(usize, usize, Handle),
+    Environment,
+}
+
+/// A service of a module instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Handle {
+    pub scope: usize,
+    pub service: usize,
+}
+
+/// A module instance.
+pub(super) struct Scope {
+    pub module: Arc<Module>,
+    pub path: Vec<PathStep>,
+    pub origin: Origin,
+    /// What everything in it must wait for.
+    pub depends_on: Arc<BTreeSet<Address>>,
+}
+
+/// Where a module instance's variables come from.
+#[derive(Clone)]
+pub(super) enum Origin {
+    Root,
+    Call { scope: usize, call: usize, repetition: Repetition },
+    Pool { set: usize, pool: usize, node: Value },
+}
+
+pub(super) struct Graph<'a> {
+    pub configuration: &'a Configuration,
+    pub inputs: &'a Inputs,
+    pub schemas: &'a BTreeMap<String, ProviderSchema>,
+    pub projection: &'a dyn Projection,
+    pub kinds: HashMap<&'a str, (&'a str, &'a ResourceSchema)>,
+    pub recorder: Recorder,
+    pub scopes: Vec<Scope>,
+    pub children: HashMap<(usize, usize, Option<InstanceKey>), usize>,
+    pub expansions: HashMap<Decl, Expansion>,
+    pub nodes: HashMap<usize, Arc<Vec<NodeState>>>,
+    pub services: HashMap<usize, Arc<Vec<Handle>>>,
+    pub handles: HashMap<Arc<str>, Handle>,
+    /// Instances made so far.
+    pub instances: HashMap<Decl, Instance>,
+    pub facts: HashMap<(usize, usize), Vec<Instance>>,
+    /// Declarations whose arguments were checked against the schema.
+    pub checked: HashSet<(Arc<str>, usize, usize)>,
+    values: HashMap<Decl, Value>,
+    busy: HashSet<Decl>,
+    stack: Vec<Decl>,
+    /// The reference that asks for the next declaration.
+    pub reason: Option<Span>,
+    pub edges: Option<Edges>,
+    pub cyclic: bool,
+    pub diagnostics: Vec<Diagnostic>,
+    told: BTreeSet<(String, Option<Span>, String)>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(
+        configuration: &'a Configuration,
+        inputs: &'a Inputs,
+        schemas: &'a BTreeMap<String, ProviderSchema>,
+        projection: &'a dyn Projection,
+        trace: bool,
+    ) -> Self {
+        let mut kinds = HashMap::new();
+        for (name, schema) in schemas {
+            for (kind, resource) in &schema.resources {
+                kinds.insert(kind.as_str(), (name.as_str(), resource));
+            }
+        }
+        let root = Scope {
+            module: configuration.root.clone(),
+            path: Vec::new(),
+            origin: Origin::Root,
+            depends_on: Arc::default(),
+        };
+        Self {
+            configuration,
+            inputs,
+            schemas,
+            projection,
+            kinds,
+            recorder: Recorder::new(configuration.loader.clone()),
+            scopes: vec![root],
+            children: HashMap::new(),
+            expansions: HashMap::new(),
+            nodes: HashMap::new(),
+            services: HashMap::new(),
+            handles: HashMap::new(),
+            instances: HashMap::new(),
+            facts: HashMap::new(),
+            checked: HashSet::new(),
+            values: HashMap::new(),
+            busy: HashSet::new(),
+            stack: Vec::new(),
+            reason: None,
+            edges: trace.then(Edges::default),
+            cyclic: false,
+            diagnostics: Vec::new(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// Evaluates everything.
+    pub(super) fn run(&mut self) -> Desired {
+        self.check_inputs();
+        let mut instances = Vec::new();
+        self.walk(0, &mut instances);
+        self.environment_attributes();
+        let outputs = self.root_outputs();
+        self.service_instances(&mut instances);
+        let providers = self.providers(&instances);
+        let node_sets = self.node_sets();
+        Desired {
+            environment: self.configuration.environment_name(),
+            instances,
+            outputs,
+            providers,
+            node_sets,
+            configuration_digest: self.digest(),
+        }
+    }
+
+    pub(super) fn module(&self, scope: usize) -> Arc<Module> {
+        self.scopes[scope].module.clone()
+    }
+
+    /// Says who needs the declaration, for cycles.
+    fn note(&mut self, decl: &Decl) {
+        let reason = self.reason.take();
+        if let (Some(edges), Some(from)) = (&mut self.edges, self.stack.last()) {
+            edges.add(from, decl, reason);
+        }
+    }
+
+    /// Begins a computation; false when it is under way already.
+    fn enter(&mut self, decl: &Decl) -> bool {
+        if self.busy.contains(decl) {
+            self.cyclic = true;
+            return false;
+        }
+        if self.stack.len() >= DEEPEST {
+            let diagnostic = Diagnostic::error("too-deep", format!("`{}` is needed through more than {DEEPEST} others", self.describe(decl)))
+                .with_hint("shorten the chain of references");
+            self.report(diagnostic);
+            return false;
+        }
+        self.busy.insert(decl.clone());
+        self.stack.push(decl.clone());
+        true
+    }
+
+    fn leave(&mut self) {
+        if let Some(decl) = self.stack.pop() {
+            self.busy.remove(&decl);
+        }
+    }
+
+    /// The value of a declaration, computed at most once.
+    pub(super) fn value(&mut self, decl: Decl, work: impl FnOnce(&mut Self) -> Value) -> Value {
+        self.note(&decl);
+        if let Some(value) = self.values.get(&decl) {
+            return value.clone();
+        }
+        if !self.enter(&decl) {
+            return failed();
+        }
+        let value = work(self);
+        self.leave();
+        self.values.insert(decl, value.clone());
+        value
+    }
+
+    /// Gives a value to a declaration while it is still being computed (a variable in its own validation).
+    pub(super) fn settle(&mut self, decl: &Decl, value: &Value) {
+        self.values.insert(decl.clone(), value.clone());
+    }
+
+    /// Runs a computation that keeps its result elsewhere; `None` when it is under way already.
+    pub(super) fn guarded<T>(&mut self, decl: &Decl, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if !self.enter(decl) {
+            return None;
+        }
+        let result = work(self);
+        self.leave();
+        Some(result)
+    }
+
+    pub(super) fn demand(&mut self, decl: &Decl) {
+        self.note(decl);
+    }
+
+    /// The value of an expression at a place.
+    pub(super) fn eval(&mut self, expression: &Expression, place: &Place) -> Value {
+        let mut view = View { graph: self, place };
+        let (value, diagnostics) = eval::evaluate(expression, &mut view);
+        for diagnostic in diagnostics {
+            self.report(diagnostic);
+        }
+        value
+    }
+
+    /// The same, converted. `what` names the value in messages.
+    pub(super) fn eval_as(&mut self, expression: &Expression, ty: &Type, what: &str, place: &Place) -> Value {
+        let value = self.eval(expression, place);
+        self.convert(&value, ty, what, expression)
+    }
+
+    pub(super) fn convert(&mut self, value: &Value, ty: &Type, what: &str, expression: &Expression) -> Value {
+        if is_failed(value) && value.is_unknown() {
+            return failed();
+        }
+        match convert_unifying(value, ty) {
+            Ok(value) => value,
+            Err(error) => {
+                let diagnostic = Diagnostic::error("wrong-type", format!("{what} has the wrong type"))
+                    .with_label(expression.span(), error.to_string());
+                self.report(diagnostic);
+                failed()
+            }
+        }
+    }
+
+    /// Reports a mistake, once.
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        let place = diagnostic.labels.first().map(|label| label.span.clone());
+        let key = (diagnostic.code.clone(), place, diagnostic.summary.clone());
+        if !self.told.insert(key) {
+            return;
+        }
+        let mut diagnostic = diagnostic;
+        if diagnostic.address.is_none() {
+            diagnostic.address = self.stack.iter().rev().find_map(|decl| self.instance_address(decl));
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn instance_address(&self, decl: &Decl) -> Option<Address> {
+        match &decl.what {
+            What::Instance(resource, key) => Some(self.address(decl.scope, *resource, key.clone())),
+            _ => None,
+        }
+    }
+
+    pub(super) fn address(&self, scope: usize, resource: usize, key: Option<InstanceKey>) -> Address {
+        let Scope { module, path, .. } = &self.scopes[scope];
+        let resource = module.resources.get(resource);
+        Address::new(path.clone(), resource.kind.clone(), resource.name.clone(), key)
+    }
+
+    /// A declaration as a user would write it, from the root.
+    pub(super) fn describe(&self, decl: &Decl) -> String {
+        let Scope { module, path, .. } = &self.scopes[decl.scope];
+        let prefix: String = path.iter().map(|step| format!("{step}.")).collect();
+        let set = |set: &usize| format!("node_set.{}", self.configuration.root.node_sets.get(*set).name);
+        let resource = |at: &usize| {
+            let resource = module.resources.get(*at);
+            format!("{}.{}", resource.kind, resource.name)
+        };
+        let own = match &decl.what {
+            What::Variable(at) => format!("var.{}", module.variables.get(*at).name),
+            What::Local(at) => format!("local.{}", module.locals.get(*at).name),
+            What::Output(at) => format!("output.{}", module.outputs.get(*at).name),
+            What::Keys(at) | What::Resource(at) => resource(at),
+            What::Instance(at, key) => {
+                let key = key.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("{}{key}", resource(at))
+            }
+            What::Calls(at) => format!("module.{}", module.calls.get(*at).name),
+            What::Size(at) => format!("{}.size", set(at)),
+            What::Inputs(at, _) => format!("the inputs of {}", set(at)),
+            What::Services(at) => format!("{}.services", set(at)),
+            What::Nodes(at) | What::Node(at, _) => format!("{}.nodes", set(at)),
+            What::Facts(at, _, _) => format!("the facts of {}", set(at)),
+            What::Handle(at) => format!("service.{}", module.services.get(*at).name),
+            What::ServicePart(at, part) => format!("service.{} ({part})", module.services.get(*at).name),
+            What::Environment => "environment".to_owned(),
+        };
+        format!("{prefix}{own}")
+    }
+}

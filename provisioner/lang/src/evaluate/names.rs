@@ -1,0 +1,218 @@
+//! What references mean at a place in the configuration.
+
+use super::expansion::{Expansion, Repetition};
+use super::graph::{Decl, Graph, What};
+use crate::eval::{Found, Key, Names, Reference, failed};
+use crate::source::SourceLoader;
+use model::{InstanceKey, Value};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where an expression stands.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// The module instance.
+    pub scope: usize,
+    pub repetition: Repetition,
+    /// `node`, in a service's body.
+    pub node: Option<Value>,
+}
+
+impl Place {
+    pub(super) fn module(scope: usize) -> Self {
+        Self { scope, repetition: Repetition::Single, node: None }
+    }
+}
+
+/// The names at a place.
+pub(super) struct View<'g, 'a, 'p> {
+    pub graph: &'g mut Graph<'a>,
+    pub place: &'p Place,
+}
+
+impl Names for View<'_, '_, '_> {
+    fn lookup(&mut self, reference: &Reference<'_>) -> Option<Found> {
+        let scope = self.place.scope;
+        self.graph.reason = Some(reference.span());
+        match reference.root.as_ref() {
+            "var" => {
+                let at = self.graph.module(scope).variables.position(reference.name(0)?)?;
+                Found::new(self.graph.variable(scope, at), 1)
+            }
+            "local" => {
+                let at = self.graph.module(scope).locals.position(reference.name(0)?)?;
+                Found::new(self.graph.local(scope, at), 1)
+            }
+            "module" => self.call(reference),
+            "node_set" => self.node_set(reference),
+            "service" => {
+                let at = self.graph.module(scope).services.position(reference.name(0)?)?;
+                Found::new(self.graph.handle(scope, at), 1)
+            }
+            "environment" => Found::new(self.graph.environment(), 0),
+            "path" => Found::new(self.graph.path(scope), 0),
+            "each" | "count" => Found::new(self.place.repetition.value()?, 0),
+            "node" => Found::new(self.place.node.clone()?, 0),
+            kind => self.resource(kind, reference),
+        }
+    }
+
+    fn loader(&self) -> &dyn SourceLoader {
+        &self.graph.recorder
+    }
+
+    fn directory(&self) -> &Path {
+        &self.graph.configuration.directory
+    }
+}
+
+/// The instance key that a step of a reference names; `None` when it is no usable key.
+fn instance_key(steps: &[Key], at: usize, expansion: &Expansion) -> Option<InstanceKey> {
+    let Key::Index(index) = steps.get(at)? else { return None };
+    match expansion {
+        Expansion::Each(entries, _) => {
+            let (name, _) = entries.get_key_value(index.as_str()?)?;
+            Some(InstanceKey::Name(name.clone()))
+        }
+        Expansion::Count(count, _) => {
+            let at = index.as_number()?.as_u64()?;
+            (at < *count).then_some(InstanceKey::Index(at))
+        }
+        Expansion::Single | Expansion::Absent => None,
+    }
+}
+
+impl View<'_, '_, '_> {
+    fn resource(&mut self, kind: &str, reference: &Reference<'_>) -> Option<Found> {
+        let scope = self.place.scope;
+        let name = reference.name(0)?;
+        let at = self.graph.module(scope).resources.position(&format!("{kind}.{name}"))?;
+        let reason = self.graph.reason.clone();
+        let expansion = self.graph.resource_keys(scope, at);
+        self.graph.reason = reason;
+        match (&expansion, instance_key(reference.steps, 1, &expansion)) {
+            (Expansion::Absent, _) => None,
+            (Expansion::Single, _) => Found::new(self.graph.instance(scope, at, None, &Repetition::Single), 1),
+            (_, Some(key)) => {
+                let repetition = expansion.repetition(&key);
+                Found::new(self.graph.instance(scope, at, Some(key), &repetition), 2)
+            }
+            (_, None) => Found::new(self.graph.whole_resource(scope, at), 1),
+        }
+    }
+
+    fn call(&mut self, reference: &Reference<'_>) -> Option<Found> {
+        let scope = self.place.scope;
+        let at = self.graph.module(scope).calls.position(reference.name(0)?)?;
+        let reason = self.graph.reason.clone();
+        let expansion = self.graph.call_keys(scope, at);
+        let key = instance_key(reference.steps, 1, &expansion);
+        let (child, consumed) = match (&expansion, &key) {
+            (Expansion::Absent, _) => return None,
+            (Expansion::Single, _) => (self.graph.child(scope, at, None), 1),
+            (_, Some(_)) => (self.graph.child(scope, at, key), 2),
+            (_, None) => return Found::new(self.graph.whole_call(scope, at), 1),
+        };
+        let child = child?;
+        self.graph.reason = reason;
+        match reference.steps.get(consumed) {
+            Some(Key::Attribute(_) | Key::Index(_)) => {}
+            _ => return Found::new(self.graph.all_outputs(child), consumed),
+        }
+        let Some(name) = reference.name(consumed) else {
+            return Found::new(self.graph.all_outputs(child), consumed);
+        };
+        match self.graph.module(child).outputs.position(name) {
+            Some(output) => Found::new(self.graph.output(child, output), consumed + 1),
+            None => {
+                let name = name.to_owned();
+                self.graph.missing_output(child, &name, reference.span());
+                None
+            }
+        }
+    }
+
+    fn node_set(&mut self, reference: &Reference<'_>) -> Option<Found> {
+        if self.place.scope != 0 {
+            return None;
+        }
+        let set = self.graph.configuration.root.node_sets.position(reference.name(0)?)?;
+        match reference.name(1) {
+            Some("nodes") => Found::new(self.graph.node_tuple(set), 2),
+            Some("size") => {
+                let nodes = self.graph.nodes_of(set)?;
+                Found::new(i64::try_from(nodes.len()).unwrap_or(i64::MAX).into(), 2)
+            }
+            Some("node") => {
+                let nodes = self.graph.nodes_of(set)?;
+                let wanted = reference.name(2);
+                let at = wanted.and_then(|name| nodes.iter().position(|node| node.name.as_ref() == name));
+                match at {
+                    Some(at) => Found::new(self.graph.node(set, at), 3),
+                    None => Found::new(self.graph.node_object(set), 2),
+                }
+            }
+            _ => {
+                let tuple = self.graph.node_tuple(set);
+                let count = self.graph.nodes_of(set).map_or(0, |nodes| nodes.len());
+                let size = i64::try_from(count).unwrap_or(i64::MAX);
+                let node = self.graph.node_object(set);
+                Found::new(Value::object([("nodes", tuple), ("node", node), ("size", size.into())]), 1)
+            }
+        }
+    }
+}
+
+impl Graph<'_> {
+    pub(super) fn local(&mut self, scope: usize, at: usize) -> Value {
+        self.value(Decl { scope, what: What::Local(at) }, |graph| {
+            let module = graph.module(scope);
+            graph.eval(&module.locals.get(at).value, &Place::module(scope))
+        })
+    }
+
+    pub(super) fn environment(&mut self) -> Value {
+        Value::object([
+            ("name", Value::from(self.configuration.environment_name())),
+            ("login_key", Value::string(&self.inputs.login_key)),
+        ])
+    }
+
+    fn path(&mut self, scope: usize) -> Value {
+        let module = self.module(scope);
+        let working = self.configuration.loader.working_directory();
+        let working = working.unwrap_or_else(|| self.configuration.directory.clone());
+        Value::object([
+            ("module", Value::string(&module.path)),
+            ("root", Value::string(".")),
+            ("cwd", Value::string(&working.to_string_lossy())),
+        ])
+    }
+
+    /// Attributes of the environment block: evaluated so that their mistakes are found.
+    pub(super) fn environment_attributes(&mut self) {
+        let module = self.configuration.root.clone();
+        let Some(environment) = &module.environment else { return };
+        self.value(Decl { scope: 0, what: What::Environment }, |graph| {
+            for attribute in &environment.attributes {
+                graph.eval(&attribute.value, &Place::module(0));
+            }
+            failed()
+        });
+    }
+
+    /// All node values of a set, in order.
+    pub(super) fn node_tuple(&mut self, set: usize) -> Value {
+        self.value(Decl { scope: 0, what: What::Nodes(set) }, |graph| match graph.nodes_of(set) {
+            Some(nodes) => Value::tuple((0..nodes.len()).map(|at| graph.node(set, at)).collect::<Vec<_>>()),
+            None => failed(),
+        })
+    }
+
+    fn node_object(&mut self, set: usize) -> Value {
+        let Some(nodes) = self.nodes_of(set) else { return failed() };
+        let named: Vec<(Arc<str>, Value)> =
+            nodes.iter().enumerate().map(|(at, node)| (node.name.clone(), self.node(set, at))).collect();
+        Value::object(named)
+    }
+}

@@ -1,0 +1,245 @@
+//! Module instances and their outputs.
+
+use super::expansion::Expansion;
+use super::graph::{Decl, Graph, Origin, Scope, What};
+use super::names::Place;
+use crate::eval::{failed, is_failed};
+use crate::module::SourceOf;
+use crate::module::suggest::did_you_mean;
+use crate::source::normalise;
+use model::graph::Output;
+use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+impl Graph<'_> {
+    /// The module instance of a call, made when it is first needed.
+    pub(super) fn child(&mut self, scope: usize, at: usize, key: Option<InstanceKey>) -> Option<usize> {
+        if let Some(child) = self.children.get(&(scope, at, key.clone())) {
+            return Some(*child);
+        }
+        let module = self.module(scope);
+        let call = module.calls.get(at);
+        let repetition = self.call_keys(scope, at).repetition_of(key.as_ref());
+        let place = Place { scope, repetition: repetition.clone(), node: None };
+        let directory = self.source_directory(&call.source, &place)?;
+        let called = self.configuration.module(&directory)?.clone();
+        self.no_recursion(scope, &directory, &call.span)?;
+        let mut path = self.scopes[scope].path.clone();
+        path.push(PathStep::Module { name: call.name.clone(), key: key.clone() });
+        let mut depends_on = (*self.scopes[scope].depends_on).clone();
+        for dependency in &call.depends_on {
+            self.dependency(scope, dependency, &mut depends_on);
+        }
+        if let Some(origins) = &repetition.marks().origins {
+            depends_on.extend(origins.iter().cloned());
+        }
+        let origin = Origin::Call { scope, call: at, repetition };
+        let child = self.add_scope(Scope { module: called, path, origin, depends_on: Arc::new(depends_on) });
+        self.children.insert((scope, at, key), child);
+        self.check_call_arguments(child, scope, at);
+        Some(child)
+    }
+
+    pub(super) fn add_scope(&mut self, scope: Scope) -> usize {
+        if let Some(diagnostics) = self.configuration.held_back.get(&scope.module.directory) {
+            for diagnostic in diagnostics.clone() {
+                self.report(diagnostic);
+            }
+        }
+        self.scopes.push(scope);
+        self.scopes.len() - 1
+    }
+
+    /// A module that calls itself would never end.
+    fn no_recursion(&mut self, scope: usize, directory: &PathBuf, span: &Span) -> Option<()> {
+        let mut at = scope;
+        loop {
+            if self.scopes[at].module.directory == *directory {
+                let diagnostic = Diagnostic::error("module-recursion", "a module cannot call itself")
+                    .with_label(span.clone(), "this call leads back to the module it stands in")
+                    .with_hint("move what both need into a module of its own");
+                self.report(diagnostic);
+                return None;
+            }
+            match &self.scopes[at].origin {
+                Origin::Call { scope, .. } => at = *scope,
+                _ => return Some(()),
+            }
+        }
+    }
+
+    /// The directory that a module's source names; must be one that was loaded.
+    pub(super) fn source_directory(&mut self, source: &SourceOf, place: &Place) -> Option<PathBuf> {
+        let expression = &source.expression;
+        let value = self.eval_as(expression, &Type::String, "the source of a module", place);
+        if is_failed(&value) {
+            return None;
+        }
+        let Some(text) = value.as_str() else {
+            let diagnostic = Diagnostic::error("module-source", "the source of a module must be known text")
+                .with_label(expression.span(), if value.is_null() { "this is null" } else { "this is known only later" })
+                .with_hint("a source may use variables, but nothing that an instance gives");
+            self.report(diagnostic);
+            return None;
+        };
+        let base = &self.scopes[place.scope].module.directory;
+        let directory = normalise(&base.join(text));
+        if self.configuration.module(&directory).is_some() {
+            return Some(directory);
+        }
+        let loader = &self.configuration.loader;
+        let diagnostic = if loader.is_directory(&directory) {
+            Diagnostic::error("module-source", "the source of a module must show where it is")
+                .with_label(expression.span(), format!("this is {text:?}"))
+                .with_hint("write the path as text in which only names of directories are interpolated: \"../network/${var.cloud}\"")
+        } else {
+            crate::module::missing_module(source, &directory, loader.working_directory().as_deref())
+        };
+        self.report(diagnostic);
+        None
+    }
+
+    pub(super) fn output(&mut self, scope: usize, at: usize) -> Value {
+        self.value(Decl { scope, what: What::Output(at) }, |graph| {
+            let module = graph.module(scope);
+            let output = module.outputs.get(at);
+            let value = graph.eval(&output.value, &Place::module(scope));
+            if output.sensitive { value.into_sensitive() } else { value }
+        })
+    }
+
+    /// All outputs of a module instance.
+    pub(super) fn all_outputs(&mut self, scope: usize) -> Value {
+        let module = self.module(scope);
+        let outputs = module.outputs.iter().enumerate();
+        let values: Vec<_> = outputs.map(|(at, output)| (output.name.clone(), self.output(scope, at))).collect();
+        Value::object(values)
+    }
+
+    /// All instances of a module call, each with all outputs.
+    pub(super) fn whole_call(&mut self, scope: usize, at: usize) -> Value {
+        let expansion = self.call_keys(scope, at);
+        let mut values = Vec::new();
+        for key in expansion.keys() {
+            let value = self.child(scope, at, key.clone()).map_or_else(failed, |child| self.all_outputs(child));
+            values.push((key, value));
+        }
+        together(&expansion, values)
+    }
+
+    pub(super) fn missing_output(&mut self, scope: usize, name: &str, span: Span) {
+        let module = self.module(scope);
+        let names: Vec<_> = module.outputs.iter().map(|output| output.name.as_ref()).collect();
+        let summary = format!("the module has no output `{name}`");
+        let hint = did_you_mean(name, names.iter().copied())
+            .unwrap_or_else(|| format!("it has {}", crate::module::list(names.iter().copied())));
+        self.report(Diagnostic::error("unknown-reference", summary).with_label(span, "").with_hint(hint));
+    }
+
+    /// The outputs of the environment.
+    pub(super) fn root_outputs(&mut self) -> BTreeMap<String, Output> {
+        let module = self.module(0);
+        let mut outputs = BTreeMap::new();
+        for (at, output) in module.outputs.iter().enumerate() {
+            let value = self.output(0, at);
+            for dependency in &output.depends_on {
+                self.dependency(0, dependency, &mut BTreeSet::new());
+            }
+            if !output.sensitive && value.deep_marks().sensitive {
+                let diagnostic = Diagnostic::error("sensitive-output", format!("output `{}` would show a secret", output.name))
+                    .with_label(output.value.span(), "this holds something sensitive")
+                    .with_label(output.span.clone(), "")
+                    .with_hint("add `sensitive = true` to the output, or `nonsensitive(...)` around what is no secret");
+                self.report(diagnostic);
+            }
+            let output =
+                Output { value, sensitive: output.sensitive, description: output.description.clone() };
+            outputs.insert(module.outputs.get(at).name.to_string(), output);
+        }
+        outputs
+    }
+
+    /// Adds the addresses of everything that an entry of `depends_on` names.
+    pub(super) fn dependency(&mut self, scope: usize, reference: &crate::syntax::Expression, into: &mut BTreeSet<Address>) {
+        let value = {
+            // Evaluating it makes the instances and finds cycles; the origins name what has attributes.
+            let free = crate::syntax::references(&reference.root);
+            let named = free.first().map(|free| (free.root.to_string(), free.steps.to_vec()));
+            match named {
+                Some((root, steps)) => self.dependency_addresses(scope, &root, &steps, into),
+                None => false,
+            }
+        };
+        if !value {
+            let value = self.eval(reference, &Place::module(scope));
+            into.extend(value.deep_origins());
+        }
+    }
+
+    /// The addresses below a module call or node set; false when it is neither.
+    fn dependency_addresses(
+        &mut self,
+        scope: usize,
+        root: &str,
+        steps: &[crate::syntax::Step],
+        into: &mut BTreeSet<Address>,
+    ) -> bool {
+        let [step, rest @ ..] = steps else { return false };
+        let crate::syntax::StepKind::Attribute(name) = &step.kind else { return false };
+        match root {
+            "module" if rest.is_empty() => {
+                let Some(at) = self.module(scope).calls.position(name) else { return true };
+                for key in self.call_keys(scope, at).keys() {
+                    if let Some(child) = self.child(scope, at, key) {
+                        self.addresses(child, into);
+                    }
+                }
+                true
+            }
+            "node_set" if rest.is_empty() && scope == 0 => {
+                let Some(set) = self.configuration.root.node_sets.position(name) else { return true };
+                self.node_set_addresses(set, into);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The addresses of all instances in a module instance, evaluated.
+    pub(super) fn addresses(&mut self, scope: usize, into: &mut BTreeSet<Address>) {
+        let module = self.module(scope);
+        for at in 0..module.resources.len() {
+            let expansion = self.resource_keys(scope, at);
+            for key in expansion.keys() {
+                let repetition = expansion.repetition_of(key.as_ref());
+                self.instance(scope, at, key.clone(), &repetition);
+                into.insert(self.address(scope, at, key));
+            }
+        }
+        for at in 0..module.calls.len() {
+            for key in self.call_keys(scope, at).keys() {
+                if let Some(child) = self.child(scope, at, key) {
+                    self.addresses(child, into);
+                }
+            }
+        }
+    }
+}
+
+/// Instances of a block as one value: a tuple for `count`, an object for `for_each`.
+pub(super) fn together(expansion: &Expansion, values: Vec<(Option<InstanceKey>, Value)>) -> Value {
+    match expansion {
+        Expansion::Absent => failed(),
+        Expansion::Single => values.into_iter().next().map_or_else(failed, |(_, value)| value),
+        Expansion::Count(_, marks) => Value::tuple(values.into_iter().map(|(_, value)| value)).with_marks(marks),
+        Expansion::Each(_, marks) => {
+            let named = values.into_iter().filter_map(|(key, value)| match key {
+                Some(InstanceKey::Name(name)) => Some((name, value)),
+                _ => None,
+            });
+            Value::object(named).with_marks(marks)
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The check of references and calls that needs no values: each mistake is reported once for a module,
+//! however often it is instantiated.
+
+use super::suggest::did_you_mean;
+use super::{Fields, Module, Table};
+use crate::eval::{SPECIAL, unknown_function};
+use crate::functions;
+use crate::source::SourceFile;
+use crate::syntax::{Block, Body, Call, Expression, Extent, Step, StepKind, Visit, walk};
+use model::Diagnostic;
+use std::sync::Arc;
+
+/// Checks every expression of a module.
+pub(super) fn check(module: &Module, files: &[(Arc<SourceFile>, Body)], is_root: bool) -> Vec<Diagnostic> {
+    let mut checker = Checker { module, is_root, diagnostics: Vec::new() };
+    for (_, body) in files {
+        for block in &body.blocks {
+            checker.top(block);
+        }
+    }
+    for service in module.services.iter() {
+        checker.facts_without_node(&service.fields);
+    }
+    checker.diagnostics
+}
+
+/// Names that exist only in some blocks.
+#[derive(Clone, Copy, Default)]
+struct Extra {
+    each: bool,
+    count: bool,
+    node: bool,
+}
+
+struct Checker<'a> {
+    module: &'a Module,
+    is_root: bool,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn top(&mut self, block: &Block) {
+        let has = |name: &str| block.body.attributes.iter().any(|a| a.name.text.as_ref() == name);
+        let mut extra = Extra::default();
+        match block.kind.text.as_ref() {
+            "resource" | "module" => {
+                extra.each = has("for_each");
+                extra.count = has("count");
+            }
+            "service" => extra.node = true,
+            "environment" | "variable" | "locals" | "output" | "provider" | "node_set" => {}
+            _ => return,
+        }
+        self.block(block, extra, true);
+    }
+
+    fn block(&mut self, block: &Block, extra: Extra, is_top: bool) {
+        let kind = block.kind.text.as_ref();
+        for attribute in &block.body.attributes {
+            match (kind, attribute.name.text.as_ref()) {
+                ("variable", "type") | ("resource", "provider") | ("lifecycle", "ignore_changes") => {}
+                ("resource" | "module", "count" | "for_each") if is_top => {
+                    self.expression(&attribute.value, Extra::default());
+                }
+                _ => self.expression(&attribute.value, extra),
+            }
+        }
+        for nested in &block.body.blocks {
+            self.block(nested, extra, false);
+        }
+    }
+
+    /// `version`, `facts` and the artifact of a service are the same for all its nodes.
+    fn facts_without_node(&mut self, fields: &Fields) {
+        let whole = ["version", "facts"].into_iter().filter_map(|name| fields.get(name));
+        let artifact = fields.blocks("artifact").flat_map(|block| block.body.attributes.iter().map(|a| &a.value));
+        for expression in whole.chain(artifact) {
+            for free in crate::syntax::references(&expression.root) {
+                if free.root.as_ref() == "node" {
+                    let diagnostic = Diagnostic::error("unknown-reference", "there is no `node` here")
+                        .with_label(expression.file.span(free.extent), "")
+                        .with_hint("`version`, `facts` and `artifact` are the same for all nodes of a service");
+                    self.diagnostics.push(diagnostic);
+                }
+            }
+        }
+    }
+
+    fn expression(&mut self, expression: &Expression, extra: Extra) {
+        let mut visitor = Visitor { checker: self, file: &expression.file, extra };
+        walk(&expression.root, &mut visitor);
+    }
+}
+
+struct Visitor<'c, 'm> {
+    checker: &'c mut Checker<'m>,
+    file: &'c SourceFile,
+    extra: Extra,
+}
+
+impl<'e> Visit<'e> for Visitor<'_, '_> {
+    fn reference(&mut self, free: crate::syntax::Free<'e>) {
+        if let Some(diagnostic) = self.problem(free.root, free.steps, free.extent) {
+            self.checker.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn call(&mut self, call: &'e Call, _extent: Extent) {
+        let name = call.name.text.as_ref();
+        if !functions::exists(name) && !SPECIAL.contains(&name) {
+            self.checker.diagnostics.push(unknown_function(self.file, call));
+        }
+    }
+}
+
+fn attribute(steps: &[Step], at: usize) -> Option<&str> {
+    match &steps.get(at)?.kind {
+        StepKind::Attribute(name) => Some(name),
+        _ => None,
+    }
+}
+
+impl Visitor<'_, '_> {
+    fn error(&self, extent: Extent, summary: impl Into<String>, hint: Option<String>) -> Diagnostic {
+        let mut diagnostic =
+            Diagnostic::error("unknown-reference", summary).with_label(self.file.span(extent), "");
+        diagnostic.hints.extend(hint);
+        diagnostic
+    }
+
+    fn problem(&self, root: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+        let module = self.checker.module;
+        match root {
+            "var" => {
+                let advice = "add a block `variable \"NAME\" {}` to declare it";
+                self.declared(&module.variables, ("variable", "var"), steps, extent, advice)
+            }
+            "local" => {
+                let advice = "add it to a `locals { ... }` block to declare it";
+                self.declared(&module.locals, ("local value", "local"), steps, extent, advice)
+            }
+            "module" => {
+                let advice = "add a block `module \"NAME\" { source = ... }` to call one";
+                self.declared(&module.calls, ("module", "module"), steps, extent, advice)
+            }
+            "service" => {
+                let advice = "add a block `service \"NAME\" { ... }`, or take the handle from the module that has it";
+                self.declared(&module.services, ("service", "service"), steps, extent, advice)
+            }
+            "node_set" if self.checker.is_root => {
+                let advice = "add a block `node_set \"NAME\" { ... }`";
+                self.declared(&module.node_sets, ("node set", "node_set"), steps, extent, advice)
+            }
+            "node_set" => {
+                let hint = "pass it to the module as a variable: node_sets = [node_set.edge.nodes]";
+                Some(self.error(extent, "node sets are known only in the environment's own directory", Some(hint.to_owned())))
+            }
+            "environment" => self.one_of(root, &["name", "login_key"], steps, extent),
+            "path" => self.one_of(root, &["module", "root", "cwd"], steps, extent),
+            "each" if self.extra.each => self.one_of(root, &["key", "value"], steps, extent),
+            "each" => Some(self.error(extent, "`each` exists only in a block with `for_each`", None)),
+            "count" if self.extra.count => self.one_of(root, &["index"], steps, extent),
+            "count" => Some(self.error(extent, "`count` exists only in a block with `count`", None)),
+            "node" if self.extra.node => None,
+            "node" => Some(self.error(extent, "`node` exists only in a service", None)),
+            "self" | "data" => Some(self.error(extent, format!("`{root}` is not supported"), None)),
+            _ => self.resource(root, steps, extent),
+        }
+    }
+
+    fn declared<T>(
+        &self,
+        table: &Table<T>,
+        (what, root): (&str, &str),
+        steps: &[Step],
+        extent: Extent,
+        advice: &str,
+    ) -> Option<Diagnostic> {
+        let Some(name) = attribute(steps, 0) else {
+            return Some(self.error(extent, format!("`{root}` must be followed by a name"), Some(format!("write `{root}.NAME`"))));
+        };
+        if table.position(name).is_some() {
+            return None;
+        }
+        let hint = did_you_mean(name, table.names()).unwrap_or_else(|| advice.replace("NAME", name));
+        Some(self.error(extent, format!("there is no {what} `{name}`"), Some(hint)))
+    }
+
+    fn one_of(&self, root: &str, names: &[&str], steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+        let Some(name) = attribute(steps, 0) else { return None };
+        if names.contains(&name) {
+            return None;
+        }
+        let hint = did_you_mean(name, names.iter().copied())
+            .unwrap_or_else(|| format!("there are {}", super::list(names.iter().copied())));
+        Some(self.error(extent, format!("`{root}` has no `{name}`"), Some(hint)))
+    }
+
+    fn resource(&self, kind: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+        let module = self.checker.module;
+        let Some(name) = attribute(steps, 0) else {
+            let roots = ["var", "local", "module", "node_set", "service", "environment", "path", "each", "count", "node"];
+            let hint = did_you_mean(kind, roots)
+                .unwrap_or_else(|| "text stands in double quotes; a variable is written `var.NAME`".to_owned());
+            return Some(self.error(extent, format!("there is nothing named `{kind}`"), Some(hint)));
+        };
+        let full = format!("{kind}.{name}");
+        if module.resources.position(&full).is_some() {
+            return None;
+        }
+        let roots = ["var.", "local.", "module.", "node_set.", "service.", "path."].map(|root| format!("{root}{name}"));
+        let names = module.resources.names().chain(roots.iter().map(String::as_str));
+        let hint = did_you_mean(&full, names);
+        Some(self.error(extent, format!("there is no resource `{full}`"), hint))
+    }
+}

@@ -1,0 +1,248 @@
+//! Modules: what the files of one directory declare, checked as far as it can be before evaluation.
+//!
+//! Invariants: a name is declared once; every declaration keeps its place in the source; expressions are
+//! shared, never copied.
+//! Refuses to know: values, instances, schemas.
+
+mod check;
+pub(crate) mod constant;
+mod fields;
+mod load;
+mod read;
+mod resource;
+pub(crate) mod suggest;
+pub(crate) mod types;
+
+pub(crate) use read::service_block;
+pub(crate) use fields::{Fields, list, read as read_fields};
+pub(crate) use load::missing_module;
+pub use load::{Configuration, Loaded, load};
+
+use crate::syntax::{Attribute, Block, Expression, Name};
+use model::{Diagnostic, Span, Type};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Declarations of one kind by name, in source order.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    items: Vec<T>,
+    index: HashMap<Arc<str>, usize>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), index: HashMap::new() }
+    }
+}
+
+impl<T> Table<T> {
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    pub(crate) fn get(&self, at: usize) -> &T {
+        &self.items[at]
+    }
+
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.index.keys().map(AsRef::as_ref)
+    }
+
+    /// Adds a declaration; gives the position of an earlier one of the same name instead.
+    pub(crate) fn insert(&mut self, name: Arc<str>, item: T) -> Result<usize, usize> {
+        let at = self.items.len();
+        if let Some(earlier) = self.index.get(&name) {
+            return Err(*earlier);
+        }
+        self.index.insert(name, at);
+        self.items.push(item);
+        Ok(at)
+    }
+}
+
+/// The content of one directory.
+#[derive(Debug, Default)]
+pub(crate) struct Module {
+    /// The directory, normalised.
+    pub directory: PathBuf,
+    /// The directory as seen from the root module's, for `path.module`.
+    pub path: Arc<str>,
+    pub environment: Option<Environment>,
+    pub variables: Table<Variable>,
+    pub locals: Table<Local>,
+    pub outputs: Table<Output>,
+    /// By `type.name`.
+    pub resources: Table<Resource>,
+    pub calls: Table<ModuleCall>,
+    /// By `name` or `name.alias`.
+    pub providers: Table<Provider>,
+    pub node_sets: Table<NodeSet>,
+    pub services: Table<Service>,
+    /// Things that make instances, in source order.
+    pub order: Vec<Item>,
+    /// The first words of all resource types.
+    pub kinds: HashMap<Arc<str>, ()>,
+}
+
+/// A declaration that makes instances.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Item {
+    Resource(usize),
+    Call(usize),
+    NodeSet(usize),
+}
+
+/// `environment "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub name: Name,
+    pub span: Span,
+    pub attributes: Vec<Attribute>,
+}
+
+/// `variable "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct Variable {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub ty: Type,
+    pub typed: bool,
+    pub default: Option<Expression>,
+    pub sensitive: bool,
+    pub nullable: bool,
+    pub validations: Vec<Validation>,
+}
+
+/// `validation { condition = ... error_message = ... }`.
+#[derive(Debug)]
+pub(crate) struct Validation {
+    pub condition: Expression,
+    pub error_message: Expression,
+}
+
+/// One entry of `locals { ... }`.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub value: Expression,
+}
+
+/// `output "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub value: Expression,
+    pub sensitive: bool,
+    pub description: String,
+    pub depends_on: Vec<Expression>,
+}
+
+/// How often a block is instantiated.
+#[derive(Debug, Default)]
+pub(crate) struct Repeat {
+    pub count: Option<Expression>,
+    pub for_each: Option<Expression>,
+}
+
+/// `resource "type" "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub kind: Arc<str>,
+    pub kind_span: Span,
+    pub name: Arc<str>,
+    pub span: Span,
+    pub place: String,
+    pub repeat: Repeat,
+    /// `name` or `name.alias`.
+    pub provider: Option<(String, Span)>,
+    pub depends_on: Vec<Expression>,
+    pub lifecycle: Option<Lifecycle>,
+    /// The arguments themselves.
+    pub arguments: Vec<Attribute>,
+    pub blocks: Vec<Block>,
+}
+
+/// `lifecycle { ... }`.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    pub create_before_destroy: Option<Expression>,
+    pub prevent_destroy: Option<Expression>,
+    pub ignore_changes: Vec<Name>,
+    pub span: Option<Span>,
+}
+
+/// Where a module is: the text may have interpolations, so there may be several places.
+#[derive(Debug)]
+pub(crate) struct SourceOf {
+    pub expression: Expression,
+}
+
+/// `module "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct ModuleCall {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub source: SourceOf,
+    pub repeat: Repeat,
+    pub depends_on: Vec<Expression>,
+    pub arguments: Vec<Attribute>,
+}
+
+/// `provider "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub name: Arc<str>,
+    pub key: Arc<str>,
+    pub span: Span,
+    pub arguments: Vec<Attribute>,
+}
+
+/// `node_set "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct NodeSet {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub pools: Vec<Pool>,
+    pub services: Option<Expression>,
+}
+
+/// `pool "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub source: SourceOf,
+    pub size: Expression,
+    pub domains: Option<Expression>,
+    pub inputs: Option<Expression>,
+}
+
+/// `service "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub place: String,
+    pub fields: Fields,
+}
+
+/// Reads all files of one directory.
+pub(crate) fn read_module(
+    files: &[(Arc<crate::source::SourceFile>, crate::syntax::Body)],
+    is_root: bool,
+) -> (Module, Vec<Diagnostic>) {
+    read::Reader::default().module(files, is_root)
+}

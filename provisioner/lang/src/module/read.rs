@@ -1,0 +1,452 @@
+//! From blocks to declarations.
+
+use super::constant::constant_of;
+use super::fields::{Fields, Shape, check_labels, list, read};
+use super::suggest::did_you_mean;
+use super::types::read_type;
+use super::{
+    Environment, Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Service, SourceOf, Table,
+    Validation, Variable,
+};
+use crate::source::SourceFile;
+use crate::syntax::{Block, Body, Expr, Expression, Kind};
+use model::{Diagnostic, Span, Type};
+use std::sync::Arc;
+
+const BLOCKS: [&str; 9] =
+    ["environment", "variable", "locals", "output", "provider", "module", "resource", "node_set", "service"];
+
+/// Words that the language will have, or that Terraform has.
+const LATER: [&str; 9] = ["data", "moved", "removed", "import", "check", "gate", "rollout", "backup", "terraform"];
+
+const VARIABLE: Shape = Shape {
+    required: &[],
+    optional: &["type", "default", "description", "sensitive", "nullable"],
+    blocks: &[("validation", 0, true)],
+    open: false,
+};
+
+const VALIDATION: Shape =
+    Shape { required: &["condition", "error_message"], optional: &[], blocks: &[], open: false };
+
+const OUTPUT: Shape = Shape {
+    required: &["value"],
+    optional: &["sensitive", "description", "depends_on"],
+    blocks: &[],
+    open: false,
+};
+
+const MODULE: Shape = Shape {
+    required: &["source"],
+    optional: &["count", "for_each", "depends_on"],
+    blocks: &[],
+    open: true,
+};
+
+const PROVIDER: Shape = Shape { required: &[], optional: &["alias"], blocks: &[], open: true };
+
+const ENVIRONMENT: Shape = Shape { required: &[], optional: &[], blocks: &[], open: true };
+
+const NODE_SET: Shape =
+    Shape { required: &[], optional: &["services"], blocks: &[("pool", 1, true)], open: false };
+
+const POOL: Shape =
+    Shape { required: &["source", "size"], optional: &["domains", "inputs"], blocks: &[], open: false };
+
+const SERVICE: Shape = Shape {
+    required: &["version", "command"],
+    optional: &[
+        "facts", "environment", "check", "drain", "dead_man_s", "max_parallel", "restart",
+    ],
+    blocks: &[("artifact", 0, false), ("file", 1, true), ("probe", 1, true), ("reachability", 0, false)],
+    open: false,
+};
+
+const ARTIFACT: Shape = Shape {
+    required: &[],
+    optional: &["url", "file", "package", "package_version", "sha256", "paths"],
+    blocks: &[],
+    open: false,
+};
+
+const FILE: Shape = Shape { required: &["content"], optional: &["mode", "live"], blocks: &[], open: false };
+
+const PROBE: Shape = Shape {
+    required: &[],
+    optional: &["command", "from", "timeout_ms", "deadline_ms"],
+    blocks: &[("http", 0, false), ("tcp", 0, false)],
+    open: false,
+};
+
+const HTTP: Shape = Shape { required: &["port"], optional: &["path", "status"], blocks: &[], open: false };
+
+const TCP: Shape = Shape { required: &["port"], optional: &["host"], blocks: &[], open: false };
+
+const REACHABILITY: Shape = Shape { required: &["address", "port"], optional: &[], blocks: &[], open: false };
+
+/// The shape of a block inside a service.
+pub(crate) fn service_block(kind: &str) -> &'static Shape {
+    match kind {
+        "artifact" => &ARTIFACT,
+        "file" => &FILE,
+        "probe" => &PROBE,
+        "http" => &HTTP,
+        "tcp" => &TCP,
+        _ => &REACHABILITY,
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Reader {
+    module: Module,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+impl Reader {
+    pub(super) fn module(mut self, files: &[(Arc<SourceFile>, Body)], is_root: bool) -> (Module, Vec<Diagnostic>) {
+        for (file, body) in files {
+            for attribute in &body.attributes {
+                let summary = format!("`{}` stands outside of any block", attribute.name.text);
+                let diagnostic = Diagnostic::error("unknown-argument", summary)
+                    .with_label(file.span(attribute.name.extent), "")
+                    .with_hint("a file holds blocks; values that have names go into `locals { ... }`");
+                self.diagnostics.push(diagnostic);
+            }
+            for block in &body.blocks {
+                self.block(block, is_root);
+            }
+        }
+        (self.module, self.diagnostics)
+    }
+
+    fn block(&mut self, block: &Block, is_root: bool) {
+        let kind = block.kind.text.as_ref();
+        let labels = match kind {
+            "locals" => 0,
+            "resource" => 2,
+            _ => 1,
+        };
+        if !BLOCKS.contains(&kind) {
+            return self.unknown_block(block);
+        }
+        if !check_labels(block, labels, &mut self.diagnostics) || !self.names_are_words(block) {
+            return;
+        }
+        if !is_root && ["environment", "node_set", "provider"].contains(&kind) {
+            let diagnostic = Diagnostic::error("root-only", format!("a block `{kind}` stands only in the environment's own directory"))
+                .with_label(block.span(), "this is in a module")
+                .with_hint("move it to the directory that is applied, and pass what the module needs as a variable");
+            self.diagnostics.push(diagnostic);
+            return;
+        }
+        match kind {
+            "environment" => self.environment(block),
+            "variable" => self.variable(block),
+            "locals" => self.locals(block),
+            "output" => self.output(block),
+            "provider" => self.provider(block),
+            "module" => self.call(block),
+            "resource" => self.resource(block),
+            "node_set" => self.node_set(block),
+            _ => self.service(block),
+        }
+    }
+
+    fn unknown_block(&mut self, block: &Block) {
+        let kind = block.kind.text.as_ref();
+        let diagnostic = if LATER.contains(&kind) {
+            Diagnostic::error("unknown-block", format!("blocks `{kind}` are not supported"))
+                .with_label(block.span(), "")
+        } else {
+            let diagnostic = Diagnostic::error("unknown-block", format!("there is no block `{kind}`"))
+                .with_label(block.file.span(block.kind.extent), "");
+            match did_you_mean(kind, BLOCKS) {
+                Some(hint) => diagnostic.with_hint(hint),
+                None => diagnostic.with_hint(format!("there are {}", list(BLOCKS.into_iter()))),
+            }
+        };
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Names are used in references, so they must be words (an environment's name is free).
+    fn names_are_words(&mut self, block: &Block) -> bool {
+        if block.kind.text.as_ref() == "environment" {
+            return true;
+        }
+        let is_word = |text: &str| {
+            text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        };
+        for label in block.labels.iter().filter(|label| !is_word(&label.text)) {
+            let diagnostic = Diagnostic::error("name", format!("`{}` cannot be a name", label.text))
+                .with_label(block.file.span(label.extent), "")
+                .with_hint("a name begins with a letter; letters, digits, `_` and `-` follow");
+            self.diagnostics.push(diagnostic);
+        }
+        block.labels.iter().all(|label| is_word(&label.text))
+    }
+
+    fn fields(&mut self, block: &Block, shape: &Shape) -> Fields {
+        read(block, shape, &mut self.diagnostics)
+    }
+
+    fn flag(&mut self, fields: &Fields, name: &str, default: bool) -> bool {
+        let value = fields.get(name).and_then(|value| constant_of(value, &Type::Bool, &mut self.diagnostics));
+        value.and_then(|value| value.as_bool()).unwrap_or(default)
+    }
+
+    fn text(&mut self, fields: &Fields, name: &str) -> String {
+        let value = fields.get(name).and_then(|value| constant_of(value, &Type::String, &mut self.diagnostics));
+        value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    fn environment(&mut self, block: &Block) {
+        let fields = self.fields(block, &ENVIRONMENT);
+        if let Some(first) = &self.module.environment {
+            self.diagnostics.push(
+                Diagnostic::error("duplicate-block", "there is more than one block `environment`")
+                    .with_label(block.span(), "the second one")
+                    .with_label(first.span.clone(), "the first one")
+                    .with_hint("a directory is one environment: keep one of them"),
+            );
+            return;
+        }
+        let Some(name) = block.labels.first().cloned() else { return };
+        self.module.environment = Some(Environment { name, span: block.span(), attributes: fields.others });
+    }
+
+    fn variable(&mut self, block: &Block) {
+        let fields = self.fields(block, &VARIABLE);
+        let ty = fields.get("type").map(|ty| read_type(ty, &mut self.diagnostics));
+        self.text(&fields, "description");
+        let mut validations = Vec::new();
+        for nested in fields.blocks("validation") {
+            let inner = read(nested, &VALIDATION, &mut self.diagnostics);
+            if let (Some(condition), Some(error_message)) = (inner.get("condition"), inner.get("error_message")) {
+                validations.push(Validation { condition: condition.clone(), error_message: error_message.clone() });
+            }
+        }
+        let variable = Variable {
+            name: block.labels[0].text.clone(),
+            span: block.span(),
+            typed: ty.is_some(),
+            ty: ty.unwrap_or(Type::Any),
+            default: fields.get("default").cloned(),
+            sensitive: self.flag(&fields, "sensitive", false),
+            nullable: self.flag(&fields, "nullable", true),
+            validations,
+        };
+        let name = variable.name.clone();
+        let result = self.module.variables.insert(name, variable);
+        self.declared(block, result, |module, at| &module.variables.get(at).span);
+    }
+
+    /// Reports a name that was declared before; gives the new position otherwise.
+    fn declared(
+        &mut self,
+        block: &Block,
+        result: Result<usize, usize>,
+        span: impl Fn(&Module, usize) -> &Span,
+    ) -> Option<usize> {
+        match result {
+            Ok(at) => Some(at),
+            Err(earlier) => {
+                let first = span(&self.module, earlier).clone();
+                self.diagnostics.push(duplicate(block, first));
+                None
+            }
+        }
+    }
+
+    fn locals(&mut self, block: &Block) {
+        for nested in &block.body.blocks {
+            let summary = format!("`locals` holds no block `{}`", nested.kind.text);
+            self.diagnostics.push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
+        }
+        for attribute in &block.body.attributes {
+            let span = block.file.span(attribute.name.extent);
+            let name = attribute.name.text.clone();
+            let local = Local { name: name.clone(), span: span.clone(), value: attribute.value.clone() };
+            if let Err(earlier) = self.module.locals.insert(name.clone(), local) {
+                let first = self.module.locals.get(earlier).span.clone();
+                self.diagnostics.push(
+                    Diagnostic::error("duplicate-block", format!("`local.{name}` is declared twice"))
+                        .with_label(span, "the second one")
+                        .with_label(first, "the first one")
+                        .with_hint("rename or remove one of them"),
+                );
+            }
+        }
+    }
+
+    fn output(&mut self, block: &Block) {
+        let fields = self.fields(block, &OUTPUT);
+        let Some(value) = fields.get("value").cloned() else { return };
+        let output = Output {
+            name: block.labels[0].text.clone(),
+            span: block.span(),
+            value,
+            sensitive: self.flag(&fields, "sensitive", false),
+            description: self.text(&fields, "description"),
+            depends_on: self.dependencies(fields.get("depends_on")),
+        };
+        let result = self.module.outputs.insert(output.name.clone(), output);
+        self.declared(block, result, |module, at| &module.outputs.get(at).span);
+    }
+
+    fn provider(&mut self, block: &Block) {
+        let fields = self.fields(block, &PROVIDER);
+        let name = block.labels[0].text.clone();
+        let alias = self.text(&fields, "alias");
+        let key: Arc<str> = if alias.is_empty() { name.clone() } else { format!("{name}.{alias}").into() };
+        for nested in &fields.other_blocks {
+            let summary = format!("`provider \"{name}\"` holds no block `{}`", nested.kind.text);
+            self.diagnostics.push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
+        }
+        let provider = Provider { name, key: key.clone(), span: block.span(), arguments: fields.others };
+        let result = self.module.providers.insert(key, provider);
+        self.declared(block, result, |module, at| &module.providers.get(at).span);
+    }
+
+    fn call(&mut self, block: &Block) {
+        let fields = self.fields(block, &MODULE);
+        for nested in &fields.other_blocks {
+            let summary = format!("a module call holds no block `{}`", nested.kind.text);
+            let diagnostic = Diagnostic::error("unknown-block", summary)
+                .with_label(nested.span(), "")
+                .with_hint(format!("pass a value: `{} = {{ ... }}`", nested.kind.text));
+            self.diagnostics.push(diagnostic);
+        }
+        let Some(source) = fields.get("source").cloned() else { return };
+        let call = ModuleCall {
+            name: block.labels[0].text.clone(),
+            span: block.span(),
+            source: SourceOf { expression: source },
+            repeat: self.repeat(block, &fields),
+            depends_on: self.dependencies(fields.get("depends_on")),
+            arguments: fields.others,
+        };
+        let result = self.module.calls.insert(call.name.clone(), call);
+        if let Some(at) = self.declared(block, result, |module, at| &module.calls.get(at).span) {
+            self.module.order.push(Item::Call(at));
+        }
+    }
+
+    pub(super) fn repeat(&mut self, block: &Block, fields: &Fields) -> Repeat {
+        let repeat =
+            Repeat { count: fields.get("count").cloned(), for_each: fields.get("for_each").cloned() };
+        if let (Some(count), Some(for_each)) = (&repeat.count, &repeat.for_each) {
+            let diagnostic = Diagnostic::error("count-and-for-each", "a block has either `count` or `for_each`")
+                .with_label(for_each.span(), "this ...")
+                .with_label(count.span(), "... or this")
+                .with_label(block.span(), "in this block")
+                .with_hint("keep the one you mean; `for_each` gives stable names");
+            self.diagnostics.push(diagnostic);
+        }
+        repeat
+    }
+
+    /// The references of a `depends_on`.
+    pub(super) fn dependencies(&mut self, expression: Option<&Expression>) -> Vec<Expression> {
+        let Some(expression) = expression else { return Vec::new() };
+        let mut references = Vec::new();
+        let items: &[Expr] = match &expression.root.kind {
+            Kind::Tuple(items) => items,
+            _ => std::slice::from_ref(&expression.root),
+        };
+        let is_list = matches!(expression.root.kind, Kind::Tuple(_));
+        for item in items {
+            let is_reference = match &item.kind {
+                Kind::Traversal(traversal) => matches!(traversal.base.kind, Kind::Variable(_)),
+                _ => false,
+            };
+            if is_list && is_reference {
+                references.push(Expression { file: expression.file.clone(), root: Arc::new(item.clone()) });
+                continue;
+            }
+            let diagnostic = Diagnostic::error("depends-on", "`depends_on` is a list of references")
+                .with_label(expression.file.span(item.extent), "this is none")
+                .with_hint("write references without quotes: depends_on = [local_network.main, module.mesh]");
+            self.diagnostics.push(diagnostic);
+        }
+        references
+    }
+
+    fn resource(&mut self, block: &Block) {
+        let Some(resource) = super::resource::read_resource(self, block) else { return };
+        let key: Arc<str> = format!("{}.{}", resource.kind, resource.name).into();
+        self.module.kinds.insert(resource.kind.clone(), ());
+        let result = self.module.resources.insert(key, resource);
+        if let Some(at) = self.declared(block, result, |module, at| &module.resources.get(at).span) {
+            self.module.order.push(Item::Resource(at));
+        }
+    }
+
+    fn node_set(&mut self, block: &Block) {
+        let fields = self.fields(block, &NODE_SET);
+        let mut pools: Table<Pool> = Table::default();
+        for nested in fields.blocks("pool") {
+            let inner = read(nested, &POOL, &mut self.diagnostics);
+            let (Some(source), Some(size), Some(label)) =
+                (inner.get("source"), inner.get("size"), nested.labels.first())
+            else {
+                continue;
+            };
+            let pool = Pool {
+                name: label.text.clone(),
+                span: nested.span(),
+                source: SourceOf { expression: source.clone() },
+                size: size.clone(),
+                domains: inner.get("domains").cloned(),
+                inputs: inner.get("inputs").cloned(),
+            };
+            if let Err(earlier) = pools.insert(label.text.clone(), pool) {
+                let first = pools.get(earlier).span.clone();
+                self.diagnostics.push(duplicate(nested, first));
+            }
+        }
+        if pools.len() == 0 && block.body.blocks.is_empty() {
+            self.diagnostics.push(
+                Diagnostic::error("missing-block", "a node set needs a pool")
+                    .with_label(block.span(), "")
+                    .with_hint("add `pool \"name\" { source = ... size = ... }`"),
+            );
+        }
+        let set = NodeSet {
+            name: block.labels[0].text.clone(),
+            span: block.span(),
+            pools: pools.items,
+            services: fields.get("services").cloned(),
+        };
+        let result = self.module.node_sets.insert(set.name.clone(), set);
+        if let Some(at) = self.declared(block, result, |module, at| &module.node_sets.get(at).span) {
+            self.module.order.push(Item::NodeSet(at));
+        }
+    }
+
+    fn service(&mut self, block: &Block) {
+        let fields = self.fields(block, &SERVICE);
+        for nested in &fields.blocks {
+            let inner = self.fields(nested, service_block(&nested.kind.text));
+            for part in &inner.blocks {
+                self.fields(part, service_block(&part.kind.text));
+            }
+        }
+        let service = Service {
+            name: block.labels[0].text.clone(),
+            span: block.span(),
+            place: block.file.place(block.header),
+            fields,
+        };
+        let result = self.module.services.insert(service.name.clone(), service);
+        self.declared(block, result, |module, at| &module.services.get(at).span);
+    }
+}
+
+fn duplicate(block: &Block, first: Span) -> Diagnostic {
+    let labels: String = block.labels.iter().map(|label| format!(" \"{}\"", label.text)).collect();
+    Diagnostic::error("duplicate-block", format!("`{}{labels}` is declared twice", block.kind.text))
+        .with_label(block.span(), "the second one")
+        .with_label(first, "the first one")
+        .with_hint("rename or remove one of them")
+}

@@ -1,0 +1,109 @@
+//! At apply time: computing what was unknown when the plan was made, from what operations have given.
+
+use crate::eval::{Evaluator, Given, is_failed, template_value};
+use crate::source::{FileSystem, SourceFile};
+use crate::syntax::{parse_residual, parse_template};
+use model::convert::convert;
+use model::{Address, Data, Diagnostic, Residual, Type, Unknown, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Computes every unknown part of a value. `outputs` gives the attributes of an instance after its operation.
+/// The result is wholly known; anything else is an error.
+pub fn resolve(value: &Value, outputs: &dyn Fn(&Address) -> Option<Value>) -> Result<Value, Diagnostic> {
+    if value.is_wholly_known() {
+        return Ok(value.clone());
+    }
+    let each = |items: &Arc<Vec<Value>>| items.iter().map(|item| resolve(item, outputs)).collect::<Result<Vec<_>, _>>();
+    let entries = |entries: &Arc<BTreeMap<Arc<str>, Value>>| {
+        let resolved = entries.iter().map(|(name, entry)| Ok((name.clone(), resolve(entry, outputs)?)));
+        resolved.collect::<Result<BTreeMap<_, _>, Diagnostic>>().map(Arc::new)
+    };
+    let resolved: Value = match value.data() {
+        Data::Unknown(unknown) => resolve_unknown(unknown, outputs)?,
+        Data::List(ty, items) => Data::List(ty.clone(), Arc::new(each(items)?)).into(),
+        Data::Set(ty, items) => Value::set(ty.clone(), each(items)?),
+        Data::Tuple(items) => Value::tuple(each(items)?),
+        Data::Map(ty, parts) => Data::Map(ty.clone(), entries(parts)?).into(),
+        Data::Object(parts) => Data::Object(entries(parts)?).into(),
+        data => data.clone().into(),
+    };
+    Ok(resolved.with_marks(value.marks()))
+}
+
+fn resolve_unknown(unknown: &Unknown, outputs: &dyn Fn(&Address) -> Option<Value>) -> Result<Value, Diagnostic> {
+    let value = match unknown.residual.as_ref() {
+        Residual::Output { address, path } => output(address, path, outputs)?,
+        Residual::Expression { source, template, scope, place } => {
+            let scope = resolve(scope, outputs)?;
+            expression(source, *template, &scope, place)?
+        }
+        Residual::Opaque => {
+            return Err(Diagnostic::error("unresolved", "a value is unknown and nothing can tell it")
+                .with_hint("this plan was made for validation only; make it again with `plan`"));
+        }
+    };
+    if unknown.ty == Type::Any {
+        return Ok(value);
+    }
+    convert(&value, &unknown.ty).map_err(|error| {
+        Diagnostic::error("wrong-type", format!("a value that is known now has another type than planned: {error}"))
+    })
+}
+
+fn output(address: &Address, path: &[Arc<str>], outputs: &dyn Fn(&Address) -> Option<Value>) -> Result<Value, Diagnostic> {
+    let mut value = outputs(address).ok_or_else(|| {
+        Diagnostic::error("unresolved", format!("`{address}` has no attributes yet"))
+            .with_hint("the operation that makes it has not run or has failed; run the command again")
+            .about(address)
+    })?;
+    for step in path {
+        let item = || step.parse::<usize>().ok().and_then(|at| value.as_items()?.get(at).cloned());
+        value = value.get(step).or_else(item).ok_or_else(|| {
+            let shown = path.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(".");
+            Diagnostic::error("unresolved", format!("`{address}` has no attribute `{shown}`")).about(address)
+        })?;
+    }
+    if value.is_wholly_known() {
+        return Ok(value);
+    }
+    Err(Diagnostic::error("unresolved", format!("an attribute of `{address}` is still unknown")).about(address))
+}
+
+fn expression(source: &str, template: bool, scope: &Value, place: &str) -> Result<Value, Diagnostic> {
+    let file = SourceFile::new(place, source);
+    let mut names = Given {
+        variables: scope,
+        loader: &FileSystem,
+        directory: Path::new("."),
+        template,
+        errors: Vec::new(),
+    };
+    let (value, diagnostics) = if template {
+        let parts = parse_template(&file).map_err(|diagnostic| at_apply(&diagnostic, place))?;
+        template_value(&file, &parts, &mut names)
+    } else {
+        let root = parse_residual(&file).map_err(|diagnostic| at_apply(&diagnostic, place))?;
+        let mut evaluator = Evaluator::new(&mut names, file.clone());
+        let value = evaluator.eval(&root);
+        let diagnostics = std::mem::take(&mut evaluator.diagnostics);
+        (Some(value), diagnostics)
+    };
+    if let Some(diagnostic) = diagnostics.iter().chain(&names.errors).next() {
+        return Err(at_apply(diagnostic, place));
+    }
+    match value {
+        Some(value) if !is_failed(&value) && value.is_wholly_known() => Ok(value),
+        _ => Err(Diagnostic::error("unresolved", format!("the expression at {place} is still unknown"))),
+    }
+}
+
+/// A mistake that shows only now. The source is not at hand, so the place is told in words.
+fn at_apply(inner: &Diagnostic, place: &str) -> Diagnostic {
+    let label = inner.labels.first().map_or("", |label| label.message.as_str());
+    let separator = if label.is_empty() { "" } else { ": " };
+    let mut diagnostic = Diagnostic::error(&inner.code, format!("{place}: {}{separator}{label}", inner.summary));
+    diagnostic.hints.clone_from(&inner.hints);
+    diagnostic
+}

@@ -1,0 +1,154 @@
+//! Walks over expressions: which references are free, which functions are called.
+
+use super::ast::{Call, Expr, Extent, ItemKey, Kind, Part, Step, StepKind};
+use std::sync::Arc;
+
+/// A reference that is not to a variable of the expression itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Free<'e> {
+    pub root: &'e Arc<str>,
+    pub extent: Extent,
+    /// The steps behind the root, up to a splat or an index that depends on an inner variable.
+    pub steps: &'e [Step],
+}
+
+/// What a walk meets.
+pub(crate) trait Visit<'e> {
+    /// A free reference.
+    fn reference(&mut self, free: Free<'e>);
+
+    /// A call.
+    fn call(&mut self, _call: &'e Call, _extent: Extent) {}
+}
+
+struct Collect<'e>(Vec<Free<'e>>);
+
+impl<'e> Visit<'e> for Collect<'e> {
+    fn reference(&mut self, free: Free<'e>) {
+        self.0.push(free);
+    }
+}
+
+/// The free references of an expression.
+pub(crate) fn references(expr: &Expr) -> Vec<Free<'_>> {
+    let mut collect = Collect(Vec::new());
+    walk(expr, &mut collect);
+    collect.0
+}
+
+/// The free references of a template.
+pub(crate) fn template_references(parts: &[Part]) -> Vec<Free<'_>> {
+    let mut collect = Collect(Vec::new());
+    Walk { visit: &mut collect, bound: Vec::new() }.parts(parts);
+    collect.0
+}
+
+/// Walks an expression.
+pub(crate) fn walk<'e>(expr: &'e Expr, visit: &mut dyn Visit<'e>) {
+    Walk { visit, bound: Vec::new() }.expr(expr);
+}
+
+struct Walk<'v, 'e> {
+    visit: &'v mut dyn Visit<'e>,
+    bound: Vec<&'e Arc<str>>,
+}
+
+impl<'e> Walk<'_, 'e> {
+    fn expr(&mut self, expr: &'e Expr) {
+        match &expr.kind {
+            Kind::Literal(_) => {}
+            Kind::Tuple(items) => items.iter().for_each(|item| self.expr(item)),
+            Kind::Object(items) => {
+                for item in items {
+                    if let ItemKey::Expr(key) = &item.key {
+                        self.object_key(key);
+                    }
+                    self.expr(&item.value);
+                }
+            }
+            Kind::Template(parts) => self.parts(parts),
+            Kind::Parens(inner) | Kind::Unary(_, inner) => self.expr(inner),
+            Kind::Variable(root) => self.reference(root, expr.extent, &[]),
+            Kind::Traversal(traversal) => {
+                match &traversal.base.kind {
+                    Kind::Variable(root) => self.reference(root, expr.extent, &traversal.steps),
+                    _ => self.expr(&traversal.base),
+                }
+                self.indexes(&traversal.steps);
+            }
+            Kind::Conditional(parts) => parts.iter().for_each(|part| self.expr(part)),
+            Kind::Binary(_, parts) => parts.iter().for_each(|part| self.expr(part)),
+            Kind::Call(call) => {
+                self.visit.call(call, expr.extent);
+                call.arguments.iter().for_each(|argument| self.expr(argument));
+            }
+            Kind::For(parsed) => {
+                self.expr(&parsed.collection);
+                self.within(parsed.key_name.iter().chain([&parsed.value_name]), |walk| {
+                    let optional = [parsed.key.as_ref(), parsed.condition.as_ref()];
+                    optional.into_iter().flatten().for_each(|part| walk.expr(part));
+                    walk.expr(&parsed.value);
+                });
+            }
+        }
+    }
+
+    /// A bare word as an object's key is the key itself; everything else is an expression.
+    fn object_key(&mut self, key: &'e Expr) {
+        if !matches!(key.kind, Kind::Variable(_)) {
+            self.expr(key);
+        }
+    }
+
+    fn within(&mut self, names: impl Iterator<Item = &'e Arc<str>>, inner: impl FnOnce(&mut Self)) {
+        let before = self.bound.len();
+        self.bound.extend(names);
+        inner(self);
+        self.bound.truncate(before);
+    }
+
+    fn parts(&mut self, parts: &'e [Part]) {
+        for part in parts {
+            match part {
+                Part::Literal(_) => {}
+                Part::Interpolation(expr) => self.expr(expr),
+                Part::If { condition, yes, no } => {
+                    self.expr(condition);
+                    self.parts(yes);
+                    self.parts(no);
+                }
+                Part::For { key_name, value_name, collection, body } => {
+                    self.expr(collection);
+                    self.within(key_name.iter().chain([value_name]), |walk| walk.parts(body));
+                }
+            }
+        }
+    }
+
+    fn indexes(&mut self, steps: &'e [Step]) {
+        for step in steps {
+            match &step.kind {
+                StepKind::Attribute(_) => {}
+                StepKind::Index(index) => self.expr(index),
+                StepKind::Splat(inner) => self.indexes(inner),
+            }
+        }
+    }
+
+    fn reference(&mut self, root: &'e Arc<str>, extent: Extent, steps: &'e [Step]) {
+        if self.bound.contains(&root) {
+            return;
+        }
+        let fixed = |step: &&'e Step| match &step.kind {
+            StepKind::Attribute(_) => true,
+            StepKind::Index(index) => !self.depends_on_bound(index),
+            StepKind::Splat(_) => false,
+        };
+        let count = steps.iter().take_while(fixed).count();
+        self.visit.reference(Free { root, extent, steps: &steps[..count] });
+    }
+
+    fn depends_on_bound(&self, index: &'e Expr) -> bool {
+        !self.bound.is_empty() && references(index).iter().any(|free| self.bound.contains(&free.root))
+    }
+}
