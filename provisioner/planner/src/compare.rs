@@ -118,11 +118,10 @@ fn collect_awaited(value: &Value, found: &mut BTreeSet<Address>) {
             Residual::Opaque => {}
         }
     }
-    if let Some(items) = value.as_items() {
-        items.iter().for_each(|item| collect_awaited(item, found));
-    }
-    if let Some(entries) = value.as_entries() {
-        entries.values().for_each(|entry| collect_awaited(entry, found));
+    let items = value.as_items().into_iter().flatten();
+    let entries = value.as_entries().into_iter().flat_map(|entries| entries.values());
+    for part in items.chain(entries) {
+        collect_awaited(part, found);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::compare::{same, typed};
 use crate::decide::{Decision, replaces};
 use crate::fates::{Fate, Fates};
 use crate::standing::{drift, standing};
-use crate::{Planner, order};
+use crate::{Planner, order, topology};
 use model::graph::{Desired, Instance, Output};
 use model::plan::{Action, Change, Drift, FORMAT_VERSION, Observation, Plan, Reason};
 use model::record::{Record, Recorded};
@@ -15,7 +15,7 @@ use std::rc::Rc;
 /// See [`Planner::plan`].
 pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec<Diagnostic>> {
     let instances = by_address(planner, desired)?;
-    let sequence = order::sequence(&instances)?;
+    let sequence = topology::sequence(&instances)?;
     let mut errors = Vec::new();
     let mut all = Vec::new();
     for address in &sequence {

@@ -22,7 +22,7 @@ pub fn dot(desired: &Desired) -> String {
     let known = |(_, to): &(&&Address, &Address)| dependencies.contains_key(to);
     let pairs = dependencies.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to)));
     let edges = pairs.filter(known).map(|(from, to)| (from.to_string(), to.to_string()));
-    draw("environment", vertices.collect(), edges)
+    draw("environment", &vertices.collect::<Vec<_>>(), edges)
 }
 
 /// The operations of a plan and what each needs.
@@ -37,7 +37,7 @@ pub fn dot_plan(plan: &Plan) -> String {
         .iter()
         .flat_map(|operation| operation.needs.iter().map(move |need| (operation.id, need)));
     let edges = pairs.map(|(from, to)| (from.to_string(), to.to_string()));
-    draw("plan", vertices.collect(), edges)
+    draw("plan", &vertices.collect::<Vec<_>>(), edges)
 }
 
 struct Vertex<'a> {
@@ -91,12 +91,12 @@ struct Cluster<'a> {
 
 fn draw(
     name: &str,
-    vertices: Vec<Vertex<'_>>,
+    vertices: &[Vertex<'_>],
     edges: impl Iterator<Item = (String, String)>,
 ) -> String {
     let mut outside = Vec::new();
     let mut clusters: BTreeMap<&str, Cluster<'_>> = BTreeMap::new();
-    for vertex in &vertices {
+    for vertex in vertices {
         match (vertex.address.node_set(), vertex.address.node()) {
             (Some(set), Some((_, node))) => {
                 clusters.entry(set).or_default().nodes.entry(node).or_default().push(vertex);

@@ -15,8 +15,9 @@ mod cycle;
 mod decide;
 pub mod dot;
 mod fates;
-pub mod order;
+mod order;
 mod standing;
+mod topology;
 
 pub use dot::{dot, dot_plan};
 

@@ -39,9 +39,9 @@ fn one(attribute: &Attribute, value: Option<Value>) -> Value {
     marked(attribute, value)
 }
 
-/// With the sensitive mark if the schema says so.
+/// With the sensitive mark if the schema says so; that there is none is no secret.
 pub(crate) fn marked(attribute: &Attribute, value: Value) -> Value {
-    if attribute.sensitive { value.into_sensitive() } else { value }
+    if attribute.sensitive && !value.is_null() { value.into_sensitive() } else { value }
 }
 
 /// Whether a computed attribute has another value than a well object has.

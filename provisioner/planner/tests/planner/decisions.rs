@@ -18,7 +18,7 @@ fn names(list: &[&str]) -> Vec<String> {
 
 #[test]
 fn what_is_not_recorded_is_created() {
-    let plan = World::default().plan(&one(Block::host("a")));
+    let plan = World::default().plan(&one(Block::host("a").with("secret", "s3")));
     let change = change(&plan, "sim_host.a");
     assert_eq!((change.action, &change.reasons[..]), (Action::Create, &[Reason::New][..]));
     let after = change.after.as_ref().unwrap();
@@ -108,9 +108,8 @@ fn a_refused_change_is_an_error_with_both_values_and_advice() {
 #[test]
 fn all_errors_come_at_once() {
     let blocks = |disk: i64| ["a", "b"].map(|name| Block::host(name).with("disk", disk));
-    let mut world = World::with(&Config::of(
-        blocks(1).into_iter().chain([Block::host("c").prevent_destroy()]),
-    ));
+    let mut world =
+        World::with(&Config::of(blocks(1).into_iter().chain([Block::host("c").prevent_destroy()])));
     assert_eq!(world.try_plan(&Config::of(blocks(2))).unwrap_err().len(), 3);
     world.replace.insert(address("sim_host.nowhere"));
     let errors = world.try_plan(&Config::of(blocks(1))).unwrap_err();
@@ -338,7 +337,8 @@ fn statements_follow_what_they_are_about() {
 
 #[test]
 fn new_dependencies_and_lifecycle_are_recorded_without_an_operation() {
-    let config = Config::of([Block::host("b"), Block::host("a").after("sim_host.b").prevent_destroy()]);
+    let config =
+        Config::of([Block::host("b"), Block::host("a").after("sim_host.b").prevent_destroy()]);
     let mut world = World::with(&Config::of([Block::host("b"), Block::host("a")]));
     let plan = world.apply(&config);
     assert!(!plan.has_changes());
@@ -368,7 +368,8 @@ fn outputs_change_with_their_values() {
 
 #[test]
 fn resource_types_without_a_schema_are_told() {
-    let errors = World::default().try_plan(&one(Block { provider: "other".to_owned(), ..Block::host("a") }));
+    let errors =
+        World::default().try_plan(&one(Block { provider: "other".to_owned(), ..Block::host("a") }));
     assert_eq!(errors.unwrap_err()[0].code, "unknown-resource-type");
 }
 

@@ -101,12 +101,8 @@ fn values() {
     finds("uses an output of sim_host.stays", |plan| {
         let update = at(plan, OperationKind::Update, "user");
         let scope = Value::object([("x", output("sim_host.stays"))]);
-        let residual = Residual::Expression {
-            source: "x".into(),
-            template: false,
-            scope,
-            place: "".into(),
-        };
+        let residual =
+            Residual::Expression { source: "x".into(), template: false, scope, place: "".into() };
         let unknown = Value::unknown(Type::Any, residual);
         plan.operations[update].arguments = Some(Value::tuple([unknown]));
     });

@@ -75,6 +75,9 @@ fn today_s_planner_writes_version_1() {
     if written != VERSION_1 {
         let path = std::env::temp_dir().join("plan-1.json");
         std::fs::write(&path, &written).unwrap();
-        panic!("the plan differs from tests/data/plan-1.json; it was written to {}", path.display());
+        panic!(
+            "the plan differs from tests/data/plan-1.json; it was written to {}",
+            path.display()
+        );
     }
 }

@@ -47,7 +47,8 @@ fn a_chain_of_many() {
 fn a_star_of_many() {
     let centre = Address::new(vec![], "sim_host", "n000000", None);
     let id = Value::output(&centre, "id", model::Type::String);
-    let spoke = |index: usize| host(index, if index == 0 { vec![] } else { vec![("parent", id.clone())] });
+    let spoke =
+        |index: usize| host(index, if index == 0 { vec![] } else { vec![("parent", id.clone())] });
     let plan = plan((0..COUNT).map(spoke).collect());
     assert!(plan.operations.iter().skip(1).all(|operation| operation.needs == [0].into()));
     assert!(check::check(&plan).is_empty());

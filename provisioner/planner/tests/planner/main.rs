@@ -1,10 +1,19 @@
 //! Tests of the planner as its callers use it, over a small simulated world.
+//! (`cfg(test)` tells clippy that what is shared between tests is a test as well.)
 
+#[cfg(test)]
 mod decisions;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod large;
+#[cfg(test)]
 mod ordering;
+#[cfg(test)]
 mod random;
+#[cfg(test)]
 mod unreachable;
+#[cfg(test)]
 mod world;

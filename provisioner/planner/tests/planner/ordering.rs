@@ -48,11 +48,8 @@ fn what_refers_to_an_object_is_updated_before_it_goes() {
     let base = || Block::host("z");
     let target = Block::host("a");
     let user = || Block::host("user").with("peer", "none");
-    let before = Config::of([
-        base(),
-        target.clone(),
-        Block::host("user").from("peer", "sim_host.a", "id"),
-    ]);
+    let before =
+        Config::of([base(), target.clone(), Block::host("user").from("peer", "sim_host.a", "id")]);
     let plan = World::with(&before).plan(&Config::of([base(), user()]));
     assert_eq!(steps(&plan), ["Update sim_host.user", "Delete sim_host.a"]);
     assert_eq!(operation(&plan, OperationKind::Delete, "sim_host.a").needs, [0].into());
@@ -146,9 +143,9 @@ fn updates_of_a_sequence_run_one_after_the_other() {
 #[test]
 fn a_wider_sequence_moves_as_a_window_and_one_failure_stops_all_later_ones() {
     let plan = World::with(&fleet(7, 1, 3)).plan(&fleet(7, 2, 3));
-    for (place, operation) in plan.operations.iter().enumerate() {
+    for (place, operation) in (0_u32..).zip(&plan.operations) {
         let wanted: BTreeSet<u32> =
-            (0..7).filter(|need| need + 3 <= place && need + 6 > place).map(|n| n as u32).collect();
+            (0..7).filter(|need| need + 3 <= place && need + 6 > place).collect();
         assert_eq!(operation.needs, wanted, "{place}");
     }
     let plan = World::with(&fleet(3, 1, 3)).plan(&fleet(3, 2, 3));
@@ -162,7 +159,10 @@ fn a_sequence_yields_to_dependencies_among_its_members() {
         Config::of([block("b"), block("c"), block("a").after("sim_host.b")])
     };
     let plan = World::with(&config(1)).plan(&config(2));
-    assert_eq!(steps(&plan), ["sim_host.b", "sim_host.a", "sim_host.c"].map(|n| format!("Update {n}")));
+    assert_eq!(
+        steps(&plan),
+        ["sim_host.b", "sim_host.a", "sim_host.c"].map(|n| format!("Update {n}"))
+    );
     assert_eq!(plan.operations[1].needs, [0].into());
     assert_eq!(plan.operations[2].needs, [1].into());
 }

@@ -67,7 +67,6 @@ fn it_is_only_made_again_where_its_machine_is_gone() {
     assert_eq!(change.action, Action::Create);
     let detail = "no route to host; it went with sim_host.machine".to_owned();
     assert_eq!(change.reasons[0], Reason::Vanished { detail });
-    let mut world = world;
     world.unreachable.clear();
     world.run(&plan, 2);
     assert!(!world.plan(&config("m", 1)).has_changes());

@@ -1,7 +1,9 @@
 //! A simulated world: a provider's schema, a configuration that is evaluated through the planner's
 //! projection, objects, and an executor that follows a plan to the letter.
 
-use model::graph::{Desired, Instance, Lifecycle, Output, Projection as _, ProviderConfig, Sequence};
+use model::graph::{
+    Desired, Instance, Lifecycle, Output, Projection as _, ProviderConfig, Sequence,
+};
 use model::plan::{Actual, Change, Observation, Operation, OperationKind, Plan};
 use model::record::{Record, Recorded};
 use model::schema::{Attribute, ProviderSchema, ResourceSchema};
@@ -77,7 +79,8 @@ pub struct Block {
 impl Block {
     /// A host named like its address.
     pub fn host(name: &str) -> Self {
-        let address = if name.contains('.') { address(name) } else { address(&format!("sim_host.{name}")) };
+        let address =
+            if name.contains('.') { address(name) } else { address(&format!("sim_host.{name}")) };
         Self::new(address.clone()).with("name", &*address.to_string())
     }
 
@@ -166,7 +169,8 @@ impl Config {
             configuration_digest: "digest".to_owned(),
             ..Desired::default()
         };
-        let config = ProviderConfig { name: "sim".to_owned(), arguments: Value::object::<&str>([]) };
+        let config =
+            ProviderConfig { name: "sim".to_owned(), arguments: Value::object::<&str>([]) };
         desired.providers.insert("sim".to_owned(), config);
         for block in &self.blocks {
             let instance = block.instance(&known);
@@ -321,10 +325,12 @@ impl World {
             self.perform(operation, &mut outputs);
         }
         if count >= plan.operations.len() {
-            let resolve = |output: &Output| {
-                Output { value: self.resolve(&output.value, &outputs), ..output.clone() }
+            let resolve = |output: &Output| Output {
+                value: Self::resolve(&output.value, &outputs),
+                ..output.clone()
             };
-            let resolved = plan.outputs.iter().map(|(name, o)| (name.clone(), resolve(o))).collect();
+            let resolved =
+                plan.outputs.iter().map(|(name, o)| (name.clone(), resolve(o))).collect();
             self.recorded.outputs = resolved;
             self.recorded.providers.clone_from(&plan.providers);
         }
@@ -400,7 +406,7 @@ impl World {
 
     fn make(&mut self, operation: &Operation, outputs: &BTreeMap<Address, Value>) -> Record {
         let address = &operation.address;
-        let arguments = self.resolve(operation.arguments.as_ref().unwrap(), outputs);
+        let arguments = Self::resolve(operation.arguments.as_ref().unwrap(), outputs);
         let prior = operation.prior.as_ref().filter(|_| operation.kind == OperationKind::Update);
         for name in &operation.must_not_differ {
             let recorded = prior.unwrap().attributes.get(name).unwrap();
@@ -434,13 +440,13 @@ impl World {
     }
 
     /// Puts outputs in the place of what is unknown; an output that is not there yet is a failure.
-    fn resolve(&self, value: &Value, outputs: &BTreeMap<Address, Value>) -> Value {
+    fn resolve(value: &Value, outputs: &BTreeMap<Address, Value>) -> Value {
         value.map_leaves(&mut |leaf| {
             let Data::Unknown(unknown) = leaf.data() else { return leaf.clone() };
             match unknown.residual.as_ref() {
                 Residual::Output { address, path } => outputs[address].get(&path[0]).unwrap(),
                 Residual::Expression { scope, .. } => {
-                    on(&self.resolve(&scope.get("value").unwrap(), outputs))
+                    on(&Self::resolve(&scope.get("value").unwrap(), outputs))
                 }
                 Residual::Opaque => panic!("opaque"),
             }
