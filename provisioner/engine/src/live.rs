@@ -3,7 +3,7 @@
 //!
 //! Invariant: it holds only what is durable in the store.
 
-use model::record::{Outcome, Record, Recorded};
+use model::record::{Intent, IntentAction, Outcome, Record, Recorded};
 use model::{Address, Value};
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -12,6 +12,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 struct Live {
     records: BTreeMap<Address, Record>,
     deposed: Vec<Record>,
+    /// Generations of records that were removed since the last load.
+    past: BTreeMap<Address, u64>,
 }
 
 /// Records as they are now.
@@ -21,8 +23,11 @@ pub struct LiveRecords(RwLock<Live>);
 impl LiveRecords {
     /// Starts from what the store holds.
     pub fn replace_all(&self, recorded: &Recorded) {
-        *self.write() =
-            Live { records: recorded.records.clone(), deposed: recorded.deposed.clone() };
+        *self.write() = Live {
+            records: recorded.records.clone(),
+            deposed: recorded.deposed.clone(),
+            past: BTreeMap::new(),
+        };
     }
 
     /// The record of an instance.
@@ -42,35 +47,38 @@ impl LiveRecords {
         live.records.values().filter(|record| wanted(record)).cloned().collect()
     }
 
-    /// The deposed object of an instance.
-    pub(crate) fn deposed(&self, address: &Address) -> Option<Record> {
+    /// The generation that the next object of an instance has.
+    pub(crate) fn next_generation(&self, address: &Address) -> u64 {
         let live = self.read();
-        live.deposed.iter().find(|record| record.address == *address).cloned()
+        let record = live.records.get(address).map(|record| record.generation);
+        record.or(live.past.get(address).copied()).unwrap_or(0) + 1
     }
 
-    /// What a durable outcome means for the records; `stored` is the record as the store returned it.
-    pub(crate) fn settle(
-        &self,
-        address: &Address,
-        outcome: &Outcome,
-        stored: Option<Record>,
-        of_deposed: bool,
-    ) {
+    /// The deposed object of an instance with that identity; an instance may have several.
+    pub(crate) fn deposed(&self, address: &Address, id: &str) -> Option<Record> {
+        let live = self.read();
+        live.deposed.iter().find(|old| old.address == *address && old.id == id).cloned()
+    }
+
+    /// What the durable outcome of an intent means for the records; `stored` is the record as the store has it.
+    pub(crate) fn settle(&self, intent: &Intent, outcome: &Outcome, stored: Option<Record>) {
         let mut live = self.write();
         match outcome {
             Outcome::Recorded { record, deposed } => {
                 live.deposed.extend(deposed.iter().map(|old| old.as_ref().clone()));
                 let record = stored.unwrap_or_else(|| record.as_ref().clone());
-                live.records.insert(address.clone(), record);
+                live.records.insert(intent.address.clone(), record);
             }
-            Outcome::Removed if of_deposed => {
-                let at = live.deposed.iter().position(|record| record.address == *address);
-                if let Some(at) = at {
-                    live.deposed.remove(at);
-                }
+            Outcome::Removed if intent.action == IntentAction::DeleteDeposed => {
+                let is_it = |old: &Record| {
+                    let id = intent.prior.as_ref().map(|prior| &prior.id);
+                    old.address == intent.address && Some(&old.id) == id
+                };
+                live.deposed.retain(|old| !is_it(old));
             }
             Outcome::Removed => {
-                live.records.remove(address);
+                live.records.remove(&intent.address);
+                live.past.insert(intent.address.clone(), intent.generation);
             }
             Outcome::Failed { .. } => {}
         }

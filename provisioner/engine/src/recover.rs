@@ -89,9 +89,7 @@ impl Engine {
         let store = &self.ports.store;
         let outcome = settled.outcome;
         let stored = store.finish(lease, intent.sequence, outcome.clone()).await?;
-        let of_deposed = intent.action == IntentAction::DeleteDeposed;
-        let records = &self.ports.records;
-        records.settle(&intent.address, &outcome, stored, of_deposed);
+        self.ports.records.settle(intent, &outcome, stored);
         self.ports.events.publish(Event::Recovered {
             address: intent.address.clone(),
             how: settled.how.to_owned(),

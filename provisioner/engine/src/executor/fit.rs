@@ -66,5 +66,10 @@ fn is_legal(plan: &Plan) -> Result<(), ApplyError> {
         }
         known.insert(operation.id);
     }
+    if problems.is_empty() {
+        // Written by others than the planner, so that neither's mistakes go unnoticed.
+        problems = planner::check::check(plan);
+        problems.retain(Diagnostic::is_error);
+    }
     if problems.is_empty() { Ok(()) } else { Err(ApplyError::Illegal(problems)) }
 }

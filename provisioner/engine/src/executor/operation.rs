@@ -149,8 +149,7 @@ impl Job {
         // Whatever the lease's age: the store itself refuses a zombie, and an outcome lost is a call to look up.
         let lease = self.held.lease();
         let stored = ports.store.finish(lease, sequence, outcome.clone()).await?;
-        let of_deposed = intent.action == IntentAction::DeleteDeposed;
-        ports.records.settle(&intent.address, &outcome, stored, of_deposed);
+        ports.records.settle(intent, &outcome, stored);
         Ok(())
     }
 
@@ -164,7 +163,10 @@ impl Job {
             self.placed(Diagnostic::error("unknown-resource-type", summary).about(address))
         })?;
         let record = match operation.kind {
-            OperationKind::DeleteDeposed => records.deposed(address),
+            OperationKind::DeleteDeposed => {
+                let old = operation.prior.as_ref();
+                old.and_then(|old| records.deposed(address, &old.id))
+            }
             _ => records.record(address),
         };
         let (action, request, prior) = match operation.kind {
@@ -189,11 +191,9 @@ impl Job {
                 (action, prior.attributes.clone(), Some(prior))
             }
         };
-        // The planner gives the record before along, so a replacement counts on even when the old one is gone.
-        let before = record.as_ref().or(operation.prior.as_ref());
-        let generation = match (action, before) {
-            (IntentAction::Create, before) => before.map_or(1, |record| record.generation + 1),
-            (_, before) => before.map_or(1, |record| record.generation),
+        let generation = match &record {
+            Some(record) if action != IntentAction::Create => record.generation,
+            _ => records.next_generation(address),
         };
         Ok(Some(Intent {
             sequence: 0,
