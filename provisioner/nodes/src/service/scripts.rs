@@ -89,6 +89,11 @@ impl Layout {
         format!("{}/releases/{digest}", self.home())
     }
 
+    /// The release's directory as the node's own supervisor names it, which knows the root itself.
+    fn working_directory(&self, digest: &str) -> String {
+        format!("/opt/provisioner/services/{}/releases/{digest}", self.service)
+    }
+
     fn definition(&self) -> String {
         format!("{}/etc/provisioner/services/{}.json", self.root, self.service)
     }
@@ -162,7 +167,7 @@ pub(crate) fn touch(layout: &Layout, key: &str) -> String {
 }
 
 /// The definition that the supervisor reads.
-fn unit(spec: &ServiceSpec, places: &Places, release: &str) -> String {
+fn unit(spec: &ServiceSpec, places: &Places, directory: &str) -> String {
     let restart = match spec.restart {
         Restart::Always => "always",
         Restart::OnFailure => "on-failure",
@@ -174,7 +179,7 @@ fn unit(spec: &ServiceSpec, places: &Places, release: &str) -> String {
     let unit = serde_json::json!({
         "name": spec.name,
         "command": command,
-        "directory": release,
+        "directory": directory,
         "environment": environment,
         "restart": restart,
         "stop_signal": spec.stop_signal,
@@ -192,7 +197,7 @@ pub(super) fn release_archive(
 ) -> std::io::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut manifest = String::new();
-    let unit = unit(spec, places, &layout.release(digest));
+    let unit = unit(spec, places, &layout.working_directory(digest));
     let mut files = vec![("unit.json".to_owned(), unit, 0o600)];
     for (path, file) in &spec.files {
         files.push((path.clone(), places.expand(&file.content), file.mode));

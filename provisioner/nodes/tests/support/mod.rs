@@ -82,7 +82,8 @@ impl Node {
         }
         let unit = self.read(&format!("run/provisioner/fake/{service}.running"))?;
         let unit: serde_json::Value = serde_json::from_str(&unit).unwrap();
-        std::fs::read_to_string(Path::new(unit["directory"].as_str().unwrap()).join("config")).ok()
+        let directory = unit["directory"].as_str().unwrap().trim_start_matches('/');
+        std::fs::read_to_string(self.path(directory).join("config")).ok()
     }
 
     pub fn armed(&self) -> bool {
