@@ -208,9 +208,13 @@ fn mount_kernel(root: &Path) -> io::Result<()> {
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     let proc = directory(root, "proc")?;
     mount_new("proc", &proc, plain, "")?;
-    // The host's own settings are not the machine's to change, whoever started it; its network's are.
-    let settings = proc.join("sys");
-    bind_read_only(&settings, &settings)?;
+    // The host's own switches are not the machine's to turn, even when root started it.
+    for switches in ["sys", "irq", "bus", "fs", "sysrq-trigger"] {
+        let path = proc.join(switches);
+        if path.exists() {
+            bind_read_only(&path, &path)?;
+        }
+    }
     let sys = directory(root, "sys")?;
     if mount_new("sysfs", &sys, plain | MsFlags::MS_RDONLY, "").is_err() {
         bind_read_only(Path::new("/sys"), &sys)?;

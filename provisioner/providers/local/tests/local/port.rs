@@ -8,8 +8,9 @@ use provider::{
     Silent, UpdateRequest,
 };
 use provider_local::LocalProvider;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 fn provider(directory: PathBuf, lineage: &str) -> TestResult<LocalProvider> {
     let owner = Owner { environment: "test".into(), lineage: lineage.into() };
@@ -175,47 +176,52 @@ async fn a_killed_creation_is_finished_or_taken_away() -> TestResult {
     let fixture = Fixture::new()?;
     let directory = fixture.directory.path().join("port");
     let provider = provider(directory.clone(), "mine")?;
-    let main = create(&provider, network()).await?;
-    for round in 0_u64..24 {
+    let victims = ["__local-launch", "__local-network", "__node-init"];
+    for (round, victim) in (0_u32..36).zip(victims.iter().cycle()) {
         let name = format!("node-{round}");
-        let made = {
-            // The launcher is killed instead of the command: what it began must not matter.
-            let killer = kill_launchers(&directory, std::time::Duration::from_millis(round * 2));
-            let (made, ()) = tokio::join!(create(&provider, machine(&name)), killer);
-            made
+        let killer = kill_once(victim, &directory, Duration::from_millis(u64::from(round) / 2));
+        let making = async {
+            let _ = create(&provider, network()).await;
+            let _ = create(&provider, machine(&name)).await;
         };
-        let found = find(&provider, machine(&name)).await?;
-        assert!(made.is_err() || found.is_some(), "round {round}");
-        let again = create(&provider, machine(&name)).await?;
-        assert_eq!(again.attributes.get("status"), Some(Value::from("running")));
-        delete(&provider, machine(&name).0, &again).await?;
+        tokio::join!(making, killer);
+        // As the next apply does: look up what is there, then go on.
+        find(&provider, machine(&name)).await?;
+        find(&provider, network()).await?;
+        let main = create(&provider, network()).await?;
+        let node = create(&provider, machine(&name)).await?;
+        assert_eq!(node.attributes.get("status"), Some(Value::from("running")));
+        let boots = programs_about(&directory);
+        assert_eq!(boots.len(), 2, "one holder and one init: {boots:?}");
+        delete(&provider, machine(&name).0, &node).await?;
+        delete(&provider, network().0, &main).await?;
+        wait_until("all is gone", async || programs_about(&directory).is_empty()).await;
+        assert!(!directory.exists());
     }
-    delete(&provider, network().0, &main).await?;
-    wait_until("all is gone", async || programs_about(&directory).is_empty()).await;
-    assert!(!directory.exists());
     fixture.end()
 }
 
-async fn kill_launchers(directory: &std::path::Path, after: std::time::Duration) {
-    let directory = directory.to_owned();
-    let _ = tokio::task::spawn_blocking(move || {
-        let end = std::time::Instant::now() + after;
-        let mut killed = false;
-        while !killed && std::time::Instant::now() < end + std::time::Duration::from_millis(60) {
-            if std::time::Instant::now() < end {
-                std::thread::yield_now();
-                continue;
-            }
-            for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).into_owned();
-                if line.contains("__local-launch") && line.contains(&*directory.to_string_lossy()) {
-                    let number = entry.file_name().to_string_lossy().into_owned();
-                    let _ = std::process::Command::new("kill").args(["-9", &number]).status();
-                    killed = true;
-                }
-            }
+/// Kills the first program with this word and directory in its arguments that is seen after a while;
+/// gives up when there is none for long.
+async fn kill_once(word: &'static str, directory: &Path, after: Duration) {
+    let directory = directory.to_string_lossy().into_owned();
+    let hunt = move || {
+        std::thread::sleep(after);
+        let end = Instant::now() + Duration::from_millis(80);
+        while Instant::now() < end {
+            let Some(pid) = first_with(word, &directory) else { continue };
+            let _ = std::process::Command::new("kill").args(["-9", &pid]).status();
+            return;
         }
+    };
+    let _ = tokio::task::spawn_blocking(hunt).await;
+}
+
+fn first_with(word: &str, directory: &str) -> Option<String> {
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line);
+        let is_it = line.contains(word) && line.contains(directory);
+        is_it.then(|| entry.file_name().to_string_lossy().into_owned())
     })
-    .await;
 }
