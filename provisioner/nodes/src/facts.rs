@@ -129,7 +129,7 @@ impl Installer {
         };
         let found = steps.look(Wanted::default()).await?;
         let state = Layout::new(&found.root, service).state();
-        let places = Places { release: None, state: state.clone(), artifact: staged };
+        let places = Places { release: None, state: state.clone(), live: None, artifact: staged };
         let mut facts = BTreeMap::new();
         for fact in commands {
             let text = format!(

@@ -67,6 +67,7 @@ struct ArtifactArguments {
 struct FileArguments {
     content: String,
     mode: Option<String>,
+    live: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -194,7 +195,12 @@ impl FileArguments {
                 })?,
         };
         // Whatever the marks say: contents of configuration files never belong in a message.
-        Ok(FileSpec { content: self.content.clone(), mode, sensitive: true })
+        Ok(FileSpec {
+            content: self.content.clone(),
+            mode,
+            sensitive: true,
+            live: self.live.unwrap_or(false),
+        })
     }
 }
 

@@ -194,16 +194,13 @@ impl NodeProvider {
         let subject = request.address.to_string();
         let service = request.address.name();
         let steps = Steps { progress: request.progress.clone(), peers: Vec::new() };
-        let (connection, drain, keep_state) = match kind {
-            Kind::Facts => {
-                let facts: FactsArguments = arguments::read(&request.attributes, &subject)?;
-                (facts.connection, None, false)
-            }
-            _ => {
-                let installed: ServiceArguments = arguments::read(&request.attributes, &subject)?;
-                let keep_state = self.fleet.has_facts(service, &installed.node);
-                (installed.connection, installed.drain, keep_state)
-            }
+        let (connection, drain, keep_state) = if kind == Kind::Facts {
+            let facts: FactsArguments = arguments::read(&request.attributes, &subject)?;
+            (facts.connection, None, false)
+        } else {
+            let installed: ServiceArguments = arguments::read(&request.attributes, &subject)?;
+            let keep_state = self.fleet.has_facts(service, &installed.node);
+            (installed.connection, installed.drain, keep_state)
         };
         let host = self.hosts.host(&connection);
         self.installer

@@ -21,7 +21,7 @@ const AT_ONCE: usize = 32;
 /// How long a node may take to answer before it counts as out of reach.
 const LIMIT: Duration = Duration::from_secs(10);
 /// The same where fact commands run.
-const FACTS_LIMIT: Duration = Duration::from_secs(60);
+const FACTS_LIMIT: Duration = Duration::from_mins(1);
 
 type Read = Result<Observation, ProviderError>;
 
@@ -63,7 +63,7 @@ pub(super) async fn read_many(provider: &NodeProvider, requests: &[ReadRequest])
                 list.push(number);
             }
             Ok((_, None)) => {
-                reads[number] = Some(Ok(Observation::Present(request.attributes.clone())))
+                reads[number] = Some(Ok(Observation::Present(request.attributes.clone())));
             }
             Err(error) => reads[number] = Some(Err(error)),
         }

@@ -107,7 +107,8 @@ fn facts() -> ResourceSchema {
 }
 
 fn service() -> ResourceSchema {
-    let file = fields(&[("content", Type::String)], &[("mode", Type::String)]);
+    let file =
+        fields(&[("content", Type::String)], &[("mode", Type::String), ("live", Type::Bool)]);
     let status = Attribute::computed(Type::String, "Whether it runs as it was installed.");
     let digest = Attribute::computed(Type::String, "The name of its release on the node.");
     let shell = |description: &str| Attribute::optional(Type::String, description);

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::live;
 use super::observe::Wanted;
 use super::report::{Aftermath, InstallCause, InstallError, Installed, Observer, Step, StepEvent};
 use super::scripts::{self, Back, Layout, Places, REVERTED_STATUS};
@@ -42,6 +43,7 @@ impl Installer {
         observer: &dyn Observer,
     ) -> Result<Installed, InstallError> {
         let mut run = Run::start(target, spec, observer).await?;
+        run.write_live_files().await?;
         if run.now.is_healthy(&run.digest) {
             return run.confirm_healthy().await;
         }
@@ -66,7 +68,7 @@ impl Installer {
         let supervisor = steps.supervisor(&found)?;
         let was_there = found.services.iter().any(Observed::is_installed);
         if let Some(drain) = drain.filter(|_| was_there) {
-            let places = Places { release: None, state: layout.state(), artifact: None };
+            let places = Places { release: None, state: layout.state(), live: None, artifact: None };
             let text = places.expand(drain);
             // A service that cannot be drained is removed all the same: its node may be half gone.
             let _ = steps.script(Step::Drain, Script::new(text).limit(STEP_LIMIT)).await;
@@ -222,6 +224,7 @@ impl<'a> Run<'a> {
         let places = Places {
             release: Some(layout.release(&digest)),
             state: layout.state(),
+            live: Some(layout.live()),
             artifact: key.map(|key| layout.artifact(&key)),
         };
         let now = found.services.first().cloned().unwrap_or_default();
@@ -259,6 +262,17 @@ impl<'a> Run<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// Live files come first: a release that reads them must find them.
+    async fn write_live_files(&self) -> Result<(), InstallError> {
+        if self.spec.live_files().next().is_none() {
+            return Ok(());
+        }
+        let archive = live::archive(self.spec, &self.places)
+            .map_err(|e| self.failed(Step::Live, InstallCause::Invalid(e.to_string())))?;
+        let script = Script::new(live::write(&self.layout)).stdin(archive);
+        self.script(Step::Live, script).await
     }
 
     /// Fetch, verify, unpack.

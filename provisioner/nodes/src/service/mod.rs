@@ -20,6 +20,7 @@
 //! the confirmed release and the one before it stay on disk. Refuses to know what the service is for.
 
 mod install;
+mod live;
 mod observe;
 mod report;
 mod scripts;

@@ -13,6 +13,8 @@ use crate::probe::ProbeFailure;
 pub enum Step {
     /// Looking at what is there.
     Inspect,
+    /// Writing the files that the service reads anew by itself.
+    Live,
     /// Getting the bundle and sending it to the node as `.unverified`.
     Fetch,
     /// Comparing its digest on the node.
@@ -49,6 +51,7 @@ impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Inspect => "inspect",
+            Self::Live => "live-files",
             Self::Fetch => "fetch",
             Self::Verify => "verify",
             Self::Unpack => "unpack",

@@ -85,6 +85,10 @@ impl Layout {
         format!("{}/state", self.home())
     }
 
+    pub(super) fn live(&self) -> String {
+        format!("{}/live", self.home())
+    }
+
     pub(crate) fn release(&self, digest: &str) -> String {
         format!("{}/releases/{digest}", self.home())
     }
@@ -104,11 +108,12 @@ impl Layout {
     }
 }
 
-/// The values of `@release@`, `@state@` and `@artifact@`.
+/// The values of `@release@`, `@state@`, `@live@` and `@artifact@`.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     pub(crate) release: Option<String>,
     pub(crate) state: String,
+    pub(crate) live: Option<String>,
     pub(crate) artifact: Option<String>,
 }
 
@@ -117,6 +122,9 @@ impl Places {
         let mut text = text.replace("@state@", &self.state);
         if let Some(release) = &self.release {
             text = text.replace("@release@", release);
+        }
+        if let Some(live) = &self.live {
+            text = text.replace("@live@", live);
         }
         if let Some(artifact) = &self.artifact {
             text = text.replace("@artifact@", artifact);
@@ -199,7 +207,7 @@ pub(super) fn release_archive(
     let mut manifest = String::new();
     let unit = unit(spec, places, &layout.working_directory(digest));
     let mut files = vec![("unit.json".to_owned(), unit, 0o600)];
-    for (path, file) in &spec.files {
+    for (path, file) in spec.release_files() {
         files.push((path.clone(), places.expand(&file.content), file.mode));
     }
     for (path, content, mode) in &files {
@@ -222,7 +230,7 @@ pub(super) fn release_archive(
     builder.into_inner()
 }
 
-fn append(
+pub(super) fn append(
     builder: &mut tar::Builder<Vec<u8>>,
     path: &str,
     content: &str,

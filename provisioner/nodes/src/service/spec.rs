@@ -18,7 +18,7 @@ const FORMAT: u32 = 1;
 /// A file of a release.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSpec {
-    /// The content; `@release@`, `@state@` and `@artifact@` become absolute paths.
+    /// The content; `@release@`, `@state@`, `@live@` and `@artifact@` become absolute paths.
     pub content: String,
     /// Permission bits.
     #[serde(default = "file_mode")]
@@ -26,6 +26,10 @@ pub struct FileSpec {
     /// Whether the content is a secret.
     #[serde(default)]
     pub sensitive: bool,
+    /// Whether it lies outside the release, in the directory `@live@`: the service reads it anew by
+    /// itself, so a change of it makes no release and restarts nothing.
+    #[serde(default)]
+    pub live: bool,
 }
 
 fn file_mode() -> u32 {
@@ -35,7 +39,7 @@ fn file_mode() -> u32 {
 impl FileSpec {
     /// A public file with mode 0644.
     pub fn text(content: impl Into<String>) -> Self {
-        Self { content: content.into(), mode: file_mode(), sensitive: false }
+        Self { content: content.into(), mode: file_mode(), sensitive: false, live: false }
     }
 }
 
@@ -66,8 +70,8 @@ pub enum Restart {
 /// A service as it should be on a node.
 ///
 /// `command`, `environment`, `check`, `drain`, probe commands and file contents may contain
-/// `@release@`, `@state@` and `@artifact@`: the absolute paths on the node of the release's directory,
-/// of the service's lasting state, and of the unpacked artifact.
+/// `@release@`, `@state@`, `@live@` and `@artifact@`: the absolute paths on the node of the release's
+/// directory, of the service's lasting state, of its live files, and of the unpacked artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceSpec {
     /// The service's name: lower-case letters, digits, `-` and `_`.
@@ -139,10 +143,20 @@ impl ServiceSpec {
         }
     }
 
-    /// The release's name: SHA-256 over everything that lies on the node.
+    /// Files that belong to the release.
+    pub(crate) fn release_files(&self) -> impl Iterator<Item = (&String, &FileSpec)> {
+        self.files.iter().filter(|(_, file)| !file.live)
+    }
+
+    /// Files that the service reads anew by itself.
+    pub(crate) fn live_files(&self) -> impl Iterator<Item = (&String, &FileSpec)> {
+        self.files.iter().filter(|(_, file)| file.live)
+    }
+
+    /// The release's name: SHA-256 over everything that lies on the node, live files aside.
     pub fn digest(&self) -> String {
         let files: BTreeMap<_, _> =
-            self.files.iter().map(|(path, file)| (path, (&file.content, file.mode))).collect();
+            self.release_files().map(|(path, file)| (path, (&file.content, file.mode))).collect();
         let identity = serde_json::json!({
             "format": FORMAT,
             "name": self.name,
