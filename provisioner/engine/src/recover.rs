@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use model::event::Event;
 use model::record::{Intent, IntentAction, Outcome, Recorded};
 use provider::{FindRequest, Provider, ProviderError, Silent};
+use state::StateError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ impl Engine {
         let results = tokio::select! {
             results = all => results,
             () = cancel.reached(Level::Stop) => return Err(ApplyError::Interrupted),
-            () = held.gone() => return Err(held.check().map(|_| ApplyError::Interrupted).unwrap_or_else(ApplyError::State)),
+            () = held.gone() => return Err(StateError::LeaseLost { epoch: held.epoch() }.into()),
         };
         let mut unsettled = Vec::new();
         for result in results {

@@ -18,7 +18,7 @@ use provider::{Owner, Provider, ProviderError};
 use state::StateStore;
 use state::holder::Holder;
 use state::memory::MemoryStore;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 pub const ENVIRONMENT: &str = "test";
@@ -328,7 +328,7 @@ fn instance(block: &Block, ids: &BTreeMap<&str, Value>) -> Instance {
     Instance {
         provider: "memory".to_owned(),
         arguments,
-        depends_on: Default::default(),
+        depends_on: BTreeSet::default(),
         lifecycle: Lifecycle { create_before_destroy: block.create_first, ..Lifecycle::default() },
         sequence: None,
         span: Span { file: "main.hcl".into(), start: 0, end: 0 },

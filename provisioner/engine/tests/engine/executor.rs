@@ -2,7 +2,9 @@
 
 use crate::bed::{Bed, Block, address, block, diamond};
 use engine::{ApplyError, ApplyOptions, CancelToken, Engine, Level};
-use model::Value;
+use model::graph::{Node, NodeSet};
+use model::plan::Plan;
+use model::{Type, Value};
 use provider::ErrorClass;
 use provider::memory::Fault;
 use state::{StateError, StateStore as _};
@@ -45,6 +47,56 @@ async fn unknown_arguments_and_outputs_are_known_at_the_end() {
     assert_eq!(recorded.outputs.len(), 5);
     let key = recorded.records[&address("memory_disk.a")].attributes.get("key").unwrap();
     assert!(key.marks().sensitive, "a secret stays one in the record");
+}
+
+/// A node set whose machines are the ids of two machines of the diamond.
+fn with_nodes(bed: &Bed, mut plan: Plan) -> Plan {
+    let node = |(index, name): (u64, &str)| {
+        let machine = address(&format!("memory_machine.{name}"));
+        let recorded = bed.records.attributes(&machine).and_then(|machine| machine.get("id"));
+        let id = recorded.unwrap_or_else(|| Value::output(&machine, "id", Type::String));
+        Node {
+            name: name.to_owned(),
+            pool: "p".to_owned(),
+            index,
+            domain: "a".to_owned(),
+            machine: Value::object([("address", id)]),
+        }
+    };
+    let nodes = [(0, "one"), (1, "two")].map(node).to_vec();
+    plan.node_sets.insert("edge".to_owned(), NodeSet { nodes, services: Vec::new() });
+    plan
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_are_recorded_as_far_as_their_machines_are_known() {
+    let bed = Bed::default();
+    bed.cloud.fault_always("memory_disk.b", Fault::Fail(ErrorClass::Quota));
+    for (expected, is_complete) in [(vec!["one"], false), (vec!["one", "two"], true)] {
+        let engine = bed.engine();
+        let plan = with_nodes(&bed, bed.plan(&engine, &diamond()).await);
+        let run = bed.begin(&engine).await.unwrap();
+        let report = run.apply(&plan, 4, &CancelToken::new()).await.unwrap();
+        run.finish().await.unwrap();
+        assert_eq!(report.is_complete(), is_complete);
+        let recorded = bed.store.load().await.unwrap();
+        let nodes = &recorded.node_sets["edge"];
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, expected);
+        assert!(nodes.iter().all(|node| node.machine.is_wholly_known()));
+        bed.cloud.heal();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_without_changes_writes_nothing_but_its_lease() {
+    let bed = Bed::default();
+    bed.apply(&diamond()).await;
+    let before = bed.store.journal(0).await.unwrap().len() as u64;
+    bed.apply(&diamond()).await;
+    let written = bed.store.journal(before).await.unwrap();
+    let kinds: Vec<&str> = written.iter().map(|entry| entry.kind.as_str()).collect();
+    assert_eq!(kinds, ["run-started", "run-finished"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,11 +294,7 @@ async fn a_plan_that_no_longer_fits_is_refused_and_nothing_is_done() {
     bed.assert_converged(&other, "after a refusal").await;
 }
 
-async fn saved(
-    engine: &Engine,
-    bed: &Bed,
-    plan: model::plan::Plan,
-) -> Result<engine::RunReport, ApplyError> {
+async fn saved(engine: &Engine, bed: &Bed, plan: Plan) -> Result<engine::RunReport, ApplyError> {
     let options =
         ApplyOptions { parallelism: 4, run: bed.run_id(), command: "apply plan".to_owned() };
     engine.apply(plan, options, CancelToken::new()).await

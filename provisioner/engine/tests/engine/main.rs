@@ -1,5 +1,7 @@
 //! The engine's tests: one binary, so that they share what they stand on.
 
+#![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
+
 mod bed;
 mod executor;
 mod node_provider;

@@ -2,6 +2,7 @@
 
 use engine::node_provider::Hosts;
 use engine::{Fleet, LiveRecords, NodePorts, NodeProvider, node_schema};
+use model::graph::Lifecycle;
 use model::plan::Observation;
 use model::record::{Record, Recorded};
 use model::{Address, Value};
@@ -10,7 +11,7 @@ use nodes::host::Phase;
 use nodes::{Cache, Completed, Connection, Host, HostError, Script, Stream, Upload};
 use provider::conformance::{self, Case};
 use provider::{CreateRequest, DeleteRequest, ErrorClass, Progress, Provider, ReadRequest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -108,8 +109,8 @@ impl Bed {
             provider: "node".to_owned(),
             id: address.to_string(),
             attributes: (*attributes).clone(),
-            dependencies: Default::default(),
-            lifecycle: Default::default(),
+            dependencies: BTreeSet::default(),
+            lifecycle: Lifecycle::default(),
             token: "t".to_owned(),
             generation: 1,
             revision: 1,

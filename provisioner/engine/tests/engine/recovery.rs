@@ -14,9 +14,9 @@ use std::time::Duration;
 fn changed() -> Vec<Block> {
     let mut blocks = diamond();
     blocks[0].setting = 4;
-    blocks[1].name = "renamed".to_owned();
+    "renamed".clone_into(&mut blocks[1].name);
     blocks[2].create_first = true;
-    blocks[2].name = "renamed too".to_owned();
+    "renamed too".clone_into(&mut blocks[2].name);
     blocks.pop();
     blocks
 }
@@ -86,7 +86,7 @@ async fn crash_in_cloud(bed: &Bed, blocks: &[Block], fault: Fault, nth: u64) {
     let engine = bed.engine();
     let never = CancelToken::new();
     let dying = bed.apply_on(&engine, blocks, &never);
-    let _ = tokio::time::timeout(Duration::from_secs(3600), dying).await;
+    let _ = tokio::time::timeout(Duration::from_hours(1), dying).await;
     bed.cloud.heal();
 }
 
@@ -146,7 +146,7 @@ async fn an_object_that_is_not_wanted_any_more_is_found_and_deleted() {
     let never = CancelToken::new();
     let blocks = diamond();
     let dying = bed.apply_on(&engine, &blocks, &never);
-    let _ = tokio::time::timeout(Duration::from_secs(60), dying).await;
+    let _ = tokio::time::timeout(Duration::from_mins(1), dying).await;
     let without: Vec<Block> = diamond().into_iter().take(1).collect();
     bed.settle_down(&without, 1, "no longer wanted").await;
 }
@@ -159,7 +159,7 @@ async fn what_cannot_be_settled_stops_the_run_and_is_named() {
     let never = CancelToken::new();
     let blocks = diamond();
     let dying = bed.apply_on(&engine, &blocks, &never);
-    let _ = tokio::time::timeout(Duration::from_secs(60), dying).await;
+    let _ = tokio::time::timeout(Duration::from_mins(1), dying).await;
     bed.cloud.fault_always("memory_disk.a", Fault::Fail(ErrorClass::Transient));
     let error = bed.apply_on(&bed.engine(), &diamond(), &CancelToken::new()).await.unwrap_err();
     assert!(matches!(error, ApplyError::Unsettled(_)), "{error}");
@@ -177,7 +177,7 @@ async fn what_is_refused_when_sent_again_never_happened() {
     let never = CancelToken::new();
     let blocks = diamond();
     let dying = bed.apply_on(&engine, &blocks, &never);
-    let _ = tokio::time::timeout(Duration::from_secs(60), dying).await;
+    let _ = tokio::time::timeout(Duration::from_mins(1), dying).await;
     bed.cloud.fault_next("memory_disk.a", Fault::Fail(ErrorClass::Invalid));
     bed.settle_down(&diamond(), 1, "refused when sent again").await;
 }
@@ -190,7 +190,7 @@ async fn a_creation_whose_place_is_out_of_reach_is_left_to_the_plan() {
     let never = CancelToken::new();
     let blocks = diamond();
     let dying = bed.apply_on(&engine, &blocks, &never);
-    let _ = tokio::time::timeout(Duration::from_secs(60), dying).await;
+    let _ = tokio::time::timeout(Duration::from_mins(1), dying).await;
     bed.cloud.cut_off("memory_disk.a");
     let engine = bed.engine();
     let run = bed.begin(&engine).await.unwrap();
