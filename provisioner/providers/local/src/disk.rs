@@ -89,6 +89,17 @@ pub fn names_in(path: &Path) -> Result<Vec<String>, LocalError> {
 
 /// Removes a tree, whatever permissions its directories were given; an absent one is fine.
 pub fn remove_tree(path: &Path) -> Result<(), LocalError> {
+    // Somebody else may be removing the same tree: both go on until it is gone.
+    const ROUNDS: usize = 5;
+    for _ in 1..ROUNDS {
+        if fs::symlink_metadata(path).is_err() || remove_tree_once(path).is_ok() {
+            break;
+        }
+    }
+    remove_tree_once(path)
+}
+
+fn remove_tree_once(path: &Path) -> Result<(), LocalError> {
     let result = match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_permissions(path, 0);

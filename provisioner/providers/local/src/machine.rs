@@ -205,7 +205,19 @@ impl Cloud {
                 return self.machine(name);
             }
         }
-        self.machine(name)
+        let found = self.machine(name)?;
+        if found.status == Status::Running {
+            return Ok(found);
+        }
+        Err(LocalError::Start {
+            kind: Kind::Machine.word(),
+            name: name.to_owned(),
+            detail: format!("it is {} again and again", found.status.as_str()),
+            hint: format!(
+                "see {}",
+                self.layout().object(Kind::Machine, name).join("log").display()
+            ),
+        })
     }
 
     fn run_directory(&self, name: &str) -> PathBuf {

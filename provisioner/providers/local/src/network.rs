@@ -223,7 +223,19 @@ impl Cloud {
                 return self.network(name);
             }
         }
-        self.network(name)
+        let found = self.network(name)?;
+        if found.running.is_some() {
+            return Ok(found);
+        }
+        Err(LocalError::Start {
+            kind: Kind::Network.word(),
+            name: name.to_owned(),
+            detail: "its holder ends again and again".to_owned(),
+            hint: format!(
+                "see {}",
+                self.layout().object(Kind::Network, name).join("log").display()
+            ),
+        })
     }
 
     /// Reads a network that must exist.

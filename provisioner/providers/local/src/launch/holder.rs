@@ -71,6 +71,7 @@ pub fn holder_main() -> ExitCode {
     let Ok(Some((order, files))) = passing::receive::<HolderOrder>(io::stdin()) else {
         return ExitCode::FAILURE;
     };
+    let _ = rustix::process::setsid();
     let [_, directory, ..] = files.as_slice() else {
         return ExitCode::FAILURE;
     };

@@ -106,6 +106,8 @@ pub fn launch(
         .arg(kind.word())
         .arg(layout.root())
         .arg(name)
+        // Ctrl-C on the command's terminal must not hit it.
+        .process_group(0)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
@@ -127,8 +129,6 @@ pub fn launch_main(arguments: &[OsString]) -> ExitCode {
     let [kind, cloud, name] = arguments else {
         return ExitCode::from(2);
     };
-    // A launcher does not belong to the terminal of the command: ctrl-C must not hit it.
-    let _ = rustix::process::setsid();
     let layout = Layout::new(PathBuf::from(cloud));
     let name = name.to_string_lossy();
     let answer = match kind.to_str() {

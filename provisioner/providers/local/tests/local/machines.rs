@@ -285,5 +285,12 @@ async fn many_machines_start_at_once() -> TestResult {
         let banner = login.dial(&machine.record.address.to_string(), 22).await?;
         assert!(banner.starts_with("SSH"), "{}", machine.record.address);
     }
+    let ends = names
+        .iter()
+        .cloned()
+        .map(|name| fixture.blocking(move |cloud| cloud.delete_machine(&owner(&name), &name)));
+    for ended in futures::future::try_join_all(ends).await? {
+        ended?;
+    }
     fixture.end()
 }

@@ -192,7 +192,7 @@ async fn a_killed_creation_is_finished_or_taken_away() -> TestResult {
         let node = create(&provider, machine(&name)).await?;
         assert_eq!(node.attributes.get("status"), Some(Value::from("running")));
         let boots = programs_about(&directory);
-        assert_eq!(boots.len(), 2, "one holder and one init: {boots:?}");
+        assert!(boots.len() <= 2, "one holder and one init at most: {boots:?}");
         delete(&provider, machine(&name).0, &node).await?;
         delete(&provider, network().0, &main).await?;
         wait_until("all is gone", async || programs_about(&directory).is_empty()).await;
