@@ -137,30 +137,31 @@ impl Fixture {
 impl Drop for Fixture {
     fn drop(&mut self) {
         // After a failed test: what a test started never outlives it.
-        for name in self.cloud.layout().names(provider_local::Kind::Machine).unwrap_or_default() {
-            let _ = self.cloud.delete_machine(&owner(&name), &name);
-        }
-        for name in self.cloud.layout().names(provider_local::Kind::Network).unwrap_or_default() {
-            let _ = self.cloud.delete_network(&owner(&name), &name);
+        for (number, _) in programs_in(self.directory.path()) {
+            let _ = std::process::Command::new("kill").args(["-9", &number]).status();
         }
     }
 }
 
-/// Command lines that name something in a directory.
-pub fn programs_about(directory: &Path) -> Vec<String> {
+/// Numbers and command lines of programs that name something in a directory.
+fn programs_in(directory: &Path) -> Vec<(String, String)> {
     let needle = directory.to_string_lossy().into_owned();
-    std::fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    entries
         .filter_map(|entry| {
             let line = std::fs::read(entry.path().join("cmdline")).ok()?;
             let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-            let both = [line.clone(), environment].concat();
+            let both = [line.as_slice(), environment.as_slice()].concat();
+            let number = entry.file_name().to_string_lossy().into_owned();
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            String::from_utf8_lossy(&both).contains(&needle).then_some(line)
+            String::from_utf8_lossy(&both).contains(&needle).then_some((number, line))
         })
         .collect()
+}
+
+/// Command lines that name something in a directory.
+pub fn programs_about(directory: &Path) -> Vec<String> {
+    programs_in(directory).into_iter().map(|(_, line)| line).collect()
 }
 
 pub struct Pinned(String);
