@@ -10,6 +10,7 @@ use model::{Diagnostic, Severity, SourceMap, Span};
 use serde_json::{Value as Json, json};
 use std::fmt;
 use std::sync::Arc;
+use textwrap::WordSplitter;
 
 /// All diagnostics as text, each followed by an empty line.
 pub fn human(
@@ -22,6 +23,9 @@ pub fn human(
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(width)
         .with_context_lines(1)
+        // Paths and dates stay whole, so that they can be copied.
+        .with_break_words(false)
+        .with_word_splitter(WordSplitter::NoHyphenation)
         .with_links(false);
     let mut ordered: Vec<_> = diagnostics.iter().collect();
     ordered.sort_by_key(|diagnostic| diagnostic.is_error());

@@ -73,7 +73,7 @@ fn leaf(path: String, before: &Value, after: &Value, budget: usize) -> Differenc
         if old == new { format!("{old} (differs further on)") } else { format!("{old} → {new}") }
     } else {
         let count = |mark: char| lines.iter().filter(|line| line.starts_with(mark)).count();
-        format!("{} lines out, {} lines in", count('-'), count('+'))
+        format!("-{} +{} lines", count('-'), count('+'))
     };
     Difference { path, text, lines }
 }

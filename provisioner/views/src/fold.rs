@@ -58,27 +58,39 @@ impl Fold {
     pub fn take(&mut self, event: &Event, palette: Palette) -> Vec<Told> {
         let line = |text: String| vec![Told::Line(text)];
         match event {
-            Event::RefreshStarted { objects: 0 } | Event::RefreshFinished { objects: 0, .. } => Vec::new(),
-            Event::RefreshStarted { objects } => vec![Told::Step(format!("Reading {objects} objects …"))],
-            Event::RefreshFinished { objects, elapsed_ms } => {
-                line(palette.dim(&format!("Read {objects} objects in {}.", duration(*elapsed_ms))))
+            Event::RefreshStarted { objects: 0 } | Event::RefreshFinished { objects: 0, .. } => {
+                Vec::new()
             }
-            Event::RecoveryStarted { intents } => {
-                line(format!("Settling {intents} calls whose end an earlier run did not see …"))
+            Event::RefreshStarted { objects } => {
+                vec![Told::Step(format!("Reading {} …", count(*objects, "object")))]
             }
-            Event::Recovered { address, how } => line(format!("  {} {address}: {how}", palette.notable("↺"))),
-            Event::OperationStarted { id, address, kind } => self.started(*id, address, *kind, palette),
+            Event::RefreshFinished { objects, elapsed_ms } => line(palette.dim(&format!(
+                "Read {} in {}.",
+                count(*objects, "object"),
+                duration(*elapsed_ms)
+            ))),
+            Event::RecoveryStarted { intents } => line(format!(
+                "Settling {} whose end an earlier run did not see …",
+                count(*intents, "call")
+            )),
+            Event::Recovered { address, how } => {
+                line(format!("  {} {address}: {how}", palette.notable("↺")))
+            }
+            Event::OperationStarted { id, address, kind } => {
+                self.started(*id, address, *kind, palette)
+            }
             Event::OperationProgress { id, step, .. } => {
                 if let Some(running) = self.running.get_mut(id) {
                     running.step.clone_from(step);
                 }
                 Vec::new()
             }
-            Event::OperationSucceeded { .. } | Event::OperationFailed { .. } | Event::OperationSkipped { .. } => {
-                self.ended(event, palette)
-            }
+            Event::OperationSucceeded { .. }
+            | Event::OperationFailed { .. }
+            | Event::OperationSkipped { .. } => self.ended(event, palette),
             Event::Interrupted { in_flight } => line(palette.notable(&format!(
-                "Interrupted: waiting for {in_flight} operations in flight; once more stops at once."
+                "Interrupted: finishing {} in flight; once more stops at once.",
+                count(*in_flight, "operation")
             ))),
             Event::RunFinished { .. } => self.finished(event, palette),
             Event::Notice { message } => line(message.clone()),
@@ -166,6 +178,11 @@ fn words(kind: OperationKind) -> (&'static str, &'static str) {
         OperationKind::DeleteDeposed => ("deleting the replaced object", "replaced object deleted"),
         OperationKind::Forget => ("forgetting", "forgotten"),
     }
+}
+
+/// `1 call`, `2 calls`.
+pub fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A time for people: `340 ms`, `4.2 s`, `3 min 5 s`.

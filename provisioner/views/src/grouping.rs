@@ -3,7 +3,7 @@
 //! Invariant: every change given is in exactly one entry of one group, in the order given.
 
 use model::plan::{Change, Reason};
-use model::{Address, PathStep};
+use model::{Address, InstanceKey, PathStep};
 
 /// Changes that are shown under one heading.
 #[derive(Debug)]
@@ -16,21 +16,24 @@ pub struct Group<'a> {
     pub entries: Vec<Entry<'a>>,
 }
 
-/// One change, or the same change on each node of a group.
+/// One change, or the same change on each node of a group and to each instance of a block.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    /// The address below the heading.
+    /// The address below the heading; without its key if there are several instances.
     pub name: String,
-    /// One change for each node of the group, in the group's order.
+    /// Keys of the instances, if there are several.
+    pub keys: Vec<String>,
+    /// The changes: of each node of the group, of each instance.
     pub changes: Vec<&'a Change>,
 }
 
-/// Groups changes; with `collapse`, nodes of a set to which the same happens become one group.
+/// Groups changes; with `collapse`, nodes of a set to which the same happens become one group, and so do instances of
+/// one block.
 pub fn group<'a>(changes: impl Iterator<Item = &'a Change>, collapse: bool) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for change in changes {
         let (heading, name) = split(&change.address);
-        let entry = Entry { name, changes: vec![change] };
+        let entry = Entry { name, keys: Vec::new(), changes: vec![change] };
         match groups.last_mut().filter(|group| group.heading == heading) {
             Some(group) => group.entries.push(entry),
             None => groups.push(Group {
@@ -40,7 +43,60 @@ pub fn group<'a>(changes: impl Iterator<Item = &'a Change>, collapse: bool) -> V
             }),
         }
     }
-    if collapse { merge(groups) } else { groups }
+    if !collapse {
+        return groups;
+    }
+    for group in &mut groups {
+        merge_instances(group);
+    }
+    merge(groups)
+}
+
+/// Makes instances of one block to which the same happens one entry.
+fn merge_instances(group: &mut Group<'_>) {
+    let mut merged: Vec<(Option<String>, Entry<'_>)> = Vec::new();
+    for entry in std::mem::take(&mut group.entries) {
+        let shape = entry.changes.first().and_then(|change| instance_shape(&entry.name, change));
+        match merged.last_mut().filter(|(last, _)| shape.is_some() && *last == shape) {
+            Some((_, first)) => {
+                first.keys.extend(entry.changes.first().and_then(|change| key_text(change)));
+                first.changes.extend(entry.changes);
+            }
+            None => merged.push((shape, entry)),
+        }
+    }
+    group.entries = merged.into_iter().map(|(_, entry)| named(entry)).collect();
+}
+
+/// Entries of several instances lose the first one's key from their name and gain it among their keys.
+fn named(mut entry: Entry<'_>) -> Entry<'_> {
+    if let Some(first) = entry.changes.first().filter(|_| !entry.keys.is_empty()) {
+        entry.name = base(&entry.name, first).to_owned();
+        entry.keys.splice(0..0, key_text(first));
+    }
+    entry
+}
+
+/// The relative address without the instance key.
+fn base<'a>(name: &'a str, change: &Change) -> &'a str {
+    let key = change.address.key().map(ToString::to_string).unwrap_or_default();
+    name.strip_suffix(key.as_str()).unwrap_or(name)
+}
+
+/// The instance key as people read it: `edge-001`, `3`.
+pub fn key_text(change: &Change) -> Option<String> {
+    Some(match change.address.key()? {
+        InstanceKey::Index(index) => index.to_string(),
+        InstanceKey::Name(name) => name.to_string(),
+    })
+}
+
+fn instance_shape(name: &str, change: &Change) -> Option<String> {
+    let key = key_text(change)?;
+    let base = base(name, change);
+    let reasons: Vec<_> = change.reasons.iter().map(general).collect();
+    let shape = format!("{:?} {reasons:?} {:?}", change.action, change.differing);
+    Some(format!("{base} {}", shape.replace(&key, "\u{0}")))
 }
 
 /// Heading and relative address: the path up to the last node, node set or module, and the rest.

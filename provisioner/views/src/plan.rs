@@ -5,7 +5,7 @@
 
 use crate::console::Palette;
 use crate::differences::{differences, paint};
-use crate::grouping::{Entry, Group, group, names};
+use crate::grouping::{Entry, Group, group, key_text, names};
 use crate::value::{UNKNOWN, inline, key};
 use model::Value;
 use model::plan::{Action, Change, Drift, DriftKind, Plan, Reason};
@@ -135,10 +135,18 @@ fn group_text(group: &Group<'_>, destroy: bool, drawing: Drawing) -> String {
         let Some(change) = entry.changes.first() else { continue };
         let why = reasons(change, destroy);
         let why = if why.is_empty() { why } else { palette.dim(&format!("  ({why})")) };
-        push!(text, "  {} {}{why}\n", symbol(change.action, palette), entry.name);
+        push!(text, "  {} {}{why}\n", symbol(change.action, palette), entry_name(entry));
         text.push_str(&arguments(entry, drawing));
     }
     text
+}
+
+fn entry_name(entry: &Entry<'_>) -> String {
+    if entry.keys.is_empty() {
+        return entry.name.clone();
+    }
+    let keys: Vec<_> = entry.keys.iter().map(String::as_str).collect();
+    format!("{}: {} instances ({}), each:", entry.name, keys.len(), names(&keys, 4))
 }
 
 fn reasons(change: &Change, destroy: bool) -> String {
@@ -201,7 +209,7 @@ fn created(entry: &Entry<'_>, after: &Value, drawing: Drawing) -> String {
             let other = change.after.as_ref().and_then(|after| after.get(name));
             other.is_none_or(|other| !other.same_content(value))
         });
-        let note = if own { drawing.palette.dim(" (each node its own)") } else { String::new() };
+        let note = if own { drawing.palette.dim(" (each its own)") } else { String::new() };
         let taken = INDENT.len() + widest + 3 + if own { 21 } else { 0 };
         let shown = shown(value, taken, drawing);
         push!(text, "{INDENT}{:widest$} = {shown}{note}\n", key(name));
@@ -246,6 +254,8 @@ fn differing(entry: &Entry<'_>, before: &Value, after: &Value, drawing: Drawing)
         let budget = drawing.width.saturating_sub(INDENT.len() + name.len() + 12).max(40);
         Some(differences(name, &before, &after, budget))
     };
+    let node = change.address.node().map(|(_, node)| node.to_owned());
+    let example = node.or_else(|| key_text(change));
     let mut text = String::new();
     for name in &change.differing {
         let mark = if forcing(name) {
@@ -256,9 +266,9 @@ fn differing(entry: &Entry<'_>, before: &Value, after: &Value, drawing: Drawing)
         let Some(leaves) = found(change, name) else { continue };
         let own = entry.changes.iter().any(|other| found(other, name).as_ref() != Some(&leaves));
         for leaf in leaves {
-            let note = match change.address.node() {
-                Some((_, node)) if own => {
-                    drawing.palette.dim(&format!(" (on {node}; each node its own)"))
+            let note = match &example {
+                Some(example) if own => {
+                    drawing.palette.dim(&format!(" (of {example}; each its own)"))
                 }
                 _ => String::new(),
             };

@@ -3,6 +3,7 @@
 //! Invariant: secrets are never shown.
 
 use crate::console::Palette;
+use crate::fold::count;
 use crate::summary;
 use crate::table;
 use crate::value::{block, key, redacted_json};
@@ -12,11 +13,11 @@ use serde_json::{Value as Json, json};
 /// Everything recorded, for people.
 pub fn human(environment: &str, recorded: &Recorded, palette: Palette, width: usize) -> String {
     let mut text = format!(
-        "{} {environment}\nlineage {}, serial {}, {} objects\n\n",
+        "{} {environment}\nlineage {}, serial {}, {}\n\n",
         palette.bold("Environment"),
         if recorded.lineage.is_empty() { "none" } else { &recorded.lineage },
         recorded.serial,
-        recorded.records.len(),
+        count(recorded.records.len(), "object"),
     );
     let nodes = summary::nodes(&recorded.node_sets, &recorded.outputs, palette);
     if !nodes.is_empty() {

@@ -68,7 +68,7 @@ async fn recorded(
     let progress = views::progress::sink(&session.console, false);
     let wired = wiring::wire_with(session, store, progress)?;
     let recorded = store.load().await?;
-    warn_of_unfinished(session, &recorded);
+    warn_of_run(session, store, &recorded).await?;
     let actual = if refresh {
         planning::refresh(session, &wired.engine, &recorded).await?
     } else {
@@ -78,18 +78,35 @@ async fn recorded(
     planning::plan(session, project, &inputs, &wired.factory, &world, replace)
 }
 
-fn warn_of_unfinished(session: &Session, recorded: &Recorded) {
-    let count = recorded.unfinished.len();
-    if count > 0 {
-        let warning = Diagnostic::warning(
-            "unfinished",
-            format!("an interrupted run left {count} calls whose end is not known"),
+/// A plan that is made while a run goes on, or after one was cut off, may not be what `apply` will do.
+async fn warn_of_run(
+    session: &Session,
+    store: &Store,
+    recorded: &Recorded,
+) -> Result<(), CommandError> {
+    let unfinished = recorded.unfinished.len();
+    let warning = match store.port.held_by().await? {
+        Some(info) => Diagnostic::warning(
+            "run-under-way",
+            format!(
+                "`{}` by {} on {}, since {}, is under way or was cut off",
+                info.command, info.owner, info.host, info.since
+            ),
         )
         .with_detail(
-            "the plan takes it that they did not happen; `apply` looks them up before it plans",
-        );
-        session.show(&[warning], &model::SourceMap::default());
-    }
+            "this plan is made from what is recorded now, which may be in the middle of that run",
+        ),
+        None if unfinished > 0 => Diagnostic::warning(
+            "unfinished",
+            format!("the last run was cut off; of {unfinished} of its calls the end is not known"),
+        )
+        .with_detail(
+            "this plan takes it that they did not happen; `apply` looks them up before it plans",
+        ),
+        None => return Ok(()),
+    };
+    session.show(&[warning], &model::SourceMap::default());
+    Ok(())
 }
 
 /// Shows a plan as data.

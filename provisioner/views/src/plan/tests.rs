@@ -188,6 +188,24 @@ fn all_is_shown_on_request() {
 }
 
 #[test]
+fn instances_of_one_block_are_one_entry() {
+    let certificate = |name: &str| {
+        let after = Value::object([("name", Value::from(name)), ("hours", 24.into())]);
+        let at = format!("module.mesh.nebula_certificate.node[\"{name}\"]");
+        change(&at, Action::Create, Reason::New, None, Some(after))
+    };
+    let mut changes: Vec<_> = ["edge-001", "edge-002", "edge-003"].map(certificate).into();
+    changes.push(change(
+        "module.mesh.nebula_certificate.node[\"edge-004\"]",
+        Action::Delete,
+        Reason::NotConfigured,
+        Some(Value::object([("name", Value::from("edge-004"))])),
+        None,
+    ));
+    insta::assert_snapshot!(concise(&plan(changes)));
+}
+
+#[test]
 fn updates_show_only_what_differs() {
     insta::assert_snapshot!(concise(&updates()));
 }
