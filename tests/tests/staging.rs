@@ -215,7 +215,7 @@ fn reverts_a_broken_mesh(staging: &Staging) {
     let broken = ["--var", "mesh_cipher=chachapoly"];
     let failed = staging.apply(&broken).exits(1);
     let failed = failed.says("probe \"mesh\"").says("edge-main-001");
-    failed.says("is running again");
+    failed.says("runs again");
     // Every node still runs what it ran, and the mesh works: each one reaches the next.
     let cipher = "grep cipher /opt/provisioner/services/nebula/current/config.yml";
     for node in ["edge-main-001", "edge-main-004", "monitoring-main-001"] {

@@ -83,18 +83,24 @@ node_set "one" {
     bench.write("env/main.hcl", &text.replace("ARTIFACT", artifact));
 }
 
+/// Writes the artifact and gives its SHA-256.
+fn write_greeter(bench: &Workbench) -> String {
+    bench.write("env/greeter", "while :; do sleep 1; done\n");
+    let output = std::process::Command::new("sha256sum").arg(bench.path("env/greeter")).output();
+    let output = String::from_utf8(output.unwrap().stdout).unwrap();
+    output[..64].to_owned()
+}
+
 #[test]
 fn an_artifact_with_another_digest() {
     let bench = Workbench::new();
-    bench.write("env/greeter", "while :; do sleep 1; done\n");
+    let digest = write_greeter(&bench);
     let wrong = "0".repeat(64);
     with_artifact(&bench, &format!("file = \"greeter\"\n    sha256 = \"{wrong}\""));
     let failed = clear(bench.run(&["apply", "env", "--auto-approve"]));
     failed.says("sha256").says(&wrong).says("env/main.hcl");
     // The node was made and is kept; with the right digest the next apply goes on from there.
-    let digest = std::process::Command::new("sha256sum").arg(bench.path("env/greeter")).output();
-    let digest = String::from_utf8(digest.unwrap().stdout).unwrap();
-    bench.edit("env/main.hcl", &wrong, &digest[..64]);
+    bench.edit("env/main.hcl", &wrong, &digest);
     bench.run(&["apply", "env", "--auto-approve"]).exits(0);
     bench.run(&["plan", "env", "--detailed-exitcode"]).exits(0);
     destroy(&bench);
@@ -184,22 +190,24 @@ fn a_key_that_is_gone() {
 #[test]
 fn an_environment_that_another_run_holds() {
     let bench = Workbench::new();
-    let example = "modules/node/local/example";
-    let mut first = bench.start(&["apply", example, "--auto-approve"]);
-    let held = || bench.run(&["apply", example, "--auto-approve"]);
-    let mut refused = None;
-    wait_until("the second run is refused", Duration::from_secs(60), || {
-        assert!(!first.has_ended(), "the first run ended before the second was refused");
-        let second = held();
-        let is_refused = second.code == 1 && second.stderr.contains("held by another run");
-        refused = is_refused.then_some(second);
-        refused.is_some()
+    let digest = write_greeter(&bench);
+    with_artifact(&bench, &format!("file = \"greeter\"\n    sha256 = \"{digest}\""));
+    // The first run waits, in the check of its service, for a file on the node.
+    let check = r#"check = "until test -e /tmp/go; do sleep 0.1; done"
+  command = ["/bin/sh""#;
+    bench.edit("env/main.hcl", "command = [\"/bin/sh\"", check);
+    let mut first = bench.start(&["apply", "env", "--auto-approve"]);
+    let tmp = || bench.traces().cloud_files().into_iter().find(|path| path.ends_with("root/tmp"));
+    wait_until("the node is there", Duration::from_secs(60), || {
+        assert!(!first.has_ended(), "the first run must wait");
+        tmp().is_some()
     });
-    let refused = clear(refused.unwrap());
-    refused.says(&format!("process {}", first.pid())).says("since").says("apply");
+    let refused = clear(bench.run(&["apply", "env", "--auto-approve"])).says("held by another run");
+    refused.says(&format!("process {}", first.pid())).says("since").says("apply env");
+    std::fs::write(tmp().unwrap().join("go"), "").unwrap();
     first.finish().exits(0);
-    bench.run(&["plan", example, "--detailed-exitcode"]).exits(0);
-    bench.run(&["destroy", example, "--auto-approve"]).exits(0);
+    bench.run(&["plan", "env", "--detailed-exitcode"]).exits(0);
+    destroy(&bench);
 }
 
 #[test]

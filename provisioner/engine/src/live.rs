@@ -5,13 +5,15 @@
 
 use model::record::{Intent, IntentAction, Outcome, Record, Recorded};
 use model::{Address, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 #[derive(Default)]
 struct Live {
     records: BTreeMap<Address, Record>,
     deposed: Vec<Record>,
+    /// Instances that a call is changing: their records say what was, not what is.
+    under_way: BTreeSet<Address>,
     /// Generations of records that were removed since the last load.
     past: BTreeMap<Address, u64>,
 }
@@ -26,6 +28,7 @@ impl LiveRecords {
         *self.write() = Live {
             records: recorded.records.clone(),
             deposed: recorded.deposed.clone(),
+            under_way: recorded.unfinished.iter().map(|open| open.address.clone()).collect(),
             past: BTreeMap::new(),
         };
     }
@@ -60,9 +63,20 @@ impl LiveRecords {
         live.deposed.iter().find(|old| old.address == *address && old.id == id).cloned()
     }
 
+    /// Whether nothing is changing the instance, nor was when a call's answer was lost.
+    pub fn is_settled(&self, address: &Address) -> bool {
+        !self.read().under_way.contains(address)
+    }
+
+    /// A call is about to change the instance.
+    pub(crate) fn begin(&self, intent: &Intent) {
+        self.write().under_way.insert(intent.address.clone());
+    }
+
     /// What the durable outcome of an intent means for the records; `stored` is the record as the store has it.
     pub(crate) fn settle(&self, intent: &Intent, outcome: &Outcome, stored: Option<Record>) {
         let mut live = self.write();
+        live.under_way.remove(&intent.address);
         match outcome {
             Outcome::Recorded { record, deposed } => {
                 live.deposed.extend(deposed.iter().map(|old| old.as_ref().clone()));

@@ -117,6 +117,7 @@ impl Job {
             }
         };
         let sequence = ports.store.begin(self.held.check()?, intent.clone()).await?;
+        ports.records.begin(&intent);
         self.publish_started();
         let steps = Arc::new(Steps {
             id: self.operation.id,

@@ -8,7 +8,8 @@ use nodes::Connection;
 
 /// What is recorded of the nodes while a run goes on.
 pub trait Fleet: Send + Sync {
-    /// Nodes other than `node` on which `service` was installed and ran when last seen; those that follow `node` in
+    /// Nodes other than `node` on which `service` was installed and ran when last seen, and is not being changed
+    /// right now (two nodes that try the same mistake would agree with each other); those that follow `node` in
     /// the order of names come first, so that the load spreads.
     fn peers(&self, service: &str, node: &str) -> Vec<Connection>;
 
@@ -24,7 +25,8 @@ impl Fleet for LiveRecords {
                 && !record.tainted
                 && status.as_ref().and_then(model::Value::as_str) == Some(RUNNING)
         };
-        let running = self.select(runs);
+        let mut running = self.select(runs);
+        running.retain(|record| self.is_settled(&record.address));
         let mut peers: Vec<Connection> = running.iter().filter_map(connection).collect();
         peers.retain(|peer| peer.name != node);
         peers.sort_by(|left, right| {

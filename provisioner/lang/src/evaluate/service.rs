@@ -307,7 +307,10 @@ impl Graph<'_> {
         if service.fields.get("facts").is_some() {
             depends_on.insert(self.service_address(set, &node.name, handle, "facts"));
         }
-        let group = format!("node_set.{set_name}.service.{}", service.name);
+        // One group for all node sets that list the service: while one node tries something new, its
+        // peers in every set stay as they are.
+        let prefix: String = self.scopes[handle.scope].path.iter().map(|step| format!("{step}.")).collect();
+        let group = format!("{prefix}service.{}", service.name);
         let sequence = max_parallel.map(|max_parallel| Sequence { group, max_parallel });
         self.builtin(handle, address, values, depends_on, sequence)
     }
