@@ -133,7 +133,9 @@ pub fn program(called: &Path, executable: Option<&Path>, working: &Path) -> Stri
         Some(executable) if !by_name => executable.strip_prefix(working).unwrap_or(executable),
         _ => called,
     };
-    path.display().to_string()
+    // A bare name would be looked for elsewhere.
+    let here = if !by_name && path.components().count() == 1 { "./" } else { "" };
+    format!("{here}{}", path.display())
 }
 
 #[cfg(test)]
@@ -194,6 +196,8 @@ mod tests {
             program(Path::new("provisioner"), Some(Path::new("/usr/bin/provisioner")), working),
             "provisioner"
         );
+        let here = program(Path::new("./provisioner"), Some(Path::new("/w/provisioner")), working);
+        assert_eq!(here, "./provisioner");
         let built = Path::new("/w/target/debug/provisioner");
         assert_eq!(
             program(Path::new("target/debug/provisioner"), Some(built), working),

@@ -5,7 +5,7 @@
 use crate::console::Palette;
 use crate::value::{SENSITIVE, inline, key};
 use model::{Data, Value};
-use similar::{ChangeTag, TextDiff};
+use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
 
 /// One leaf that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,20 +62,66 @@ fn member(path: &str, name: &str) -> String {
 }
 
 fn leaf(path: String, before: &Value, after: &Value, budget: usize) -> Difference {
+    if let (Some(old), Some(new)) = (before.as_items(), after.as_items()) {
+        let lines = item_lines(old, new, budget);
+        return Difference { path, text: format!("{} → {} items", old.len(), new.len()), lines };
+    }
     let lines = match (before.as_str(), after.as_str()) {
         (Some(old), Some(new)) if old.contains('\n') && new.contains('\n') => text_lines(old, new),
         _ => Vec::new(),
     };
-    let text = if lines.is_empty() {
-        let half = budget.saturating_sub(3) / 2;
-        let old = inline(before, half);
-        let new = inline(after, budget.saturating_sub(old.chars().count() + 3));
-        if old == new { format!("{old} (differs further on)") } else { format!("{old} → {new}") }
-    } else {
+    if !lines.is_empty() {
         let count = |mark: char| lines.iter().filter(|line| line.starts_with(mark)).count();
-        format!("-{} +{} lines", count('-'), count('+'))
+        return Difference { path, text: format!("-{} +{} lines", count('-'), count('+')), lines };
+    }
+    let half = budget.saturating_sub(3) / 2;
+    let text = match (before.as_str(), after.as_str()) {
+        (Some(old), Some(new)) if old.chars().count().max(new.chars().count()) + 2 > half => {
+            let (old, new) = around(old, new);
+            format!("{} → {}", inline(&old.into(), half), inline(&new.into(), half))
+        }
+        _ => {
+            let old = inline(before, half);
+            let new = inline(after, budget.saturating_sub(old.chars().count() + 3));
+            format!("{old} → {new}")
+        }
     };
     Difference { path, text, lines }
+}
+
+/// Two long texts from shortly before where they begin to differ.
+fn around(old: &str, new: &str) -> (String, String) {
+    const CONTEXT: usize = 12;
+    let same = old.chars().zip(new.chars()).take_while(|(left, right)| left == right).count();
+    let skip = same.saturating_sub(CONTEXT);
+    let cut = |text: &str| {
+        let rest: String = text.chars().skip(skip).collect();
+        if skip == 0 { rest } else { format!("…{rest}") }
+    };
+    (cut(old), cut(new))
+}
+
+/// Items that go and come, at most 20.
+fn item_lines(old: &[Value], new: &[Value], budget: usize) -> Vec<String> {
+    const MOST: usize = 20;
+    let keys = |items: &[Value]| -> Vec<String> {
+        items.iter().map(|item| format!("{:?}", item.without_marks())).collect()
+    };
+    let operations = capture_diff_slices(Algorithm::Myers, &keys(old), &keys(new));
+    let mut lines = Vec::new();
+    for operation in operations.iter().filter(|operation| operation.tag() != DiffTag::Equal) {
+        let gone = old[operation.old_range()].iter().map(|item| ('-', item));
+        let come = new[operation.new_range()].iter().map(|item| ('+', item));
+        lines.extend(
+            gone.chain(come).map(|(mark, item)| format!("{mark} {}", inline(item, budget))),
+        );
+    }
+    if lines.len() > MOST {
+        let more = lines.len() - MOST;
+        lines.truncate(MOST);
+        lines.push(format!("  … {more} more items"));
+    }
+    lines
 }
 
 /// A unified difference with one line around each change, at most 40 lines.
@@ -126,6 +172,17 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].path, "files[\"config.yml\"].content");
         assert_eq!(found[0].lines, ["  a", "- b", "+ B", "  c"]);
+
+        let long = |end: &str| Value::from(format!("{}{end}", "x".repeat(90)).as_str());
+        let found = differences("command", &long("=> 8"), &long("=> 9"), 60);
+        assert_eq!(found[0].text, "\"…xxxxxxxxx=> 8\" → \"…xxxxxxxxx=> 9\"");
+
+        let items = |numbers: &[i64]| Value::tuple(numbers.iter().copied().map(Value::from));
+        let found = differences("list", &items(&[1, 2]), &items(&[1, 3, 2]), 60);
+        assert_eq!(
+            (found[0].text.as_str(), found[0].lines.as_slice()),
+            ("2 → 3 items", &["+ 3".to_owned()][..])
+        );
 
         let secret = |text: &str| Value::object([("key", Value::from(text).into_sensitive())]);
         let found = differences("tls", &secret("old"), &secret("new"), 60);
