@@ -2,10 +2,9 @@
 
 use crate::module::constant::constant;
 use crate::source::SourceFile;
-use crate::syntax::{Expression, parse_file, parse_residual};
+use crate::syntax::{parse_expression, parse_file};
 use model::{Diagnostic, Span, Type, Value};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Everything that comes from outside.
 #[derive(Clone, Debug, Default)]
@@ -114,7 +113,6 @@ pub(crate) fn input_value(name: &str, input: &VariableInput, ty: &Type) -> Resul
     if matches!(ty, Type::Any | Type::Bool | Type::Number | Type::String) {
         return Ok(Value::string(text));
     }
-    let source = SourceFile::new(input.origin.as_str(), text);
     // The text has no file, so places in it cannot be shown.
     let described = |diagnostic: &Diagnostic| {
         let label = diagnostic.labels.first().map_or("", |label| label.message.as_str());
@@ -123,8 +121,7 @@ pub(crate) fn input_value(name: &str, input: &VariableInput, ty: &Type) -> Resul
             .with_detail(format!("{}{separator}{label}", diagnostic.summary))
             .with_hint(format!("the variable is of type {ty}, so its value is written as in the configuration; quote it for the shell"))
     };
-    let root = parse_residual(&source).map_err(|diagnostic| vec![described(&diagnostic)])?;
-    let expression = Expression { file: source, root: Arc::new(root) };
+    let expression = parse_expression(&input.origin, text).map_err(|diagnostic| vec![described(&diagnostic)])?;
     let mut diagnostics = Vec::new();
     match constant(&expression, &mut diagnostics) {
         Some(value) => Ok(value),

@@ -1,8 +1,8 @@
 //! At apply time: computing what was unknown when the plan was made, from what operations have given.
 
-use crate::eval::{Evaluator, Given, is_failed, template_value};
+use crate::eval::{Given, evaluate, is_failed, template_value};
 use crate::source::{FileSystem, SourceFile};
-use crate::syntax::{parse_residual, parse_template};
+use crate::syntax::{parse_expression, parse_template};
 use model::convert::convert;
 use model::{Address, Data, Diagnostic, Residual, Type, Unknown, Value};
 use std::collections::BTreeMap;
@@ -72,7 +72,6 @@ fn output(address: &Address, path: &[Arc<str>], outputs: &dyn Fn(&Address) -> Op
 }
 
 fn expression(source: &str, template: bool, scope: &Value, place: &str) -> Result<Value, Diagnostic> {
-    let file = SourceFile::new(place, source);
     let mut names = Given {
         variables: scope,
         loader: &FileSystem,
@@ -81,13 +80,12 @@ fn expression(source: &str, template: bool, scope: &Value, place: &str) -> Resul
         errors: Vec::new(),
     };
     let (value, diagnostics) = if template {
+        let file = SourceFile::new(place, source);
         let parts = parse_template(&file).map_err(|diagnostic| at_apply(&diagnostic, place))?;
         template_value(&file, &parts, &mut names)
     } else {
-        let root = parse_residual(&file).map_err(|diagnostic| at_apply(&diagnostic, place))?;
-        let mut evaluator = Evaluator::new(&mut names, file.clone());
-        let value = evaluator.eval(&root);
-        let diagnostics = std::mem::take(&mut evaluator.diagnostics);
+        let expression = parse_expression(place, source).map_err(|diagnostic| at_apply(&diagnostic, place))?;
+        let (value, diagnostics) = evaluate(&expression, &mut names);
         (Some(value), diagnostics)
     };
     if let Some(diagnostic) = diagnostics.iter().chain(&names.errors).next() {

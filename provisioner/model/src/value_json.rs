@@ -8,7 +8,7 @@
 use crate::address::Address;
 use crate::number::Number;
 use crate::types::Type;
-use crate::value::{Data, Entries, Residual, Unknown, Value};
+use crate::value::{Data, Entries, Marks, Residual, Unknown, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
@@ -170,7 +170,8 @@ fn unknown_from_json(json: &Json) -> Result<Value, serde_json::Error> {
             Value::unknown(form.ty, residual).with_origin(&address)
         }
         ResidualForm::Expression { source, template, scope, place } => {
-            let marks = scope.deep_marks();
+            // Whether the result is a secret is tagged around it; the scope may hold secrets it does not use.
+            let marks = Marks { sensitive: false, ..scope.deep_marks() };
             let residual = Residual::Expression { source, template, scope, place };
             Value::unknown(form.ty, residual).with_marks(&marks)
         }

@@ -55,14 +55,14 @@ impl Evaluator<'_> {
 
     fn apply(&mut self, expr: &Expr, value: Value, keys: &[Key], steps: &[Step]) -> Value {
         let mut value = value;
-        for (key, step) in keys.iter().zip(steps) {
+        for (at, (key, step)) in keys.iter().zip(steps).enumerate() {
             if is_failed_itself(&value) {
                 return value;
             }
             if let StepKind::Splat(each) = &step.kind {
                 value = match self.splat(&value, each) {
                     Some(value) => value,
-                    None => return self.residual(expr, Type::Any),
+                    None => return self.residual(expr, Type::Any, None),
                 };
                 continue;
             }
@@ -71,8 +71,15 @@ impl Evaluator<'_> {
                 if let Some(problem) = primitive_access(&value) {
                     return self.error(step.extent, "no-attributes", problem, "");
                 }
-                let ty = element_type(&value, key);
-                return self.residual(expr, ty);
+                // The residual is the whole expression, so its type is that behind all steps.
+                let ty = keys[at + 1..].iter().fold(element_type(&value, key), |ty, key| part_type(&ty, key));
+                let marks = match key {
+                    Key::Index(index) => value.marks().union(index.marks()),
+                    _ => value.marks().clone(),
+                };
+                // An unknown index may pick any element.
+                let marks = if value.is_unknown() { marks } else { marks.union(&value.deep_marks()) };
+                return self.residual(expr, ty, Some(&marks));
             }
             value = self.step(value, key, step);
         }
@@ -263,13 +270,18 @@ fn unknown_part(value: &Value, unknown: &model::Unknown, key: &Key) -> Value {
 
 /// The type of an element, as far as the type of the whole tells.
 fn element_type(value: &Value, key: &Key) -> Type {
-    let ty = match value.data() {
-        Data::Unknown(unknown) => unknown.ty.clone(),
-        Data::List(element, _) | Data::Map(element, _) => return element.clone(),
-        _ => return Type::Any,
-    };
-    match (&ty, key) {
-        (Type::List(element) | Type::Set(element) | Type::Map(element), _) => element.as_ref().clone(),
+    match value.data() {
+        Data::Unknown(unknown) => part_type(&unknown.ty, key),
+        Data::List(element, _) | Data::Map(element, _) => element.clone(),
+        _ => Type::Any,
+    }
+}
+
+fn part_type(ty: &Type, key: &Key) -> Type {
+    match (ty, key) {
+        (Type::List(element) | Type::Set(element) | Type::Map(element), Key::Attribute(_) | Key::Index(_)) => {
+            element.as_ref().clone()
+        }
         (Type::Object(fields), Key::Attribute(name)) => {
             fields.get(name).map_or(Type::Any, |field| field.ty.clone())
         }

@@ -7,7 +7,7 @@ use crate::module::suggest::did_you_mean;
 use crate::source::{SourceFile, SourceLoader};
 use crate::syntax::{Call, Expr, Extent, Part, parse_template};
 use model::convert::{article, convert};
-use model::{Data, Diagnostic, Type, Value};
+use model::{Data, Diagnostic, Marks, Type, Value};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Evaluator<'_> {
             return failed();
         };
         let Arguments::Known(values) = arguments else {
-            return self.residual(expr, Type::Any);
+            return self.residual(expr, Type::Any, None);
         };
         match call.name.text.as_ref() {
             "templatefile" | "templatestring" if self.names.in_template() => {
@@ -43,7 +43,7 @@ impl Evaluator<'_> {
             return failed();
         }
         if !function.ready(&values) {
-            return self.residual(expr, function.result_type());
+            return self.residual(expr, function.result_type(), Some(&deep_union(&values)));
         }
         let context =
             FunctionContext { loader: self.names.loader(), module_dir: self.names.directory() };
@@ -63,6 +63,9 @@ impl Evaluator<'_> {
     }
 
     fn unknown_function(&mut self, call: &Call) -> Value {
+        if self.names.is_checked() {
+            return failed();
+        }
         let diagnostic = unknown_function(&self.file, call);
         self.report(diagnostic)
     }
@@ -104,7 +107,7 @@ impl Evaluator<'_> {
             }
             // What is unknown now may still fail when it is known.
             if !value.is_wholly_known() {
-                return self.residual(expr, value.ty());
+                return self.residual(expr, value.ty(), Some(&value.deep_marks()));
             }
             return value;
         }
@@ -121,7 +124,7 @@ impl Evaluator<'_> {
             return failed();
         }
         if !caught && !value.is_wholly_known() {
-            return self.residual(expr, Type::Bool);
+            return self.residual(expr, Type::Bool, Some(&value.deep_marks()));
         }
         Value::from(!caught).with_marks(value.marks())
     }
@@ -134,7 +137,7 @@ impl Evaluator<'_> {
             return failed();
         }
         if path.is_unknown() || variables.is_unknown() {
-            return self.residual(expr, Type::String);
+            return self.residual(expr, Type::String, Some(&deep_union(values)));
         }
         let path_extent = call.arguments.first().map_or(expr.extent, |argument| argument.extent);
         let Some(name) = path.as_str() else {
@@ -160,7 +163,7 @@ impl Evaluator<'_> {
             return failed();
         }
         if text.is_unknown() || variables.is_unknown() {
-            return self.residual(expr, Type::String);
+            return self.residual(expr, Type::String, Some(&deep_union(values)));
         }
         let Some(content) = text.as_str() else {
             return self.call_error(call, call.name.extent, "the template is text");
@@ -248,6 +251,10 @@ pub(crate) fn template_value(
     evaluator.parts(parts, &mut text);
     let known = (!text.unknown && !text.failed).then(|| Value::string(&text.text).with_marks(&text.marks));
     (known, evaluator.diagnostics)
+}
+
+fn deep_union(values: &[Value]) -> Marks {
+    values.iter().fold(Marks::default(), |marks, value| marks.union(&value.deep_marks()))
 }
 
 enum Arguments {

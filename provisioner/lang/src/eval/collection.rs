@@ -48,7 +48,7 @@ impl Evaluator<'_> {
             return failed();
         };
         let Some(elements) = elements else {
-            return self.residual(expr, Type::Any);
+            return self.residual(expr, Type::Any, None);
         };
         let mut made = Made { marks: collection.marks().clone(), ..Made::default() };
         for (key, value) in elements {
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
             locals.push((parsed.value_name.clone(), value));
             match self.with_locals(locals, |inner| inner.for_element(parsed, &mut made)) {
                 Step::Next => {}
-                Step::Unknown => return self.residual(expr, Type::Any),
+                Step::Unknown => return self.residual(expr, Type::Any, None),
                 Step::Failed => return failed(),
             }
         }

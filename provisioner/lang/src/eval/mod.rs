@@ -38,6 +38,11 @@ pub(crate) trait Names {
     /// What relative paths are relative to.
     fn directory(&self) -> &Path;
 
+    /// Whether functions that do not exist have been reported before evaluation.
+    fn is_checked(&self) -> bool {
+        false
+    }
+
     /// Whether the expression stands in a template of another file.
     fn in_template(&self) -> bool {
         false
@@ -139,7 +144,7 @@ impl<'a> Evaluator<'a> {
                 ItemKey::Expr(key) => (self.key(key), key.extent),
             };
             if key.is_unknown() {
-                return self.residual(expr, Type::Any);
+                return self.residual(expr, Type::Any, None);
             }
             marks = marks.union(key.marks());
             match self.object_key(&key, extent) {

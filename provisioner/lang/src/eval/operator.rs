@@ -2,7 +2,7 @@
 
 use super::{Evaluator, failed, is_failed, union};
 use crate::functions::unify;
-use crate::syntax::{Binary, Expr, Unary};
+use crate::syntax::{Binary, Expr, Unary, references};
 use model::convert::{article, convert};
 use model::{Data, Diagnostic, Number, Type, Value};
 use std::cmp::Ordering;
@@ -15,7 +15,7 @@ impl Evaluator<'_> {
             return failed();
         };
         let result = match (operator, value.data()) {
-            (_, Data::Unknown(_)) => return self.residual(expr, wanted),
+            (_, Data::Unknown(_)) => return self.residual(expr, wanted, Some(value.marks())),
             (Unary::Not, Data::Bool(truth)) => Value::from(!truth),
             (Unary::Negate, Data::Number(number)) => match negate(*number) {
                 Some(number) => number.into(),
@@ -42,7 +42,7 @@ impl Evaluator<'_> {
         let marks = left.deep_marks().union(&right.deep_marks());
         match equal(left, right) {
             Some(equal) => Value::from(equal == (operator == Binary::Equal)).with_marks(&marks),
-            None => self.residual(expr, Type::Bool).with_marks(&marks),
+            None => self.residual(expr, Type::Bool, Some(&marks)),
         }
     }
 
@@ -63,7 +63,7 @@ impl Evaluator<'_> {
             (Some(one), Some(other)) if operator == Binary::And => one && other,
             (Some(one), Some(other)) => one || other,
             (Some(known), None) | (None, Some(known)) if known == deciding => known,
-            _ => return self.residual(expr, Type::Bool),
+            _ => return self.residual(expr, Type::Bool, Some(&marks)),
         };
         Value::from(result).with_marks(&marks)
     }
@@ -77,10 +77,10 @@ impl Evaluator<'_> {
             Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Divide | Binary::Modulo
         );
         let ty = if comparison { Type::Bool } else { Type::Number };
-        let (Some(l), Some(r)) = (left.as_number(), right.as_number()) else {
-            return self.residual(expr, ty);
-        };
         let marks = left.marks().union(right.marks());
+        let (Some(l), Some(r)) = (left.as_number(), right.as_number()) else {
+            return self.residual(expr, ty, Some(&marks));
+        };
         if comparison {
             return Value::from(compare(operator, l.cmp(&r))).with_marks(&marks);
         }
@@ -135,20 +135,32 @@ impl Evaluator<'_> {
         let Some(truth) = truth else {
             let (yes, no) = (self.eval(&parts[1]), self.eval(&parts[2]));
             let ty = unify(&[yes.ty(), no.ty()]).unwrap_or(Type::Any);
-            return self.residual(expr, ty);
+            let marks = condition.marks().union(&yes.deep_marks()).union(&no.deep_marks());
+            return self.residual(expr, ty, Some(&marks));
         };
         let (taken, other) = if truth { (1, 2) } else { (2, 1) };
         let value = self.eval(&parts[taken]);
-        // The branch not taken only lends its type; it may fail.
-        let (alternative, caught) = self.attempt(&parts[other]);
+        let marks = union([&condition]);
         if is_failed(&value) {
             return value;
         }
-        let marks = union([&condition]);
+        // The branch not taken only lends its type; it may fail.
+        if !self.lends_its_type(&parts[other]) {
+            return value.with_marks(&marks);
+        }
+        let (alternative, caught) = self.attempt(&parts[other]);
         if caught || is_failed(&alternative) {
             return value.with_marks(&marks);
         }
         self.unified(expr, value, &alternative).with_marks(&marks)
+    }
+
+    /// Whether a branch that is not taken is evaluated for its type. Instances and modules are not made
+    /// for that: they may need what is being evaluated, for instance where a chain of instances begins.
+    fn lends_its_type(&self, branch: &Expr) -> bool {
+        const CHEAP: [&str; 7] = ["var", "local", "each", "count", "path", "environment", "node"];
+        let cheap = |root: &str| CHEAP.contains(&root) || self.local(root).is_some();
+        references(branch).iter().all(|free| cheap(free.root))
     }
 
     fn unified(&mut self, expr: &Expr, value: Value, alternative: &Value) -> Value {

@@ -3,7 +3,7 @@
 use super::{Evaluator, Key};
 use crate::source::SourceFile;
 use crate::syntax::{Expr, Extent, Part, Step, references, template_references};
-use model::{Data, Residual, Type, Value};
+use model::{Data, Marks, Residual, Type, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -74,8 +74,9 @@ impl Tree {
 }
 
 impl Evaluator<'_> {
-    /// The unknown value of `expr`, to be computed when what it refers to is known.
-    pub(super) fn residual(&mut self, expr: &Expr, ty: Type) -> Value {
+    /// The unknown value of `expr`, to be computed when what it refers to is known. `operands` are the marks of
+    /// what was evaluated; without them everything that the expression refers to counts.
+    pub(super) fn residual(&mut self, expr: &Expr, ty: Type, operands: Option<&Marks>) -> Value {
         let file = self.file.clone();
         let mut scope = Tree::Parts(BTreeMap::new());
         for free in references(expr) {
@@ -85,7 +86,7 @@ impl Evaluator<'_> {
         if is_failed(&scope) {
             return failed();
         }
-        unknown(ty, file.slice(expr.extent), false, scope, file.place(expr.extent))
+        unknown(ty, file.slice(expr.extent), false, scope, file.place(expr.extent), operands)
     }
 
     /// The unknown text of a template that lives in a file of its own.
@@ -101,7 +102,7 @@ impl Evaluator<'_> {
             return failed();
         }
         let place = self.file.place(call.extent);
-        unknown(Type::String, &file.text, true, scope, place)
+        unknown(Type::String, &file.text, true, scope, place, None)
     }
 
     fn gather(&mut self, scope: &mut Tree, root: &Arc<str>, steps: &[Step], extent: Extent) {
@@ -131,8 +132,20 @@ impl Evaluator<'_> {
     }
 }
 
-fn unknown(ty: Type, source: &str, template: bool, scope: Value, place: String) -> Value {
-    let marks = scope.deep_marks();
+fn unknown(
+    ty: Type,
+    source: &str,
+    template: bool,
+    scope: Value,
+    place: String,
+    operands: Option<&Marks>,
+) -> Value {
+    let mut marks = scope.deep_marks();
+    // Only what was looked at can be a secret in the result; the whole of an object may hold others.
+    if let Some(operands) = operands {
+        marks.sensitive = operands.sensitive;
+        marks = marks.union(operands);
+    }
     let residual = Residual::Expression { source: source.into(), template, scope, place: place.into() };
     Value::unknown(ty, residual).with_marks(&marks)
 }

@@ -13,6 +13,16 @@ pub(super) struct Text {
     pub(super) marks: Marks,
     pub(super) unknown: bool,
     pub(super) failed: bool,
+    /// Whether a directive was left out, so that the marks do not tell everything.
+    partial: bool,
+}
+
+impl Text {
+    /// A directive cannot be carried out yet.
+    fn leave_open(&mut self) {
+        self.unknown = true;
+        self.partial = true;
+    }
 }
 
 impl Evaluator<'_> {
@@ -27,7 +37,8 @@ impl Evaluator<'_> {
             return failed();
         }
         if text.unknown {
-            return self.residual(expr, Type::String).with_marks(&text.marks);
+            let marks = Some(&text.marks).filter(|_| !text.partial);
+            return self.residual(expr, Type::String, marks);
         }
         Value::string(&text.text).with_marks(&text.marks)
     }
@@ -43,7 +54,7 @@ impl Evaluator<'_> {
                     match self.condition(&value, condition) {
                         Ok(Some(true)) => self.parts(yes, text),
                         Ok(Some(false)) => self.parts(no, text),
-                        Ok(None) => text.unknown = true,
+                        Ok(None) => text.leave_open(),
                         Err(()) => text.failed = true,
                     }
                 }
@@ -66,7 +77,7 @@ impl Evaluator<'_> {
         text.marks = text.marks.union(value.marks());
         let elements = match self.elements(&value, collection) {
             Ok(Some(elements)) => elements,
-            Ok(None) => return text.unknown = true,
+            Ok(None) => return text.leave_open(),
             Err(()) => return text.failed = true,
         };
         for (key, value) in elements {

@@ -4,7 +4,7 @@ use super::expansion::{Expansion, Repetition};
 use super::graph::{Decl, Graph, What};
 use crate::eval::{Found, Key, Names, Reference, failed};
 use crate::source::SourceLoader;
-use model::{InstanceKey, Value};
+use model::{Diagnostic, InstanceKey, Value};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,6 +64,10 @@ impl Names for View<'_, '_, '_> {
     fn directory(&self) -> &Path {
         &self.graph.configuration.directory
     }
+
+    fn is_checked(&self) -> bool {
+        true
+    }
 }
 
 /// The instance key that a step of a reference names; `None` when it is no usable key.
@@ -97,8 +101,32 @@ impl View<'_, '_, '_> {
                 let repetition = expansion.repetition(&key);
                 Found::new(self.graph.instance(scope, at, Some(key), &repetition), 2)
             }
-            (_, None) => Found::new(self.graph.whole_resource(scope, at), 1),
+            (_, None) => {
+                self.no_attribute_of_many(&format!("{kind}.{name}"), &expansion, reference)?;
+                Found::new(self.graph.whole_resource(scope, at), 1)
+            }
         }
+    }
+
+    /// An attribute belongs to one instance, so `kind.name.id` is a mistake where there are several.
+    fn no_attribute_of_many(&mut self, what: &str, expansion: &Expansion, reference: &Reference<'_>) -> Option<()> {
+        let Some(Key::Attribute(attribute)) = reference.steps.get(1) else { return Some(()) };
+        let keys = expansion.keys();
+        let named = |key: &Option<InstanceKey>| matches!(key, Some(InstanceKey::Name(name)) if name == attribute);
+        if keys.iter().any(named) {
+            return Some(());
+        }
+        let example = keys.into_iter().flatten().next().map_or_else(|| "[0]".to_owned(), |key| key.to_string());
+        let all = match expansion {
+            Expansion::Count(..) => format!("{what}[*].{attribute}"),
+            _ => format!("values({what})[*].{attribute}"),
+        };
+        let argument = if matches!(expansion, Expansion::Count(..)) { "count" } else { "for_each" };
+        let diagnostic = Diagnostic::error("several-instances", format!("`{what}` has `{argument}`, so `{attribute}` must say of which instance"))
+            .with_label(reference.span(), "")
+            .with_hint(format!("write `{what}{example}.{attribute}` for one, `{all}` for all"));
+        self.graph.report(diagnostic);
+        None
     }
 
     fn call(&mut self, reference: &Reference<'_>) -> Option<Found> {

@@ -7,6 +7,7 @@ use crate::eval::{failed, is_failed};
 use crate::module::SourceOf;
 use crate::module::suggest::did_you_mean;
 use crate::source::normalise;
+use crate::syntax::{Expression, Kind, Step, StepKind, references};
 use model::graph::Output;
 use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +90,10 @@ impl Graph<'_> {
         if self.configuration.module(&directory).is_some() {
             return Some(directory);
         }
+        if matches!(expression.root.kind, Kind::Literal(_)) {
+            // Reported when it was loaded.
+            return None;
+        }
         let loader = &self.configuration.loader;
         let diagnostic = if loader.is_directory(&directory) {
             Diagnostic::error("module-source", "the source of a module must show where it is")
@@ -162,17 +167,11 @@ impl Graph<'_> {
     }
 
     /// Adds the addresses of everything that an entry of `depends_on` names.
-    pub(super) fn dependency(&mut self, scope: usize, reference: &crate::syntax::Expression, into: &mut BTreeSet<Address>) {
-        let value = {
-            // Evaluating it makes the instances and finds cycles; the origins name what has attributes.
-            let free = crate::syntax::references(&reference.root);
-            let named = free.first().map(|free| (free.root.to_string(), free.steps.to_vec()));
-            match named {
-                Some((root, steps)) => self.dependency_addresses(scope, &root, &steps, into),
-                None => false,
-            }
-        };
-        if !value {
+    pub(super) fn dependency(&mut self, scope: usize, reference: &Expression, into: &mut BTreeSet<Address>) {
+        // Evaluating it makes the instances and finds cycles; the origins name them.
+        let free = references(&reference.root);
+        let is_group = free.first().is_some_and(|free| self.dependency_addresses(scope, free.root, free.steps, into));
+        if !is_group {
             let value = self.eval(reference, &Place::module(scope));
             into.extend(value.deep_origins());
         }
@@ -183,11 +182,11 @@ impl Graph<'_> {
         &mut self,
         scope: usize,
         root: &str,
-        steps: &[crate::syntax::Step],
+        steps: &[Step],
         into: &mut BTreeSet<Address>,
     ) -> bool {
         let [step, rest @ ..] = steps else { return false };
-        let crate::syntax::StepKind::Attribute(name) = &step.kind else { return false };
+        let StepKind::Attribute(name) = &step.kind else { return false };
         match root {
             "module" if rest.is_empty() => {
                 let Some(at) = self.module(scope).calls.position(name) else { return true };

@@ -279,9 +279,11 @@ impl Graph<'_> {
     }
 }
 
-/// Marks everything that has no parts, and collections that are empty.
+/// Marks everything that has no parts, and collections that are empty, as coming from one instance. What it
+/// came from before does not matter: whoever waits for the instance waits for that too.
 fn mark_leaves(value: &Value, marks: &Marks) -> Value {
     let all = |items: &[Value]| items.iter().map(|item| mark_leaves(item, marks)).collect::<Vec<_>>();
+    let own = Marks { sensitive: value.marks().sensitive, origins: None };
     let marked: Value = match value.data() {
         Data::List(ty, items) if !items.is_empty() => Data::List(ty.clone(), Arc::new(all(items))).into(),
         Data::Set(ty, items) if !items.is_empty() => Data::Set(ty.clone(), Arc::new(all(items))).into(),
@@ -292,8 +294,7 @@ fn mark_leaves(value: &Value, marks: &Marks) -> Value {
         Data::Object(entries) if !entries.is_empty() => {
             Value::object(entries.iter().map(|(name, entry)| (name.clone(), mark_leaves(entry, marks))))
         }
-        _ => return value.clone().with_marks(marks),
+        data => Value::from(data.clone()).with_marks(marks),
     };
-    marked.with_marks(value.marks())
+    marked.with_marks(&own)
 }
-

@@ -58,7 +58,9 @@ impl Checker<'_> {
         let kind = block.kind.text.as_ref();
         for attribute in &block.body.attributes {
             match (kind, attribute.name.text.as_ref()) {
-                ("variable", "type") | ("resource", "provider") | ("lifecycle", "ignore_changes") => {}
+                ("resource", "provider") | ("lifecycle", "ignore_changes") => {}
+                // A type is no expression, and what else is not known here was probably meant to be one.
+                ("variable", name) if name != "default" => {}
                 ("resource" | "module", "count" | "for_each") if is_top => {
                     self.expression(&attribute.value, Extra::default());
                 }

@@ -17,21 +17,23 @@ use std::sync::Arc;
 /// Lowers the trees of one file.
 pub(super) struct Lower<'a> {
     file: &'a Arc<SourceFile>,
+    /// Where the text that is lowered begins in the file.
+    base: u32,
     pub(super) diagnostics: Vec<Diagnostic>,
-}
-
-fn extent(range: Option<Range<usize>>) -> Extent {
-    let range = range.unwrap_or_default();
-    Extent { start: offset(range.start), end: offset(range.end) }
-}
-
-fn name(ident: &hcl_edit::Decorated<hcl_edit::Ident>) -> Name {
-    Name { text: ident.as_str().into(), extent: extent(ident.span()) }
 }
 
 impl<'a> Lower<'a> {
     pub(super) fn new(file: &'a Arc<SourceFile>) -> Self {
-        Self { file, diagnostics: Vec::new() }
+        Self { file, base: 0, diagnostics: Vec::new() }
+    }
+
+    fn extent(&self, range: Option<Range<usize>>) -> Extent {
+        let range = range.unwrap_or_default();
+        Extent { start: self.base + offset(range.start), end: self.base + offset(range.end) }
+    }
+
+    fn name(&self, ident: &hcl_edit::Decorated<hcl_edit::Ident>) -> Name {
+        Name { text: ident.as_str().into(), extent: self.extent(ident.span()) }
     }
 
     pub(super) fn body(&mut self, body: &structure::Body) -> Body {
@@ -39,7 +41,7 @@ impl<'a> Lower<'a> {
         for part in body {
             match part {
                 structure::Structure::Attribute(attribute) => lowered.attributes.push(Attribute {
-                    name: name(&attribute.key),
+                    name: self.name(&attribute.key),
                     value: Expression { file: self.file.clone(), root: Arc::new(self.expr(&attribute.value)) },
                 }),
                 structure::Structure::Block(block) => lowered.blocks.push(self.block(block)),
@@ -49,8 +51,8 @@ impl<'a> Lower<'a> {
     }
 
     fn block(&mut self, block: &structure::Block) -> Block {
-        let kind = name(&block.ident);
-        let label = |label: &structure::BlockLabel| Name { text: label.as_str().into(), extent: extent(label.span()) };
+        let kind = self.name(&block.ident);
+        let label = |label: &structure::BlockLabel| Name { text: label.as_str().into(), extent: self.extent(label.span()) };
         let labels: Vec<_> = block.labels.iter().map(label).collect();
         let end = labels.last().map_or(kind.extent.end, |label| label.extent.end);
         let header = Extent { start: kind.extent.start, end };
@@ -65,8 +67,8 @@ impl<'a> Lower<'a> {
             Parsed::String(text) => Kind::Literal(Value::string(text)),
             Parsed::Array(items) => Kind::Tuple(items.iter().map(|item| self.expr(item)).collect()),
             Parsed::Object(object) => Kind::Object(self.object(object)),
-            Parsed::StringTemplate(template) => Kind::Template(self.template(template, None)),
-            Parsed::HeredocTemplate(heredoc) => self.heredoc(heredoc),
+            Parsed::StringTemplate(template) => Kind::Template(self.template(template)),
+            Parsed::HeredocTemplate(heredoc) => self.heredoc(parsed, heredoc),
             Parsed::Parenthesis(inner) => Kind::Parens(Box::new(self.expr(inner.inner()))),
             Parsed::Variable(ident) => Kind::Variable(ident.as_str().into()),
             Parsed::Conditional(conditional) => Kind::Conditional(Box::new([
@@ -93,7 +95,7 @@ impl<'a> Lower<'a> {
             ),
             Parsed::ForExpr(for_expr) => Kind::For(Box::new(self.for_expr(for_expr))),
         };
-        Expr { extent: extent(parsed.span()), kind }
+        Expr { extent: self.extent(parsed.span()), kind }
     }
 
     fn number(&mut self, number: &hcl_edit::Number, parsed: &Parsed) -> Value {
@@ -101,7 +103,7 @@ impl<'a> Lower<'a> {
         match whole.or_else(|| number.as_f64().and_then(Number::from_f64)) {
             Some(number) => number.into(),
             None => {
-                let span = self.file.span(extent(parsed.span()));
+                let span = self.file.span(self.extent(parsed.span()));
                 self.diagnostics.push(
                     Diagnostic::error("number-too-large", "the number is too large").with_label(span, ""),
                 );
@@ -115,15 +117,18 @@ impl<'a> Lower<'a> {
         let mut seen: HashMap<Arc<str>, Extent> = HashMap::new();
         for (key, value) in object {
             let lowered = match key {
-                ObjectKey::Ident(ident) => ItemKey::Name(name(ident)),
+                ObjectKey::Ident(ident) => ItemKey::Name(self.name(ident)),
+                ObjectKey::Expression(null @ Parsed::Null(_)) => {
+                    ItemKey::Name(Name { text: "null".into(), extent: self.extent(null.span()) })
+                }
                 ObjectKey::Expression(Parsed::String(text)) => {
-                    ItemKey::Name(Name { text: text.as_str().into(), extent: extent(text.span()) })
+                    ItemKey::Name(Name { text: text.as_str().into(), extent: self.extent(text.span()) })
                 }
                 ObjectKey::Expression(expression) => ItemKey::Expr(self.expr(expression)),
             };
             if let ItemKey::Name(name) = &lowered {
                 // The parser drops all but the last of equal keys; more than a sign is left between then.
-                let value_start = extent(value.expr().span()).start;
+                let value_start = self.extent(value.expr().span()).start;
                 let between = Extent { start: name.extent.end, end: value_start };
                 let dropped = self.file.slice(between).contains(['\n', ',']);
                 let first = seen.insert(name.text.clone(), name.extent);
@@ -153,8 +158,8 @@ impl<'a> Lower<'a> {
         let full: Vec<_> = namespace.chain([call.name.name.as_str()]).collect();
         let full = if full.len() == 2 && full[0] == "core" { full[1].to_owned() } else { full.join("::") };
         let first = call.name.namespace.first().unwrap_or(&call.name.name);
-        let start = extent(first.span()).start;
-        let end = extent(call.name.name.span()).end;
+        let start = self.extent(first.span()).start;
+        let end = self.extent(call.name.name.span()).end;
         Call {
             name: Name { text: full.into(), extent: Extent { start, end } },
             arguments: call.args.iter().map(|argument| self.expr(argument)).collect(),
@@ -166,7 +171,7 @@ impl<'a> Lower<'a> {
         let mut steps = Vec::with_capacity(operators.len());
         let mut at = 0;
         while let Some(operator) = operators.get(at) {
-            let place = extent(operator.span());
+            let place = self.extent(operator.span());
             at += 1;
             let kind = match operator.value() {
                 TraversalOperator::GetAttr(ident) => StepKind::Attribute(ident.as_str().into()),
@@ -207,8 +212,24 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn heredoc(&mut self, heredoc: &hcl_edit::template::HeredocTemplate) -> Kind {
-        let parts = self.template(&heredoc.template, heredoc.indent());
+    fn heredoc(&mut self, parsed: &Parsed, heredoc: &hcl_edit::template::HeredocTemplate) -> Kind {
+        let whole = self.extent(parsed.span());
+        let inner = self.extent(heredoc.template.span());
+        let mut parts = Vec::new();
+        if self.file.slice(whole).starts_with("<<-") {
+            // The parser has taken the indentation off already, but not inside of directives.
+            match hcl_edit::parser::parse_template(self.file.slice(inner)) {
+                Ok(template) => {
+                    let mut lower = Lower { file: self.file, base: inner.start, diagnostics: Vec::new() };
+                    parts = lower.template(&template);
+                    self.diagnostics.append(&mut lower.diagnostics);
+                }
+                Err(_) => parts = self.template(&heredoc.template),
+            }
+            dedent(&mut parts);
+        } else {
+            parts.extend(self.template(&heredoc.template));
+        }
         match parts.as_slice() {
             [] => Kind::Literal(Value::string("")),
             [Part::Literal(text)] => Kind::Literal(Value::string(text)),
@@ -216,13 +237,12 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// Lowers a template. `indent` is what a `<<-` heredoc takes off every line; the parser did so for
-    /// the outermost level only.
-    pub(super) fn template(&mut self, template: &Template, indent: Option<usize>) -> Vec<Part> {
-        self.parts(template, Strips::default(), indent, 0)
+    /// Lowers a template.
+    pub(super) fn template(&mut self, template: &Template) -> Vec<Part> {
+        self.parts(template, Strips::default())
     }
 
-    fn parts(&mut self, template: &Template, edges: Strips, indent: Option<usize>, depth: usize) -> Vec<Part> {
+    fn parts(&mut self, template: &Template, edges: Strips) -> Vec<Part> {
         let elements: Vec<_> = template.iter().collect();
         let mut parts = Vec::with_capacity(elements.len());
         for (at, element) in elements.iter().enumerate() {
@@ -230,8 +250,7 @@ impl<'a> Lower<'a> {
                 Element::Literal(text) => {
                     let before = at.checked_sub(1).map_or(edges.start, |before| strips(elements[before]).1);
                     let after = elements.get(at + 1).map_or(edges.end, |after| strips(after).0);
-                    let dedented = dedent(text, indent.filter(|_| depth > 0));
-                    let text = strip(&dedented, before, after);
+                    let text = strip(text, before, after);
                     if !text.is_empty() {
                         parts.push(Part::Literal(text.into()));
                     }
@@ -239,22 +258,22 @@ impl<'a> Lower<'a> {
                 Element::Interpolation(interpolation) => {
                     parts.push(Part::Interpolation(self.expr(&interpolation.expr)));
                 }
-                Element::Directive(directive) => parts.push(self.directive(directive, indent, depth + 1)),
+                Element::Directive(directive) => parts.push(self.directive(directive)),
             }
         }
         parts
     }
 
-    fn directive(&mut self, directive: &Directive, indent: Option<usize>, depth: usize) -> Part {
+    fn directive(&mut self, directive: &Directive) -> Part {
         match directive {
             Directive::If(parsed) => {
                 let (first, last) = (&parsed.if_expr, &parsed.endif_expr);
                 let closing = parsed.else_expr.as_ref().map_or(last.strip, |branch| branch.strip);
                 let edges = Strips { start: first.strip.strip_end(), end: closing.strip_start() };
-                let yes = self.parts(&first.template, edges, indent, depth);
+                let yes = self.parts(&first.template, edges);
                 let no = parsed.else_expr.as_ref().map_or_else(Vec::new, |branch| {
                     let edges = Strips { start: branch.strip.strip_end(), end: last.strip.strip_start() };
-                    self.parts(&branch.template, edges, indent, depth)
+                    self.parts(&branch.template, edges)
                 });
                 Part::If { condition: self.expr(&first.cond_expr), yes, no }
             }
@@ -266,7 +285,7 @@ impl<'a> Lower<'a> {
                     key_name: intro.key_var.as_ref().map(|name| name.as_str().into()),
                     value_name: intro.value_var.as_str().into(),
                     collection: self.expr(&intro.collection_expr),
-                    body: self.parts(&intro.template, edges, indent, depth),
+                    body: self.parts(&intro.template, edges),
                 }
             }
         }
@@ -310,18 +329,60 @@ fn strip(text: &str, start: bool, end: bool) -> &str {
     text
 }
 
-/// Takes up to `indent` characters of white space off the start of every line but the first, which
-/// stands behind a directive.
-fn dedent(text: &str, indent: Option<usize>) -> String {
-    let Some(indent) = indent else { return text.to_owned() };
-    let mut lines = text.split('\n');
-    let mut dedented = lines.next().unwrap_or_default().to_owned();
-    for line in lines {
-        dedented.push('\n');
-        let spaces = line.chars().take(indent).take_while(|c| c.is_whitespace()).map(char::len_utf8).sum();
-        dedented.push_str(&line[spaces..]);
+/// Takes off the white space that all lines of a `<<-` heredoc begin with. A line that begins with an
+/// interpolation or a directive has none; neither has what follows a directive on its line.
+fn dedent(parts: &mut [Part]) {
+    let mut least = usize::MAX;
+    lines(parts, &mut true, &mut |line| {
+        let blank = line.is_some_and(|line| line.trim().is_empty() && line.ends_with('\n'));
+        let spaces = line.map_or(0, |line| line.chars().take_while(|c| c.is_whitespace()).count());
+        if !blank {
+            least = least.min(spaces);
+        }
+        0
+    });
+    lines(parts, &mut true, &mut |line| {
+        let spaces = line.unwrap_or_default().chars().take(least).take_while(|c| c.is_whitespace() && *c != '\n');
+        spaces.map(char::len_utf8).sum()
+    });
+}
+
+/// Calls `at_start` with every text that begins a line (`None` for what is no text); takes as many bytes
+/// off as it says. `fresh` tells whether a line begins.
+fn lines(parts: &mut [Part], fresh: &mut bool, at_start: &mut dyn FnMut(Option<&str>) -> usize) {
+    let marker = |fresh: &mut bool, at_start: &mut dyn FnMut(Option<&str>) -> usize| {
+        if std::mem::take(fresh) {
+            at_start(None);
+        }
+    };
+    for part in parts {
+        match part {
+            Part::Literal(text) => {
+                let mut kept = String::with_capacity(text.len());
+                for line in text.split_inclusive('\n') {
+                    let taken = if *fresh { at_start(Some(line)) } else { 0 };
+                    kept.push_str(&line[taken..]);
+                    *fresh = line.ends_with('\n');
+                }
+                *text = kept.into();
+            }
+            Part::Interpolation(_) => marker(fresh, at_start),
+            Part::If { yes, no, .. } => {
+                marker(fresh, at_start);
+                lines(yes, fresh, at_start);
+                marker(fresh, at_start);
+                if !no.is_empty() {
+                    lines(no, fresh, at_start);
+                    marker(fresh, at_start);
+                }
+            }
+            Part::For { body, .. } => {
+                marker(fresh, at_start);
+                lines(body, fresh, at_start);
+                marker(fresh, at_start);
+            }
+        }
     }
-    dedented
 }
 
 fn binary(operator: BinaryOperator) -> Binary {

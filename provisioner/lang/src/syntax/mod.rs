@@ -12,5 +12,5 @@ pub(crate) use ast::{
     Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Name, Part, Step,
     StepKind, Traversal, Unary,
 };
-pub(crate) use parse::{parse_file, parse_residual, parse_template};
+pub(crate) use parse::{parse_file, parse_expression, parse_template};
 pub(crate) use references::{Free, Visit, references, template_references, walk};
