@@ -49,7 +49,6 @@ mistakes! {
     module_directory_missing: "module \"m\" {\n  source = \"../modules/nothing\"\n}\n";
     missing_label: "resource \"local_network\" {\n  name = \"n\"\n}\n";
     for_each_list: "resource \"local_network\" \"n\" {\n  for_each = [\"a\", \"b\"]\n  name     = each.key\n  cidr     = \"10.0.0.0/24\"\n}\n";
-    for_each_unknown: "resource \"local_network\" \"a\" {\n  name = \"a\"\n  cidr = \"10.0.0.0/24\"\n}\n\nresource \"local_volume\" \"v\" {\n  for_each = toset([local_network.a.id])\n  name     = each.key\n  size     = 1\n}\n";
     count_negative: "resource \"local_volume\" \"v\" {\n  count = 1 - 2\n  name  = \"v\"\n  size  = 1\n}\n";
     arithmetic_on_text: "output \"x\" {\n  value = \"three\" + 1\n}\n";
     failed_validation: "variable \"size\" {\n  type    = number\n  default = 0\n\n  validation {\n    condition     = var.size > 0\n    error_message = \"At least one node, please; ${var.size} is none.\"\n  }\n}\n";
@@ -57,6 +56,15 @@ mistakes! {
     many_at_once: "locals {\n  a = var.nope\n  b = missing(1)\n  c = 1 + true\n}\n\noutput \"x\" {\n  valu = 1\n}\n\nresource \"local_network\" \"n\" {\n  name = \"n\"\n}\n";
     computed_argument: "resource \"local_network\" \"n\" {\n  name = \"n\"\n  cidr = \"10.0.0.0/24\"\n  id   = \"mine\"\n}\n";
     object_in_a_template: "locals {\n  o = { a = 1 }\n}\n\noutput \"x\" {\n  value = \"it is ${local.o}\"\n}\n";
+}
+
+/// Only a plan can tell that keys are not known yet.
+#[test]
+fn for_each_unknown() {
+    let bench = Workbench::empty();
+    let text = "resource \"local_network\" \"a\" {\n  name = \"a\"\n  cidr = \"10.0.0.0/24\"\n}\n\nresource \"local_volume\" \"v\" {\n  for_each = toset([local_network.a.id])\n  name     = each.key\n  size     = 1\n}\n";
+    bench.write("env/main.hcl", text);
+    insta::assert_snapshot!(said(&bench, &["plan", "env"]));
 }
 
 #[test]
