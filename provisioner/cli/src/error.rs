@@ -90,3 +90,17 @@ impl From<nodes::HostError> for CommandError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_its_code() {
+        let codes =
+            [(Exit::Done, 0), (Exit::Changes, 2), (Exit::Interrupted, 130), (Exit::Remote(7), 7)];
+        for (exit, code) in codes {
+            assert_eq!(ExitCode::from(exit), ExitCode::from(code), "{exit:?}");
+        }
+    }
+}

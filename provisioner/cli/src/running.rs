@@ -109,7 +109,8 @@ impl Ready<'_> {
     /// Runs a saved plan, exactly as it is.
     pub async fn run_saved(&self, plan: Plan) -> Result<Ended, CommandError> {
         let cancel = listen()?;
-        self.announce(&plan);
+        // People have read it when it was made; whether it still fits is not known yet.
+        self.session.console.message_line(&views::plan::summary(&plan));
         self.wired.progress.expect(plan.operations.len());
         let options = ApplyOptions {
             parallelism: usize::from(self.running.parallelism),

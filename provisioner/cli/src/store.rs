@@ -105,8 +105,8 @@ pub struct Saved {
     pub plan: Plan,
     /// The environment's store.
     pub store: Store,
-    /// How the environment can be named.
-    pub target: String,
+    /// How the environment can be named, if it has a name that is found from here.
+    pub target: Option<String>,
 }
 
 /// Saves a plan, sealed with the environment's key.
@@ -126,7 +126,7 @@ pub async fn load_plan(session: &Session, path: &Path) -> Result<Saved, CommandE
         if let Some(store) = Store::opened(port, &environment).await? {
             let plan = plan_file::read(path, &environment, &store.sealer().await?)?;
             let named = places::environment_directory(Path::new(&environment), &session.working);
-            let target = named.map_or(environment, |directory| directory.display().to_string());
+            let target = named.ok().map(|directory| directory.display().to_string());
             return Ok(Saved { plan, store, target });
         }
     }

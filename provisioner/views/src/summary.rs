@@ -21,8 +21,8 @@ pub struct Summary<'a> {
     pub environment: &'a str,
     /// How to call this program: `provisioner`, or a path to it.
     pub program: &'a str,
-    /// How the user named the environment on the command line.
-    pub target: &'a str,
+    /// How the user can name the environment on the command line, if that is known.
+    pub target: Option<&'a str>,
     /// Nodes by node set.
     pub node_sets: &'a BTreeMap<String, Vec<Node>>,
     /// Root outputs.
@@ -49,7 +49,7 @@ pub fn human(summary: Summary<'_>, palette: Palette, width: usize) -> String {
             push!(text, "  {name:widest$}  {}\n", palette.accent(&value));
         }
     }
-    let Summary { program, target, .. } = summary;
+    let Summary { program, target: Some(target), .. } = summary else { return text };
     let first = summary.node_sets.values().flatten().next();
     text.push('\n');
     if let Some(node) = first {
@@ -190,7 +190,7 @@ pub(crate) mod tests {
         let summary = Summary {
             environment: "staging",
             program: "provisioner",
-            target: "staging",
+            target: Some("staging"),
             node_sets: &node_sets,
             outputs: &outputs,
         };

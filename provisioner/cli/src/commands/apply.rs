@@ -51,7 +51,9 @@ pub async fn run(
     };
     let ended = ready.plan_and_run(planning.refresh, make).await?;
     let recorded = store.load().await?;
-    ready.end(ended, |session| summarise(session, &project.environment, &project.target, &recorded))
+    ready.end(ended, |session| {
+        summarise(session, &project.environment, Some(&project.target), &recorded);
+    })
 }
 
 /// A saved plan holds all that it needs: options that would change it are a mistake.
@@ -84,10 +86,12 @@ async fn saved(session: &Session, file: &Path, running: &Running) -> Result<Exit
     let environment = saved.plan.environment.clone();
     let ended = ready.run_saved(saved.plan).await?;
     let recorded = saved.store.load().await?;
-    ready.end(ended, |session| summarise(session, &environment, &saved.target, &recorded))
+    ready.end(ended, |session| {
+        summarise(session, &environment, saved.target.as_deref(), &recorded);
+    })
 }
 
-fn summarise(session: &Session, environment: &str, target: &str, recorded: &Recorded) {
+fn summarise(session: &Session, environment: &str, target: Option<&str>, recorded: &Recorded) {
     let summary = Summary {
         environment,
         program: &session.program,
