@@ -9,10 +9,12 @@ struct Bench(tempfile::TempDir);
 
 impl Bench {
     fn new(main: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(directory.path().join("environments/e")).unwrap();
-        std::fs::create_dir(directory.path().join("state")).unwrap();
-        std::fs::write(directory.path().join("environments/e/main.hcl"), main).unwrap();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir_all(directory.path().join("environments/e"))
+            .expect("the directory is ours");
+        std::fs::create_dir(directory.path().join("state")).expect("the directory is ours");
+        std::fs::write(directory.path().join("environments/e/main.hcl"), main)
+            .expect("the directory is ours");
         Self(directory)
     }
 
@@ -24,7 +26,7 @@ impl Bench {
             .env("HOME", self.0.path().join("home"))
             .stdin(Stdio::null())
             .output()
-            .unwrap()
+            .expect("the program starts")
     }
 
     #[track_caller]

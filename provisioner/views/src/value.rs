@@ -127,10 +127,26 @@ pub fn redacted_json(value: &Value) -> Json {
     }
 }
 
+/// Whether there is text of several lines in it that may be shown.
+fn has_lines(value: &Value) -> bool {
+    if value.marks().sensitive {
+        return false;
+    }
+    match value.data() {
+        Data::String(text) => text.lines().count() > 1,
+        Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+            items.iter().any(has_lines)
+        }
+        Data::Map(_, entries) | Data::Object(entries) => entries.values().any(has_lines),
+        _ => false,
+    }
+}
+
 /// The value over several lines, in the language's notation, starting at the current column and going on at `indent`.
 pub fn block(value: &Value, indent: usize, width: usize) -> String {
     let short = inline(value, usize::MAX);
-    if indent + short.chars().count() <= width || value.marks().sensitive {
+    let fits = indent + short.chars().count() <= width && !has_lines(value);
+    if fits || value.marks().sensitive {
         return short;
     }
     let pad = " ".repeat(indent + 2);
@@ -172,6 +188,12 @@ mod tests {
         let json = redacted_json(&value).to_string();
         assert!(!json.contains("hidden"), "{json}");
         assert!(!block(&value, 0, 10).contains("hidden"));
+    }
+
+    #[test]
+    fn a_block_shows_every_line() {
+        let value = Value::object([("content", Value::from("a\nb\n"))]);
+        assert_eq!(block(&value, 0, 80), "{\n  content = <<-EOT\n    a\n    b\n    EOT\n}");
     }
 
     #[test]
