@@ -5,6 +5,7 @@ use crate::source::SourceFile;
 use crate::syntax::{parse_expression, parse_file};
 use model::{Diagnostic, Span, Type, Value};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Everything that comes from outside.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,12 @@ pub enum InputValue {
 impl VariableInput {
     /// Text from the command line.
     pub fn text(text: impl Into<String>, origin: impl Into<String>) -> Self {
-        Self { value: InputValue::Text(text.into()), origin: origin.into(), span: None, may_be_unused: false }
+        Self {
+            value: InputValue::Text(text.into()),
+            origin: origin.into(),
+            span: None,
+            may_be_unused: false,
+        }
     }
 
     /// Text from the process environment, where a name that is not declared is no mistake.
@@ -50,7 +56,12 @@ impl VariableInput {
 
     /// A value from a program.
     pub fn value(value: Value, origin: impl Into<String>) -> Self {
-        Self { value: InputValue::Value(value), origin: origin.into(), span: None, may_be_unused: false }
+        Self {
+            value: InputValue::Value(value),
+            origin: origin.into(),
+            span: None,
+            may_be_unused: false,
+        }
     }
 }
 
@@ -66,7 +77,7 @@ pub struct VariableFile {
 /// Reads a file of variables: `name = value` lines, or JSON when the name ends in `.json`.
 pub fn parse_variable_file(name: &str, text: &str) -> VariableFile {
     let mut file = VariableFile::default();
-    if name.ends_with(".json") {
+    if Path::new(name).extension().is_some_and(|extension| extension == "json") {
         read_json(&mut file, name, text);
         return file;
     }
@@ -74,9 +85,10 @@ pub fn parse_variable_file(name: &str, text: &str) -> VariableFile {
     let (body, diagnostics) = parse_file(&source);
     file.diagnostics = diagnostics;
     for block in &body.blocks {
-        let diagnostic = Diagnostic::error("unknown-block", "a file of variables holds only `name = value`")
-            .with_label(block.span(), "a block")
-            .with_hint("declare variables in a `*.hcl` file; give their values here");
+        let diagnostic =
+            Diagnostic::error("unknown-block", "a file of variables holds only `name = value`")
+                .with_label(block.span(), "a block")
+                .with_hint("declare variables in a `*.hcl` file; give their values here");
         file.diagnostics.push(diagnostic);
     }
     for attribute in &body.attributes {
@@ -101,11 +113,16 @@ fn read_json(file: &mut VariableFile, name: &str, text: &str) {
         Ok(_) => "it is no JSON object".to_owned(),
         Err(error) => error.to_string(),
     };
-    file.diagnostics.push(Diagnostic::error("variable-file", format!("`{name}` cannot be used: {problem}")));
+    file.diagnostics
+        .push(Diagnostic::error("variable-file", format!("`{name}` cannot be used: {problem}")));
 }
 
 /// The value of an input for a variable of type `ty`.
-pub(crate) fn input_value(name: &str, input: &VariableInput, ty: &Type) -> Result<Value, Vec<Diagnostic>> {
+pub(crate) fn input_value(
+    name: &str,
+    input: &VariableInput,
+    ty: &Type,
+) -> Result<Value, Vec<Diagnostic>> {
     let text = match &input.value {
         InputValue::Value(value) => return Ok(value.clone()),
         InputValue::Text(text) => text,
@@ -121,7 +138,8 @@ pub(crate) fn input_value(name: &str, input: &VariableInput, ty: &Type) -> Resul
             .with_detail(format!("{}{separator}{label}", diagnostic.summary))
             .with_hint(format!("the variable is of type {ty}, so its value is written as in the configuration; quote it for the shell"))
     };
-    let expression = parse_expression(&input.origin, text).map_err(|diagnostic| vec![described(&diagnostic)])?;
+    let expression =
+        parse_expression(&input.origin, text).map_err(|diagnostic| vec![described(&diagnostic)])?;
     let mut diagnostics = Vec::new();
     match constant(&expression, &mut diagnostics) {
         Some(value) => Ok(value),
@@ -151,6 +169,9 @@ mod tests {
         let list = input_value("x", &input, &Type::list(Type::Number)).unwrap();
         assert_eq!(list.as_items().unwrap().len(), 2);
         let bad = VariableInput::text("[1", "--var");
-        assert_eq!(input_value("x", &bad, &Type::list(Type::Number)).unwrap_err()[0].code, "variable-value");
+        assert_eq!(
+            input_value("x", &bad, &Type::list(Type::Number)).unwrap_err()[0].code,
+            "variable-value"
+        );
     }
 }

@@ -12,14 +12,19 @@ struct Opaque {
 }
 
 /// A projection for validation: everything that a provider decides is unknown.
-pub fn validation_projection(schemas: &BTreeMap<String, ProviderSchema>) -> impl Projection + use<> {
+pub fn validation_projection(
+    schemas: &BTreeMap<String, ProviderSchema>,
+) -> impl Projection + use<> {
     Opaque { schemas: schemas.clone() }
 }
 
 impl Projection for Opaque {
     fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>> {
         let provider = instance.provider.split('.').next().unwrap_or_default();
-        let schema = self.schemas.get(provider).and_then(|provider| provider.resources.get(instance.address.kind()));
+        let schema = self
+            .schemas
+            .get(provider)
+            .and_then(|provider| provider.resources.get(instance.address.kind()));
         let Some(schema) = schema else {
             return Ok(instance.arguments.clone());
         };

@@ -11,13 +11,19 @@ use std::sync::Arc;
 
 /// Computes every unknown part of a value. `outputs` gives the attributes of an instance after its operation.
 /// The result is wholly known; anything else is an error.
-pub fn resolve(value: &Value, outputs: &dyn Fn(&Address) -> Option<Value>) -> Result<Value, Diagnostic> {
+pub fn resolve(
+    value: &Value,
+    outputs: &dyn Fn(&Address) -> Option<Value>,
+) -> Result<Value, Diagnostic> {
     if value.is_wholly_known() {
         return Ok(value.clone());
     }
-    let each = |items: &Arc<Vec<Value>>| items.iter().map(|item| resolve(item, outputs)).collect::<Result<Vec<_>, _>>();
+    let each = |items: &Arc<Vec<Value>>| {
+        items.iter().map(|item| resolve(item, outputs)).collect::<Result<Vec<_>, _>>()
+    };
     let entries = |entries: &Arc<BTreeMap<Arc<str>, Value>>| {
-        let resolved = entries.iter().map(|(name, entry)| Ok((name.clone(), resolve(entry, outputs)?)));
+        let resolved =
+            entries.iter().map(|(name, entry)| Ok((name.clone(), resolve(entry, outputs)?)));
         resolved.collect::<Result<BTreeMap<_, _>, Diagnostic>>().map(Arc::new)
     };
     let resolved: Value = match value.data() {
@@ -32,7 +38,10 @@ pub fn resolve(value: &Value, outputs: &dyn Fn(&Address) -> Option<Value>) -> Re
     Ok(resolved.with_marks(value.marks()))
 }
 
-fn resolve_unknown(unknown: &Unknown, outputs: &dyn Fn(&Address) -> Option<Value>) -> Result<Value, Diagnostic> {
+fn resolve_unknown(
+    unknown: &Unknown,
+    outputs: &dyn Fn(&Address) -> Option<Value>,
+) -> Result<Value, Diagnostic> {
     let value = match unknown.residual.as_ref() {
         Residual::Output { address, path } => output(address, path, outputs)?,
         Residual::Expression { source, template, scope, place } => {
@@ -40,38 +49,57 @@ fn resolve_unknown(unknown: &Unknown, outputs: &dyn Fn(&Address) -> Option<Value
             expression(source, *template, &scope, place)?
         }
         Residual::Opaque => {
-            return Err(Diagnostic::error("unresolved", "a value is unknown and nothing can tell it")
-                .with_hint("this plan was made for validation only; make it again with `plan`"));
+            return Err(Diagnostic::error(
+                "unresolved",
+                "a value is unknown and nothing can tell it",
+            )
+            .with_hint("this plan was made for validation only; make it again with `plan`"));
         }
     };
     if unknown.ty == Type::Any {
         return Ok(value);
     }
     convert(&value, &unknown.ty).map_err(|error| {
-        Diagnostic::error("wrong-type", format!("a value that is known now has another type than planned: {error}"))
+        Diagnostic::error(
+            "wrong-type",
+            format!("a value that is known now has another type than planned: {error}"),
+        )
     })
 }
 
-fn output(address: &Address, path: &[Arc<str>], outputs: &dyn Fn(&Address) -> Option<Value>) -> Result<Value, Diagnostic> {
+fn output(
+    address: &Address,
+    path: &[Arc<str>],
+    outputs: &dyn Fn(&Address) -> Option<Value>,
+) -> Result<Value, Diagnostic> {
     let mut value = outputs(address).ok_or_else(|| {
         Diagnostic::error("unresolved", format!("`{address}` has no attributes yet"))
-            .with_hint("the operation that makes it has not run or has failed; run the command again")
+            .with_hint(
+                "the operation that makes it has not run or has failed; run the command again",
+            )
             .about(address)
     })?;
     for step in path {
         let item = || step.parse::<usize>().ok().and_then(|at| value.as_items()?.get(at).cloned());
         value = value.get(step).or_else(item).ok_or_else(|| {
             let shown = path.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(".");
-            Diagnostic::error("unresolved", format!("`{address}` has no attribute `{shown}`")).about(address)
+            Diagnostic::error("unresolved", format!("`{address}` has no attribute `{shown}`"))
+                .about(address)
         })?;
     }
     if value.is_wholly_known() {
         return Ok(value);
     }
-    Err(Diagnostic::error("unresolved", format!("an attribute of `{address}` is still unknown")).about(address))
+    Err(Diagnostic::error("unresolved", format!("an attribute of `{address}` is still unknown"))
+        .about(address))
 }
 
-fn expression(source: &str, template: bool, scope: &Value, place: &str) -> Result<Value, Diagnostic> {
+fn expression(
+    source: &str,
+    template: bool,
+    scope: &Value,
+    place: &str,
+) -> Result<Value, Diagnostic> {
     let mut names = Given {
         variables: scope,
         loader: &FileSystem,
@@ -84,7 +112,8 @@ fn expression(source: &str, template: bool, scope: &Value, place: &str) -> Resul
         let parts = parse_template(&file).map_err(|diagnostic| at_apply(&diagnostic, place))?;
         template_value(&file, &parts, &mut names)
     } else {
-        let expression = parse_expression(place, source).map_err(|diagnostic| at_apply(&diagnostic, place))?;
+        let expression =
+            parse_expression(place, source).map_err(|diagnostic| at_apply(&diagnostic, place))?;
         let (value, diagnostics) = evaluate(&expression, &mut names);
         (Some(value), diagnostics)
     };
@@ -93,7 +122,10 @@ fn expression(source: &str, template: bool, scope: &Value, place: &str) -> Resul
     }
     match value {
         Some(value) if !is_failed(&value) && value.is_wholly_known() => Ok(value),
-        _ => Err(Diagnostic::error("unresolved", format!("the expression at {place} is still unknown"))),
+        _ => Err(Diagnostic::error(
+            "unresolved",
+            format!("the expression at {place} is still unknown"),
+        )),
     }
 }
 
@@ -101,7 +133,8 @@ fn expression(source: &str, template: bool, scope: &Value, place: &str) -> Resul
 fn at_apply(inner: &Diagnostic, place: &str) -> Diagnostic {
     let label = inner.labels.first().map_or("", |label| label.message.as_str());
     let separator = if label.is_empty() { "" } else { ": " };
-    let mut diagnostic = Diagnostic::error(&inner.code, format!("{place}: {}{separator}{label}", inner.summary));
+    let mut diagnostic =
+        Diagnostic::error(&inner.code, format!("{place}: {}{separator}{label}", inner.summary));
     diagnostic.hints.clone_from(&inner.hints);
     diagnostic
 }

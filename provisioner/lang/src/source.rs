@@ -84,7 +84,8 @@ impl Recorder {
     /// The files read so far, by path.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Arc<[u8]>)> {
         let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = |(path, content): (&PathBuf, &Read)| Some((path.clone(), content.clone().ok()?));
+        let found =
+            |(path, content): (&PathBuf, &Read)| Some((path.clone(), content.clone().ok()?));
         read.iter().filter_map(found).collect()
     }
 }
@@ -95,13 +96,15 @@ impl SourceLoader for Recorder {
     }
 
     fn read(&self, path: &Path) -> io::Result<String> {
-        String::from_utf8(self.read_bytes(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        String::from_utf8(self.read_bytes(path)?)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
     fn read_bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let content = read.entry(path.to_owned()).or_insert_with(|| {
-            let bytes = self.inner.read_bytes(path).map_err(|error| (error.kind(), error.to_string()));
+            let bytes =
+                self.inner.read_bytes(path).map_err(|error| (error.kind(), error.to_string()));
             bytes.map(Arc::from)
         });
         match content {
@@ -207,7 +210,10 @@ mod tests {
     fn paths_are_brought_to_one_form() {
         assert_eq!(normalise(Path::new("a/./b/../c")), Path::new("a/c"));
         assert_eq!(normalise(Path::new("../a/..")), Path::new(".."));
-        assert_eq!(relative(Path::new("/p/env/x"), Path::new("/p/modules/y")), Path::new("../../modules/y"));
+        assert_eq!(
+            relative(Path::new("/p/env/x"), Path::new("/p/modules/y")),
+            Path::new("../../modules/y")
+        );
         assert_eq!(relative(Path::new("."), Path::new("modules/y")), Path::new("modules/y"));
         assert_eq!(relative(Path::new("a"), Path::new("a")), Path::new("."));
         assert_eq!(display_name(Path::new("/w/env/../m/x.hcl"), Some(Path::new("/w"))), "m/x.hcl");

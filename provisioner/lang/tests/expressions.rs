@@ -34,7 +34,8 @@ const FILES: [(&str, &str); 8] = [
 
 /// The value as JSON, or the first mistake.
 fn answer(expression: &str) -> Result<Json, String> {
-    let main = format!("{LOCALS}\noutput \"x\" {{\n  sensitive = true\n  value = {expression}\n}}\n");
+    let main =
+        format!("{LOCALS}\noutput \"x\" {{\n  sensitive = true\n  value = {expression}\n}}\n");
     let files = FILES.into_iter().chain([("/env/main.hcl", main.as_str())]);
     let files: Vec<_> = files.collect();
     let loaded = lang::load(std::path::Path::new("/env"), &Files::new(&files));
@@ -48,10 +49,12 @@ fn answer(expression: &str) -> Result<Json, String> {
 fn same(left: &Json, right: &Json) -> bool {
     match (left, right) {
         (Json::Number(l), Json::Number(r)) => {
-            let (l, r) = (l.as_f64().unwrap(), r.as_f64().unwrap());
-            l == r || (l - r).abs() <= 1e-12 * l.abs().max(r.abs())
+            let (l, r) = (l.as_f64().unwrap_or(f64::NAN), r.as_f64().unwrap_or(f64::NAN));
+            (l - r).abs() <= 1e-12 * l.abs().max(r.abs())
         }
-        (Json::Array(l), Json::Array(r)) => l.len() == r.len() && l.iter().zip(r).all(|(l, r)| same(l, r)),
+        (Json::Array(l), Json::Array(r)) => {
+            l.len() == r.len() && l.iter().zip(r).all(|(l, r)| same(l, r))
+        }
         (Json::Object(l), Json::Object(r)) => {
             l.len() == r.len() && l.iter().all(|(name, l)| r.get(name).is_some_and(|r| same(l, r)))
         }
@@ -61,7 +64,8 @@ fn same(left: &Json, right: &Json) -> bool {
 
 #[test]
 fn answers_agree() {
-    let expected: BTreeSet<&str> = DISAGREEMENTS.lines().filter(|line| line.starts_with('"')).collect();
+    let expected: BTreeSet<&str> =
+        DISAGREEMENTS.lines().filter(|line| line.starts_with('"')).collect();
     let mut found = BTreeMap::new();
     let mut count = 0;
     for line in RECORDS.lines() {
@@ -76,10 +80,17 @@ fn answers_agree() {
         };
         if !agrees {
             let quoted = serde_json::to_string(expression).unwrap();
-            found.insert(quoted, format!("{answer:?} instead of {}", record.get("result").unwrap_or(&record["error"])));
+            found.insert(
+                quoted,
+                format!(
+                    "{answer:?} instead of {}",
+                    record.get("result").unwrap_or(&record["error"])
+                ),
+            );
         }
     }
-    let unexpected: Vec<_> = found.iter().filter(|(expr, _)| !expected.contains(expr.as_str())).collect();
+    let unexpected: Vec<_> =
+        found.iter().filter(|(expr, _)| !expected.contains(expr.as_str())).collect();
     let repaired: Vec<_> = expected.iter().filter(|expr| !found.contains_key(**expr)).collect();
     println!("{} of {count} agree", count - found.len());
     for (expression, answer) in &unexpected {

@@ -1,5 +1,7 @@
 //! Planning with unknowns, saving, and resolving at apply time gives what evaluation gives once all is known.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use model::graph::Desired;
@@ -122,7 +124,9 @@ fn a_fleet() {
     ];
     let texts: Vec<_> = files.iter().map(|(_, source)| read(source)).collect();
     let mesh = texts[0].clone();
-    let in_env = |text: &str| text.replace("\"../../../", "\"../p/").replace("\"..\"", "\"../p/mesh/nebula\"");
+    let in_env = |text: &str| {
+        text.replace("\"../../../", "\"../p/").replace("\"..\"", "\"../p/mesh/nebula\"")
+    };
     let main = in_env(&main);
     round_trip(&[
         ("/env/main.hcl", &main),
@@ -140,9 +144,14 @@ fn what_cannot_be_resolved_says_why() {
     let error = lang::resolve(&value, &|_| None).unwrap_err();
     assert_eq!(error.summary, "`local_network.n` has no attributes yet");
     assert_eq!(error.address, Some(address.clone()));
-    let files = [("/env/main.hcl", "resource \"local_network\" \"n\" {\n  name = \"n\"\n}\noutput \"x\" {\n  value = tonumber(local_network.n.id) + 1\n}\n")];
+    let files = [(
+        "/env/main.hcl",
+        "resource \"local_network\" \"n\" {\n  name = \"n\"\n}\noutput \"x\" {\n  value = tonumber(local_network.n.id) + 1\n}\n",
+    )];
     let planned = run(&files, &[], &Nothing(schemas()));
-    let known = |address: &Address| Some(Value::object([("id", made(address, "id", &model::Type::String))]));
+    let known = |address: &Address| {
+        Some(Value::object([("id", made(address, "id", &model::Type::String))]))
+    };
     let error = lang::resolve(&planned.desired.outputs["x"].value, &known).unwrap_err();
     assert!(error.summary.starts_with("/env/main.hcl:5:11: "), "{}", error.summary);
 }

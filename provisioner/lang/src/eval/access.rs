@@ -32,9 +32,14 @@ impl Evaluator<'_> {
     }
 
     /// The value that a root name with its next steps stands for.
-    pub(super) fn root_value(&mut self, root: &Arc<str>, keys: &[Key], extent: Extent) -> Option<Found> {
+    pub(super) fn root_value(
+        &mut self,
+        root: &Arc<str>,
+        keys: &[Key],
+        extent: Extent,
+    ) -> Option<Found> {
         if let Some(value) = self.local(root) {
-            return Found::new(value.clone(), 0);
+            return Found::some(value.clone(), 0);
         }
         let file = self.file.clone();
         self.names.lookup(&Reference { root, steps: keys, file: &file, extent })
@@ -72,13 +77,16 @@ impl Evaluator<'_> {
                     return self.error(step.extent, "no-attributes", problem, "");
                 }
                 // The residual is the whole expression, so its type is that behind all steps.
-                let ty = keys[at + 1..].iter().fold(element_type(&value, key), |ty, key| part_type(&ty, key));
+                let ty = keys[at + 1..]
+                    .iter()
+                    .fold(element_type(&value, key), |ty, key| part_type(&ty, key));
                 let marks = match key {
                     Key::Index(index) => value.marks().union(index.marks()),
                     _ => value.marks().clone(),
                 };
                 // An unknown index may pick any element.
-                let marks = if value.is_unknown() { marks } else { marks.union(&value.deep_marks()) };
+                let marks =
+                    if value.is_unknown() { marks } else { marks.union(&value.deep_marks()) };
                 return self.residual(expr, ty, Some(&marks));
             }
             value = self.step(value, key, step);
@@ -120,10 +128,16 @@ impl Evaluator<'_> {
     }
 
     fn missing(&mut self, value: &Value, name: &str, extent: Extent) -> Value {
-        let what = if matches!(value.data(), Data::Map(..)) { "map has no element" } else { "object has no attribute" };
-        let mut diagnostic = Diagnostic::error("unknown-attribute", format!("this {what} `{name}`"))
-            .with_label(self.file.span(extent), "");
-        let names = value.as_entries().into_iter().flat_map(|entries| entries.keys().map(AsRef::as_ref));
+        let what = if matches!(value.data(), Data::Map(..)) {
+            "map has no element"
+        } else {
+            "object has no attribute"
+        };
+        let mut diagnostic =
+            Diagnostic::error("unknown-attribute", format!("this {what} `{name}`"))
+                .with_label(self.file.span(extent), "");
+        let names =
+            value.as_entries().into_iter().flat_map(|entries| entries.keys().map(AsRef::as_ref));
         // The names of a secret's parts may be secret too.
         if !value.marks().sensitive
             && let Some(hint) = did_you_mean(name, names)
@@ -154,7 +168,9 @@ impl Evaluator<'_> {
                     let name = name.as_str().unwrap_or_default().to_owned();
                     self.attribute(value, &name, extent)
                 }
-                Err(error) => self.error(extent, "index", "this cannot be an index here", &error.to_string()),
+                Err(error) => {
+                    self.error(extent, "index", "this cannot be an index here", &error.to_string())
+                }
             },
         };
         part.with_marks(&marks)
@@ -163,9 +179,17 @@ impl Evaluator<'_> {
     fn item(&mut self, items: &[Value], index: &Value, extent: Extent) -> Value {
         let number = match convert(index, &Type::Number) {
             Ok(number) => number.as_number(),
-            Err(error) => return self.error(extent, "index", "this cannot be an index here", &error.to_string()),
+            Err(error) => {
+                return self.error(
+                    extent,
+                    "index",
+                    "this cannot be an index here",
+                    &error.to_string(),
+                );
+            }
         };
-        let position = number.and_then(model::Number::as_u64).and_then(|at| usize::try_from(at).ok());
+        let position =
+            number.and_then(model::Number::as_u64).and_then(|at| usize::try_from(at).ok());
         if let Some(item) = position.and_then(|at| items.get(at)) {
             return item.clone();
         }
@@ -175,7 +199,9 @@ impl Evaluator<'_> {
             Some(number) if position.is_none() => {
                 format!("{number} cannot be an index: a whole number from 0 is needed")
             }
-            Some(number) => format!("there is no element {number}: this has {length} {plural}, counted from 0"),
+            Some(number) => {
+                format!("there is no element {number}: this has {length} {plural}, counted from 0")
+            }
             None => "this cannot be an index".to_owned(),
         };
         self.error(extent, "index", summary, "")
@@ -188,7 +214,9 @@ impl Evaluator<'_> {
         }
         let (items, element) = match value.data() {
             Data::Null(_) => (Vec::new(), None),
-            Data::List(element, items) | Data::Set(element, items) => (items.to_vec(), Some(element)),
+            Data::List(element, items) | Data::Set(element, items) => {
+                (items.to_vec(), Some(element))
+            }
             Data::Tuple(items) => (items.to_vec(), None),
             _ => (vec![value.clone()], None),
         };
@@ -254,7 +282,9 @@ fn unknown_part(value: &Value, unknown: &model::Unknown, key: &Key) -> Value {
     let ty = element_type(value, key);
     let name: Option<Arc<str>> = match key {
         Key::Attribute(name) => Some(name.clone()),
-        Key::Index(index) => convert(index, &Type::String).ok().and_then(|text| text.as_str().map(Into::into)),
+        Key::Index(index) => {
+            convert(index, &Type::String).ok().and_then(|text| text.as_str().map(Into::into))
+        }
         Key::Splat => None,
     };
     let residual = match (unknown.residual.as_ref(), name) {
@@ -279,17 +309,22 @@ fn element_type(value: &Value, key: &Key) -> Type {
 
 fn part_type(ty: &Type, key: &Key) -> Type {
     match (ty, key) {
-        (Type::List(element) | Type::Set(element) | Type::Map(element), Key::Attribute(_) | Key::Index(_)) => {
-            element.as_ref().clone()
-        }
+        (
+            Type::List(element) | Type::Set(element) | Type::Map(element),
+            Key::Attribute(_) | Key::Index(_),
+        ) => element.as_ref().clone(),
         (Type::Object(fields), Key::Attribute(name)) => {
             fields.get(name).map_or(Type::Any, |field| field.ty.clone())
         }
-        (Type::Object(fields), Key::Index(index)) => {
-            index.as_str().and_then(|name| fields.get(name)).map_or(Type::Any, |field| field.ty.clone())
-        }
+        (Type::Object(fields), Key::Index(index)) => index
+            .as_str()
+            .and_then(|name| fields.get(name))
+            .map_or(Type::Any, |field| field.ty.clone()),
         (Type::Tuple(items), Key::Index(index)) => {
-            let at = index.as_number().and_then(model::Number::as_u64).and_then(|at| usize::try_from(at).ok());
+            let at = index
+                .as_number()
+                .and_then(model::Number::as_u64)
+                .and_then(|at| usize::try_from(at).ok());
             at.and_then(|at| items.get(at)).cloned().unwrap_or(Type::Any)
         }
         _ => Type::Any,

@@ -71,7 +71,8 @@ impl Evaluator<'_> {
     }
 
     fn arguments(&mut self, expr: &Expr, call: &Call) -> Option<Arguments> {
-        let mut values: Vec<_> = call.arguments.iter().map(|argument| self.eval(argument)).collect();
+        let mut values: Vec<_> =
+            call.arguments.iter().map(|argument| self.eval(argument)).collect();
         if !call.expand {
             return Some(Arguments::Known(values));
         }
@@ -131,7 +132,11 @@ impl Evaluator<'_> {
 
     fn template_file(&mut self, expr: &Expr, call: &Call, values: &[Value]) -> Value {
         let [path, variables] = values else {
-            return self.call_error(call, call.name.extent, "it takes a path and an object of variables");
+            return self.call_error(
+                call,
+                call.name.extent,
+                "it takes a path and an object of variables",
+            );
         };
         if is_failed(path) || variables.is_unknown() && is_failed(variables) {
             return failed();
@@ -151,13 +156,18 @@ impl Evaluator<'_> {
                 return self.call_error(call, path_extent, &problem);
             }
         };
-        let file = SourceFile::new(crate::source::normalise(&full).to_string_lossy().as_ref(), &text);
+        let file =
+            SourceFile::new(crate::source::normalise(&full).to_string_lossy().as_ref(), &text);
         self.foreign_template(expr, call, &file, variables).with_marks(path.marks())
     }
 
     fn template_string(&mut self, expr: &Expr, call: &Call, values: &[Value]) -> Value {
         let [text, variables] = values else {
-            return self.call_error(call, call.name.extent, "it takes a template and an object of variables");
+            return self.call_error(
+                call,
+                call.name.extent,
+                "it takes a template and an object of variables",
+            );
         };
         if is_failed(text) || variables.is_unknown() && is_failed(variables) {
             return failed();
@@ -173,7 +183,13 @@ impl Evaluator<'_> {
     }
 
     /// Evaluates a template of another file with an object of variables.
-    fn foreign_template(&mut self, expr: &Expr, call: &Call, file: &Arc<SourceFile>, variables: &Value) -> Value {
+    fn foreign_template(
+        &mut self,
+        expr: &Expr,
+        call: &Call,
+        file: &Arc<SourceFile>,
+        variables: &Value,
+    ) -> Value {
         if variables.as_entries().is_none() {
             return self.call_error(call, expr.extent, "the variables are an object");
         }
@@ -201,7 +217,9 @@ impl Evaluator<'_> {
         }
         match value {
             Some(value) => value.with_marks(variables.marks()),
-            None => self.template_residual(file, &parts, variables, expr).with_marks(variables.marks()),
+            None => {
+                self.template_residual(file, &parts, variables, expr).with_marks(variables.marks())
+            }
         }
     }
 
@@ -211,13 +229,18 @@ impl Evaluator<'_> {
             || file.name.to_string(),
             |label| file.place(Extent { start: label.span.start, end: label.span.end }),
         );
-        let remark = inner.labels.first().map(|label| label.message.as_str()).filter(|text| !text.is_empty());
+        let remark = inner
+            .labels
+            .first()
+            .map(|label| label.message.as_str())
+            .filter(|text| !text.is_empty());
         let problem = match remark {
             Some(remark) => format!("{}: {remark}", inner.summary),
             None => inner.summary.clone(),
         };
-        let mut diagnostic = Diagnostic::error(&inner.code, format!("in the template at {place}: {problem}"))
-            .with_label(self.file.span(call.name.extent), "used here");
+        let mut diagnostic =
+            Diagnostic::error(&inner.code, format!("in the template at {place}: {problem}"))
+                .with_label(self.file.span(call.name.extent), "used here");
         diagnostic.hints = inner.hints;
         self.report(diagnostic)
     }
@@ -226,8 +249,9 @@ impl Evaluator<'_> {
 /// A call of a function that does not exist.
 pub(crate) fn unknown_function(file: &SourceFile, call: &Call) -> Diagnostic {
     let names = functions::names().chain(SPECIAL);
-    let diagnostic = Diagnostic::error("unknown-function", format!("there is no function `{}`", call.name.text))
-        .with_label(file.span(call.name.extent), "");
+    let diagnostic =
+        Diagnostic::error("unknown-function", format!("there is no function `{}`", call.name.text))
+            .with_label(file.span(call.name.extent), "");
     match did_you_mean(&call.name.text, names) {
         Some(hint) => diagnostic.with_hint(hint),
         None => diagnostic,
@@ -249,7 +273,8 @@ pub(crate) fn template_value(
     }
     let mut text = Text::default();
     evaluator.parts(parts, &mut text);
-    let known = (!text.unknown && !text.failed).then(|| Value::string(&text.text).with_marks(&text.marks));
+    let known = (!text.unknown && !text.failed)
+        .then(|| Value::string(&text.written).with_marks(&text.marks));
     (known, evaluator.diagnostics)
 }
 
@@ -274,10 +299,16 @@ pub(crate) struct Given<'a> {
 
 impl Names for Given<'_> {
     fn lookup(&mut self, reference: &Reference<'_>) -> Option<Found> {
-        if let Some(value) = self.variables.as_entries().and_then(|entries| entries.get(reference.root)) {
-            return Found::new(value.clone(), 0);
+        if let Some(value) =
+            self.variables.as_entries().and_then(|entries| entries.get(reference.root))
+        {
+            return Found::some(value.clone(), 0);
         }
-        let names = self.variables.as_entries().into_iter().flat_map(|entries| entries.keys().map(AsRef::as_ref));
+        let names = self
+            .variables
+            .as_entries()
+            .into_iter()
+            .flat_map(|entries| entries.keys().map(AsRef::as_ref));
         let summary = format!("`{}` is not among the variables given to it", reference.root);
         let mut diagnostic =
             Diagnostic::error("unknown-reference", summary).with_label(reference.span(), "");

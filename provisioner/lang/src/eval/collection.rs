@@ -12,7 +12,11 @@ pub(super) type Elements = Vec<(Value, Value)>;
 
 impl Evaluator<'_> {
     /// The elements to iterate over: `Ok(None)` when the collection is unknown.
-    pub(super) fn elements(&mut self, collection: &Value, expr: &Expr) -> Result<Option<Elements>, ()> {
+    pub(super) fn elements(
+        &mut self,
+        collection: &Value,
+        expr: &Expr,
+    ) -> Result<Option<Elements>, ()> {
         let indexed = |items: &[Value]| {
             let pairs = (0_i64..).zip(items.iter());
             pairs.map(|(index, item)| (Value::from(index), item.clone())).collect()
@@ -22,11 +26,17 @@ impl Evaluator<'_> {
             Data::Unknown(_) => return Ok(None),
             Data::List(_, items) | Data::Tuple(items) => indexed(items),
             Data::Set(_, items) => items.iter().map(|item| (item.clone(), item.clone())).collect(),
-            Data::Map(_, entries) | Data::Object(entries) => {
-                entries.iter().map(|(key, value)| (Value::from(Data::String(key.clone())), value.clone())).collect()
-            }
+            Data::Map(_, entries) | Data::Object(entries) => entries
+                .iter()
+                .map(|(key, value)| (Value::from(Data::String(key.clone())), value.clone()))
+                .collect(),
             Data::Null(_) => {
-                self.error(expr.extent, "for-over-null", "null has no elements to go through", "this is null");
+                self.error(
+                    expr.extent,
+                    "for-over-null",
+                    "null has no elements to go through",
+                    "this is null",
+                );
                 return Err(());
             }
             _ => {
@@ -96,7 +106,9 @@ impl Evaluator<'_> {
         let value = self.eval(&parsed.value);
         if parsed.group {
             made.groups.entry(name).or_default().push(value);
-        } else if let std::collections::btree_map::Entry::Vacant(entry) = made.entries.entry(name.clone()) {
+        } else if let std::collections::btree_map::Entry::Vacant(entry) =
+            made.entries.entry(name.clone())
+        {
             entry.insert(value);
         } else {
             let summary = if key.marks().sensitive {

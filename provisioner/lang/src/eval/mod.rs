@@ -88,7 +88,9 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    pub(crate) fn new(value: Value, consumed: usize) -> Option<Self> {
+    /// What a lookup gives when it finds something.
+    #[expect(clippy::unnecessary_wraps, reason = "every caller is at the end of a lookup")]
+    pub(crate) fn some(value: Value, consumed: usize) -> Option<Self> {
         Some(Self { value, consumed })
     }
 }
@@ -117,7 +119,9 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn eval(&mut self, expr: &Expr) -> Value {
         match &expr.kind {
             Kind::Literal(value) => value.clone(),
-            Kind::Tuple(items) => Value::tuple(items.iter().map(|item| self.eval(item)).collect::<Vec<_>>()),
+            Kind::Tuple(items) => {
+                Value::tuple(items.iter().map(|item| self.eval(item)).collect::<Vec<_>>())
+            }
             Kind::Object(items) => self.object(expr, items),
             Kind::Template(parts) => self.template(expr, parts),
             Kind::Parens(inner) => self.eval(inner),
@@ -177,7 +181,13 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Reports a mistake; gives the failed value.
-    fn error(&mut self, extent: Extent, code: &str, summary: impl Into<String>, label: &str) -> Value {
+    fn error(
+        &mut self,
+        extent: Extent,
+        code: &str,
+        summary: impl Into<String>,
+        label: &str,
+    ) -> Value {
         let span = self.file.span(extent);
         self.report(Diagnostic::error(code, summary).with_label(span, label))
     }
@@ -193,12 +203,17 @@ impl<'a> Evaluator<'a> {
         let value = self.eval(expr);
         let new = self.diagnostics.split_off(before);
         let caught = !new.is_empty();
-        self.diagnostics.extend(new.into_iter().filter(|d| NEVER_CAUGHT.contains(&d.code.as_str())));
+        self.diagnostics
+            .extend(new.into_iter().filter(|d| NEVER_CAUGHT.contains(&d.code.as_str())));
         (value, caught)
     }
 
     /// Runs `inner` with further variables.
-    fn with_locals<T>(&mut self, locals: Vec<(Arc<str>, Value)>, inner: impl FnOnce(&mut Self) -> T) -> T {
+    fn with_locals<T>(
+        &mut self,
+        locals: Vec<(Arc<str>, Value)>,
+        inner: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         let before = self.locals.len();
         self.locals.extend(locals);
         let result = inner(self);

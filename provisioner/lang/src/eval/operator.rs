@@ -11,7 +11,7 @@ impl Evaluator<'_> {
     pub(super) fn unary(&mut self, expr: &Expr, operator: Unary, operand: &Expr) -> Value {
         let wanted = if operator == Unary::Not { Type::Bool } else { Type::Number };
         let value = self.eval(operand);
-        let Some(value) = self.operand(value, operand, &wanted) else {
+        let Some(value) = self.operand(&value, operand, &wanted) else {
             return failed();
         };
         let result = match (operator, value.data()) {
@@ -30,8 +30,8 @@ impl Evaluator<'_> {
         let (left, right) = (self.eval(&operands[0]), self.eval(&operands[1]));
         match operator {
             Binary::Equal | Binary::NotEqual => self.equality(expr, operator, &left, &right),
-            Binary::And | Binary::Or => self.logical(expr, operator, [left, right], operands),
-            _ => self.numeric(expr, operator, [left, right], operands),
+            Binary::And | Binary::Or => self.logical(expr, operator, &[left, right], operands),
+            _ => self.numeric(expr, operator, &[left, right], operands),
         }
     }
 
@@ -46,14 +46,24 @@ impl Evaluator<'_> {
         }
     }
 
-    fn both(&mut self, values: [Value; 2], exprs: &[Expr; 2], wanted: &Type) -> Option<[Value; 2]> {
-        let [left, right] = values;
+    fn both(
+        &mut self,
+        [left, right]: &[Value; 2],
+        exprs: &[Expr; 2],
+        wanted: &Type,
+    ) -> Option<[Value; 2]> {
         let left = self.operand(left, &exprs[0], wanted);
         let right = self.operand(right, &exprs[1], wanted);
         Some([left?, right?])
     }
 
-    fn logical(&mut self, expr: &Expr, operator: Binary, values: [Value; 2], exprs: &[Expr; 2]) -> Value {
+    fn logical(
+        &mut self,
+        expr: &Expr,
+        operator: Binary,
+        values: &[Value; 2],
+        exprs: &[Expr; 2],
+    ) -> Value {
         let Some([left, right]) = self.both(values, exprs, &Type::Bool) else {
             return failed();
         };
@@ -68,7 +78,13 @@ impl Evaluator<'_> {
         Value::from(result).with_marks(&marks)
     }
 
-    fn numeric(&mut self, expr: &Expr, operator: Binary, values: [Value; 2], exprs: &[Expr; 2]) -> Value {
+    fn numeric(
+        &mut self,
+        expr: &Expr,
+        operator: Binary,
+        values: &[Value; 2],
+        exprs: &[Expr; 2],
+    ) -> Value {
         let Some([left, right]) = self.both(values, exprs, &Type::Number) else {
             return failed();
         };
@@ -85,7 +101,12 @@ impl Evaluator<'_> {
             return Value::from(compare(operator, l.cmp(&r))).with_marks(&marks);
         }
         if matches!(operator, Binary::Divide | Binary::Modulo) && r == Number::from(0) {
-            return self.error(exprs[1].extent, "division-by-zero", "division by zero", "this is 0");
+            return self.error(
+                exprs[1].extent,
+                "division-by-zero",
+                "division by zero",
+                "this is 0",
+            );
         }
         match arithmetic(operator, l, r) {
             Some(number) => Value::from(number).with_marks(&marks),
@@ -94,14 +115,14 @@ impl Evaluator<'_> {
     }
 
     /// An operand brought to the type that the operator takes.
-    fn operand(&mut self, value: Value, expr: &Expr, wanted: &Type) -> Option<Value> {
-        if is_failed(&value) {
+    fn operand(&mut self, value: &Value, expr: &Expr, wanted: &Type) -> Option<Value> {
+        if is_failed(value) {
             return None;
         }
         let label = if value.is_null() {
             format!("this is null, where {} is needed", article(wanted))
         } else {
-            match convert(&value, wanted) {
+            match convert(value, wanted) {
                 Ok(value) => return Some(value),
                 Err(error) => error.to_string(),
             }
@@ -168,12 +189,16 @@ impl Evaluator<'_> {
         if ty == other || holds_any_unknown(&value) || holds_any_unknown(alternative) {
             return value;
         }
-        let converted = unify(&[ty.clone(), other.clone()]).and_then(|ty| convert(&value, &ty).ok());
+        let converted =
+            unify(&[ty.clone(), other.clone()]).and_then(|ty| convert(&value, &ty).ok());
         converted.unwrap_or_else(|| {
             let label = format!("one branch gives {}, the other {}", article(&ty), article(&other));
-            let diagnostic = Diagnostic::error("branches", "the two branches have types that do not fit together")
-                .with_label(self.file.span(expr.extent), label)
-                .with_hint("convert one of them, for example with `tostring(...)`");
+            let diagnostic = Diagnostic::error(
+                "branches",
+                "the two branches have types that do not fit together",
+            )
+            .with_label(self.file.span(expr.extent), label)
+            .with_hint("convert one of them, for example with `tostring(...)`");
             self.report(diagnostic)
         })
     }
@@ -258,7 +283,9 @@ fn equal(left: &Value, right: &Value) -> Option<bool> {
         }
         (Data::Set(lt, l), Data::Set(rt, r)) if lt == rt => {
             if l.iter().chain(r.iter()).all(Value::is_wholly_known) {
-                return Some(l.len() == r.len() && l.iter().zip(r.iter()).all(|(l, r)| l.same_content(r)));
+                return Some(
+                    l.len() == r.len() && l.iter().zip(r.iter()).all(|(l, r)| l.same_content(r)),
+                );
             }
             None
         }
@@ -266,7 +293,9 @@ fn equal(left: &Value, right: &Value) -> Option<bool> {
         (Data::Map(lt, l), Data::Map(rt, r)) if lt == rt && l.keys().eq(r.keys()) => {
             all(&mut l.values().zip(r.values()))
         }
-        (Data::Object(l), Data::Object(r)) if l.keys().eq(r.keys()) => all(&mut l.values().zip(r.values())),
+        (Data::Object(l), Data::Object(r)) if l.keys().eq(r.keys()) => {
+            all(&mut l.values().zip(r.values()))
+        }
         (Data::Bool(l), Data::Bool(r)) => Some(l == r),
         (Data::Number(l), Data::Number(r)) => Some(l == r),
         (Data::String(l), Data::String(r)) => Some(l == r),

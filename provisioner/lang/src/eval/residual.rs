@@ -28,14 +28,19 @@ fn any_unknown(value: &Value, test: &dyn Fn(&Residual) -> bool) -> bool {
         Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
             items.iter().any(|item| any_unknown(item, test))
         }
-        Data::Map(_, entries) | Data::Object(entries) => entries.values().any(|item| any_unknown(item, test)),
+        Data::Map(_, entries) | Data::Object(entries) => {
+            entries.values().any(|item| any_unknown(item, test))
+        }
         _ => false,
     }
 }
 
 /// Whether the value or a part of it failed.
 pub(crate) fn is_failed(value: &Value) -> bool {
-    any_unknown(value, &|residual| matches!(residual, Residual::Expression { source, .. } if source.is_empty()))
+    any_unknown(
+        value,
+        &|residual| matches!(residual, Residual::Expression { source, .. } if source.is_empty()),
+    )
 }
 
 /// Whether the value is unknown only because nothing is known of any instance (validation).
@@ -60,7 +65,10 @@ impl Tree {
             (Self::Value(_), _) => {}
             (tree, []) => *tree = Self::Value(value),
             (Self::Parts(parts), [first, rest @ ..]) => {
-                parts.entry(first.clone()).or_insert_with(|| Self::Parts(BTreeMap::new())).insert(rest, value);
+                parts
+                    .entry(first.clone())
+                    .or_insert_with(|| Self::Parts(BTreeMap::new()))
+                    .insert(rest, value);
             }
         }
     }
@@ -68,7 +76,9 @@ impl Tree {
     fn into_value(self) -> Value {
         match self {
             Self::Value(value) => value,
-            Self::Parts(parts) => Value::object(parts.into_iter().map(|(name, part)| (name, part.into_value()))),
+            Self::Parts(parts) => {
+                Value::object(parts.into_iter().map(|(name, part)| (name, part.into_value())))
+            }
         }
     }
 }
@@ -90,7 +100,13 @@ impl Evaluator<'_> {
     }
 
     /// The unknown text of a template that lives in a file of its own.
-    pub(super) fn template_residual(&mut self, file: &SourceFile, parts: &[Part], variables: &Value, call: &Expr) -> Value {
+    pub(super) fn template_residual(
+        &mut self,
+        file: &SourceFile,
+        parts: &[Part],
+        variables: &Value,
+        call: &Expr,
+    ) -> Value {
         let mut scope = BTreeMap::new();
         for free in template_references(parts) {
             if let Some(value) = variables.get(free.root) {
@@ -146,7 +162,8 @@ fn unknown(
         marks.sensitive = operands.sensitive;
         marks = marks.union(operands);
     }
-    let residual = Residual::Expression { source: source.into(), template, scope, place: place.into() };
+    let residual =
+        Residual::Expression { source: source.into(), template, scope, place: place.into() };
     Value::unknown(ty, residual).with_marks(&marks)
 }
 

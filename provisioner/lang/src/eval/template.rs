@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The text made so far.
 #[derive(Default)]
 pub(super) struct Text {
-    pub(super) text: String,
+    pub(super) written: String,
     pub(super) marks: Marks,
     pub(super) unknown: bool,
     pub(super) failed: bool,
@@ -40,13 +40,13 @@ impl Evaluator<'_> {
             let marks = Some(&text.marks).filter(|_| !text.partial);
             return self.residual(expr, Type::String, marks);
         }
-        Value::string(&text.text).with_marks(&text.marks)
+        Value::string(&text.written).with_marks(&text.marks)
     }
 
     pub(super) fn parts(&mut self, parts: &[Part], text: &mut Text) {
         for part in parts {
             match part {
-                Part::Literal(literal) => text.text.push_str(literal),
+                Part::Literal(literal) => text.written.push_str(literal),
                 Part::Interpolation(expr) => self.interpolation(expr, text),
                 Part::If { condition, yes, no } => {
                     let value = self.eval(condition);
@@ -103,7 +103,7 @@ impl Evaluator<'_> {
             match convert(&value, &Type::String) {
                 Ok(piece) => {
                     match piece.as_str() {
-                        Some(piece) => text.text.push_str(piece),
+                        Some(piece) => text.written.push_str(piece),
                         None => text.unknown = true,
                     }
                     return;
@@ -112,11 +112,14 @@ impl Evaluator<'_> {
             }
         };
         text.failed = true;
-        let diagnostic = Diagnostic::error("interpolation", "only text, numbers and bools can stand in a text")
-            .with_label(self.file.span(expr.extent), problem);
-        self.report(match value.as_items().is_some() || value.as_entries().is_some() {
-            true => diagnostic.with_hint("use `join(\", \", ...)` or `jsonencode(...)` to make text of it"),
-            false => diagnostic,
-        });
+        let diagnostic =
+            Diagnostic::error("interpolation", "only text, numbers and bools can stand in a text")
+                .with_label(self.file.span(expr.extent), problem);
+        let has_parts = value.as_items().is_some() || value.as_entries().is_some();
+        let hint =
+            has_parts.then_some("use `join(\", \", ...)` or `jsonencode(...)` to make text of it");
+        let mut diagnostic = diagnostic;
+        diagnostic.hints.extend(hint.map(str::to_owned));
+        self.report(diagnostic);
     }
 }

@@ -31,12 +31,16 @@ impl Graph<'_> {
         for block in given.blocks {
             let name = block.kind.text.as_ref();
             self.check_name(given.owner, name, block.file.span(block.kind.extent), schema);
-            let both = given.attributes.iter().find(|attribute| attribute.name.text.as_ref() == name);
+            let both =
+                given.attributes.iter().find(|attribute| attribute.name.text.as_ref() == name);
             if let Some(attribute) = both {
-                let diagnostic = Diagnostic::error("duplicate-block", format!("`{name}` is given as an argument and as a block"))
-                    .with_label(block.span(), "this ...")
-                    .with_label(attribute.value.file.span(attribute.name.extent), "... or this")
-                    .with_hint("keep one of them");
+                let diagnostic = Diagnostic::error(
+                    "duplicate-block",
+                    format!("`{name}` is given as an argument and as a block"),
+                )
+                .with_label(block.span(), "this ...")
+                .with_label(attribute.value.file.span(attribute.name.extent), "... or this")
+                .with_hint("keep one of them");
                 self.report(diagnostic);
             }
         }
@@ -44,10 +48,13 @@ impl Graph<'_> {
             let there = given.attributes.iter().any(|a| a.name.text.as_ref() == name)
                 || given.blocks.iter().any(|block| block.kind.text.as_ref() == name);
             if attribute.mode == Mode::Required && !there {
-                let diagnostic = Diagnostic::error("missing-argument", format!("`{}` needs the argument `{name}`", given.owner))
-                    .with_label(span.clone(), format!("`{name}` is missing"))
-                    .with_detail(attribute.description.clone())
-                    .with_hint(format!("add `{name} = ...` to the block"));
+                let diagnostic = Diagnostic::error(
+                    "missing-argument",
+                    format!("`{}` needs the argument `{name}`", given.owner),
+                )
+                .with_label(span.clone(), format!("`{name}` is missing"))
+                .with_detail(attribute.description.clone())
+                .with_hint(format!("add `{name} = ...` to the block"));
                 self.report(diagnostic);
             }
         }
@@ -55,20 +62,25 @@ impl Graph<'_> {
 
     fn check_name(&mut self, owner: &str, name: &str, span: Span, schema: &Schema) {
         let diagnostic = match schema.get(name) {
-            Some(attribute) if attribute.mode == Mode::Computed => {
-                Diagnostic::error("computed-argument", format!("`{name}` of `{owner}` cannot be set"))
-                    .with_label(span, "only the provider gives this value")
-                    .with_hint("remove it")
-            }
+            Some(attribute) if attribute.mode == Mode::Computed => Diagnostic::error(
+                "computed-argument",
+                format!("`{name}` of `{owner}` cannot be set"),
+            )
+            .with_label(span, "only the provider gives this value")
+            .with_hint("remove it"),
             Some(_) => return,
             None => {
-                let settable = schema.iter().filter(|(_, attribute)| attribute.mode != Mode::Computed);
+                let settable =
+                    schema.iter().filter(|(_, attribute)| attribute.mode != Mode::Computed);
                 let names: Vec<_> = settable.map(|(name, _)| name.as_str()).collect();
                 let hint = did_you_mean(name, names.iter().copied())
                     .unwrap_or_else(|| format!("it takes {}", list(names.iter().copied())));
-                Diagnostic::error("unknown-argument", format!("`{owner}` takes no argument `{name}`"))
-                    .with_label(span, "")
-                    .with_hint(hint)
+                Diagnostic::error(
+                    "unknown-argument",
+                    format!("`{owner}` takes no argument `{name}`"),
+                )
+                .with_label(span, "")
+                .with_hint(hint)
             }
         };
         self.report(diagnostic);
@@ -79,15 +91,18 @@ impl Graph<'_> {
         let mut values: BTreeMap<Arc<str>, Value> = BTreeMap::new();
         for attribute in given.attributes {
             let name = attribute.name.text.as_ref();
-            let Some(declared) = schema.get(name).filter(|declared| declared.mode != Mode::Computed) else {
+            let Some(declared) =
+                schema.get(name).filter(|declared| declared.mode != Mode::Computed)
+            else {
                 self.eval(&attribute.value, place);
                 continue;
             };
             let what = format!("the argument `{name}` of `{}`", given.owner);
             let value = self.eval_as(&attribute.value, &declared.ty, &what, place);
             if value.is_null() && declared.mode == Mode::Required {
-                let diagnostic = Diagnostic::error("missing-argument", format!("{what} must not be null"))
-                    .with_label(attribute.value.span(), "this is null");
+                let diagnostic =
+                    Diagnostic::error("missing-argument", format!("{what} must not be null"))
+                        .with_label(attribute.value.span(), "this is null");
                 self.report(diagnostic);
                 values.insert(name.into(), failed());
                 continue;
@@ -95,11 +110,11 @@ impl Graph<'_> {
             values.insert(name.into(), value);
         }
         self.block_arguments(given, schema, place, &mut values);
-        self.complete(schema, values)
+        Self::complete(schema, values)
     }
 
     /// All arguments of the schema: the given ones, and defaults or null for the others.
-    pub(super) fn complete(&self, schema: &Schema, values: BTreeMap<Arc<str>, Value>) -> Value {
+    pub(super) fn complete(schema: &Schema, values: BTreeMap<Arc<str>, Value>) -> Value {
         let mut values = values;
         let mut all = BTreeMap::new();
         for (name, attribute) in schema {
@@ -132,21 +147,34 @@ impl Graph<'_> {
             }
         }
         for kind in kinds {
-            let blocks: Vec<_> = given.blocks.iter().filter(|block| block.kind.text.as_ref() == kind).collect();
+            let blocks: Vec<_> =
+                given.blocks.iter().filter(|block| block.kind.text.as_ref() == kind).collect();
             let declared = schema.get(kind).filter(|declared| declared.mode != Mode::Computed);
-            let value = self.blocks_value(given.owner, &blocks, declared.map(|declared| &declared.ty), place);
+            let value = self.blocks_value(
+                given.owner,
+                &blocks,
+                declared.map(|declared| &declared.ty),
+                place,
+            );
             values.insert(kind.into(), value);
         }
     }
 
     /// Nested blocks of one kind as the value of an argument.
-    fn blocks_value(&mut self, owner: &str, blocks: &[&Block], ty: Option<&Type>, place: &Place) -> Value {
+    fn blocks_value(
+        &mut self,
+        owner: &str,
+        blocks: &[&Block],
+        ty: Option<&Type>,
+        place: &Place,
+    ) -> Value {
         let element = match ty {
             Some(Type::List(element) | Type::Set(element)) => element.as_ref(),
             Some(object @ Type::Object(_)) => object,
             _ => &Type::Any,
         };
-        let items: Vec<_> = blocks.iter().map(|block| self.block_value(owner, block, element, place)).collect();
+        let items: Vec<_> =
+            blocks.iter().map(|block| self.block_value(owner, block, element, place)).collect();
         let Some(ty) = ty else { return failed() };
         if items.iter().any(is_failed) {
             return failed();
@@ -154,7 +182,10 @@ impl Graph<'_> {
         let value = match (ty, items.as_slice()) {
             (Type::Object(_), [only]) => only.clone(),
             (Type::Object(_), [_, ..]) => {
-                let mut diagnostic = Diagnostic::error("duplicate-block", format!("`{owner}` takes one block `{}`", blocks[0].kind.text));
+                let mut diagnostic = Diagnostic::error(
+                    "duplicate-block",
+                    format!("`{owner}` takes one block `{}`", blocks[0].kind.text),
+                );
                 for block in blocks.iter().rev() {
                     diagnostic = diagnostic.with_label(block.span(), "");
                 }
@@ -164,9 +195,12 @@ impl Graph<'_> {
             (Type::List(_) | Type::Set(_), _) => Value::tuple(items),
             _ => {
                 let name = &blocks[0].kind.text;
-                let diagnostic = Diagnostic::error("unknown-block", format!("`{name}` of `{owner}` is an argument, not a block"))
-                    .with_label(blocks[0].span(), "")
-                    .with_hint(format!("write `{name} = ...`"));
+                let diagnostic = Diagnostic::error(
+                    "unknown-block",
+                    format!("`{name}` of `{owner}` is an argument, not a block"),
+                )
+                .with_label(blocks[0].span(), "")
+                .with_hint(format!("write `{name} = ...`"));
                 self.report(diagnostic);
                 return failed();
             }
@@ -175,7 +209,10 @@ impl Graph<'_> {
             Ok(value) => value,
             Err(error) => {
                 let what = format!("the block `{}` of `{owner}` does not fit", blocks[0].kind.text);
-                self.report(Diagnostic::error("wrong-type", what).with_label(blocks[0].span(), error.to_string()));
+                self.report(
+                    Diagnostic::error("wrong-type", what)
+                        .with_label(blocks[0].span(), error.to_string()),
+                );
                 failed()
             }
         }
@@ -192,12 +229,18 @@ impl Graph<'_> {
             let value = self.eval(&attribute.value, place);
             let name = &attribute.name;
             if fields.is_some_and(|fields| !fields.contains_key(&name.text)) {
-                let names: Vec<_> = fields.into_iter().flat_map(|fields| fields.keys().map(AsRef::as_ref)).collect();
+                let names: Vec<_> = fields
+                    .into_iter()
+                    .flat_map(|fields| fields.keys().map(AsRef::as_ref))
+                    .collect();
                 let hint = did_you_mean(&name.text, names.iter().copied())
                     .unwrap_or_else(|| format!("it takes {}", list(names.iter().copied())));
-                let diagnostic = Diagnostic::error("unknown-argument", format!("`{owner}` takes no argument `{}`", name.text))
-                    .with_label(block.file.span(name.extent), "")
-                    .with_hint(hint);
+                let diagnostic = Diagnostic::error(
+                    "unknown-argument",
+                    format!("`{owner}` takes no argument `{}`", name.text),
+                )
+                .with_label(block.file.span(name.extent), "")
+                .with_hint(hint);
                 self.report(diagnostic);
                 continue;
             }
@@ -210,7 +253,8 @@ impl Graph<'_> {
             }
         }
         for kind in kinds {
-            let nested: Vec<_> = block.body.blocks.iter().filter(|nested| nested.kind.text == kind).collect();
+            let nested: Vec<_> =
+                block.body.blocks.iter().filter(|nested| nested.kind.text == kind).collect();
             let ty = fields.and_then(|fields| fields.get(&kind)).map(|field| &field.ty);
             values.insert(kind.clone(), self.blocks_value(&owner, &nested, ty, place));
         }

@@ -41,7 +41,9 @@ impl Edges {
         for knot in tarjan_scc(&self.graph) {
             let members: HashSet<_> = knot.iter().copied().collect();
             let found = knot.iter().filter_map(|start| self.around(*start, &members));
-            if let Some(cycle) = found.min_by_key(|cycle| (cycle.len(), cycle.iter().min().copied())) {
+            if let Some(cycle) =
+                found.min_by_key(|cycle| (cycle.len(), cycle.iter().min().copied()))
+            {
                 cycles.push(cycle);
             }
         }
@@ -95,7 +97,8 @@ pub(super) fn describe(graph: &Graph<'_>) -> Vec<Diagnostic> {
         for (at, from) in cycle.iter().enumerate() {
             let to = cycle[(at + 1) % cycle.len()];
             if let Some(span) = edges.reason(*from, to) {
-                diagnostic = diagnostic.with_label(span, format!("`{}` needs `{}`", name(*from), name(to)));
+                diagnostic =
+                    diagnostic.with_label(span, format!("`{}` needs `{}`", name(*from), name(to)));
             }
         }
         let hint = "break the circle: one of them must get its value from somewhere else";

@@ -12,16 +12,24 @@ impl Graph<'_> {
     /// SHA-256 of the files of all modules in use, of files that functions read, and of the variables' values.
     pub(super) fn digest(&self) -> String {
         let mut parts: Vec<(String, String)> = Vec::new();
-        let name = |path: &Path| relative(&self.configuration.directory, path).to_string_lossy().into_owned();
+        let name = |path: &Path| {
+            relative(&self.configuration.directory, path).to_string_lossy().into_owned()
+        };
         let used: BTreeSet<_> = self.scopes.iter().map(|scope| &scope.module.directory).collect();
         for directory in used {
             for file in self.configuration.texts.get(directory).into_iter().flatten() {
                 let own = Path::new(file.name.as_ref()).file_name().unwrap_or_default();
-                parts.push((format!("file {}", name(&directory.join(own))), sha256_hex(file.text.as_bytes())));
+                parts.push((
+                    format!("file {}", name(&directory.join(own))),
+                    sha256_hex(file.text.as_bytes()),
+                ));
             }
         }
         for (path, content) in self.recorder.files() {
-            parts.push((format!("read {}", name(&crate::source::normalise(&path))), sha256_hex(&content)));
+            parts.push((
+                format!("read {}", name(&crate::source::normalise(&path))),
+                sha256_hex(&content),
+            ));
         }
         for (name, input) in &self.inputs.variables {
             let text = match &input.value {

@@ -5,9 +5,9 @@ use super::names::Place;
 use crate::eval::{is_failed, rests_on_opaque};
 use crate::module::Repeat;
 use crate::syntax::Expression;
+use model::convert::{article, convert};
 use model::value::Entries;
 use model::{Data, Diagnostic, InstanceKey, Marks, Number, Type, Value};
-use model::convert::{article, convert};
 use std::sync::Arc;
 
 /// The largest `count`.
@@ -38,7 +38,8 @@ impl Repetition {
         match self {
             Self::Single => None,
             Self::Count(index, marks) => {
-                let index = Value::from(i64::try_from(*index).unwrap_or(i64::MAX)).with_marks(marks);
+                let index =
+                    Value::from(i64::try_from(*index).unwrap_or(i64::MAX)).with_marks(marks);
                 Some(Value::object([("index", index)]))
             }
             Self::Each(key, value, marks) => {
@@ -63,7 +64,9 @@ impl Expansion {
         match self {
             Self::Single => vec![None],
             Self::Count(count, _) => (0..*count).map(|at| Some(InstanceKey::Index(at))).collect(),
-            Self::Each(entries, _) => entries.keys().map(|name| Some(InstanceKey::Name(name.clone()))).collect(),
+            Self::Each(entries, _) => {
+                entries.keys().map(|name| Some(InstanceKey::Name(name.clone()))).collect()
+            }
             Self::Absent => Vec::new(),
         }
     }
@@ -71,7 +74,9 @@ impl Expansion {
     /// The repetition of one key.
     pub(super) fn repetition(&self, key: &InstanceKey) -> Repetition {
         match (self, key) {
-            (Self::Count(_, marks), InstanceKey::Index(index)) => Repetition::Count(*index, marks.clone()),
+            (Self::Count(_, marks), InstanceKey::Index(index)) => {
+                Repetition::Count(*index, marks.clone())
+            }
             (Self::Each(entries, marks), InstanceKey::Name(name)) => {
                 let value = entries.get(name).cloned().unwrap_or_else(|| Value::null(Type::Any));
                 Repetition::Each(name.clone(), value, marks.clone())
@@ -125,7 +130,9 @@ impl Graph<'_> {
         let number = convert(&value, &Type::Number).ok().and_then(|number| number.as_number());
         let problem = match number {
             Some(number) => match number.as_u64() {
-                Some(count) if count <= MOST => return Expansion::Count(count, value.marks().clone()),
+                Some(count) if count <= MOST => {
+                    return Expansion::Count(count, value.marks().clone());
+                }
                 _ => format!("this is {number}"),
             },
             None if value.is_null() => "this is null".to_owned(),
@@ -153,21 +160,31 @@ impl Graph<'_> {
         }
         let marks = value.marks().clone();
         let problem = match value.data() {
-            Data::Map(_, entries) | Data::Object(entries) => return Expansion::Each(entries.clone(), marks),
+            Data::Map(_, entries) | Data::Object(entries) => {
+                return Expansion::Each(entries.clone(), marks);
+            }
             Data::Set(_, items) => return self.for_each_set(expression, items, marks),
             Data::Null(_) => "this is null".to_owned(),
             _ => format!("this is {}", article(&value.ty())),
         };
-        let mut diagnostic = Diagnostic::error("for-each", "`for_each` takes a map or a set of strings")
-            .with_label(expression.span(), problem);
+        let mut diagnostic =
+            Diagnostic::error("for-each", "`for_each` takes a map or a set of strings")
+                .with_label(expression.span(), problem);
         if value.as_items().is_some() {
-            diagnostic = diagnostic.with_hint("a list has no keys: write `toset(...)`, or `{ for x in ... : x.name => x }`");
+            diagnostic = diagnostic.with_hint(
+                "a list has no keys: write `toset(...)`, or `{ for x in ... : x.name => x }`",
+            );
         }
         self.report(diagnostic);
         Expansion::Absent
     }
 
-    fn for_each_set(&mut self, expression: &Expression, items: &[Value], marks: Marks) -> Expansion {
+    fn for_each_set(
+        &mut self,
+        expression: &Expression,
+        items: &[Value],
+        marks: Marks,
+    ) -> Expansion {
         let mut entries = Entries::new();
         for item in items {
             if is_failed(item) {
@@ -178,8 +195,9 @@ impl Graph<'_> {
             }
             let Some(name) = item.as_str() else {
                 let problem = format!("this set holds {}", article(&item.ty()));
-                let diagnostic = Diagnostic::error("for-each", "`for_each` takes a map or a set of strings")
-                    .with_label(expression.span(), problem);
+                let diagnostic =
+                    Diagnostic::error("for-each", "`for_each` takes a map or a set of strings")
+                        .with_label(expression.span(), problem);
                 self.report(diagnostic);
                 return Expansion::Absent;
             };
@@ -188,13 +206,22 @@ impl Graph<'_> {
         Expansion::Each(Arc::new(entries), marks)
     }
 
-    fn unknown_keys(&mut self, expression: &Expression, value: &Value, argument: &str) -> Expansion {
+    fn unknown_keys(
+        &mut self,
+        expression: &Expression,
+        value: &Value,
+        argument: &str,
+    ) -> Expansion {
         // In validation nothing is known of any instance; a plan will tell.
         if rests_on_opaque(value) {
             return Expansion::Absent;
         }
         let origins: Vec<_> = value.deep_origins().iter().map(ToString::to_string).collect();
-        let depends = if origins.is_empty() { String::new() } else { format!("depends on {}", origins.join(", ")) };
+        let depends = if origins.is_empty() {
+            String::new()
+        } else {
+            format!("depends on {}", origins.join(", "))
+        };
         let diagnostic = Diagnostic::error(
             "unknown-keys",
             format!("`{argument}` must be known when planning: it says how many instances there are"),

@@ -197,8 +197,11 @@ impl<'a> Graph<'a> {
             return false;
         }
         if self.stack.len() >= DEEPEST {
-            let diagnostic = Diagnostic::error("too-deep", format!("`{}` is needed through more than {DEEPEST} others", self.describe(decl)))
-                .with_hint("shorten the chain of references");
+            let diagnostic = Diagnostic::error(
+                "too-deep",
+                format!("`{}` is needed through more than {DEEPEST} others", self.describe(decl)),
+            )
+            .with_hint("shorten the chain of references");
             self.report(diagnostic);
             return false;
         }
@@ -234,7 +237,11 @@ impl<'a> Graph<'a> {
     }
 
     /// Runs a computation that keeps its result elsewhere; `None` when it is under way already.
-    pub(super) fn guarded<T>(&mut self, decl: &Decl, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub(super) fn guarded<T>(
+        &mut self,
+        decl: &Decl,
+        work: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
         if !self.enter(decl) {
             return None;
         }
@@ -258,20 +265,33 @@ impl<'a> Graph<'a> {
     }
 
     /// The same, converted. `what` names the value in messages.
-    pub(super) fn eval_as(&mut self, expression: &Expression, ty: &Type, what: &str, place: &Place) -> Value {
+    pub(super) fn eval_as(
+        &mut self,
+        expression: &Expression,
+        ty: &Type,
+        what: &str,
+        place: &Place,
+    ) -> Value {
         let value = self.eval(expression, place);
         self.convert(&value, ty, what, expression)
     }
 
-    pub(super) fn convert(&mut self, value: &Value, ty: &Type, what: &str, expression: &Expression) -> Value {
+    pub(super) fn convert(
+        &mut self,
+        value: &Value,
+        ty: &Type,
+        what: &str,
+        expression: &Expression,
+    ) -> Value {
         if is_failed(value) && value.is_unknown() {
             return failed();
         }
         match convert_unifying(value, ty) {
             Ok(value) => value,
             Err(error) => {
-                let diagnostic = Diagnostic::error("wrong-type", format!("{what} has the wrong type"))
-                    .with_label(expression.span(), error.to_string());
+                let diagnostic =
+                    Diagnostic::error("wrong-type", format!("{what} has the wrong type"))
+                        .with_label(expression.span(), error.to_string());
                 self.report(diagnostic);
                 failed()
             }
@@ -287,7 +307,8 @@ impl<'a> Graph<'a> {
         }
         let mut diagnostic = diagnostic;
         if diagnostic.address.is_none() {
-            diagnostic.address = self.stack.iter().rev().find_map(|decl| self.instance_address(decl));
+            diagnostic.address =
+                self.stack.iter().rev().find_map(|decl| self.instance_address(decl));
         }
         self.diagnostics.push(diagnostic);
     }
@@ -299,17 +320,33 @@ impl<'a> Graph<'a> {
         }
     }
 
-    pub(super) fn address(&self, scope: usize, resource: usize, key: Option<InstanceKey>) -> Address {
+    pub(super) fn address(
+        &self,
+        scope: usize,
+        resource: usize,
+        key: Option<InstanceKey>,
+    ) -> Address {
         let Scope { module, path, .. } = &self.scopes[scope];
         let resource = module.resources.get(resource);
         Address::new(path.clone(), resource.kind.clone(), resource.name.clone(), key)
     }
 
+    /// What stands before the names of a module instance's declarations: `module.mesh.`.
+    pub(super) fn prefix(&self, scope: usize) -> String {
+        let mut prefix = String::new();
+        for step in &self.scopes[scope].path {
+            prefix.push_str(&step.to_string());
+            prefix.push('.');
+        }
+        prefix
+    }
+
     /// A declaration as a user would write it, from the root.
     pub(super) fn describe(&self, decl: &Decl) -> String {
-        let Scope { module, path, .. } = &self.scopes[decl.scope];
-        let prefix: String = path.iter().map(|step| format!("{step}.")).collect();
-        let set = |set: &usize| format!("node_set.{}", self.configuration.root.node_sets.get(*set).name);
+        let module = &self.scopes[decl.scope].module;
+        let prefix = self.prefix(decl.scope);
+        let set =
+            |set: &usize| format!("node_set.{}", self.configuration.root.node_sets.get(*set).name);
         let resource = |at: &usize| {
             let resource = module.resources.get(*at);
             format!("{}.{}", resource.kind, resource.name)
@@ -330,7 +367,9 @@ impl<'a> Graph<'a> {
             What::Nodes(at) | What::Node(at, _) => format!("{}.nodes", set(at)),
             What::Facts(at, _, _) => format!("the facts of {}", set(at)),
             What::Handle(at) => format!("service.{}", module.services.get(*at).name),
-            What::ServicePart(at, part) => format!("service.{} ({part})", module.services.get(*at).name),
+            What::ServicePart(at, part) => {
+                format!("service.{} ({part})", module.services.get(*at).name)
+            }
             What::Environment => "environment".to_owned(),
         };
         format!("{prefix}{own}")

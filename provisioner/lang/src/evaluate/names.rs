@@ -37,22 +37,22 @@ impl Names for View<'_, '_, '_> {
         match reference.root.as_ref() {
             "var" => {
                 let at = self.graph.module(scope).variables.position(reference.name(0)?)?;
-                Found::new(self.graph.variable(scope, at), 1)
+                Found::some(self.graph.variable(scope, at), 1)
             }
             "local" => {
                 let at = self.graph.module(scope).locals.position(reference.name(0)?)?;
-                Found::new(self.graph.local(scope, at), 1)
+                Found::some(self.graph.local(scope, at), 1)
             }
             "module" => self.call(reference),
             "node_set" => self.node_set(reference),
             "service" => {
                 let at = self.graph.module(scope).services.position(reference.name(0)?)?;
-                Found::new(self.graph.handle(scope, at), 1)
+                Found::some(self.graph.handle(scope, at), 1)
             }
-            "environment" => Found::new(self.graph.environment(), 0),
-            "path" => Found::new(self.graph.path(scope), 0),
-            "each" | "count" => Found::new(self.place.repetition.value()?, 0),
-            "node" => Found::new(self.place.node.clone()?, 0),
+            "environment" => Found::some(self.graph.environment(), 0),
+            "path" => Found::some(self.graph.path(scope), 0),
+            "each" | "count" => Found::some(self.place.repetition.value()?, 0),
+            "node" => Found::some(self.place.node.clone()?, 0),
             kind => self.resource(kind, reference),
         }
     }
@@ -96,35 +96,49 @@ impl View<'_, '_, '_> {
         self.graph.reason = reason;
         match (&expansion, instance_key(reference.steps, 1, &expansion)) {
             (Expansion::Absent, _) => None,
-            (Expansion::Single, _) => Found::new(self.graph.instance(scope, at, None, &Repetition::Single), 1),
+            (Expansion::Single, _) => {
+                Found::some(self.graph.instance(scope, at, None, &Repetition::Single), 1)
+            }
             (_, Some(key)) => {
                 let repetition = expansion.repetition(&key);
-                Found::new(self.graph.instance(scope, at, Some(key), &repetition), 2)
+                Found::some(self.graph.instance(scope, at, Some(key), &repetition), 2)
             }
             (_, None) => {
                 self.no_attribute_of_many(&format!("{kind}.{name}"), &expansion, reference)?;
-                Found::new(self.graph.whole_resource(scope, at), 1)
+                Found::some(self.graph.whole_resource(scope, at), 1)
             }
         }
     }
 
     /// An attribute belongs to one instance, so `kind.name.id` is a mistake where there are several.
-    fn no_attribute_of_many(&mut self, what: &str, expansion: &Expansion, reference: &Reference<'_>) -> Option<()> {
+    fn no_attribute_of_many(
+        &mut self,
+        what: &str,
+        expansion: &Expansion,
+        reference: &Reference<'_>,
+    ) -> Option<()> {
         let Some(Key::Attribute(attribute)) = reference.steps.get(1) else { return Some(()) };
         let keys = expansion.keys();
         let named = |key: &Option<InstanceKey>| matches!(key, Some(InstanceKey::Name(name)) if name == attribute);
         if keys.iter().any(named) {
             return Some(());
         }
-        let example = keys.into_iter().flatten().next().map_or_else(|| "[0]".to_owned(), |key| key.to_string());
+        let example = keys
+            .into_iter()
+            .flatten()
+            .next()
+            .map_or_else(|| "[0]".to_owned(), |key| key.to_string());
         let all = match expansion {
             Expansion::Count(..) => format!("{what}[*].{attribute}"),
             _ => format!("values({what})[*].{attribute}"),
         };
         let argument = if matches!(expansion, Expansion::Count(..)) { "count" } else { "for_each" };
-        let diagnostic = Diagnostic::error("several-instances", format!("`{what}` has `{argument}`, so `{attribute}` must say of which instance"))
-            .with_label(reference.span(), "")
-            .with_hint(format!("write `{what}{example}.{attribute}` for one, `{all}` for all"));
+        let diagnostic = Diagnostic::error(
+            "several-instances",
+            format!("`{what}` has `{argument}`, so `{attribute}` must say of which instance"),
+        )
+        .with_label(reference.span(), "")
+        .with_hint(format!("write `{what}{example}.{attribute}` for one, `{all}` for all"));
         self.graph.report(diagnostic);
         None
     }
@@ -139,25 +153,22 @@ impl View<'_, '_, '_> {
             (Expansion::Absent, _) => return None,
             (Expansion::Single, _) => (self.graph.child(scope, at, None), 1),
             (_, Some(_)) => (self.graph.child(scope, at, key), 2),
-            (_, None) => return Found::new(self.graph.whole_call(scope, at), 1),
+            (_, None) => return Found::some(self.graph.whole_call(scope, at), 1),
         };
         let child = child?;
         self.graph.reason = reason;
         match reference.steps.get(consumed) {
             Some(Key::Attribute(_) | Key::Index(_)) => {}
-            _ => return Found::new(self.graph.all_outputs(child), consumed),
+            _ => return Found::some(self.graph.all_outputs(child), consumed),
         }
         let Some(name) = reference.name(consumed) else {
-            return Found::new(self.graph.all_outputs(child), consumed);
+            return Found::some(self.graph.all_outputs(child), consumed);
         };
-        match self.graph.module(child).outputs.position(name) {
-            Some(output) => Found::new(self.graph.output(child, output), consumed + 1),
-            None => {
-                let name = name.to_owned();
-                self.graph.missing_output(child, &name, reference.span());
-                None
-            }
+        if let Some(output) = self.graph.module(child).outputs.position(name) {
+            return Found::some(self.graph.output(child, output), consumed + 1);
         }
+        self.graph.missing_output(child, name, reference.span());
+        None
     }
 
     fn node_set(&mut self, reference: &Reference<'_>) -> Option<Found> {
@@ -166,18 +177,19 @@ impl View<'_, '_, '_> {
         }
         let set = self.graph.configuration.root.node_sets.position(reference.name(0)?)?;
         match reference.name(1) {
-            Some("nodes") => Found::new(self.graph.node_tuple(set), 2),
+            Some("nodes") => Found::some(self.graph.node_tuple(set), 2),
             Some("size") => {
                 let nodes = self.graph.nodes_of(set)?;
-                Found::new(i64::try_from(nodes.len()).unwrap_or(i64::MAX).into(), 2)
+                Found::some(i64::try_from(nodes.len()).unwrap_or(i64::MAX).into(), 2)
             }
             Some("node") => {
                 let nodes = self.graph.nodes_of(set)?;
                 let wanted = reference.name(2);
-                let at = wanted.and_then(|name| nodes.iter().position(|node| node.name.as_ref() == name));
+                let at = wanted
+                    .and_then(|name| nodes.iter().position(|node| node.name.as_ref() == name));
                 match at {
-                    Some(at) => Found::new(self.graph.node(set, at), 3),
-                    None => Found::new(self.graph.node_object(set), 2),
+                    Some(at) => Found::some(self.graph.node(set, at), 3),
+                    None => Found::some(self.graph.node_object(set), 2),
                 }
             }
             _ => {
@@ -185,7 +197,10 @@ impl View<'_, '_, '_> {
                 let count = self.graph.nodes_of(set).map_or(0, |nodes| nodes.len());
                 let size = i64::try_from(count).unwrap_or(i64::MAX);
                 let node = self.graph.node_object(set);
-                Found::new(Value::object([("nodes", tuple), ("node", node), ("size", size.into())]), 1)
+                Found::some(
+                    Value::object([("nodes", tuple), ("node", node), ("size", size.into())]),
+                    1,
+                )
             }
         }
     }
@@ -232,15 +247,20 @@ impl Graph<'_> {
     /// All node values of a set, in order.
     pub(super) fn node_tuple(&mut self, set: usize) -> Value {
         self.value(Decl { scope: 0, what: What::Nodes(set) }, |graph| match graph.nodes_of(set) {
-            Some(nodes) => Value::tuple((0..nodes.len()).map(|at| graph.node(set, at)).collect::<Vec<_>>()),
+            Some(nodes) => {
+                Value::tuple((0..nodes.len()).map(|at| graph.node(set, at)).collect::<Vec<_>>())
+            }
             None => failed(),
         })
     }
 
     fn node_object(&mut self, set: usize) -> Value {
         let Some(nodes) = self.nodes_of(set) else { return failed() };
-        let named: Vec<(Arc<str>, Value)> =
-            nodes.iter().enumerate().map(|(at, node)| (node.name.clone(), self.node(set, at))).collect();
+        let named: Vec<(Arc<str>, Value)> = nodes
+            .iter()
+            .enumerate()
+            .map(|(at, node)| (node.name.clone(), self.node(set, at)))
+            .collect();
         Value::object(named)
     }
 }

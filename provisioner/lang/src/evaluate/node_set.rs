@@ -34,18 +34,13 @@ impl Graph<'_> {
         if self.checked.contains(&("set".into(), set, 0)) {
             return None;
         }
-        let nodes = self.guarded(&decl, |graph| graph.expand_set(set)).flatten();
-        match nodes {
-            Some(nodes) => {
-                let nodes = Arc::new(nodes);
-                self.nodes.insert(set, nodes.clone());
-                Some(nodes)
-            }
-            None => {
-                self.checked.insert(("set".into(), set, 0));
-                None
-            }
-        }
+        let Some(nodes) = self.guarded(&decl, |graph| graph.expand_set(set)).flatten() else {
+            self.checked.insert(("set".into(), set, 0));
+            return None;
+        };
+        let nodes = Arc::new(nodes);
+        self.nodes.insert(set, nodes.clone());
+        Some(nodes)
     }
 
     fn expand_set(&mut self, set: usize) -> Option<Vec<NodeState>> {
@@ -104,7 +99,9 @@ impl Graph<'_> {
         }
         let problem = match value.data() {
             Data::Unknown(_) if rests_on_opaque(&value) => return None,
-            Data::Unknown(_) => "this is known only later; use something that the configuration decides".to_owned(),
+            Data::Unknown(_) => {
+                "this is known only later; use something that the configuration decides".to_owned()
+            }
             Data::Number(number) => match number.as_u64() {
                 Some(size) if size <= MOST_NODES => return Some(size),
                 _ => format!("this is {number}"),
@@ -122,17 +119,22 @@ impl Graph<'_> {
     /// The failure domains; the pool itself is one when none are given.
     fn domains(&mut self, pool: &Pool, place: &Place) -> Option<Vec<Arc<str>>> {
         let Some(expression) = &pool.domains else { return Some(vec![pool.name.clone()]) };
-        let value = self.eval_as(expression, &Type::list(Type::String), "the domains of a pool", place);
+        let value =
+            self.eval_as(expression, &Type::list(Type::String), "the domains of a pool", place);
         if is_failed(&value) || rests_on_opaque(&value) {
             return None;
         }
         let items = value.as_items().unwrap_or_default();
-        let domains: Option<Vec<Arc<str>>> = items.iter().map(|item| item.as_str().map(Into::into)).collect();
+        let domains: Option<Vec<Arc<str>>> =
+            items.iter().map(|item| item.as_str().map(Into::into)).collect();
         match domains {
             Some(domains) if !domains.is_empty() => Some(domains),
             _ => {
-                let diagnostic = Diagnostic::error("pool-domains", "the domains of a pool are a list of known names, at least one")
-                    .with_label(expression.span(), "");
+                let diagnostic = Diagnostic::error(
+                    "pool-domains",
+                    "the domains of a pool are a list of known names, at least one",
+                )
+                .with_label(expression.span(), "");
                 self.report(diagnostic);
                 None
             }
@@ -140,7 +142,13 @@ impl Graph<'_> {
     }
 
     /// What can be said of a pool once for all its nodes.
-    fn check_pool(&mut self, set: usize, at: usize, pool: &Pool, module: &Arc<crate::module::Module>) {
+    fn check_pool(
+        &mut self,
+        set: usize,
+        at: usize,
+        pool: &Pool,
+        module: &Arc<crate::module::Module>,
+    ) {
         if module.outputs.position("machine").is_none() {
             let diagnostic = Diagnostic::error("no-machine", "a pool's module must have an output `machine`")
                 .with_label(pool.source.expression.span(), "this one has none")
@@ -150,16 +158,28 @@ impl Graph<'_> {
         let inputs = self.pool_inputs(set, at);
         let Some(entries) = inputs.as_entries() else { return };
         let whole = module.variables.position("inputs").is_some();
-        let names: Vec<_> = module.variables.iter().map(|v| v.name.as_ref()).filter(|name| *name != "node").collect();
+        let names: Vec<_> = module
+            .variables
+            .iter()
+            .map(|v| v.name.as_ref())
+            .filter(|name| *name != "node")
+            .collect();
         for name in entries.keys() {
             if whole || (module.variables.position(name).is_some() && name.as_ref() != "node") {
                 continue;
             }
-            let span = pool.inputs.as_ref().map_or_else(|| pool.span.clone(), crate::syntax::Expression::span);
-            let hint = did_you_mean(name, names.iter().copied())
-                .unwrap_or_else(|| format!("it takes {}", crate::module::list(names.iter().copied())));
-            let summary = format!("the module of `pool \"{}\"` has no variable `{name}`", pool.name);
-            self.report(Diagnostic::error("unknown-argument", summary).with_label(span, "").with_hint(hint));
+            let span = pool
+                .inputs
+                .as_ref()
+                .map_or_else(|| pool.span.clone(), crate::syntax::Expression::span);
+            let hint = did_you_mean(name, names.iter().copied()).unwrap_or_else(|| {
+                format!("it takes {}", crate::module::list(names.iter().copied()))
+            });
+            let summary =
+                format!("the module of `pool \"{}\"` has no variable `{name}`", pool.name);
+            self.report(
+                Diagnostic::error("unknown-argument", summary).with_label(span, "").with_hint(hint),
+            );
         }
     }
 
@@ -173,10 +193,11 @@ impl Graph<'_> {
             if value.is_unknown() || value.as_entries().is_some() {
                 return value;
             }
-            let diagnostic = Diagnostic::error("wrong-type", "the inputs of a pool are an object").with_label(
-                expression.span(),
-                format!("this is {}", model::convert::article(&value.ty())),
-            );
+            let diagnostic = Diagnostic::error("wrong-type", "the inputs of a pool are an object")
+                .with_label(
+                    expression.span(),
+                    format!("this is {}", model::convert::article(&value.ty())),
+                );
             graph.report(diagnostic);
             failed()
         })
@@ -239,7 +260,8 @@ impl Graph<'_> {
         for name in ["address", "port", "user", "host_key"] {
             entries.insert(name.into(), part(&machine, name));
         }
-        let has_socket = machine.is_unknown() || machine.as_entries().is_some_and(|entries| entries.contains_key("socket"));
+        let has_socket = machine.is_unknown()
+            || machine.as_entries().is_some_and(|entries| entries.contains_key("socket"));
         let socket = if has_socket { part(&machine, "socket") } else { Value::null(Type::String) };
         entries.insert("socket".into(), socket);
         Data::Object(Arc::new(entries)).into()
@@ -254,7 +276,11 @@ impl Graph<'_> {
         let mut services = Vec::new();
         for handle in self.services_of(set).iter() {
             let value = self.handle(handle.scope, handle.service);
-            services.push(format!("{:?} {:?}", part(&value, "name").as_str(), part(&value, "version").as_str()));
+            services.push(format!(
+                "{:?} {:?}",
+                part(&value, "name").as_str(),
+                part(&value, "version").as_str()
+            ));
         }
         let text = format!("{:?}\n{}\n{}", source.as_str(), decided(&inputs), services.join("\n"));
         let digest = model::digest::sha256_hex(text.as_bytes());
@@ -271,10 +297,13 @@ impl Graph<'_> {
             for node in self.nodes_of(at).iter().flat_map(|nodes| nodes.iter()) {
                 let pool = &declared.pools[node.pool];
                 if let Some(first) = names.insert(node.name.clone(), pool.span.clone()) {
-                    let diagnostic = Diagnostic::error("node-name", format!("two nodes are named `{}`", node.name))
-                        .with_label(pool.span.clone(), "one in this pool")
-                        .with_label(first, "one in this pool")
-                        .with_hint("rename a pool or a node set: a node's name is made of both");
+                    let diagnostic = Diagnostic::error(
+                        "node-name",
+                        format!("two nodes are named `{}`", node.name),
+                    )
+                    .with_label(pool.span.clone(), "one in this pool")
+                    .with_label(first, "one in this pool")
+                    .with_hint("rename a pool or a node set: a node's name is made of both");
                     self.report(diagnostic);
                 }
                 let machine = self.machine(at, node);
@@ -286,7 +315,8 @@ impl Graph<'_> {
                     machine,
                 });
             }
-            let names = self.services_of(at).iter().map(|handle| self.service_name(*handle)).collect();
+            let names =
+                self.services_of(at).iter().map(|handle| self.service_name(*handle)).collect();
             sets.insert(declared.name.to_string(), NodeSet { nodes, services: names });
         }
         sets
@@ -316,7 +346,13 @@ impl Graph<'_> {
         }
     }
 
-    pub(super) fn service_address(&self, set: usize, node: &Arc<str>, handle: Handle, kind: &str) -> Address {
+    pub(super) fn service_address(
+        &self,
+        set: usize,
+        node: &Arc<str>,
+        handle: Handle,
+        kind: &str,
+    ) -> Address {
         let set = self.configuration.root.node_sets.get(set).name.clone();
         let path = vec![PathStep::Node { set, node: node.clone() }];
         Address::new(path, kind, self.service_name(handle), None)
@@ -343,7 +379,8 @@ fn decided(value: &Value) -> String {
             format!("[{}]", items.iter().map(decided).collect::<Vec<_>>().join(","))
         }
         Data::Map(_, entries) | Data::Object(entries) => {
-            let entries = entries.iter().map(|(name, value)| format!("{name:?}:{}", decided(value)));
+            let entries =
+                entries.iter().map(|(name, value)| format!("{name:?}:{}", decided(value)));
             format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
         }
         Data::Null(_) => "null".to_owned(),
@@ -353,4 +390,3 @@ fn decided(value: &Value) -> String {
         Data::Unknown(_) => "*".to_owned(),
     }
 }
-

@@ -16,7 +16,12 @@ use std::sync::Arc;
 
 impl Graph<'_> {
     /// The module instance of a call, made when it is first needed.
-    pub(super) fn child(&mut self, scope: usize, at: usize, key: Option<InstanceKey>) -> Option<usize> {
+    pub(super) fn child(
+        &mut self,
+        scope: usize,
+        at: usize,
+        key: Option<InstanceKey>,
+    ) -> Option<usize> {
         if let Some(child) = self.children.get(&(scope, at, key.clone())) {
             return Some(*child);
         }
@@ -37,7 +42,12 @@ impl Graph<'_> {
             depends_on.extend(origins.iter().cloned());
         }
         let origin = Origin::Call { scope, call: at, repetition };
-        let child = self.add_scope(Scope { module: called, path, origin, depends_on: Arc::new(depends_on) });
+        let child = self.add_scope(Scope {
+            module: called,
+            path,
+            origin,
+            depends_on: Arc::new(depends_on),
+        });
         self.children.insert((scope, at, key), child);
         self.check_call_arguments(child, scope, at);
         Some(child)
@@ -58,9 +68,10 @@ impl Graph<'_> {
         let mut at = scope;
         loop {
             if self.scopes[at].module.directory == *directory {
-                let diagnostic = Diagnostic::error("module-recursion", "a module cannot call itself")
-                    .with_label(span.clone(), "this call leads back to the module it stands in")
-                    .with_hint("move what both need into a module of its own");
+                let diagnostic =
+                    Diagnostic::error("module-recursion", "a module cannot call itself")
+                        .with_label(span.clone(), "this call leads back to the module it stands in")
+                        .with_hint("move what both need into a module of its own");
                 self.report(diagnostic);
                 return None;
             }
@@ -79,9 +90,13 @@ impl Graph<'_> {
             return None;
         }
         let Some(text) = value.as_str() else {
-            let diagnostic = Diagnostic::error("module-source", "the source of a module must be known text")
-                .with_label(expression.span(), if value.is_null() { "this is null" } else { "this is known only later" })
-                .with_hint("a source may use variables, but nothing that an instance gives");
+            let diagnostic =
+                Diagnostic::error("module-source", "the source of a module must be known text")
+                    .with_label(
+                        expression.span(),
+                        if value.is_null() { "this is null" } else { "this is known only later" },
+                    )
+                    .with_hint("a source may use variables, but nothing that an instance gives");
             self.report(diagnostic);
             return None;
         };
@@ -119,7 +134,8 @@ impl Graph<'_> {
     pub(super) fn all_outputs(&mut self, scope: usize) -> Value {
         let module = self.module(scope);
         let outputs = module.outputs.iter().enumerate();
-        let values: Vec<_> = outputs.map(|(at, output)| (output.name.clone(), self.output(scope, at))).collect();
+        let values: Vec<_> =
+            outputs.map(|(at, output)| (output.name.clone(), self.output(scope, at))).collect();
         Value::object(values)
     }
 
@@ -128,7 +144,9 @@ impl Graph<'_> {
         let expansion = self.call_keys(scope, at);
         let mut values = Vec::new();
         for key in expansion.keys() {
-            let value = self.child(scope, at, key.clone()).map_or_else(failed, |child| self.all_outputs(child));
+            let value = self
+                .child(scope, at, key.clone())
+                .map_or_else(failed, |child| self.all_outputs(child));
             values.push((key, value));
         }
         together(&expansion, values)
@@ -140,7 +158,9 @@ impl Graph<'_> {
         let summary = format!("the module has no output `{name}`");
         let hint = did_you_mean(name, names.iter().copied())
             .unwrap_or_else(|| format!("it has {}", crate::module::list(names.iter().copied())));
-        self.report(Diagnostic::error("unknown-reference", summary).with_label(span, "").with_hint(hint));
+        self.report(
+            Diagnostic::error("unknown-reference", summary).with_label(span, "").with_hint(hint),
+        );
     }
 
     /// The outputs of the environment.
@@ -159,18 +179,28 @@ impl Graph<'_> {
                     .with_hint("add `sensitive = true` to the output, or `nonsensitive(...)` around what is no secret");
                 self.report(diagnostic);
             }
-            let output =
-                Output { value, sensitive: output.sensitive, description: output.description.clone() };
+            let output = Output {
+                value,
+                sensitive: output.sensitive,
+                description: output.description.clone(),
+            };
             outputs.insert(module.outputs.get(at).name.to_string(), output);
         }
         outputs
     }
 
     /// Adds the addresses of everything that an entry of `depends_on` names.
-    pub(super) fn dependency(&mut self, scope: usize, reference: &Expression, into: &mut BTreeSet<Address>) {
+    pub(super) fn dependency(
+        &mut self,
+        scope: usize,
+        reference: &Expression,
+        into: &mut BTreeSet<Address>,
+    ) {
         // Evaluating it makes the instances and finds cycles; the origins name them.
         let free = references(&reference.root);
-        let is_group = free.first().is_some_and(|free| self.dependency_addresses(scope, free.root, free.steps, into));
+        let is_group = free
+            .first()
+            .is_some_and(|free| self.dependency_addresses(scope, free.root, free.steps, into));
         if !is_group {
             let value = self.eval(reference, &Place::module(scope));
             into.extend(value.deep_origins());
@@ -198,7 +228,9 @@ impl Graph<'_> {
                 true
             }
             "node_set" if rest.is_empty() && scope == 0 => {
-                let Some(set) = self.configuration.root.node_sets.position(name) else { return true };
+                let Some(set) = self.configuration.root.node_sets.position(name) else {
+                    return true;
+                };
                 self.node_set_addresses(set, into);
                 true
             }
@@ -232,7 +264,9 @@ pub(super) fn together(expansion: &Expansion, values: Vec<(Option<InstanceKey>, 
     match expansion {
         Expansion::Absent => failed(),
         Expansion::Single => values.into_iter().next().map_or_else(failed, |(_, value)| value),
-        Expansion::Count(_, marks) => Value::tuple(values.into_iter().map(|(_, value)| value)).with_marks(marks),
+        Expansion::Count(_, marks) => {
+            Value::tuple(values.into_iter().map(|(_, value)| value)).with_marks(marks)
+        }
         Expansion::Each(_, marks) => {
             let named = values.into_iter().filter_map(|(key, value)| match key {
                 Some(InstanceKey::Name(name)) => Some((name, value)),

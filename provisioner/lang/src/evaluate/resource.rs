@@ -51,7 +51,9 @@ impl Graph<'_> {
         for key in expansion.keys() {
             let repetition = expansion.repetition_of(key.as_ref());
             self.instance(scope, at, key.clone(), &repetition);
-            if let Some(instance) = self.instances.remove(&Decl { scope, what: What::Instance(at, key) }) {
+            if let Some(instance) =
+                self.instances.remove(&Decl { scope, what: What::Instance(at, key) })
+            {
                 into.push(instance);
             }
         }
@@ -91,7 +93,13 @@ impl Graph<'_> {
         })
     }
 
-    fn make_instance(&mut self, resource: &Resource, at: usize, key: Option<InstanceKey>, place: &Place) -> Option<Instance> {
+    fn make_instance(
+        &mut self,
+        resource: &Resource,
+        at: usize,
+        key: Option<InstanceKey>,
+        place: &Place,
+    ) -> Option<Instance> {
         let scope = place.scope;
         let (provider, schema) = self.kinds.get(resource.kind.as_ref()).copied()?;
         let address = self.address(scope, at, key);
@@ -109,13 +117,17 @@ impl Graph<'_> {
             depends_on.extend(origins.iter().cloned());
         }
         depends_on.remove(&address);
-        let lifecycle = resource.lifecycle.as_ref().map(|lifecycle| self.lifecycle(lifecycle, place));
+        let lifecycle =
+            resource.lifecycle.as_ref().map(|lifecycle| self.lifecycle(lifecycle, place));
         if is_failed(&arguments) {
             return None;
         }
         Some(Instance {
             address,
-            provider: resource.provider.as_ref().map_or_else(|| provider.to_owned(), |(name, _)| name.clone()),
+            provider: resource
+                .provider
+                .as_ref()
+                .map_or_else(|| provider.to_owned(), |(name, _)| name.clone()),
             arguments,
             depends_on,
             lifecycle: lifecycle.unwrap_or_default(),
@@ -136,7 +148,8 @@ impl Graph<'_> {
                     } else {
                         diagnostic
                     };
-                    let address = diagnostic.address.clone().unwrap_or_else(|| instance.address.clone());
+                    let address =
+                        diagnostic.address.clone().unwrap_or_else(|| instance.address.clone());
                     self.report(diagnostic.about(&address));
                 }
                 return failed();
@@ -150,7 +163,9 @@ impl Graph<'_> {
         };
         Value::object(entries.iter().map(|(name, value)| {
             let marked = mark_leaves(value, &marks);
-            let secret = schema.and_then(|schema| schema.attributes.get(name.as_ref())).is_some_and(|a| a.sensitive);
+            let secret = schema
+                .and_then(|schema| schema.attributes.get(name.as_ref()))
+                .is_some_and(|a| a.sensitive);
             (name.clone(), if secret { marked.into_sensitive() } else { marked })
         }))
     }
@@ -161,8 +176,11 @@ impl Graph<'_> {
             let what = format!("`{name}`");
             let value = self.eval_as(expression, &Type::Bool, &what, place);
             if value.is_unknown() && !is_failed(&value) && !crate::eval::rests_on_opaque(&value) {
-                let diagnostic = Diagnostic::error("unknown-lifecycle", format!("{what} must be known when planning"))
-                    .with_label(expression.span(), "this is known only later");
+                let diagnostic = Diagnostic::error(
+                    "unknown-lifecycle",
+                    format!("{what} must be known when planning"),
+                )
+                .with_label(expression.span(), "this is known only later");
                 self.report(diagnostic);
             }
             value.as_bool().unwrap_or(false)
@@ -170,7 +188,11 @@ impl Graph<'_> {
         graph::Lifecycle {
             create_before_destroy: flag(&lifecycle.create_before_destroy, "create_before_destroy"),
             prevent_destroy: flag(&lifecycle.prevent_destroy, "prevent_destroy"),
-            ignore_changes: lifecycle.ignore_changes.iter().map(|name| name.text.to_string()).collect(),
+            ignore_changes: lifecycle
+                .ignore_changes
+                .iter()
+                .map(|name| name.text.to_string())
+                .collect(),
         }
     }
 
@@ -180,7 +202,11 @@ impl Graph<'_> {
         if !self.checked.insert((directory, 0, at)) {
             return;
         }
-        let Some((_, schema)) = self.kinds.get(resource.kind.as_ref()).copied().filter(|(provider, _)| *provider != "node")
+        let Some((_, schema)) = self
+            .kinds
+            .get(resource.kind.as_ref())
+            .copied()
+            .filter(|(provider, _)| *provider != "node")
         else {
             return self.unknown_kind(resource);
         };
@@ -203,10 +229,14 @@ impl Graph<'_> {
                 continue;
             }
             let Some(span) = &lifecycle.span else { continue };
-            let span = model::Span { start: name.extent.start, end: name.extent.end, ..span.clone() };
+            let span =
+                model::Span { start: name.extent.start, end: name.extent.end, ..span.clone() };
             let summary = format!("`{}` has no argument `{}`", resource.kind, name.text);
-            let mut diagnostic = Diagnostic::error("unknown-argument", summary).with_label(span, "");
-            diagnostic.hints.extend(did_you_mean(&name.text, schema.attributes.keys().map(String::as_str)));
+            let mut diagnostic =
+                Diagnostic::error("unknown-argument", summary).with_label(span, "");
+            diagnostic
+                .hints
+                .extend(did_you_mean(&name.text, schema.attributes.keys().map(String::as_str)));
             self.report(diagnostic);
         }
     }
@@ -223,19 +253,31 @@ impl Graph<'_> {
         } else {
             format!("`{}` belongs to the provider `{own}`, not to `{name}`", resource.kind)
         };
-        let mut diagnostic = Diagnostic::error("unknown-provider", summary).with_label(span.clone(), "");
+        let mut diagnostic =
+            Diagnostic::error("unknown-provider", summary).with_label(span.clone(), "");
         diagnostic.hints.extend(did_you_mean(name, self.configuration.root.providers.names()));
         self.report(diagnostic);
     }
 
     fn unknown_kind(&mut self, resource: &Resource) {
         let kind = resource.kind.as_ref();
-        let diagnostic = Diagnostic::error("unknown-resource-type", format!("there is no resource type `{kind}`"))
-            .with_label(resource.kind_span.clone(), "");
-        let own: Vec<_> = self.kinds.iter().filter(|(_, (provider, _))| *provider != "node").map(|(kind, _)| *kind).collect();
+        let diagnostic = Diagnostic::error(
+            "unknown-resource-type",
+            format!("there is no resource type `{kind}`"),
+        )
+        .with_label(resource.kind_span.clone(), "");
+        let own: Vec<_> = self
+            .kinds
+            .iter()
+            .filter(|(_, (provider, _))| *provider != "node")
+            .map(|(kind, _)| *kind)
+            .collect();
         let hint = did_you_mean(kind, own.iter().copied()).unwrap_or_else(|| {
             let providers = self.schemas.keys().map(String::as_str).filter(|name| *name != "node");
-            format!("there are the providers {}; a resource type begins with its provider's name", list(providers))
+            format!(
+                "there are the providers {}; a resource type begins with its provider's name",
+                list(providers)
+            )
         });
         self.report(diagnostic.with_hint(hint));
     }
@@ -248,7 +290,8 @@ impl Graph<'_> {
             let Some(schema) = self.schemas.get(provider.name.as_ref()) else {
                 let names = self.schemas.keys().map(String::as_str);
                 let summary = format!("there is no provider `{}`", provider.name);
-                let mut diagnostic = Diagnostic::error("unknown-provider", summary).with_label(provider.span.clone(), "");
+                let mut diagnostic = Diagnostic::error("unknown-provider", summary)
+                    .with_label(provider.span.clone(), "");
                 diagnostic.hints.extend(did_you_mean(&provider.name, names));
                 self.report(diagnostic);
                 continue;
@@ -257,22 +300,36 @@ impl Graph<'_> {
             let given = Given { owner: &owner, attributes: &provider.arguments, blocks: &[] };
             self.check_arguments(&given, &schema.configuration, &provider.span);
             let arguments = self.arguments(&given, &schema.configuration, &Place::module(0));
-            if !arguments.is_wholly_known() && !is_failed(&arguments) && !crate::eval::rests_on_opaque(&arguments) {
-                let diagnostic = Diagnostic::error("unknown-provider-argument", format!("the configuration of {owner} must be known when planning"))
-                    .with_label(provider.span.clone(), "a part of it is known only later");
+            if !arguments.is_wholly_known()
+                && !is_failed(&arguments)
+                && !crate::eval::rests_on_opaque(&arguments)
+            {
+                let diagnostic = Diagnostic::error(
+                    "unknown-provider-argument",
+                    format!("the configuration of {owner} must be known when planning"),
+                )
+                .with_label(provider.span.clone(), "a part of it is known only later");
                 self.report(diagnostic);
             }
-            providers.insert(provider.key.to_string(), ProviderConfig { name: provider.name.to_string(), arguments });
+            providers.insert(
+                provider.key.to_string(),
+                ProviderConfig { name: provider.name.to_string(), arguments },
+            );
         }
-        let used: BTreeSet<&str> = instances.iter().map(|instance| instance.provider.as_str()).collect();
+        let used: BTreeSet<&str> =
+            instances.iter().map(|instance| instance.provider.as_str()).collect();
         for name in used {
             if let (false, Some(schema)) = (providers.contains_key(name), self.schemas.get(name)) {
                 let nulls = schema.configuration.iter().map(|(name, attribute)| {
-                    let value = attribute.default.clone().unwrap_or_else(|| Value::null(attribute.ty.clone()));
+                    let value = attribute
+                        .default
+                        .clone()
+                        .unwrap_or_else(|| Value::null(attribute.ty.clone()));
                     (name.as_str(), value)
                 });
                 let arguments = Value::object(nulls);
-                providers.insert(name.to_owned(), ProviderConfig { name: name.to_owned(), arguments });
+                providers
+                    .insert(name.to_owned(), ProviderConfig { name: name.to_owned(), arguments });
             }
         }
         providers
@@ -282,18 +339,24 @@ impl Graph<'_> {
 /// Marks everything that has no parts, and collections that are empty, as coming from one instance. What it
 /// came from before does not matter: whoever waits for the instance waits for that too.
 fn mark_leaves(value: &Value, marks: &Marks) -> Value {
-    let all = |items: &[Value]| items.iter().map(|item| mark_leaves(item, marks)).collect::<Vec<_>>();
+    let all =
+        |items: &[Value]| items.iter().map(|item| mark_leaves(item, marks)).collect::<Vec<_>>();
     let own = Marks { sensitive: value.marks().sensitive, origins: None };
     let marked: Value = match value.data() {
-        Data::List(ty, items) if !items.is_empty() => Data::List(ty.clone(), Arc::new(all(items))).into(),
-        Data::Set(ty, items) if !items.is_empty() => Data::Set(ty.clone(), Arc::new(all(items))).into(),
+        Data::List(ty, items) if !items.is_empty() => {
+            Data::List(ty.clone(), Arc::new(all(items))).into()
+        }
+        Data::Set(ty, items) if !items.is_empty() => {
+            Data::Set(ty.clone(), Arc::new(all(items))).into()
+        }
         Data::Tuple(items) if !items.is_empty() => Value::tuple(all(items)),
-        Data::Map(ty, entries) if !entries.is_empty() => {
-            Value::map(ty.clone(), entries.iter().map(|(name, entry)| (name.clone(), mark_leaves(entry, marks))))
-        }
-        Data::Object(entries) if !entries.is_empty() => {
-            Value::object(entries.iter().map(|(name, entry)| (name.clone(), mark_leaves(entry, marks))))
-        }
+        Data::Map(ty, entries) if !entries.is_empty() => Value::map(
+            ty.clone(),
+            entries.iter().map(|(name, entry)| (name.clone(), mark_leaves(entry, marks))),
+        ),
+        Data::Object(entries) if !entries.is_empty() => Value::object(
+            entries.iter().map(|(name, entry)| (name.clone(), mark_leaves(entry, marks))),
+        ),
         data => Value::from(data.clone()).with_marks(marks),
     };
     marked.with_marks(&own)

@@ -30,12 +30,15 @@ impl Graph<'_> {
             let module = graph.module(scope);
             let service = module.services.get(at);
             let version = match service.fields.get("version") {
-                Some(version) => {
-                    graph.eval_as(version, &Type::String, "the version of a service", &Place::module(scope))
-                }
+                Some(version) => graph.eval_as(
+                    version,
+                    &Type::String,
+                    "the version of a service",
+                    &Place::module(scope),
+                ),
                 None => failed(),
             };
-            let prefix: String = graph.scopes[scope].path.iter().map(|step| format!("{step}.")).collect();
+            let prefix = graph.prefix(scope);
             let full: Arc<str> = format!("{prefix}service.{}", service.name).into();
             graph.handles.insert(full.clone(), Handle { scope, service: at });
             Value::object([
@@ -70,7 +73,10 @@ impl Graph<'_> {
         }
         let Some(items) = value.as_items() else {
             let diagnostic = Diagnostic::error("services", "the services of a node set are a list")
-                .with_label(expression.span(), format!("this is {}", model::convert::article(&value.ty())))
+                .with_label(
+                    expression.span(),
+                    format!("this is {}", model::convert::article(&value.ty())),
+                )
                 .with_hint("write `services = [module.mesh.service]`");
             self.report(diagnostic);
             return Vec::new();
@@ -81,20 +87,33 @@ impl Graph<'_> {
                 continue;
             }
             let text = item.get("service");
-            let handle = text.as_ref().and_then(Value::as_str).and_then(|text| self.handles.get(text)).copied();
+            let handle = text
+                .as_ref()
+                .and_then(Value::as_str)
+                .and_then(|text| self.handles.get(text))
+                .copied();
             let Some(handle) = handle else {
-                let diagnostic = Diagnostic::error("services", "this list holds something that is no service")
-                    .with_label(expression.span(), format!("one element is {}", model::convert::article(&item.ty())))
-                    .with_hint("an element is `service.NAME`, or an output of a module with that value");
+                let diagnostic = Diagnostic::error(
+                    "services",
+                    "this list holds something that is no service",
+                )
+                .with_label(
+                    expression.span(),
+                    format!("one element is {}", model::convert::article(&item.ty())),
+                )
+                .with_hint(
+                    "an element is `service.NAME`, or an output of a module with that value",
+                );
                 self.report(diagnostic);
                 continue;
             };
             let name = self.service_name(handle);
             let same = handles.iter().find(|other| self.service_name(**other) == name);
             if same.is_some() {
-                let diagnostic = Diagnostic::error("services", format!("two services are named `{name}`"))
-                    .with_label(expression.span(), "in this list")
-                    .with_hint("a node has one service of a name: drop or rename one");
+                let diagnostic =
+                    Diagnostic::error("services", format!("two services are named `{name}`"))
+                        .with_label(expression.span(), "in this list")
+                        .with_hint("a node has one service of a name: drop or rename one");
                 self.report(diagnostic);
                 continue;
             }
@@ -137,9 +156,12 @@ impl Graph<'_> {
                 [] => "none of `url`, `file` and `package` is given".to_owned(),
                 _ => format!("{} are given", crate::module::list(given.iter().copied())),
             };
-            let diagnostic = Diagnostic::error("artifact", "an artifact has one source, and the sha256 of what it gives")
-                .with_label(block.span(), problem)
-                .with_hint("write one of `url`, `file` and `package`, and `sha256 = \"...\"`");
+            let diagnostic = Diagnostic::error(
+                "artifact",
+                "an artifact has one source, and the sha256 of what it gives",
+            )
+            .with_label(block.span(), problem)
+            .with_hint("write one of `url`, `file` and `package`, and `sha256 = \"...\"`");
             self.report(diagnostic);
             return failed();
         }
@@ -152,12 +174,20 @@ impl Graph<'_> {
     }
 
     fn check_sha256(&mut self, fields: &Fields, value: Option<&Value>) {
-        let (Some(expression), Some(text)) = (fields.get("sha256"), value.and_then(Value::as_str)) else { return };
-        let valid = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let (Some(expression), Some(text)) = (fields.get("sha256"), value.and_then(Value::as_str))
+        else {
+            return;
+        };
+        let valid = text.len() == 64
+            && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if !valid {
-            let diagnostic = Diagnostic::error("sha256", "a sha256 is 64 hexadecimal digits in lower case")
-                .with_label(expression.span(), format!("this has {} characters", text.chars().count()))
-                .with_hint("the command `sha256sum FILE` prints it");
+            let diagnostic =
+                Diagnostic::error("sha256", "a sha256 is 64 hexadecimal digits in lower case")
+                    .with_label(
+                        expression.span(),
+                        format!("this has {} characters", text.chars().count()),
+                    )
+                    .with_hint("the command `sha256sum FILE` prints it");
             self.report(diagnostic);
         }
     }
@@ -213,10 +243,14 @@ impl Graph<'_> {
     ) -> Option<Instance> {
         let module = self.module(handle.scope);
         let service = module.services.get(handle.service);
-        let schema = self.schemas.get("node").and_then(|provider| provider.resources.get(address.kind()));
+        let schema =
+            self.schemas.get("node").and_then(|provider| provider.resources.get(address.kind()));
         let Some(schema) = schema else {
-            let diagnostic = Diagnostic::error("unknown-provider", "the provider `node`, which services need, is missing")
-                .with_label(service.span.clone(), "");
+            let diagnostic = Diagnostic::error(
+                "unknown-provider",
+                "the provider `node`, which services need, is missing",
+            )
+            .with_label(service.span.clone(), "");
             self.report(diagnostic);
             return None;
         };
@@ -231,14 +265,21 @@ impl Graph<'_> {
                     converted.insert(name, value);
                 }
                 Err(error) => {
-                    let place = service.fields.get(&name).map_or_else(|| service.span.clone(), Expression::span);
-                    let summary = format!("`{name}` of service `{}` has the wrong type", service.name);
-                    self.report(Diagnostic::error("wrong-type", summary).with_label(place, error.to_string()));
+                    let place = service
+                        .fields
+                        .get(&name)
+                        .map_or_else(|| service.span.clone(), Expression::span);
+                    let summary =
+                        format!("`{name}` of service `{}` has the wrong type", service.name);
+                    self.report(
+                        Diagnostic::error("wrong-type", summary)
+                            .with_label(place, error.to_string()),
+                    );
                     return None;
                 }
             }
         }
-        let arguments = self.complete(&schema.attributes, converted);
+        let arguments = Self::complete(&schema.attributes, converted);
         if is_failed(&arguments) {
             return None;
         }
@@ -262,7 +303,9 @@ impl Graph<'_> {
             let Some(nodes) = self.nodes_of(set) else { continue };
             for handle in self.services_of(set).iter().copied() {
                 for (at, node) in nodes.iter().enumerate() {
-                    let Some(instance) = self.service_instance(set, at, node, handle) else { continue };
+                    let Some(instance) = self.service_instance(set, at, node, handle) else {
+                        continue;
+                    };
                     self.reach(set, at, node, handle, &instance.address, &mut reach);
                     into.push(instance);
                 }
@@ -278,7 +321,13 @@ impl Graph<'_> {
         }
     }
 
-    fn service_instance(&mut self, set: usize, at: usize, node: &NodeState, handle: Handle) -> Option<Instance> {
+    fn service_instance(
+        &mut self,
+        set: usize,
+        at: usize,
+        node: &NodeState,
+        handle: Handle,
+    ) -> Option<Instance> {
         let module = self.module(handle.scope);
         let service = module.services.get(handle.service);
         let place = Place { node: Some(self.node(set, at)), ..Place::module(handle.scope) };
@@ -309,7 +358,7 @@ impl Graph<'_> {
         }
         // One group for all node sets that list the service: while one node tries something new, its
         // peers in every set stay as they are.
-        let prefix: String = self.scopes[handle.scope].path.iter().map(|step| format!("{step}.")).collect();
+        let prefix = self.prefix(handle.scope);
         let group = format!("{prefix}service.{}", service.name);
         let sequence = max_parallel.map(|max_parallel| Sequence { group, max_parallel });
         self.builtin(handle, address, values, depends_on, sequence)
@@ -318,13 +367,15 @@ impl Graph<'_> {
     fn max_parallel(&mut self, service: &Service, place: &Place) -> Option<u32> {
         let expression = service.fields.get("max_parallel")?;
         let value = self.eval_as(expression, &Type::Number, "`max_parallel`", place);
-        let number = value.as_number().and_then(model::Number::as_u64).and_then(|n| u32::try_from(n).ok());
+        let number =
+            value.as_number().and_then(model::Number::as_u64).and_then(|n| u32::try_from(n).ok());
         match number {
             Some(number) if number >= 1 => Some(number),
             _ if is_failed(&value) => None,
             _ => {
-                let diagnostic = Diagnostic::error("max-parallel", "`max_parallel` is a whole number from 1")
-                    .with_label(expression.span(), "");
+                let diagnostic =
+                    Diagnostic::error("max-parallel", "`max_parallel` is a whole number from 1")
+                        .with_label(expression.span(), "");
                 self.report(diagnostic);
                 None
             }
@@ -337,7 +388,9 @@ impl Graph<'_> {
             let Some(label) = block.labels.first() else { continue };
             if files.iter().any(|(name, _)| *name == label.text) {
                 let summary = format!("the file `{}` is there twice", label.text);
-                self.report(Diagnostic::error("duplicate-block", summary).with_label(block.span(), ""));
+                self.report(
+                    Diagnostic::error("duplicate-block", summary).with_label(block.span(), ""),
+                );
             }
             let value = Value::from(Data::Object(Arc::new(self.block_texts(block, place))));
             files.push((label.text.clone(), value));
@@ -355,17 +408,27 @@ impl Graph<'_> {
                 let inner = Value::from(Data::Object(Arc::new(self.block_texts(nested, place))));
                 values.insert(nested.kind.text.clone(), inner);
             }
-            let ways = ["http", "tcp", "command"].into_iter().filter(|name| values.contains_key(*name)).count();
+            let ways = ["http", "tcp", "command"]
+                .into_iter()
+                .filter(|name| values.contains_key(*name))
+                .count();
             if ways != 1 {
-                let diagnostic = Diagnostic::error("probe", "a probe asks in one way: `http`, `tcp` or `command`")
-                    .with_label(block.span(), if ways == 0 { "none is given" } else { "several are given" });
+                let diagnostic = Diagnostic::error(
+                    "probe",
+                    "a probe asks in one way: `http`, `tcp` or `command`",
+                )
+                .with_label(
+                    block.span(),
+                    if ways == 0 { "none is given" } else { "several are given" },
+                );
                 self.report(diagnostic);
             }
             if let Some(from) = values.get("from").and_then(Value::as_str)
                 && !["node", "peer"].contains(&from)
             {
-                let diagnostic = Diagnostic::error("probe", "a probe asks from \"node\" or from \"peer\"")
-                    .with_label(block.span(), format!("this one asks from {from:?}"));
+                let diagnostic =
+                    Diagnostic::error("probe", "a probe asks from \"node\" or from \"peer\"")
+                        .with_label(block.span(), format!("this one asks from {from:?}"));
                 self.report(diagnostic);
             }
             probes.push(Data::Object(Arc::new(values)).into());
@@ -387,7 +450,8 @@ impl Graph<'_> {
         let Some(block) = service.fields.blocks("reachability").next() else { return };
         let place = Place { node: Some(self.node(set, at)), ..Place::module(handle.scope) };
         let values = self.block_texts(block, &place);
-        let (first, entry) = reach.entry(service.name.to_string()).or_insert_with(|| (handle, Reach::default()));
+        let (first, entry) =
+            reach.entry(service.name.to_string()).or_insert_with(|| (handle, Reach::default()));
         if *first != handle {
             let summary = format!("two services named `{}` ask for reachability", service.name);
             let other = self.module(first.scope).services.get(first.service).span.clone();

@@ -26,13 +26,17 @@ impl Graph<'_> {
             if module.variables.position(name).is_some() || input.may_be_unused {
                 continue;
             }
-            let summary = format!("there is no variable `{name}`, but {} gives it a value", input.origin);
+            let summary =
+                format!("there is no variable `{name}`, but {} gives it a value", input.origin);
             let mut diagnostic = Diagnostic::error("unknown-variable", summary);
             if let Some(span) = &input.span {
                 diagnostic = diagnostic.with_label(span.clone(), "");
             }
-            let hint = did_you_mean(name, module.variables.names())
-                .unwrap_or_else(|| format!("add a block `variable \"{name}\" {{}}` to the environment, or drop the value"));
+            let hint = did_you_mean(name, module.variables.names()).unwrap_or_else(|| {
+                format!(
+                    "add a block `variable \"{name}\" {{}}` to the environment, or drop the value"
+                )
+            });
             self.report(diagnostic.with_hint(hint));
         }
     }
@@ -76,8 +80,10 @@ impl Graph<'_> {
             }
         };
         let wanted = if variable.typed { format!(": {}", variable.ty) } else { String::new() };
-        let mut diagnostic =
-            Diagnostic::error("wrong-type", format!("the value of variable `{name}` does not fit its type{wanted}"));
+        let mut diagnostic = Diagnostic::error(
+            "wrong-type",
+            format!("the value of variable `{name}` does not fit its type{wanted}"),
+        );
         diagnostic = match (given.span, given.origin) {
             (Some(span), _) => diagnostic.with_label(span, problem),
             (None, origin) => diagnostic.with_detail(match origin {
@@ -96,7 +102,8 @@ impl Graph<'_> {
             Origin::Call { scope, call, repetition } => {
                 let module = self.module(*scope);
                 let call = module.calls.get(*call);
-                let argument = call.arguments.iter().find(|argument| argument.name.text == variable.name);
+                let argument =
+                    call.arguments.iter().find(|argument| argument.name.text == variable.name);
                 argument.map(|argument| {
                     let place = Place { scope: *scope, repetition: repetition.clone(), node: None };
                     let value = self.eval(&argument.value, &place);
@@ -133,9 +140,11 @@ impl Graph<'_> {
             return Some(None);
         };
         match input_value(&variable.name, input, &variable.ty) {
-            Ok(value) => {
-                Some(Some(Given { value, span: input.span.clone(), origin: Some(input.origin.clone()) }))
-            }
+            Ok(value) => Some(Some(Given {
+                value,
+                span: input.span.clone(),
+                origin: Some(input.origin.clone()),
+            })),
             Err(diagnostics) => {
                 for diagnostic in diagnostics {
                     self.report(diagnostic.with_label(variable.span.clone(), "declared here"));
@@ -145,11 +154,22 @@ impl Graph<'_> {
         }
     }
 
-    fn pool_input(&mut self, set: usize, pool: usize, node: &Value, variable: &Variable) -> Option<Given> {
+    fn pool_input(
+        &mut self,
+        set: usize,
+        pool: usize,
+        node: &Value,
+        variable: &Variable,
+    ) -> Option<Given> {
         let declared = &self.configuration.root.node_sets.get(set).pools[pool];
-        let span = Some(declared.inputs.as_ref().map_or_else(|| declared.span.clone(), Expression::span));
+        let span =
+            Some(declared.inputs.as_ref().map_or_else(|| declared.span.clone(), Expression::span));
         if variable.name.as_ref() == "node" {
-            return Some(Given { value: node.clone(), span: Some(declared.span.clone()), origin: None });
+            return Some(Given {
+                value: node.clone(),
+                span: Some(declared.span.clone()),
+                origin: None,
+            });
         }
         let inputs = self.pool_inputs(set, pool);
         if inputs.is_unknown() {
@@ -199,9 +219,11 @@ impl Graph<'_> {
             let span = argument.value.file.span(argument.name.extent);
             let summary = format!("the module `{}` has no variable `{name}`", call.name);
             let diagnostic = Diagnostic::error("unknown-argument", summary).with_label(span, "");
-            let names: Vec<_> = called.variables.iter().map(|variable| variable.name.as_ref()).collect();
-            let hint = did_you_mean(name, names.iter().copied())
-                .unwrap_or_else(|| format!("it takes {}", crate::module::list(names.iter().copied())));
+            let names: Vec<_> =
+                called.variables.iter().map(|variable| variable.name.as_ref()).collect();
+            let hint = did_you_mean(name, names.iter().copied()).unwrap_or_else(|| {
+                format!("it takes {}", crate::module::list(names.iter().copied()))
+            });
             self.report(diagnostic.with_hint(hint));
         }
     }
@@ -209,19 +231,28 @@ impl Graph<'_> {
     fn validate(&mut self, scope: usize, variable: &Variable) {
         let place = Place::module(scope);
         for validation in &variable.validations {
-            let holds = self.eval_as(&validation.condition, &Type::Bool, "a validation's condition", &place);
+            let holds = self.eval_as(
+                &validation.condition,
+                &Type::Bool,
+                "a validation's condition",
+                &place,
+            );
             if holds.as_bool() != Some(false) {
                 continue;
             }
-            let message = self.eval_as(&validation.error_message, &Type::String, "an error message", &place);
+            let message =
+                self.eval_as(&validation.error_message, &Type::String, "an error message", &place);
             let text = match message.data() {
                 Data::String(text) if !message.marks().sensitive => text.to_string(),
                 _ => "its validation does not hold".to_owned(),
             };
-            let diagnostic = Diagnostic::error("validation", format!("the value of variable `{}` is not valid", variable.name))
-                .with_detail(text)
-                .with_label(validation.condition.span(), "this is false")
-                .with_label(variable.span.clone(), "");
+            let diagnostic = Diagnostic::error(
+                "validation",
+                format!("the value of variable `{}` is not valid", variable.name),
+            )
+            .with_detail(text)
+            .with_label(validation.condition.span(), "this is false")
+            .with_label(variable.span.clone(), "");
             self.report(diagnostic);
         }
     }

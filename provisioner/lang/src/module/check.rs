@@ -11,7 +11,11 @@ use model::Diagnostic;
 use std::sync::Arc;
 
 /// Checks every expression of a module.
-pub(super) fn check(module: &Module, files: &[(Arc<SourceFile>, Body)], is_root: bool) -> Vec<Diagnostic> {
+pub(super) fn check(
+    module: &Module,
+    files: &[(Arc<SourceFile>, Body)],
+    is_root: bool,
+) -> Vec<Diagnostic> {
     let mut checker = Checker { module, is_root, diagnostics: Vec::new() };
     for (_, body) in files {
         for block in &body.blocks {
@@ -75,13 +79,20 @@ impl Checker<'_> {
     /// `version`, `facts` and the artifact of a service are the same for all its nodes.
     fn facts_without_node(&mut self, fields: &Fields) {
         let whole = ["version", "facts"].into_iter().filter_map(|name| fields.get(name));
-        let artifact = fields.blocks("artifact").flat_map(|block| block.body.attributes.iter().map(|a| &a.value));
+        let artifact = fields
+            .blocks("artifact")
+            .flat_map(|block| block.body.attributes.iter().map(|a| &a.value));
         for expression in whole.chain(artifact) {
             for free in crate::syntax::references(&expression.root) {
                 if free.root.as_ref() == "node" {
-                    let diagnostic = Diagnostic::error("unknown-reference", "there is no `node` here")
-                        .with_label(expression.file.span(free.extent), "")
-                        .with_hint("`version`, `facts` and `artifact` are the same for all nodes of a service");
+                    let diagnostic = Diagnostic::error(
+                        "unknown-reference",
+                        "there is no `node` here",
+                    )
+                    .with_label(expression.file.span(free.extent), "")
+                    .with_hint(
+                        "`version`, `facts` and `artifact` are the same for all nodes of a service",
+                    );
                     self.diagnostics.push(diagnostic);
                 }
             }
@@ -123,7 +134,12 @@ fn attribute(steps: &[Step], at: usize) -> Option<&str> {
 }
 
 impl Visitor<'_, '_> {
-    fn error(&self, extent: Extent, summary: impl Into<String>, hint: Option<String>) -> Diagnostic {
+    fn error(
+        &self,
+        extent: Extent,
+        summary: impl Into<String>,
+        hint: Option<String>,
+    ) -> Diagnostic {
         let mut diagnostic =
             Diagnostic::error("unknown-reference", summary).with_label(self.file.span(extent), "");
         diagnostic.hints.extend(hint);
@@ -155,14 +171,22 @@ impl Visitor<'_, '_> {
             }
             "node_set" => {
                 let hint = "pass it to the module as a variable: node_sets = [node_set.edge.nodes]";
-                Some(self.error(extent, "node sets are known only in the environment's own directory", Some(hint.to_owned())))
+                Some(self.error(
+                    extent,
+                    "node sets are known only in the environment's own directory",
+                    Some(hint.to_owned()),
+                ))
             }
             "environment" => self.one_of(root, &["name", "login_key"], steps, extent),
             "path" => self.one_of(root, &["module", "root", "cwd"], steps, extent),
             "each" if self.extra.each => self.one_of(root, &["key", "value"], steps, extent),
-            "each" => Some(self.error(extent, "`each` exists only in a block with `for_each`", None)),
+            "each" => {
+                Some(self.error(extent, "`each` exists only in a block with `for_each`", None))
+            }
             "count" if self.extra.count => self.one_of(root, &["index"], steps, extent),
-            "count" => Some(self.error(extent, "`count` exists only in a block with `count`", None)),
+            "count" => {
+                Some(self.error(extent, "`count` exists only in a block with `count`", None))
+            }
             "node" if self.extra.node => None,
             "node" => Some(self.error(extent, "`node` exists only in a service", None)),
             "self" | "data" => Some(self.error(extent, format!("`{root}` is not supported"), None)),
@@ -179,17 +203,28 @@ impl Visitor<'_, '_> {
         advice: &str,
     ) -> Option<Diagnostic> {
         let Some(name) = attribute(steps, 0) else {
-            return Some(self.error(extent, format!("`{root}` must be followed by a name"), Some(format!("write `{root}.NAME`"))));
+            return Some(self.error(
+                extent,
+                format!("`{root}` must be followed by a name"),
+                Some(format!("write `{root}.NAME`")),
+            ));
         };
         if table.position(name).is_some() {
             return None;
         }
-        let hint = did_you_mean(name, table.names()).unwrap_or_else(|| advice.replace("NAME", name));
+        let hint =
+            did_you_mean(name, table.names()).unwrap_or_else(|| advice.replace("NAME", name));
         Some(self.error(extent, format!("there is no {what} `{name}`"), Some(hint)))
     }
 
-    fn one_of(&self, root: &str, names: &[&str], steps: &[Step], extent: Extent) -> Option<Diagnostic> {
-        let Some(name) = attribute(steps, 0) else { return None };
+    fn one_of(
+        &self,
+        root: &str,
+        names: &[&str],
+        steps: &[Step],
+        extent: Extent,
+    ) -> Option<Diagnostic> {
+        let name = attribute(steps, 0)?;
         if names.contains(&name) {
             return None;
         }
@@ -201,16 +236,33 @@ impl Visitor<'_, '_> {
     fn resource(&self, kind: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
         let module = self.checker.module;
         let Some(name) = attribute(steps, 0) else {
-            let roots = ["var", "local", "module", "node_set", "service", "environment", "path", "each", "count", "node"];
-            let hint = did_you_mean(kind, roots)
-                .unwrap_or_else(|| "text stands in double quotes; a variable is written `var.NAME`".to_owned());
-            return Some(self.error(extent, format!("there is nothing named `{kind}`"), Some(hint)));
+            let roots = [
+                "var",
+                "local",
+                "module",
+                "node_set",
+                "service",
+                "environment",
+                "path",
+                "each",
+                "count",
+                "node",
+            ];
+            let hint = did_you_mean(kind, roots).unwrap_or_else(|| {
+                "text stands in double quotes; a variable is written `var.NAME`".to_owned()
+            });
+            return Some(self.error(
+                extent,
+                format!("there is nothing named `{kind}`"),
+                Some(hint),
+            ));
         };
         let full = format!("{kind}.{name}");
         if module.resources.position(&full).is_some() {
             return None;
         }
-        let roots = ["var.", "local.", "module.", "node_set.", "service.", "path."].map(|root| format!("{root}{name}"));
+        let roots = ["var.", "local.", "module.", "node_set.", "service.", "path."]
+            .map(|root| format!("{root}{name}"));
         let names = module.resources.names().chain(roots.iter().map(String::as_str));
         let hint = did_you_mean(&full, names);
         Some(self.error(extent, format!("there is no resource `{full}`"), hint))

@@ -3,8 +3,8 @@
 use crate::eval::{Found, Names, Reference, evaluate, is_failed};
 use crate::source::{FileSystem, SourceLoader};
 use crate::syntax::Expression;
-use model::{Diagnostic, Type, Value};
 use model::convert::convert;
+use model::{Diagnostic, Type, Value};
 use std::path::Path;
 
 /// Knows no names at all.
@@ -30,14 +30,21 @@ impl Names for NoNames<'_> {
 }
 
 /// The value of an expression without references; `None` after a mistake.
-pub(crate) fn constant(expression: &Expression, diagnostics: &mut Vec<Diagnostic>) -> Option<Value> {
+pub(crate) fn constant(
+    expression: &Expression,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Value> {
     let (value, found) = evaluate(expression, &mut NoNames { diagnostics });
     diagnostics.extend(found);
     (!is_failed(&value)).then_some(value)
 }
 
 /// The same, converted to a type.
-pub(crate) fn constant_of(expression: &Expression, ty: &Type, diagnostics: &mut Vec<Diagnostic>) -> Option<Value> {
+pub(crate) fn constant_of(
+    expression: &Expression,
+    ty: &Type,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Value> {
     let value = constant(expression, diagnostics)?;
     match convert(&value, ty) {
         Ok(value) => Some(value),

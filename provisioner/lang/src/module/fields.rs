@@ -82,9 +82,15 @@ pub(crate) fn read(block: &Block, shape: &Shape, diagnostics: &mut Vec<Diagnosti
     fields
 }
 
-fn title(block: &Block) -> String {
-    let labels: String = block.labels.iter().map(|label| format!(" \"{}\"", label.text)).collect();
-    format!("{}{labels}", block.kind.text)
+/// The block in words: `resource "local_machine" "web"`.
+pub(super) fn title(block: &Block) -> String {
+    let mut title = block.kind.text.to_string();
+    for label in &block.labels {
+        title.push_str(" \"");
+        title.push_str(&label.text);
+        title.push('"');
+    }
+    title
 }
 
 fn unknown_argument(block: &Block, name: &Name, shape: &Shape) -> Diagnostic {
@@ -92,7 +98,10 @@ fn unknown_argument(block: &Block, name: &Name, shape: &Shape) -> Diagnostic {
     let mut diagnostic =
         Diagnostic::error("unknown-argument", summary).with_label(block.file.span(name.extent), "");
     if shape.blocks.iter().any(|(kind, _, _)| *kind == name.text.as_ref()) {
-        return diagnostic.with_hint(format!("`{}` is a block: write `{} {{ ... }}` without `=`", name.text, name.text));
+        return diagnostic.with_hint(format!(
+            "`{}` is a block: write `{} {{ ... }}` without `=`",
+            name.text, name.text
+        ));
     }
     let known = shape.required.iter().chain(shape.optional).copied();
     match did_you_mean(&name.text, known.clone()) {
@@ -123,26 +132,35 @@ fn missing_argument(block: &Block, name: &str) -> Diagnostic {
 }
 
 fn twice(block: &Block, first: Span) -> Diagnostic {
-    Diagnostic::error("duplicate-block", format!("there is more than one block `{}` here", title(block)))
-        .with_label(block.span(), "the second one")
-        .with_label(first, "the first one")
-        .with_hint("keep one of them")
+    Diagnostic::error(
+        "duplicate-block",
+        format!("there is more than one block `{}` here", title(block)),
+    )
+    .with_label(block.span(), "the second one")
+    .with_label(first, "the first one")
+    .with_hint("keep one of them")
 }
 
 /// Reports a wrong number of labels; gives whether the number is right.
-pub(crate) fn check_labels(block: &Block, wanted: usize, diagnostics: &mut Vec<Diagnostic>) -> bool {
+pub(crate) fn check_labels(
+    block: &Block,
+    wanted: usize,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> bool {
     if block.labels.len() == wanted {
         return true;
     }
-    let example: String = ["\"type\"", "\"name\""][2_usize.saturating_sub(wanted).min(2)..]
-        .iter()
-        .map(|label| format!(" {label}"))
-        .collect();
+    let example = match wanted {
+        0 => "",
+        1 => " \"name\"",
+        _ => " \"type\" \"name\"",
+    };
     let kind = &block.kind.text;
     let found = block.labels.len();
-    let diagnostic = Diagnostic::error("labels", format!("a block `{kind}` has {wanted} labels, not {found}"))
-        .with_label(block.span(), "")
-        .with_hint(format!("write `{kind}{example} {{ ... }}`"));
+    let diagnostic =
+        Diagnostic::error("labels", format!("a block `{kind}` has {wanted} labels, not {found}"))
+            .with_label(block.span(), "")
+            .with_hint(format!("write `{kind}{example} {{ ... }}`"));
     diagnostics.push(diagnostic);
     false
 }

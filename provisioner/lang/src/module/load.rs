@@ -44,19 +44,24 @@ pub struct Loaded {
 impl Configuration {
     /// The label of the `environment` block, else the directory's name.
     pub fn environment_name(&self) -> String {
-        let label = self.root.environment.as_ref().map(|environment| environment.name.text.to_string());
+        let label =
+            self.root.environment.as_ref().map(|environment| environment.name.text.to_string());
         label.unwrap_or_else(|| {
-            self.directory.file_name().map_or_else(|| "environment".to_owned(), |name| name.to_string_lossy().into_owned())
+            self.directory.file_name().map_or_else(
+                || "environment".to_owned(),
+                |name| name.to_string_lossy().into_owned(),
+            )
         })
     }
 
     /// The names of all providers that may be needed: those with a block, those that resource types
     /// begin with, and `node` when there are services.
     pub fn provider_names(&self) -> BTreeSet<String> {
-        let mut names: BTreeSet<String> = self.root.providers.iter().map(|p| p.name.to_string()).collect();
+        let mut names: BTreeSet<String> =
+            self.root.providers.iter().map(|p| p.name.to_string()).collect();
         for module in self.modules.values() {
             let first_word = |kind: &Arc<str>| kind.split('_').next().unwrap_or(kind).to_owned();
-            names.extend(module.kinds.keys().map(first_word));
+            names.extend(module.kinds.iter().map(first_word));
             if module.services.len() > 0 {
                 names.insert("node".to_owned());
             }
@@ -112,16 +117,25 @@ impl Load<'_> {
         let shown = display_name(&directory, self.working_directory.as_deref());
         match self.read(&directory, true) {
             Ok(0) => {
-                let diagnostic = Diagnostic::error("empty-directory", format!("`{shown}` holds no `*.hcl` file"))
-                    .with_hint("name the directory of an environment, for example environments/staging");
+                let diagnostic = Diagnostic::error(
+                    "empty-directory",
+                    format!("`{shown}` holds no `*.hcl` file"),
+                )
+                .with_hint(
+                    "name the directory of an environment, for example environments/staging",
+                );
                 self.diagnostics.push(diagnostic);
                 None
             }
             Ok(_) => self.modules.get(&directory).cloned(),
             Err(error) => {
-                let diagnostic =
-                    Diagnostic::error("directory-missing", format!("`{shown}` cannot be read: {error}"))
-                        .with_hint("name the directory of an environment, for example environments/staging");
+                let diagnostic = Diagnostic::error(
+                    "directory-missing",
+                    format!("`{shown}` cannot be read: {error}"),
+                )
+                .with_hint(
+                    "name the directory of an environment, for example environments/staging",
+                );
                 self.diagnostics.push(diagnostic);
                 None
             }
@@ -146,14 +160,17 @@ impl Load<'_> {
                     files.push((file, body));
                 }
                 Err(error) => {
-                    diagnostics.push(Diagnostic::error("file", format!("`{name}` cannot be read: {error}")));
+                    diagnostics.push(Diagnostic::error(
+                        "file",
+                        format!("`{name}` cannot be read: {error}"),
+                    ));
                 }
             }
         }
         let (mut module, errors) = read_module(&files, is_root);
         let complete = diagnostics.is_empty();
         diagnostics.extend(errors);
-        module.directory = directory.to_owned();
+        directory.clone_into(&mut module.directory);
         module.path = relative(&self.root, directory).to_string_lossy().as_ref().into();
         // After a syntax error declarations are missing, and every reference to them would be reported.
         if complete {
@@ -171,7 +188,8 @@ impl Load<'_> {
         while let Some(module) = queue.pop_front() {
             let certain = self.certain.contains(&module.directory);
             let calls = module.calls.iter().map(|call| &call.source);
-            let pools = module.node_sets.iter().flat_map(|set| set.pools.iter().map(|pool| &pool.source));
+            let pools =
+                module.node_sets.iter().flat_map(|set| set.pools.iter().map(|pool| &pool.source));
             let sources: Vec<&SourceOf> = calls.chain(pools).collect();
             for source in sources {
                 for (directory, sure) in self.places(&module, source) {
@@ -220,7 +238,9 @@ impl Load<'_> {
                 }
                 for entry in self.loader.list(&directory).unwrap_or_default() {
                     let name = entry.file_name().map(|name| name.to_string_lossy().into_owned());
-                    if name.is_some_and(|name| fits(segment, &name)) && self.loader.is_directory(&entry) {
+                    if name.is_some_and(|name| fits(segment, &name))
+                        && self.loader.is_directory(&entry)
+                    {
                         next.push(normalise(&entry));
                     }
                 }
@@ -284,7 +304,11 @@ fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// A module whose directory does not exist.
-pub(crate) fn missing_module(source: &SourceOf, directory: &Path, working_directory: Option<&Path>) -> Diagnostic {
+pub(crate) fn missing_module(
+    source: &SourceOf,
+    directory: &Path,
+    working_directory: Option<&Path>,
+) -> Diagnostic {
     let shown = display_name(directory, working_directory);
     Diagnostic::error("module-missing", format!("the module's directory `{shown}` does not exist"))
         .with_label(source.expression.span(), "")

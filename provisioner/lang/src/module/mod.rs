@@ -13,14 +13,14 @@ mod resource;
 pub(crate) mod suggest;
 pub(crate) mod types;
 
-pub(crate) use read::service_block;
 pub(crate) use fields::{Fields, list, read as read_fields};
 pub(crate) use load::missing_module;
 pub use load::{Configuration, Loaded, load};
+pub(crate) use read::service_block;
 
 use crate::syntax::{Attribute, Block, Expression, Name};
 use model::{Diagnostic, Span, Type};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,7 +45,6 @@ impl<T> Table<T> {
     pub(crate) fn get(&self, at: usize) -> &T {
         &self.items[at]
     }
-
 
     pub(crate) fn len(&self) -> usize {
         self.items.len()
@@ -92,7 +91,7 @@ pub(crate) struct Module {
     /// Things that make instances, in source order.
     pub order: Vec<Item>,
     /// The first words of all resource types.
-    pub kinds: HashMap<Arc<str>, ()>,
+    pub kinds: HashSet<Arc<str>>,
 }
 
 /// A declaration that makes instances.

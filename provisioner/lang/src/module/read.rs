@@ -1,23 +1,33 @@
 //! From blocks to declarations.
 
 use super::constant::constant_of;
-use super::fields::{Fields, Shape, check_labels, list, read};
+use super::fields::{Fields, Shape, check_labels, list, read, title};
 use super::suggest::did_you_mean;
 use super::types::read_type;
 use super::{
-    Environment, Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Service, SourceOf, Table,
-    Validation, Variable,
+    Environment, Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Service,
+    SourceOf, Table, Validation, Variable,
 };
 use crate::source::SourceFile;
 use crate::syntax::{Block, Body, Expr, Expression, Kind};
 use model::{Diagnostic, Span, Type};
 use std::sync::Arc;
 
-const BLOCKS: [&str; 9] =
-    ["environment", "variable", "locals", "output", "provider", "module", "resource", "node_set", "service"];
+const BLOCKS: [&str; 9] = [
+    "environment",
+    "variable",
+    "locals",
+    "output",
+    "provider",
+    "module",
+    "resource",
+    "node_set",
+    "service",
+];
 
 /// Words that the language will have, or that Terraform has.
-const LATER: [&str; 9] = ["data", "moved", "removed", "import", "check", "gate", "rollout", "backup", "terraform"];
+const LATER: [&str; 9] =
+    ["data", "moved", "removed", "import", "check", "gate", "rollout", "backup", "terraform"];
 
 const VARIABLE: Shape = Shape {
     required: &[],
@@ -50,15 +60,22 @@ const ENVIRONMENT: Shape = Shape { required: &[], optional: &[], blocks: &[], op
 const NODE_SET: Shape =
     Shape { required: &[], optional: &["services"], blocks: &[("pool", 1, true)], open: false };
 
-const POOL: Shape =
-    Shape { required: &["source", "size"], optional: &["domains", "inputs"], blocks: &[], open: false };
+const POOL: Shape = Shape {
+    required: &["source", "size"],
+    optional: &["domains", "inputs"],
+    blocks: &[],
+    open: false,
+};
 
 const SERVICE: Shape = Shape {
     required: &["version", "command"],
-    optional: &[
-        "facts", "environment", "check", "drain", "dead_man_s", "max_parallel", "restart",
+    optional: &["facts", "environment", "check", "drain", "dead_man_s", "max_parallel", "restart"],
+    blocks: &[
+        ("artifact", 0, false),
+        ("file", 1, true),
+        ("probe", 1, true),
+        ("reachability", 0, false),
     ],
-    blocks: &[("artifact", 0, false), ("file", 1, true), ("probe", 1, true), ("reachability", 0, false)],
     open: false,
 };
 
@@ -69,7 +86,8 @@ const ARTIFACT: Shape = Shape {
     open: false,
 };
 
-const FILE: Shape = Shape { required: &["content"], optional: &["mode", "live"], blocks: &[], open: false };
+const FILE: Shape =
+    Shape { required: &["content"], optional: &["mode", "live"], blocks: &[], open: false };
 
 const PROBE: Shape = Shape {
     required: &[],
@@ -78,11 +96,13 @@ const PROBE: Shape = Shape {
     open: false,
 };
 
-const HTTP: Shape = Shape { required: &["port"], optional: &["path", "status"], blocks: &[], open: false };
+const HTTP: Shape =
+    Shape { required: &["port"], optional: &["path", "status"], blocks: &[], open: false };
 
 const TCP: Shape = Shape { required: &["port"], optional: &["host"], blocks: &[], open: false };
 
-const REACHABILITY: Shape = Shape { required: &["address", "port"], optional: &[], blocks: &[], open: false };
+const REACHABILITY: Shape =
+    Shape { required: &["address", "port"], optional: &[], blocks: &[], open: false };
 
 /// The shape of a block inside a service.
 pub(crate) fn service_block(kind: &str) -> &'static Shape {
@@ -103,13 +123,19 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn module(mut self, files: &[(Arc<SourceFile>, Body)], is_root: bool) -> (Module, Vec<Diagnostic>) {
+    pub(super) fn module(
+        mut self,
+        files: &[(Arc<SourceFile>, Body)],
+        is_root: bool,
+    ) -> (Module, Vec<Diagnostic>) {
         for (file, body) in files {
             for attribute in &body.attributes {
                 let summary = format!("`{}` stands outside of any block", attribute.name.text);
                 let diagnostic = Diagnostic::error("unknown-argument", summary)
                     .with_label(file.span(attribute.name.extent), "")
-                    .with_hint("a file holds blocks; values that have names go into `locals { ... }`");
+                    .with_hint(
+                        "a file holds blocks; values that have names go into `locals { ... }`",
+                    );
                 self.diagnostics.push(diagnostic);
             }
             for block in &body.blocks {
@@ -158,8 +184,9 @@ impl Reader {
             Diagnostic::error("unknown-block", format!("blocks `{kind}` are not supported"))
                 .with_label(block.span(), "")
         } else {
-            let diagnostic = Diagnostic::error("unknown-block", format!("there is no block `{kind}`"))
-                .with_label(block.file.span(block.kind.extent), "");
+            let diagnostic =
+                Diagnostic::error("unknown-block", format!("there is no block `{kind}`"))
+                    .with_label(block.file.span(block.kind.extent), "");
             match did_you_mean(kind, BLOCKS) {
                 Some(hint) => diagnostic.with_hint(hint),
                 None => diagnostic.with_hint(format!("there are {}", list(BLOCKS.into_iter()))),
@@ -178,9 +205,10 @@ impl Reader {
                 && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
         };
         for label in block.labels.iter().filter(|label| !is_word(&label.text)) {
-            let diagnostic = Diagnostic::error("name", format!("`{}` cannot be a name", label.text))
-                .with_label(block.file.span(label.extent), "")
-                .with_hint("a name begins with a letter; letters, digits, `_` and `-` follow");
+            let diagnostic =
+                Diagnostic::error("name", format!("`{}` cannot be a name", label.text))
+                    .with_label(block.file.span(label.extent), "")
+                    .with_hint("a name begins with a letter; letters, digits, `_` and `-` follow");
             self.diagnostics.push(diagnostic);
         }
         block.labels.iter().all(|label| is_word(&label.text))
@@ -191,12 +219,16 @@ impl Reader {
     }
 
     fn flag(&mut self, fields: &Fields, name: &str, default: bool) -> bool {
-        let value = fields.get(name).and_then(|value| constant_of(value, &Type::Bool, &mut self.diagnostics));
+        let value = fields
+            .get(name)
+            .and_then(|value| constant_of(value, &Type::Bool, &mut self.diagnostics));
         value.and_then(|value| value.as_bool()).unwrap_or(default)
     }
 
     fn text(&mut self, fields: &Fields, name: &str) -> String {
-        let value = fields.get(name).and_then(|value| constant_of(value, &Type::String, &mut self.diagnostics));
+        let value = fields
+            .get(name)
+            .and_then(|value| constant_of(value, &Type::String, &mut self.diagnostics));
         value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
@@ -212,7 +244,8 @@ impl Reader {
             return;
         }
         let Some(name) = block.labels.first().cloned() else { return };
-        self.module.environment = Some(Environment { name, span: block.span(), attributes: fields.others });
+        self.module.environment =
+            Some(Environment { name, span: block.span(), attributes: fields.others });
     }
 
     fn variable(&mut self, block: &Block) {
@@ -222,8 +255,13 @@ impl Reader {
         let mut validations = Vec::new();
         for nested in fields.blocks("validation") {
             let inner = read(nested, &VALIDATION, &mut self.diagnostics);
-            if let (Some(condition), Some(error_message)) = (inner.get("condition"), inner.get("error_message")) {
-                validations.push(Validation { condition: condition.clone(), error_message: error_message.clone() });
+            if let (Some(condition), Some(error_message)) =
+                (inner.get("condition"), inner.get("error_message"))
+            {
+                validations.push(Validation {
+                    condition: condition.clone(),
+                    error_message: error_message.clone(),
+                });
             }
         }
         let variable = Variable {
@@ -261,19 +299,24 @@ impl Reader {
     fn locals(&mut self, block: &Block) {
         for nested in &block.body.blocks {
             let summary = format!("`locals` holds no block `{}`", nested.kind.text);
-            self.diagnostics.push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
+            self.diagnostics
+                .push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
         }
         for attribute in &block.body.attributes {
             let span = block.file.span(attribute.name.extent);
             let name = attribute.name.text.clone();
-            let local = Local { name: name.clone(), span: span.clone(), value: attribute.value.clone() };
+            let local =
+                Local { name: name.clone(), span: span.clone(), value: attribute.value.clone() };
             if let Err(earlier) = self.module.locals.insert(name.clone(), local) {
                 let first = self.module.locals.get(earlier).span.clone();
                 self.diagnostics.push(
-                    Diagnostic::error("duplicate-block", format!("`local.{name}` is declared twice"))
-                        .with_label(span, "the second one")
-                        .with_label(first, "the first one")
-                        .with_hint("rename or remove one of them"),
+                    Diagnostic::error(
+                        "duplicate-block",
+                        format!("`local.{name}` is declared twice"),
+                    )
+                    .with_label(span, "the second one")
+                    .with_label(first, "the first one")
+                    .with_hint("rename or remove one of them"),
                 );
             }
         }
@@ -298,12 +341,15 @@ impl Reader {
         let fields = self.fields(block, &PROVIDER);
         let name = block.labels[0].text.clone();
         let alias = self.text(&fields, "alias");
-        let key: Arc<str> = if alias.is_empty() { name.clone() } else { format!("{name}.{alias}").into() };
+        let key: Arc<str> =
+            if alias.is_empty() { name.clone() } else { format!("{name}.{alias}").into() };
         for nested in &fields.other_blocks {
             let summary = format!("`provider \"{name}\"` holds no block `{}`", nested.kind.text);
-            self.diagnostics.push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
+            self.diagnostics
+                .push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
         }
-        let provider = Provider { name, key: key.clone(), span: block.span(), arguments: fields.others };
+        let provider =
+            Provider { name, key: key.clone(), span: block.span(), arguments: fields.others };
         let result = self.module.providers.insert(key, provider);
         self.declared(block, result, |module, at| &module.providers.get(at).span);
     }
@@ -333,14 +379,17 @@ impl Reader {
     }
 
     pub(super) fn repeat(&mut self, block: &Block, fields: &Fields) -> Repeat {
-        let repeat =
-            Repeat { count: fields.get("count").cloned(), for_each: fields.get("for_each").cloned() };
+        let repeat = Repeat {
+            count: fields.get("count").cloned(),
+            for_each: fields.get("for_each").cloned(),
+        };
         if let (Some(count), Some(for_each)) = (&repeat.count, &repeat.for_each) {
-            let diagnostic = Diagnostic::error("count-and-for-each", "a block has either `count` or `for_each`")
-                .with_label(for_each.span(), "this ...")
-                .with_label(count.span(), "... or this")
-                .with_label(block.span(), "in this block")
-                .with_hint("keep the one you mean; `for_each` gives stable names");
+            let diagnostic =
+                Diagnostic::error("count-and-for-each", "a block has either `count` or `for_each`")
+                    .with_label(for_each.span(), "this ...")
+                    .with_label(count.span(), "... or this")
+                    .with_label(block.span(), "in this block")
+                    .with_hint("keep the one you mean; `for_each` gives stable names");
             self.diagnostics.push(diagnostic);
         }
         repeat
@@ -361,12 +410,20 @@ impl Reader {
                 _ => false,
             };
             if is_list && is_reference {
-                references.push(Expression { file: expression.file.clone(), root: Arc::new(item.clone()) });
+                references.push(Expression {
+                    file: expression.file.clone(),
+                    root: Arc::new(item.clone()),
+                });
                 continue;
             }
-            let diagnostic = Diagnostic::error("depends-on", "`depends_on` is a list of references")
-                .with_label(expression.file.span(item.extent), "this is none")
-                .with_hint("write references without quotes: depends_on = [local_network.main, module.mesh]");
+            let diagnostic = Diagnostic::error(
+                "depends-on",
+                "`depends_on` is a list of references",
+            )
+            .with_label(expression.file.span(item.extent), "this is none")
+            .with_hint(
+                "write references without quotes: depends_on = [local_network.main, module.mesh]",
+            );
             self.diagnostics.push(diagnostic);
         }
         references
@@ -375,9 +432,10 @@ impl Reader {
     fn resource(&mut self, block: &Block) {
         let Some(resource) = super::resource::read_resource(self, block) else { return };
         let key: Arc<str> = format!("{}.{}", resource.kind, resource.name).into();
-        self.module.kinds.insert(resource.kind.clone(), ());
+        self.module.kinds.insert(resource.kind.clone());
         let result = self.module.resources.insert(key, resource);
-        if let Some(at) = self.declared(block, result, |module, at| &module.resources.get(at).span) {
+        if let Some(at) = self.declared(block, result, |module, at| &module.resources.get(at).span)
+        {
             self.module.order.push(Item::Resource(at));
         }
     }
@@ -419,7 +477,8 @@ impl Reader {
             services: fields.get("services").cloned(),
         };
         let result = self.module.node_sets.insert(set.name.clone(), set);
-        if let Some(at) = self.declared(block, result, |module, at| &module.node_sets.get(at).span) {
+        if let Some(at) = self.declared(block, result, |module, at| &module.node_sets.get(at).span)
+        {
             self.module.order.push(Item::NodeSet(at));
         }
     }
@@ -444,8 +503,7 @@ impl Reader {
 }
 
 fn duplicate(block: &Block, first: Span) -> Diagnostic {
-    let labels: String = block.labels.iter().map(|label| format!(" \"{}\"", label.text)).collect();
-    Diagnostic::error("duplicate-block", format!("`{}{labels}` is declared twice", block.kind.text))
+    Diagnostic::error("duplicate-block", format!("`{}` is declared twice", title(block)))
         .with_label(block.span(), "the second one")
         .with_label(first, "the first one")
         .with_hint("rename or remove one of them")

@@ -54,9 +54,10 @@ fn read_provider(reader: &mut Reader, fields: &Fields) -> Option<(String, Span)>
         _ => None,
     };
     if name.is_none() {
-        let diagnostic = Diagnostic::error("provider-reference", "`provider` names a provider block")
-            .with_label(expression.span(), "")
-            .with_hint("write the provider's name, or name and alias: provider = local.west");
+        let diagnostic =
+            Diagnostic::error("provider-reference", "`provider` names a provider block")
+                .with_label(expression.span(), "")
+                .with_hint("write the provider's name, or name and alias: provider = local.west");
         reader.diagnostics.push(diagnostic);
     }
     Some((name?, expression.span()))
@@ -96,8 +97,9 @@ fn argument_name(expr: &Expr) -> Option<Name> {
 }
 
 fn not_names(reader: &mut Reader, span: Span) {
-    let diagnostic = Diagnostic::error("ignore-changes", "`ignore_changes` is a list of argument names")
-        .with_label(span, "")
-        .with_hint("write the names without quotes: ignore_changes = [size, tags]");
+    let diagnostic =
+        Diagnostic::error("ignore-changes", "`ignore_changes` is a list of argument names")
+            .with_label(span, "")
+            .with_hint("write the names without quotes: ignore_changes = [size, tags]");
     reader.diagnostics.push(diagnostic);
 }

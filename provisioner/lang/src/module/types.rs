@@ -10,8 +10,9 @@ use model::{Diagnostic, Type};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const WORDS: [&str; 11] =
-    ["any", "bool", "number", "string", "list", "set", "map", "tuple", "object", "optional", "null"];
+const WORDS: [&str; 11] = [
+    "any", "bool", "number", "string", "list", "set", "map", "tuple", "object", "optional", "null",
+];
 
 /// The type that an expression names; `any` after a mistake.
 pub(crate) fn read_type(expression: &Expression, diagnostics: &mut Vec<Diagnostic>) -> Type {
@@ -28,13 +29,18 @@ impl Reader<'_> {
         match &expr.kind {
             Kind::Variable(word) => self.word(word, expr),
             Kind::Call(call) => self.constructor(call, expr),
-            _ => self.wrong(expr, "a type is a word such as `string` or a call such as `list(string)`", None),
+            _ => self.wrong(
+                expr,
+                "a type is a word such as `string` or a call such as `list(string)`",
+                None,
+            ),
         }
     }
 
     fn wrong(&mut self, expr: &Expr, problem: &str, hint: Option<String>) -> Type {
         let span = self.file.span(expr.extent);
-        let mut diagnostic = Diagnostic::error("type", "this is not a type").with_label(span, problem);
+        let mut diagnostic =
+            Diagnostic::error("type", "this is not a type").with_label(span, problem);
         diagnostic.hints.extend(hint);
         self.diagnostics.push(diagnostic);
         Type::Any
@@ -55,7 +61,11 @@ impl Reader<'_> {
 
     fn constructor(&mut self, call: &Call, expr: &Expr) -> Type {
         let [argument] = call.arguments.as_slice() else {
-            return self.wrong(expr, &format!("`{}` takes one argument here", call.name.text), None);
+            return self.wrong(
+                expr,
+                &format!("`{}` takes one argument here", call.name.text),
+                None,
+            );
         };
         match (call.name.text.as_ref(), &argument.kind) {
             ("list", _) => Type::list(self.read(argument)),
@@ -64,7 +74,11 @@ impl Reader<'_> {
             ("tuple", Kind::Tuple(items)) => {
                 Type::Tuple(Arc::new(items.iter().map(|item| self.read(item)).collect()))
             }
-            ("tuple", _) => self.wrong(argument, "`tuple` takes its types in brackets: tuple([string, number])", None),
+            ("tuple", _) => self.wrong(
+                argument,
+                "`tuple` takes its types in brackets: tuple([string, number])",
+                None,
+            ),
             ("object", Kind::Object(items)) => {
                 let mut fields = BTreeMap::new();
                 for item in items {
@@ -79,8 +93,14 @@ impl Reader<'_> {
                 }
                 Type::Object(Arc::new(fields))
             }
-            ("object", _) => self.wrong(argument, "`object` takes its attributes in braces: object({ name = string })", None),
-            ("optional", _) => self.wrong(expr, "`optional` stands only inside `object({ ... })`", None),
+            ("object", _) => self.wrong(
+                argument,
+                "`object` takes its attributes in braces: object({ name = string })",
+                None,
+            ),
+            ("optional", _) => {
+                self.wrong(expr, "`optional` stands only inside `object({ ... })`", None)
+            }
             (word, _) => {
                 let hint = did_you_mean(word, WORDS);
                 self.wrong(expr, &format!("there is no type `{word}(...)`"), hint)
@@ -100,7 +120,8 @@ impl Reader<'_> {
             None => self.wrong(expr, "`optional` takes a type", None),
         };
         let default = call.arguments.get(1).and_then(|default| {
-            let expression = Expression { file: self.file.clone(), root: Arc::new(default.clone()) };
+            let expression =
+                Expression { file: self.file.clone(), root: Arc::new(default.clone()) };
             let value = constant(&expression, self.diagnostics)?;
             match convert(&value, &ty) {
                 Ok(value) => Some(value),

@@ -1,12 +1,14 @@
 //! From the parser's tree to ours.
 
 use super::ast::{
-    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Name, Part, Step,
-    StepKind, Traversal, Unary,
+    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Name,
+    Part, Step, StepKind, Traversal, Unary,
 };
 use crate::source::{SourceFile, offset};
 use hcl_edit::Span as _;
-use hcl_edit::expr::{self, BinaryOperator, Expression as Parsed, ObjectKey, TraversalOperator, UnaryOperator};
+use hcl_edit::expr::{
+    self, BinaryOperator, Expression as Parsed, ObjectKey, TraversalOperator, UnaryOperator,
+};
 use hcl_edit::structure;
 use hcl_edit::template::{Directive, Element, Strip, Template};
 use model::{Diagnostic, Number, Type, Value};
@@ -42,7 +44,10 @@ impl<'a> Lower<'a> {
             match part {
                 structure::Structure::Attribute(attribute) => lowered.attributes.push(Attribute {
                     name: self.name(&attribute.key),
-                    value: Expression { file: self.file.clone(), root: Arc::new(self.expr(&attribute.value)) },
+                    value: Expression {
+                        file: self.file.clone(),
+                        root: Arc::new(self.expr(&attribute.value)),
+                    },
                 }),
                 structure::Structure::Block(block) => lowered.blocks.push(self.block(block)),
             }
@@ -52,7 +57,10 @@ impl<'a> Lower<'a> {
 
     fn block(&mut self, block: &structure::Block) -> Block {
         let kind = self.name(&block.ident);
-        let label = |label: &structure::BlockLabel| Name { text: label.as_str().into(), extent: self.extent(label.span()) };
+        let label = |label: &structure::BlockLabel| Name {
+            text: label.as_str().into(),
+            extent: self.extent(label.span()),
+        };
         let labels: Vec<_> = block.labels.iter().map(label).collect();
         let end = labels.last().map_or(kind.extent.end, |label| label.extent.end);
         let header = Extent { start: kind.extent.start, end };
@@ -100,16 +108,14 @@ impl<'a> Lower<'a> {
 
     fn number(&mut self, number: &hcl_edit::Number, parsed: &Parsed) -> Value {
         let whole = number.as_i64().map(Number::from);
-        match whole.or_else(|| number.as_f64().and_then(Number::from_f64)) {
-            Some(number) => number.into(),
-            None => {
-                let span = self.file.span(self.extent(parsed.span()));
-                self.diagnostics.push(
-                    Diagnostic::error("number-too-large", "the number is too large").with_label(span, ""),
-                );
-                0.into()
-            }
+        if let Some(number) = whole.or_else(|| number.as_f64().and_then(Number::from_f64)) {
+            return number.into();
         }
+        let span = self.file.span(self.extent(parsed.span()));
+        self.diagnostics.push(
+            Diagnostic::error("number-too-large", "the number is too large").with_label(span, ""),
+        );
+        0.into()
     }
 
     fn object(&mut self, object: &expr::Object) -> Vec<Item> {
@@ -121,9 +127,10 @@ impl<'a> Lower<'a> {
                 ObjectKey::Expression(null @ Parsed::Null(_)) => {
                     ItemKey::Name(Name { text: "null".into(), extent: self.extent(null.span()) })
                 }
-                ObjectKey::Expression(Parsed::String(text)) => {
-                    ItemKey::Name(Name { text: text.as_str().into(), extent: self.extent(text.span()) })
-                }
+                ObjectKey::Expression(Parsed::String(text)) => ItemKey::Name(Name {
+                    text: text.as_str().into(),
+                    extent: self.extent(text.span()),
+                }),
                 ObjectKey::Expression(expression) => ItemKey::Expr(self.expr(expression)),
             };
             if let ItemKey::Name(name) = &lowered {
@@ -156,7 +163,8 @@ impl<'a> Lower<'a> {
         let namespace = call.name.namespace.iter().map(|part| part.as_str());
         // `core::` is the name space of the built-in functions.
         let full: Vec<_> = namespace.chain([call.name.name.as_str()]).collect();
-        let full = if full.len() == 2 && full[0] == "core" { full[1].to_owned() } else { full.join("::") };
+        let full =
+            if full.len() == 2 && full[0] == "core" { full[1].to_owned() } else { full.join("::") };
         let first = call.name.namespace.first().unwrap_or(&call.name.name);
         let start = self.extent(first.span()).start;
         let end = self.extent(call.name.name.span()).end;
@@ -220,7 +228,8 @@ impl<'a> Lower<'a> {
             // The parser has taken the indentation off already, but not inside of directives.
             match hcl_edit::parser::parse_template(self.file.slice(inner)) {
                 Ok(template) => {
-                    let mut lower = Lower { file: self.file, base: inner.start, diagnostics: Vec::new() };
+                    let mut lower =
+                        Lower { file: self.file, base: inner.start, diagnostics: Vec::new() };
                     parts = lower.template(&template);
                     self.diagnostics.append(&mut lower.diagnostics);
                 }
@@ -248,7 +257,8 @@ impl<'a> Lower<'a> {
         for (at, element) in elements.iter().enumerate() {
             match element {
                 Element::Literal(text) => {
-                    let before = at.checked_sub(1).map_or(edges.start, |before| strips(elements[before]).1);
+                    let before =
+                        at.checked_sub(1).map_or(edges.start, |before| strips(elements[before]).1);
                     let after = elements.get(at + 1).map_or(edges.end, |after| strips(after).0);
                     let text = strip(text, before, after);
                     if !text.is_empty() {
@@ -272,15 +282,18 @@ impl<'a> Lower<'a> {
                 let edges = Strips { start: first.strip.strip_end(), end: closing.strip_start() };
                 let yes = self.parts(&first.template, edges);
                 let no = parsed.else_expr.as_ref().map_or_else(Vec::new, |branch| {
-                    let edges = Strips { start: branch.strip.strip_end(), end: last.strip.strip_start() };
+                    let edges =
+                        Strips { start: branch.strip.strip_end(), end: last.strip.strip_start() };
                     self.parts(&branch.template, edges)
                 });
                 Part::If { condition: self.expr(&first.cond_expr), yes, no }
             }
             Directive::For(parsed) => {
                 let intro = &parsed.for_expr;
-                let edges =
-                    Strips { start: intro.strip.strip_end(), end: parsed.endfor_expr.strip.strip_start() };
+                let edges = Strips {
+                    start: intro.strip.strip_end(),
+                    end: parsed.endfor_expr.strip.strip_start(),
+                };
                 Part::For {
                     key_name: intro.key_var.as_ref().map(|name| name.as_str().into()),
                     value_name: intro.value_var.as_str().into(),
@@ -342,7 +355,11 @@ fn dedent(parts: &mut [Part]) {
         0
     });
     lines(parts, &mut true, &mut |line| {
-        let spaces = line.unwrap_or_default().chars().take(least).take_while(|c| c.is_whitespace() && *c != '\n');
+        let spaces = line
+            .unwrap_or_default()
+            .chars()
+            .take(least)
+            .take_while(|c| c.is_whitespace() && *c != '\n');
         spaces.map(char::len_utf8).sum()
     });
 }

@@ -9,8 +9,8 @@ mod parse;
 mod references;
 
 pub(crate) use ast::{
-    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Name, Part, Step,
-    StepKind, Traversal, Unary,
+    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Name,
+    Part, Step, StepKind, Traversal, Unary,
 };
-pub(crate) use parse::{parse_file, parse_expression, parse_template};
+pub(crate) use parse::{parse_expression, parse_file, parse_template};
 pub(crate) use references::{Free, Visit, references, template_references, walk};

@@ -65,7 +65,8 @@ fn describe(file: &SourceFile, error: &Error) -> Diagnostic {
     let width = text[at..].chars().next().map_or(0, char::len_utf8);
     let span = file.span(Extent { start: offset(at), end: offset(at + width) });
     let message = in_words(error.message());
-    let diagnostic = Diagnostic::error("syntax", "the syntax is not valid").with_label(span, message);
+    let diagnostic =
+        Diagnostic::error("syntax", "the syntax is not valid").with_label(span, message);
     match hint(text, at) {
         Some(hint) => diagnostic.with_hint(hint),
         None => diagnostic,
@@ -79,11 +80,17 @@ fn in_words(message: &str) -> String {
         ("invalid block body; expected", "an argument, a block or `}` is expected here"),
         ("unique attribute key", "this argument is given twice in the block"),
         ("unique object key", "this key is given twice in the object"),
-        ("heredoc end delimiter", "this heredoc has no end: its delimiter stands on a line of its own"),
+        (
+            "heredoc end delimiter",
+            "this heredoc has no end: its delimiter stands on a line of its own",
+        ),
         ("invalid structure; expected", "`=` or a block's `{` is expected here"),
     ];
     let found = known.into_iter().find(|(part, _)| message.contains(part));
-    found.map_or_else(|| message.replace("eof", "the end of the file"), |(_, words)| words.to_owned())
+    found.map_or_else(
+        || message.replace("eof", "the end of the file"),
+        |(_, words)| words.to_owned(),
+    )
 }
 
 fn hint(text: &str, at: usize) -> Option<&'static str> {
@@ -92,7 +99,9 @@ fn hint(text: &str, at: usize) -> Option<&'static str> {
         return Some("text stands in double quotes: \"...\"");
     }
     if rest.trim_start().is_empty() {
-        return Some("a closing brace, bracket, quote or heredoc delimiter is missing before the end of the file");
+        return Some(
+            "a closing brace, bracket, quote or heredoc delimiter is missing before the end of the file",
+        );
     }
     if rest.starts_with('&') || rest.starts_with('|') {
         return Some("the logical operators are `&&` and `||`");
@@ -100,7 +109,9 @@ fn hint(text: &str, at: usize) -> Option<&'static str> {
     let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
     let line = text[start..].lines().next().unwrap_or_default();
     if line.matches('"').count() % 2 == 1 {
-        return Some("a quoted text ends on the line it began; for several lines use a heredoc: <<-EOT");
+        return Some(
+            "a quoted text ends on the line it began; for several lines use a heredoc: <<-EOT",
+        );
     }
     None
 }
@@ -124,7 +135,8 @@ fn blank_block(text: &mut String, at: usize) -> bool {
         }
         position = next;
     }
-    let blank: String = text[start..end].bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect();
+    let blank: String =
+        text[start..end].bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect();
     if blank == text[start..end] {
         return false;
     }

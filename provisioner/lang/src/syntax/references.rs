@@ -149,6 +149,7 @@ impl<'e> Walk<'_, 'e> {
     }
 
     fn depends_on_bound(&self, index: &'e Expr) -> bool {
-        !self.bound.is_empty() && references(index).iter().any(|free| self.bound.contains(&free.root))
+        !self.bound.is_empty()
+            && references(index).iter().any(|free| self.bound.contains(&free.root))
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests share: files in memory, a small schema, and projections.
 
 #![expect(dead_code, reason = "every test binary uses a part of this")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use lang::{Evaluated, Inputs, SourceLoader, VariableInput};
 use model::graph::{Desired, Instance, Projection};
@@ -59,7 +60,10 @@ impl SourceLoader for Files {
 
 fn resource(attributes: impl IntoIterator<Item = (&'static str, Attribute)>) -> ResourceSchema {
     ResourceSchema {
-        attributes: attributes.into_iter().map(|(name, attribute)| (name.to_owned(), attribute)).collect(),
+        attributes: attributes
+            .into_iter()
+            .map(|(name, attribute)| (name.to_owned(), attribute))
+            .collect(),
         ..ResourceSchema::default()
     }
 }
@@ -83,11 +87,19 @@ fn local() -> ProviderSchema {
     provider.resources = BTreeMap::from([
         (
             "local_network".to_owned(),
-            resource([("name", text()), ("cidr", Attribute::optional(Type::String, "")), ("id", computed())]),
+            resource([
+                ("name", text()),
+                ("cidr", Attribute::optional(Type::String, "")),
+                ("id", computed()),
+            ]),
         ),
         (
             "local_volume".to_owned(),
-            resource([("name", text()), ("size", Attribute::required(Type::Number, "")), ("id", computed())]),
+            resource([
+                ("name", text()),
+                ("size", Attribute::required(Type::Number, "")),
+                ("id", computed()),
+            ]),
         ),
         (
             "local_machine".to_owned(),
@@ -117,7 +129,11 @@ fn nebula() -> ProviderSchema {
     provider.resources = BTreeMap::from([
         (
             "nebula_ca".to_owned(),
-            resource([("name", text()), ("certificate", computed()), ("private_key", computed().secret())]),
+            resource([
+                ("name", text()),
+                ("certificate", computed()),
+                ("private_key", computed().secret()),
+            ]),
         ),
         (
             "nebula_certificate".to_owned(),
@@ -134,38 +150,55 @@ fn nebula() -> ProviderSchema {
     provider
 }
 
-fn node() -> ProviderSchema {
-    let connection = object(&[
+fn connection() -> Type {
+    object(&[
         ("name", Type::String, false),
         ("address", Type::String, false),
         ("port", Type::Number, false),
         ("user", Type::String, false),
         ("host_key", Type::String, false),
         ("socket", Type::String, true),
-    ]);
-    let member = object(&[
-        ("node", Type::String, false),
-        ("connection", connection.clone(), false),
-        ("address", Type::String, false),
-    ]);
-    let artifact = object(&[
+    ])
+}
+
+fn artifact() -> Type {
+    object(&[
         ("url", Type::String, true),
         ("file", Type::String, true),
         ("package", Type::String, true),
         ("package_version", Type::String, true),
         ("sha256", Type::String, true),
         ("paths", Type::map(Type::String), true),
-    ]);
-    let probe = object(&[
+    ])
+}
+
+fn probe() -> Type {
+    object(&[
         ("name", Type::String, false),
         ("from", Type::String, true),
-        ("http", object(&[("port", Type::Number, false), ("path", Type::String, true), ("status", Type::Number, true)]), true),
+        (
+            "http",
+            object(&[
+                ("port", Type::Number, false),
+                ("path", Type::String, true),
+                ("status", Type::Number, true),
+            ]),
+            true,
+        ),
         ("tcp", object(&[("port", Type::Number, false), ("host", Type::String, true)]), true),
         ("command", Type::String, true),
         ("timeout_ms", Type::Number, true),
         ("deadline_ms", Type::Number, true),
+    ])
+}
+
+fn node() -> ProviderSchema {
+    let member = object(&[
+        ("node", Type::String, false),
+        ("connection", connection(), false),
+        ("address", Type::String, false),
     ]);
-    let connection = || Attribute::required(connection.clone(), "");
+    let login = || Attribute::required(connection(), "");
     let optional = |ty| Attribute::optional(ty, "");
     let file = object(&[("content", Type::String, false), ("mode", Type::String, true)]);
     let mut provider = ProviderSchema { name: "node".into(), ..ProviderSchema::default() };
@@ -174,8 +207,8 @@ fn node() -> ProviderSchema {
             "facts".to_owned(),
             resource([
                 ("machine", text()),
-                ("connection", connection()),
-                ("artifact", optional(artifact.clone())),
+                ("connection", login()),
+                ("artifact", optional(artifact())),
                 ("commands", Attribute::required(Type::map(Type::String), "")),
                 ("values", Attribute::computed(Type::map(Type::String), "").volatile()),
             ]),
@@ -187,9 +220,9 @@ fn node() -> ProviderSchema {
                 ("node_set", text()),
                 ("domain", text()),
                 ("machine", text()),
-                ("connection", connection()),
+                ("connection", login()),
                 ("version", optional(Type::String)),
-                ("artifact", optional(artifact)),
+                ("artifact", optional(artifact())),
                 ("files", optional(Type::map(file))),
                 ("command", Attribute::required(Type::list(Type::String), "")),
                 ("environment", optional(Type::map(Type::String))),
@@ -197,7 +230,7 @@ fn node() -> ProviderSchema {
                 ("drain", optional(Type::String)),
                 ("restart", optional(Type::String).with_default("always".into())),
                 ("dead_man_s", optional(Type::Number).with_default(60.into())),
-                ("probes", optional(Type::list(probe))),
+                ("probes", optional(Type::list(probe()))),
                 ("status", Attribute::computed(Type::String, "").expects("running".into())),
             ]),
         ),
@@ -229,13 +262,20 @@ pub struct Everything(pub BTreeMap<String, ProviderSchema>);
 pub fn made(address: &Address, name: &str, ty: &Type) -> Value {
     match ty {
         Type::Number => 22.into(),
-        Type::Map(_) => Value::map(Type::String, [("public_key", Value::from(format!("key of {address}")))]),
+        Type::Map(_) => {
+            Value::map(Type::String, [("public_key", Value::from(format!("key of {address}")))])
+        }
         _ => format!("{name} of {address}").into(),
     }
 }
 
-fn attributes(schemas: &BTreeMap<String, ProviderSchema>, instance: &Instance, computed: &dyn Fn(&str, &Type) -> Value) -> Value {
-    let schema = &schemas[instance.provider.split('.').next().unwrap()].resources[instance.address.kind()];
+fn attributes(
+    schemas: &BTreeMap<String, ProviderSchema>,
+    instance: &Instance,
+    computed: &dyn Fn(&str, &Type) -> Value,
+) -> Value {
+    let schema =
+        &schemas[instance.provider.split('.').next().unwrap()].resources[instance.address.kind()];
     let values = schema.attributes.iter().map(|(name, attribute)| {
         let value = match attribute.mode {
             Mode::Computed => computed(name, &attribute.ty),
@@ -272,12 +312,19 @@ pub fn run(files: &[(&str, &str)], variables: &[(&str, &str)], projection: &dyn 
     finish(loaded, variables, projection)
 }
 
-pub fn finish(loaded: lang::Loaded, variables: &[(&str, &str)], projection: &dyn Projection) -> Run {
+pub fn finish(
+    loaded: lang::Loaded,
+    variables: &[(&str, &str)],
+    projection: &dyn Projection,
+) -> Run {
     let mut diagnostics = loaded.diagnostics;
     let mut desired = Desired::default();
     if let Some(configuration) = &loaded.configuration {
-        let variables = variables.iter().map(|(name, text)| ((*name).to_owned(), VariableInput::text(*text, "--var")));
-        let inputs = Inputs { variables: variables.collect(), login_key: "ssh-ed25519 AAAA".into() };
+        let variables = variables
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), VariableInput::text(*text, "--var")));
+        let inputs =
+            Inputs { variables: variables.collect(), login_key: "ssh-ed25519 AAAA".into() };
         let Evaluated { desired: evaluated, diagnostics: found } =
             lang::evaluate(configuration, &inputs, &schemas(), projection);
         desired = evaluated;
@@ -318,15 +365,23 @@ pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     for diagnostic in diagnostics {
-        writeln!(text, "{:?}[{}]: {}", diagnostic.severity, diagnostic.code, diagnostic.summary).unwrap();
+        writeln!(text, "{:?}[{}]: {}", diagnostic.severity, diagnostic.code, diagnostic.summary)
+            .unwrap();
         if !diagnostic.detail.is_empty() {
             writeln!(text, "  {}", diagnostic.detail).unwrap();
         }
         for label in &diagnostic.labels {
             let (line, column) = sources.position(&label.span).unwrap_or_default();
-            let excerpt = sources.text(&label.span.file).and_then(|text| text.get(label.span.start as usize..label.span.end as usize));
+            let excerpt = sources
+                .text(&label.span.file)
+                .and_then(|text| text.get(label.span.start as usize..label.span.end as usize));
             let excerpt = excerpt.unwrap_or("?").lines().next().unwrap_or_default();
-            writeln!(text, "  at {}:{line}:{column} `{excerpt}` {}", label.span.file, label.message).unwrap();
+            writeln!(
+                text,
+                "  at {}:{line}:{column} `{excerpt}` {}",
+                label.span.file, label.message
+            )
+            .unwrap();
         }
         for hint in &diagnostic.hints {
             writeln!(text, "  hint: {hint}").unwrap();
