@@ -389,3 +389,36 @@ fn ten_thousand_instances_are_no_matter() {
     assert_eq!(dependencies(&desired, "local_volume.v[\"99-99\"]"), ["local_network.n[\"99-99\"]"]);
     assert_eq!(dependencies(&desired, "local_volume.w[\"7-8\"]"), ["local_network.n[\"7-8\"]"]);
 }
+
+#[test]
+fn long_chains_are_followed_and_endless_ones_refused() {
+    let chain = |length: usize| {
+        let links = (1..length)
+            .map(|at| format!("  a{at} = [for x in [upper(local.a{})] : \"${{x}}\"][0]\n", at - 1));
+        format!(
+            "locals {{\n  a0 = \"x\"\n{}}}\noutput \"x\" {{ value = local.a{} }}\n",
+            links.collect::<String>(),
+            length - 1
+        )
+    };
+    // Locals are evaluated in source order, so the output alone must not be what makes the chain short.
+    let reversed = chain(150)
+        .lines()
+        .rev()
+        .filter(|line| line.starts_with("  a"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let desired = good(&[(
+        "/env/main.hcl",
+        &format!("locals {{\n{reversed}\n}}\noutput \"x\" {{ value = local.a149 }}\n"),
+    )]);
+    assert_eq!(desired.outputs["x"].value.as_str(), Some("X"));
+    let reversed = chain(500)
+        .lines()
+        .rev()
+        .filter(|line| line.starts_with("  a"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let refused = plan(&[("/env/main.hcl", &format!("locals {{\n{reversed}\n}}\n"))]);
+    assert_eq!(refused.diagnostics[0].code, "too-deep");
+}

@@ -212,6 +212,17 @@ fn modules() {
         &[],
     );
     check(
+        "cycle_of_depends_on",
+        &[
+            (
+                "/env/main.hcl",
+                "module \"a\" {\n  source = \"./m\"\n  size = 1\n  depends_on = [module.b]\n}\nmodule \"b\" {\n  source = \"./m\"\n  size = 1\n  depends_on = [module.a]\n}\nresource \"local_network\" \"n\" {\n  name = \"n\"\n  depends_on = [local_network.n]\n}\n",
+            ),
+            ("/env/m/main.hcl", module),
+        ],
+        &[],
+    );
+    check(
         "module_source",
         &[
             (

@@ -39,7 +39,7 @@ impl Evaluator<'_> {
         let Some(function) = functions::get(&call.name.text) else {
             return self.unknown_function(call);
         };
-        if values.iter().any(is_failed) {
+        if values.iter().any(|value| value.is_unknown() && is_failed(value)) {
             return failed();
         }
         if !function.ready(&values) {

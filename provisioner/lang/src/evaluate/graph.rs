@@ -39,6 +39,8 @@ pub(super) enum What {
     Instance(usize, Option<InstanceKey>),
     /// The keys of a module call.
     Calls(usize),
+    /// One instance of a module call.
+    Child(usize, Option<InstanceKey>),
     /// Which nodes a node set has.
     Size(usize),
     /// The `inputs` of a pool.
@@ -90,7 +92,7 @@ pub(super) struct Graph<'a> {
     pub kinds: HashMap<&'a str, (&'a str, &'a ResourceSchema)>,
     pub recorder: Recorder,
     pub scopes: Vec<Scope>,
-    pub children: HashMap<(usize, usize, Option<InstanceKey>), usize>,
+    pub children: HashMap<(usize, usize, Option<InstanceKey>), Option<usize>>,
     pub expansions: HashMap<Decl, Expansion>,
     pub nodes: HashMap<usize, Arc<Vec<NodeState>>>,
     pub services: HashMap<usize, Arc<Vec<Handle>>>,
@@ -283,7 +285,7 @@ impl<'a> Graph<'a> {
         what: &str,
         expression: &Expression,
     ) -> Value {
-        if is_failed(value) && value.is_unknown() {
+        if value.is_unknown() && is_failed(value) {
             return failed();
         }
         match convert_unifying(value, ty) {
@@ -361,6 +363,10 @@ impl<'a> Graph<'a> {
                 format!("{}{key}", resource(at))
             }
             What::Calls(at) => format!("module.{}", module.calls.get(*at).name),
+            What::Child(at, key) => {
+                let key = key.as_ref().map(ToString::to_string).unwrap_or_default();
+                format!("module.{}{key}", module.calls.get(*at).name)
+            }
             What::Size(at) => format!("{}.size", set(at)),
             What::Inputs(at, _) => format!("the inputs of {}", set(at)),
             What::Services(at) => format!("{}.services", set(at)),

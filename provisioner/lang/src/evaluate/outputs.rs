@@ -22,9 +22,18 @@ impl Graph<'_> {
         at: usize,
         key: Option<InstanceKey>,
     ) -> Option<usize> {
-        if let Some(child) = self.children.get(&(scope, at, key.clone())) {
-            return Some(*child);
+        let decl = Decl { scope, what: What::Child(at, key.clone()) };
+        self.demand(&decl);
+        let known = (scope, at, key.clone());
+        if let Some(child) = self.children.get(&known) {
+            return *child;
         }
+        let child = self.guarded(&decl, |graph| graph.make_child(scope, at, key)).flatten();
+        self.children.insert(known, child);
+        child
+    }
+
+    fn make_child(&mut self, scope: usize, at: usize, key: Option<InstanceKey>) -> Option<usize> {
         let module = self.module(scope);
         let call = module.calls.get(at);
         let repetition = self.call_keys(scope, at).repetition_of(key.as_ref());
@@ -33,7 +42,7 @@ impl Graph<'_> {
         let called = self.configuration.module(&directory)?.clone();
         self.no_recursion(scope, &directory, &call.span)?;
         let mut path = self.scopes[scope].path.clone();
-        path.push(PathStep::Module { name: call.name.clone(), key: key.clone() });
+        path.push(PathStep::Module { name: call.name.clone(), key });
         let mut depends_on = (*self.scopes[scope].depends_on).clone();
         for dependency in &call.depends_on {
             self.dependency(scope, dependency, &mut depends_on);
@@ -48,7 +57,6 @@ impl Graph<'_> {
             origin,
             depends_on: Arc::new(depends_on),
         });
-        self.children.insert((scope, at, key), child);
         self.check_call_arguments(child, scope, at);
         Some(child)
     }
@@ -198,9 +206,10 @@ impl Graph<'_> {
     ) {
         // Evaluating it makes the instances and finds cycles; the origins name them.
         let free = references(&reference.root);
-        let is_group = free
-            .first()
-            .is_some_and(|free| self.dependency_addresses(scope, free.root, free.steps, into));
+        let span = reference.span();
+        let is_group = free.first().is_some_and(|free| {
+            self.dependency_addresses(scope, (free.root, free.steps), &span, into)
+        });
         if !is_group {
             let value = self.eval(reference, &Place::module(scope));
             into.extend(value.deep_origins());
@@ -211,8 +220,8 @@ impl Graph<'_> {
     fn dependency_addresses(
         &mut self,
         scope: usize,
-        root: &str,
-        steps: &[Step],
+        (root, steps): (&str, &[Step]),
+        span: &Span,
         into: &mut BTreeSet<Address>,
     ) -> bool {
         let [step, rest @ ..] = steps else { return false };
@@ -220,7 +229,9 @@ impl Graph<'_> {
         match root {
             "module" if rest.is_empty() => {
                 let Some(at) = self.module(scope).calls.position(name) else { return true };
+                self.reason = Some(span.clone());
                 for key in self.call_keys(scope, at).keys() {
+                    self.reason = Some(span.clone());
                     if let Some(child) = self.child(scope, at, key) {
                         self.addresses(child, into);
                     }
@@ -231,6 +242,7 @@ impl Graph<'_> {
                 let Some(set) = self.configuration.root.node_sets.position(name) else {
                     return true;
                 };
+                self.reason = Some(span.clone());
                 self.node_set_addresses(set, into);
                 true
             }
