@@ -133,7 +133,7 @@ fn dependencies(desired: &Desired, address: &str) -> Vec<String> {
 }
 
 fn output(desired: &Desired, name: &str) -> String {
-    desired.outputs[name].value.to_plain_json().unwrap().to_string()
+    desired.outputs[name].value.to_plain_json().expect("wholly known").to_string()
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn services_wait_for_what_their_content_comes_from() {
     );
     assert_eq!(
         dependencies(&desired, "module.mesh.nebula_certificate.node[\"core-west-001\"]"),
-        [facts.clone()]
+        std::slice::from_ref(&facts)
     );
     let service = dependencies(&desired, &format!("{own}.service.mesh"));
     assert!(service.contains(&facts));
