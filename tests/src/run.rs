@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::process::{Child, Output};
+use tempfile::NamedTempFile;
 
 /// A run that ended.
 #[derive(Debug)]
@@ -75,6 +76,7 @@ impl std::fmt::Display for Finished {
 pub struct Running {
     pub(crate) command: String,
     pub(crate) child: Child,
+    pub(crate) log: NamedTempFile,
 }
 
 impl Running {
@@ -93,9 +95,16 @@ impl Running {
         self.child.try_wait().expect("the child can be waited for").is_some()
     }
 
-    /// Waits for the end.
-    pub fn finish(self) -> Finished {
-        let output = self.child.wait_with_output().expect("the child can be waited for");
-        Finished::new(self.command, &output)
+    /// What it printed so far, on both streams.
+    pub fn said_so_far(&self) -> String {
+        let bytes = std::fs::read(self.log.path()).expect("the file is ours");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits for the end. Both streams are in `stderr`.
+    pub fn finish(mut self) -> Finished {
+        let status = self.child.wait().expect("the child can be waited for");
+        let output = Output { status, stdout: Vec::new(), stderr: self.said_so_far().into_bytes() };
+        Finished::new(self.command.clone(), &output)
     }
 }

@@ -73,9 +73,12 @@ impl Workbench {
     pub fn start(&self, arguments: &[&str]) -> Running {
         use std::os::unix::process::CommandExt as _;
         let mut command = self.command(arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        // Both go to one file, which can be read while the program runs and is never full.
+        let log = tempfile::NamedTempFile::new().expect("a temporary file");
+        let stream = || Stdio::from(log.as_file().try_clone().expect("a file can be shared"));
+        command.stdout(stream()).stderr(stream()).process_group(0);
         let child = command.spawn().expect("the program starts");
-        Running { command: arguments.join(" "), child }
+        Running { command: arguments.join(" "), child, log }
     }
 
     /// What the program has left on this machine.

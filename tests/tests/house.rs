@@ -27,7 +27,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
 
 /// Crates that some rooms must not know: the model does nothing, the planner decides only.
 fn forbidden() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let acting = vec!["tokio", "async-trait", "rusqlite", "russh", "nix", "rustix", "jiff", "getrandom"];
+    let acting =
+        vec!["tokio", "async-trait", "rusqlite", "russh", "nix", "rustix", "jiff", "getrandom"];
     BTreeMap::from([("model", acting.clone()), ("planner", acting)])
 }
 
@@ -88,8 +89,11 @@ fn all_sources() -> Vec<(PathBuf, String)> {
 
 #[test]
 fn every_file_opens_with_what_it_is_for() {
-    let silent: Vec<_> =
-        all_sources().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(p, _)| p).collect();
+    let silent: Vec<_> = all_sources()
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(p, _)| p)
+        .collect();
     assert!(silent.is_empty(), "these files do not open with `//!`: {silent:#?}");
 }
 
@@ -107,7 +111,8 @@ fn a_file_tells_one_story() {
 #[test]
 fn nothing_unfinished_is_left() {
     // Put together here, so that this file does not name them itself.
-    let marks = [["to", "do!("], ["unimple", "mented!("], ["db", "g!("], ["#[ig", "nore"], ["FIX", "ME"]];
+    let marks =
+        [["to", "do!("], ["unimple", "mented!("], ["db", "g!("], ["#[ig", "nore"], ["FIX", "ME"]];
     let mut left = Vec::new();
     for (path, text) in all_sources() {
         for mark in marks.map(|parts| parts.concat()) {

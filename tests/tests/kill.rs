@@ -72,7 +72,9 @@ fn killed_at_any_instant_the_next_apply_brings_everything_right() {
             destroy(&bench, &port);
         } else {
             let port = format!("prometheus_port={port}");
-            bench.run(&["apply", STAGING, "--auto-approve", "--var", "size=2", "--var", &port]).exits(0);
+            bench
+                .run(&["apply", STAGING, "--auto-approve", "--var", "size=2", "--var", &port])
+                .exits(0);
         }
     }
     destroy(&bench, &port);
@@ -84,14 +86,21 @@ fn check(bench: &Workbench, port: &str) {
     let plan = ["plan", STAGING, "--detailed-exitcode", "--var", "size=11", "--var", &port];
     bench.run(&plan).exits(0);
     let traces = bench.traces();
-    let inits: Vec<_> = traces.processes.iter().filter(|(_, line)| line.contains("__node-init")).collect();
+    let inits: Vec<_> =
+        traces.processes.iter().filter(|(_, line)| line.contains("__node-init")).collect();
     assert_eq!(inits.len(), 12, "one init a node: {:#?}", traces.processes);
-    let holders = traces.processes.iter().filter(|(_, line)| line.contains("__local-network")).count();
+    let holders =
+        traces.processes.iter().filter(|(_, line)| line.contains("__local-network")).count();
     assert_eq!(holders, 1, "one network: {:#?}", traces.processes);
-    assert_eq!(traces.network_namespaces().len(), 13, "one namespace a node, and the network's own");
+    assert_eq!(
+        traces.network_namespaces().len(),
+        13,
+        "one namespace a node, and the network's own"
+    );
     assert!(traces.mounts().is_empty(), "{:#?}", traces.mounts());
     let state = bench.run(&["state", "list", STAGING]).exits(0);
-    let machines = state.stdout.lines().filter(|line| line.ends_with(".local_machine.this")).count();
+    let machines =
+        state.stdout.lines().filter(|line| line.ends_with(".local_machine.this")).count();
     assert_eq!(machines, 12, "{state}");
 }
 

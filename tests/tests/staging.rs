@@ -156,9 +156,10 @@ fn grows_and_shrinks(staging: &Staging) {
 
 fn mends_drift(staging: &Staging) {
     let traces = staging.bench.traces();
-    let init = traces.processes.iter().find(|(_, line)| {
-        line.contains("__node-init") && line.contains("edge-main-002")
-    });
+    let init = traces
+        .processes
+        .iter()
+        .find(|(_, line)| line.contains("__node-init") && line.contains("edge-main-002"));
     let (init, _) = init.unwrap_or_else(|| panic!("edge-main-002 has an init: {traces:#?}"));
     let killed = nix::unistd::Pid::from_raw(*init);
     nix::sys::signal::kill(killed, nix::sys::signal::Signal::SIGKILL).expect("it runs");
@@ -171,7 +172,9 @@ fn mends_drift(staging: &Staging) {
     staging.apply(&[]).exits(0);
     staging.assert_no_changes(&[]);
 
-    staging.on("edge-main-004", "$PROVISIONER_ROOT/run/provisioner/ctl service stop nebula").exits(0);
+    staging
+        .on("edge-main-004", "$PROVISIONER_ROOT/run/provisioner/ctl service stop nebula")
+        .exits(0);
     let planned = staging.planned(&[]);
     let service = "update node_set.edge.node[\"edge-main-004\"].service.nebula";
     assert!(planned.contains(&service.to_owned()), "{planned:#?}");
@@ -221,11 +224,20 @@ fn reverts_a_broken_mesh(staging: &Staging) {
     for node in ["edge-main-001", "edge-main-004", "monitoring-main-001"] {
         staging.on(node, cipher).exits(0).says("cipher: aes");
     }
-    let addresses = staging.bench.run(&["output", STAGING, "mesh_addresses", "--json"]).exits(0).json();
+    let addresses =
+        staging.bench.run(&["output", STAGING, "mesh_addresses", "--json"]).exits(0).json();
     let peer = text(&addresses["edge-main-001"]).to_owned();
     assert!(!peer.is_empty(), "{addresses}");
     let ssh = format!("exec 3<>/dev/tcp/{peer}/22 && head -c 4 <&3");
-    let reached = staging.bench.run(&["ssh", STAGING, "edge-main-004", "--", "bash", "-c", &format!("'{ssh}'")]);
+    let reached = staging.bench.run(&[
+        "ssh",
+        STAGING,
+        "edge-main-004",
+        "--",
+        "bash",
+        "-c",
+        &format!("'{ssh}'"),
+    ]);
     reached.exits(0).says("SSH-");
     staging.apply(&[]).exits(0);
     staging.assert_no_changes(&[]);

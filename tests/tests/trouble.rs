@@ -130,7 +130,8 @@ fn a_volume_that_shall_grow() {
 fn a_state_file_that_is_no_state_file() {
     let bench = applied();
     let kept = std::fs::read(state_file(&bench)).unwrap();
-    std::fs::write(state_file(&bench), "this is not a database, and it is long enough to look at").unwrap();
+    std::fs::write(state_file(&bench), "this is not a database, and it is long enough to look at")
+        .unwrap();
     clear(bench.run(&["plan", "env"])).says("small.sqlite").says("damaged");
     clear(bench.run(&["apply", "env", "--auto-approve"])).says("damaged");
     std::fs::write(state_file(&bench), kept).unwrap();

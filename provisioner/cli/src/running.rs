@@ -8,7 +8,7 @@ use crate::error::{CommandError, Exit};
 use crate::interrupt;
 use crate::session::Session;
 use crate::wiring::Wired;
-use engine::{ApplyError, ApplyOptions, CancelToken, Level, Run, RunReport, RunRequest};
+use engine::{ApplyError, ApplyOptions, CancelToken, Level, Purpose, Run, RunReport, RunRequest};
 use model::diagnostic::Label;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
@@ -56,13 +56,14 @@ impl Ready<'_> {
     /// Takes the environment, settles what an earlier run left, looks at what is there, plans, asks, runs.
     pub async fn plan_and_run(
         &self,
+        purpose: Purpose,
         refresh: bool,
         make: impl FnOnce(&Recorded, &Actual) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
         let cancel = listen()?;
         let request = RunRequest { run: run_id(), command: self.command.clone() };
         let run = self.wired.engine.begin_run(request).await?;
-        let result = self.steps(&run, &cancel, refresh, make).await;
+        let result = self.steps(&run, purpose, &cancel, refresh, make).await;
         let finished = run.finish().await;
         let ended = result?;
         finished?;
@@ -72,11 +73,12 @@ impl Ready<'_> {
     async fn steps(
         &self,
         run: &Run,
+        purpose: Purpose,
         cancel: &CancelToken,
         refresh: bool,
         make: impl FnOnce(&Recorded, &Actual) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
-        let recorded = match run.settle(cancel).await {
+        let recorded = match run.settle(purpose, cancel).await {
             Err(ApplyError::Interrupted) => return Ok(Ended::Early),
             settled => settled?,
         };

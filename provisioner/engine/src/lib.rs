@@ -27,6 +27,7 @@ pub use error::{ApplyError, StaleRecord, Unsettled};
 pub use executor::{Failure, RunReport, Skipped};
 pub use live::LiveRecords;
 pub use node_provider::{Fleet, NodePorts, NodeProvider, node_schema};
+pub use recover::Purpose;
 pub use retry::RetryPolicy;
 pub use run::{ApplyOptions, Run, RunRequest};
 

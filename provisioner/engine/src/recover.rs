@@ -19,6 +19,16 @@ use std::sync::Arc;
 
 /// Intents settled at once.
 const AT_ONCE: usize = 16;
+const OUT_OF_REACH: &str = "out of reach, left to the plan";
+
+/// What the run that settles is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Bringing the environment to what its configuration says: what was begun is finished.
+    Apply,
+    /// Deleting everything: what was begun is left to the deletion where that can take it away.
+    Destroy,
+}
 
 /// How one intent ended.
 struct Settled {
@@ -32,6 +42,7 @@ impl Engine {
         &self,
         held: &Arc<Held>,
         recorded: &Recorded,
+        purpose: Purpose,
         cancel: &CancelToken,
     ) -> Result<(), ApplyError> {
         let intents = &recorded.unfinished;
@@ -43,7 +54,7 @@ impl Engine {
             if cancel.level() > Level::Running {
                 return Err(ApplyError::Interrupted);
             }
-            self.settle_one(held, recorded, intent).await
+            self.settle_one(held, recorded, intent, purpose).await
         });
         let all = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
         let results = tokio::select! {
@@ -71,6 +82,7 @@ impl Engine {
         held: &Arc<Held>,
         recorded: &Recorded,
         intent: &Intent,
+        purpose: Purpose,
     ) -> Result<(), ApplyError> {
         let stuck = |error: &ProviderError| {
             ApplyError::Unsettled(vec![Unsettled {
@@ -84,8 +96,10 @@ impl Engine {
             intent.provider_config.clone()
         };
         let provider = self.provider(&config, &recorded.lineage).map_err(|error| stuck(&error))?;
-        let settled =
-            self.find_out(held, provider.as_ref(), intent).await.map_err(|error| stuck(&error))?;
+        let settled = self
+            .find_out(held, provider.as_ref(), intent, purpose)
+            .await
+            .map_err(|error| stuck(&error))?;
         let lease = held.check()?;
         let store = &self.ports.store;
         let outcome = settled.outcome;
@@ -104,14 +118,19 @@ impl Engine {
         held: &Arc<Held>,
         provider: &dyn Provider,
         intent: &Intent,
+        purpose: Purpose,
     ) -> Result<Settled, ProviderError> {
         if self.is_place_out_of_reach(provider, intent).await {
-            return Ok(left_to_the_plan(provider, intent));
+            return Ok(left_to_the_plan(provider, intent, OUT_OF_REACH));
         }
         if intent.action == IntentAction::Create
             && let Ok(Some(sent)) = look_up(provider, intent).await
         {
             return Ok(Settled { outcome: sent.outcome, how: "adopted" });
+        }
+        let is_doomed = purpose == Purpose::Destroy && intent.action == IntentAction::Create;
+        if is_doomed && provider.deletes_half_made(intent.address.kind()) {
+            return Ok(left_to_the_plan(provider, intent, "left to the deletion"));
         }
         let how = match intent.action {
             IntentAction::Create | IntentAction::Update => "sent again",
@@ -131,7 +150,7 @@ impl Engine {
         error: ProviderError,
     ) -> Result<Settled, ProviderError> {
         if self.is_place_out_of_reach(provider, intent).await {
-            return Ok(left_to_the_plan(provider, intent));
+            return Ok(left_to_the_plan(provider, intent, OUT_OF_REACH));
         }
         if error.outcome_unknown || error.class.is_retryable() {
             return Err(error);
@@ -150,14 +169,14 @@ impl Engine {
     }
 }
 
-/// The machine under the object is gone or down. The plan mends that, so recovery must not stand in its way: a
-/// creation leaves a tainted record, so that nothing is orphaned; else the record before stays.
-fn left_to_the_plan(provider: &dyn Provider, intent: &Intent) -> Settled {
+/// The machine under the object is gone or down, or the object is about to be deleted. The plan sees to that, so
+/// recovery must not stand in its way: a creation leaves a tainted record, so that nothing is orphaned; else the record before stays.
+fn left_to_the_plan(provider: &dyn Provider, intent: &Intent, how: &'static str) -> Settled {
     let outcome = match (intent.action, conform::resource(provider.schema(), &intent.address)) {
         (IntentAction::Create, Ok(schema)) => tainted(schema, intent),
         _ => Outcome::Failed { message: "out of reach".to_owned() },
     };
-    Settled { outcome, how: "out of reach, left to the plan" }
+    Settled { outcome, how }
 }
 
 /// What a creation has left.

@@ -6,7 +6,7 @@
 
 use crate::executor::{self, fit};
 use crate::lease::Held;
-use crate::{ApplyError, CancelToken, Engine, RunReport};
+use crate::{ApplyError, CancelToken, Engine, Purpose, RunReport};
 use model::plan::Plan;
 use model::record::Recorded;
 use state::LeaseRequest;
@@ -69,7 +69,7 @@ impl Engine {
         cancel: CancelToken,
     ) -> Result<RunReport, ApplyError> {
         let run = self.begin_run(RunRequest { run: options.run, command: options.command }).await?;
-        let result = match run.settle(&cancel).await {
+        let result = match run.settle(Purpose::Apply, &cancel).await {
             Ok(_) => run.apply(&plan, options.parallelism, &cancel).await,
             Err(error) => Err(error),
         };
@@ -82,12 +82,16 @@ impl Engine {
 
 impl Run {
     /// Settles every call that an earlier run left unfinished, and reads the state.
-    pub async fn settle(&self, cancel: &CancelToken) -> Result<Recorded, ApplyError> {
+    pub async fn settle(
+        &self,
+        purpose: Purpose,
+        cancel: &CancelToken,
+    ) -> Result<Recorded, ApplyError> {
         let recorded = self.engine.load().await?;
         if recorded.unfinished.is_empty() {
             return Ok(recorded);
         }
-        self.engine.settle(&self.held, &recorded, cancel).await?;
+        self.engine.settle(&self.held, &recorded, purpose, cancel).await?;
         Ok(self.engine.load().await?)
     }
 

@@ -55,7 +55,9 @@ pub struct Address(Arc<Inner>);
 
 /// Why a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an address: {why} (an address looks like `local_network.main`, `module.mesh.nebula_ca.this` or `node_set.edge.node[\"edge-a-001\"].service.nebula`)")]
+#[error(
+    "`{text}` is not an address: {why} (an address looks like `local_network.main`, `module.mesh.nebula_ca.this` or `node_set.edge.node[\"edge-a-001\"].service.nebula`)"
+)]
 pub struct AddressError {
     /// The text that was given.
     pub text: String,
@@ -71,12 +73,7 @@ impl Address {
         name: impl Into<Arc<str>>,
         key: Option<InstanceKey>,
     ) -> Self {
-        Self(Arc::new(Inner {
-            path,
-            kind: kind.into(),
-            name: name.into(),
-            key,
-        }))
+        Self(Arc::new(Inner { path, kind: kind.into(), name: name.into(), key }))
     }
 
     /// The steps from the root module.
@@ -117,10 +114,7 @@ impl Address {
 
     /// Reads the text form back.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        parse::address(text).map_err(|why| AddressError {
-            text: text.to_owned(),
-            why,
-        })
+        parse::address(text).map_err(|why| AddressError { text: text.to_owned(), why })
     }
 }
 
@@ -210,10 +204,7 @@ mod parse {
             let kind = plain(parts.next().ok_or("it ends before a resource type")?)?;
             let name = parts.next().ok_or("a name must follow the type")?;
             match kind.as_ref() {
-                "module" => path.push(PathStep::Module {
-                    name: name.name,
-                    key: name.key,
-                }),
+                "module" => path.push(PathStep::Module { name: name.name, key: name.key }),
                 "node_set" => {
                     let set = plain(name)?;
                     path.push(node_step(set, &mut parts)?);
@@ -228,10 +219,7 @@ mod parse {
         }
     }
 
-    fn node_step(
-        set: Arc<str>,
-        parts: &mut std::vec::IntoIter<Part>,
-    ) -> Result<PathStep, String> {
+    fn node_step(set: Arc<str>, parts: &mut std::vec::IntoIter<Part>) -> Result<PathStep, String> {
         let is_node = parts
             .as_slice()
             .first()
@@ -269,16 +257,11 @@ mod parse {
             } else {
                 (None, after)
             };
-            parts.push(Part {
-                name: name.into(),
-                key,
-            });
+            parts.push(Part { name: name.into(), key });
             if after.is_empty() {
                 return Ok(parts);
             }
-            rest = after
-                .strip_prefix('.')
-                .ok_or_else(|| format!("unexpected `{after}`"))?;
+            rest = after.strip_prefix('.').ok_or_else(|| format!("unexpected `{after}`"))?;
         }
     }
 
@@ -291,9 +274,7 @@ mod parse {
                 match character {
                     '\\' => name.extend(characters.next().map(|(_, escaped)| escaped)),
                     '"' => {
-                        let rest = quoted[at + 1..]
-                            .strip_prefix(']')
-                            .ok_or("a `]` is missing")?;
+                        let rest = quoted[at + 1..].strip_prefix(']').ok_or("a `]` is missing")?;
                         return Ok((InstanceKey::Name(name.into()), rest));
                     }
                     other => name.push(other),

@@ -58,9 +58,8 @@ impl Number {
         if let Ok(value) = text.parse::<i64>() {
             return Some(Self(Repr::Int(value)));
         }
-        let looks_numeric = text
-            .chars()
-            .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
+        let looks_numeric =
+            text.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
         if !looks_numeric {
             return None;
         }
@@ -125,10 +124,7 @@ impl<'de> Deserialize<'de> for Number {
 impl Number {
     /// The number of a JSON document.
     pub fn from_json(number: &serde_json::Number) -> Option<Self> {
-        number
-            .as_i64()
-            .map(Self::from)
-            .or_else(|| number.as_f64().and_then(Self::from_f64))
+        number.as_i64().map(Self::from).or_else(|| number.as_f64().and_then(Self::from_f64))
     }
 
     /// As a JSON number; `None` for infinities.

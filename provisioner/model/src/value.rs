@@ -290,7 +290,9 @@ impl Value {
     #[must_use]
     pub fn map_leaves(&self, change: &mut dyn FnMut(&Self) -> Self) -> Self {
         let value: Self = match &self.data {
-            Data::List(ty, items) => Data::List(ty.clone(), Arc::new(map_items(items, change))).into(),
+            Data::List(ty, items) => {
+                Data::List(ty.clone(), Arc::new(map_items(items, change))).into()
+            }
             Data::Set(ty, items) => Self::set(ty.clone(), map_items(items, change)),
             Data::Tuple(items) => Data::Tuple(Arc::new(map_items(items, change))).into(),
             Data::Map(ty, entries) => Data::Map(ty.clone(), map_entries(entries, change)).into(),
@@ -416,14 +418,19 @@ impl Value {
         };
         let entries = |left: &Entries, right: &Entries| {
             left.len() == right.len()
-                && left.iter().zip(right).all(|((ln, lv), (rn, rv))| ln == rn && lv.same_content(rv))
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|((ln, lv), (rn, rv))| ln == rn && lv.same_content(rv))
         };
         match (&self.data, &other.data) {
             (Data::Null(_), Data::Null(_)) => true,
             (Data::List(_, l), Data::List(_, r))
             | (Data::Set(_, l), Data::Set(_, r))
             | (Data::Tuple(l), Data::Tuple(r)) => items(l, r),
-            (Data::Map(_, l), Data::Map(_, r)) | (Data::Object(l), Data::Object(r)) => entries(l, r),
+            (Data::Map(_, l), Data::Map(_, r)) | (Data::Object(l), Data::Object(r)) => {
+                entries(l, r)
+            }
             (left, right) => left == right,
         }
     }
@@ -442,7 +449,8 @@ mod tests {
     #[test]
     fn origins_are_found_in_every_part() {
         let address = Address::parse("local_machine.x").unwrap();
-        let value = Value::object([("a", Value::tuple([Value::output(&address, "id", Type::String)]))]);
+        let value =
+            Value::object([("a", Value::tuple([Value::output(&address, "id", Type::String)]))]);
         assert_eq!(value.deep_origins(), BTreeSet::from([address]));
         assert!(!value.is_wholly_known());
     }

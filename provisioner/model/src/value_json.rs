@@ -62,7 +62,8 @@ impl Value {
 
     /// Plain JSON as other programs want it: no tags, sets as arrays, secrets in clear, unknown as an error.
     pub fn to_plain_json(&self) -> Result<Json, serde_json::Error> {
-        let list = |items: &[Self]| items.iter().map(Self::to_plain_json).collect::<Result<Vec<_>, _>>();
+        let list =
+            |items: &[Self]| items.iter().map(Self::to_plain_json).collect::<Result<Vec<_>, _>>();
         Ok(match self.data() {
             Data::List(_, items) | Data::Tuple(items) | Data::Set(_, items) => {
                 Json::Array(list(items)?)
@@ -99,9 +100,9 @@ impl Value {
     pub fn from_json(json: &Json) -> Result<Self, serde_json::Error> {
         let Json::Object(map) = json else {
             return match json {
-                Json::Array(items) => {
-                    Ok(Self::tuple(items.iter().map(Self::from_json).collect::<Result<Vec<_>, _>>()?))
-                }
+                Json::Array(items) => Ok(Self::tuple(
+                    items.iter().map(Self::from_json).collect::<Result<Vec<_>, _>>()?,
+                )),
                 other => Ok(Self::from_plain_json(other)),
             };
         };

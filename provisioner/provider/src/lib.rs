@@ -144,6 +144,12 @@ pub trait Provider: Send + Sync {
     /// Deletes an object; succeeds when it is gone already.
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError>;
 
+    /// Whether `delete`, given a creation's arguments as attributes and the address's text as id, takes away
+    /// whatever that creation has left: then a run that is about to delete it need not finish it first.
+    fn deletes_half_made(&self, _resource_type: &str) -> bool {
+        false
+    }
+
     /// What a creation whose answer was lost has left: nothing, or one finished object of ours. A half-made
     /// object counts as nothing here: `create` with the same token finishes it.
     async fn find(&self, request: FindRequest) -> Result<Option<Object>, ProviderError>;

@@ -8,6 +8,7 @@ use crate::running::{self, Ready};
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring;
+use engine::Purpose;
 use model::record::Recorded;
 use model::{Diagnostic, SourceMap};
 use serde_json::json;
@@ -49,7 +50,7 @@ pub async fn run(
         let world = World { recorded, actual };
         planning::plan(session, &project, &inputs, &wired.factory, &world, replace)
     };
-    let ended = ready.plan_and_run(planning.refresh, make).await?;
+    let ended = ready.plan_and_run(Purpose::Apply, planning.refresh, make).await?;
     let recorded = store.load().await?;
     ready.end(ended, |session| {
         summarise(session, &project.environment, Some(&project.target), &recorded);

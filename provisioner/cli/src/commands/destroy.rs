@@ -8,6 +8,7 @@ use crate::running::{self, Ended, Ready};
 use crate::session::Session;
 use crate::store::Store;
 use crate::wiring;
+use engine::Purpose;
 use model::plan::Actual;
 use model::record::Recorded;
 use serde_json::json;
@@ -37,7 +38,7 @@ pub async fn run(
         let world = World { recorded, actual };
         planning::plan_destroy(&project.environment, &wired.factory, &world)
     };
-    let ended = ready.plan_and_run(true, make).await?;
+    let ended = ready.plan_and_run(Purpose::Destroy, true, make).await?;
     let did = !matches!(ended, Ended::Nothing);
     ready.end(ended, |session| {
         if did {

@@ -231,6 +231,11 @@ impl Provider for NodeProvider {
         &self.schema
     }
 
+    /// Services and facts are found on their node by name alone.
+    fn deletes_half_made(&self, _resource_type: &str) -> bool {
+        true
+    }
+
     fn validate(&self, address: &Address, arguments: &Value) -> Vec<Diagnostic> {
         // What is not known yet is checked when it is.
         if !arguments.is_wholly_known() {

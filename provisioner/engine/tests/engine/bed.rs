@@ -2,8 +2,8 @@
 //! a few lines.
 
 use engine::{
-    ApplyError, CancelToken, Engine, LiveRecords, Ports, ProviderFactory, Resolver, Run, RunReport,
-    RunRequest, SystemClock,
+    ApplyError, CancelToken, Engine, LiveRecords, Ports, ProviderFactory, Purpose, Resolver, Run,
+    RunReport, RunRequest, SystemClock,
 };
 use model::event::{Event, EventSink};
 use model::graph::{Desired, Instance, Lifecycle, Output, Projection, ProviderConfig};
@@ -226,7 +226,7 @@ impl Bed {
         cancel: &CancelToken,
     ) -> Result<RunReport, ApplyError> {
         let run = self.begin(engine).await?;
-        let recorded = run.settle(cancel).await?;
+        let recorded = run.settle(Purpose::Apply, cancel).await?;
         let plan = plan_from(engine, &recorded, blocks).await;
         let report = run.apply(&plan, 16, cancel).await?;
         run.finish().await?;

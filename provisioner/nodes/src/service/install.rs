@@ -68,7 +68,8 @@ impl Installer {
         let supervisor = steps.supervisor(&found)?;
         let was_there = found.services.iter().any(Observed::is_installed);
         if let Some(drain) = drain.filter(|_| was_there) {
-            let places = Places { release: None, state: layout.state(), live: None, artifact: None };
+            let places =
+                Places { release: None, state: layout.state(), live: None, artifact: None };
             let text = places.expand(drain);
             // A service that cannot be drained is removed all the same: its node may be half gone.
             let _ = steps.script(Step::Drain, Script::new(text).limit(STEP_LIMIT)).await;

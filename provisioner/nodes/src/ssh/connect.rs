@@ -1,8 +1,9 @@
 //! One handshake with one node: transport, pinned host key, login; and the patience for a node that
 //! is still booting.
 //!
-//! Invariants: a wrong host key or a refused login is final at once; everything else is tried again,
-//! with a growing pause, until the deadline.
+//! Invariants: a wrong host key or a refused login is final at once, and so is a socket of this machine
+//! that nobody listens on (its node is made only once it listens, so it is down, not booting);
+//! everything else is tried again, with a growing pause, until the deadline.
 
 use std::borrow::Cow;
 use std::io;
@@ -81,11 +82,22 @@ pub(super) async fn connect(
         };
         let final_answer =
             matches!(error.retry, crate::host::Retry::Denied | crate::host::Retry::Invalid);
-        if final_answer || Instant::now() + pause >= deadline {
+        let is_down = connection.socket.is_some() && !listens(connection).await;
+        if final_answer || is_down || Instant::now() + pause >= deadline {
             return Err(error);
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Whether anybody listens on the node's socket.
+async fn listens(connection: &Connection) -> bool {
+    match transport(connection).await {
+        Ok(_) => true,
+        Err(error) => {
+            !matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+        }
     }
 }
 

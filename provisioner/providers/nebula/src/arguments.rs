@@ -54,13 +54,15 @@ pub fn groups(arguments: &Value) -> Result<Vec<String>, Refusal> {
 /// `address`.
 pub fn address(arguments: &Value) -> Result<Ipv4Net, Refusal> {
     required(arguments, "address", |text| {
-        let network: Ipv4Net = text
-            .parse()
-            .map_err(|_| format!("`{text}` is not an IPv4 address with a prefix, such as 10.42.0.1/16"))?;
+        let network: Ipv4Net = text.parse().map_err(|_| {
+            format!("`{text}` is not an IPv4 address with a prefix, such as 10.42.0.1/16")
+        })?;
         let is_whole_network = network.prefix_len() < 31
             && (network.addr() == network.network() || network.addr() == network.broadcast());
         if is_whole_network {
-            return Err(format!("`{text}` is the network itself or its broadcast, no address of a node"));
+            return Err(format!(
+                "`{text}` is the network itself or its broadcast, no address of a node"
+            ));
         }
         Ok(network)
     })

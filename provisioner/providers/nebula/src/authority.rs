@@ -78,7 +78,10 @@ pub fn found(
 /// Checks that `certificate` is an authority, intact, and that `key` is its key.
 pub fn check(certificate: &Certificate, key: &SigningKey) -> Result<(), Refusal> {
     if !certificate.details.is_ca {
-        return Err(Refusal::new("ca_certificate", "it is a node's certificate, not an authority's"));
+        return Err(Refusal::new(
+            "ca_certificate",
+            "it is a node's certificate, not an authority's",
+        ));
     }
     if !certificate.is_signed_by(&certificate.details.public_key) {
         return Err(Refusal::new("ca_certificate", "its signature is wrong: it was changed"));
@@ -103,8 +106,7 @@ pub fn issue(
     if let Some(group) = forbidden_group(ca, &request.groups) {
         let allowed = ca.details.groups.join(", ");
         let problem = format!("the authority may not sign for the group `{group}`");
-        return Err(Refusal::new("groups", problem)
-            .with_hint(format!("its groups are: {allowed}")));
+        return Err(Refusal::new("groups", problem).with_hint(format!("its groups are: {allowed}")));
     }
     let details = Details {
         name: request.name,

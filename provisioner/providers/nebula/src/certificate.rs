@@ -205,10 +205,8 @@ mod tests {
     use super::*;
 
     fn sample() -> Certificate {
-        let network = Network {
-            address: Ipv4Addr::new(10, 42, 0, 1),
-            mask: Ipv4Addr::new(255, 255, 0, 0),
-        };
+        let network =
+            Network { address: Ipv4Addr::new(10, 42, 0, 1), mask: Ipv4Addr::new(255, 255, 0, 0) };
         let details = Details {
             name: "edge-001".to_owned(),
             addresses: vec![network],

@@ -86,8 +86,11 @@ impl Nebula {
         let hours = arguments::duration_hours(arguments).map_err(refuse)?;
         let hours = hours.unwrap_or(schema::CA_DURATION_HOURS);
         let seed = self.entropy.seed().map_err(|why| {
-            ProviderError::new(ErrorClass::Transient, format!("{address}: no random numbers for a key"))
-                .with_detail(why)
+            ProviderError::new(
+                ErrorClass::Transient,
+                format!("{address}: no random numbers for a key"),
+            )
+            .with_detail(why)
         })?;
         let key = SigningKey::from_bytes(&seed);
         let certificate = authority::found(name, groups, hours, &key, self.clock.now().as_second());
@@ -121,10 +124,7 @@ impl Provider for Nebula {
         refusals.iter().map(|refusal| diagnostic(address, refusal)).collect()
     }
 
-    async fn read_many(
-        &self,
-        requests: &[ReadRequest],
-    ) -> Vec<Result<Observation, ProviderError>> {
+    async fn read_many(&self, requests: &[ReadRequest]) -> Vec<Result<Observation, ProviderError>> {
         let recorded = |request: &ReadRequest| Ok(Observation::Present(request.attributes.clone()));
         requests.iter().map(recorded).collect()
     }

@@ -50,7 +50,9 @@ mod tests {
     fn mistakes_are_named() {
         assert!(decode("A", "x").unwrap_err().contains("BEGIN A"));
         assert!(decode("A", &encode("B", b"x")).unwrap_err().contains("`B`"));
-        assert!(decode("A", "-----BEGIN A-----\n!!\n-----END A-----").unwrap_err().contains("base64"));
+        assert!(
+            decode("A", "-----BEGIN A-----\n!!\n-----END A-----").unwrap_err().contains("base64")
+        );
         assert!(decode("A", "-----BEGIN A-----\neA==\n").unwrap_err().contains("END A"));
     }
 }

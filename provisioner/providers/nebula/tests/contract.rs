@@ -168,7 +168,11 @@ async fn nothing_exists_outside_of_the_state() {
         arguments: attributes.clone(),
     };
     assert_eq!(nebula.find(find).await.unwrap(), None);
-    let read = ReadRequest { address: address.clone(), id: "x".to_owned(), attributes: attributes.clone() };
+    let read = ReadRequest {
+        address: address.clone(),
+        id: "x".to_owned(),
+        attributes: attributes.clone(),
+    };
     let observed = nebula.read_many(&[read]).await.remove(0).unwrap();
     assert_eq!(observed, Observation::Present(attributes.clone()));
     let progress = Arc::new(Silent);

@@ -4,7 +4,11 @@
 //! The programs are taken from the machine or from its Debian package. Where neither is to be had the
 //! tests say so and pass, except in CI (`CI` is set), where they fail.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail by panic and say why on the terminal")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail by panic and say why on the terminal"
+)]
 
 use jiff::Timestamp;
 use model::{Address, Type, Value};
@@ -73,18 +77,15 @@ fn nebula(hours_ago: i64) -> Nebula {
 
 async fn create(nebula: &Nebula, address: &str, arguments: Value) -> Value {
     let address = Address::parse(address).unwrap();
-    let request = CreateRequest {
-        address,
-        token: "token".to_owned(),
-        arguments,
-        progress: Arc::new(Silent),
-    };
+    let request =
+        CreateRequest { address, token: "token".to_owned(), arguments, progress: Arc::new(Silent) };
     nebula.create(request).await.unwrap().attributes
 }
 
 async fn create_ca(nebula: &Nebula, groups: &[&str]) -> Value {
     let groups = Value::list(Type::String, groups.iter().map(|group| Value::from(*group)));
-    let arguments = [("name", "staging mesh".into()), ("duration_hours", 48.into()), ("groups", groups)];
+    let arguments =
+        [("name", "staging mesh".into()), ("duration_hours", 48.into()), ("groups", groups)];
     create(nebula, "nebula_ca.this", Value::object(arguments)).await
 }
 
@@ -135,7 +136,14 @@ async fn make(nebula: &Nebula, groups: &[&str]) -> Option<Made> {
 
 fn verify(made: &Made) -> Result<Output, String> {
     let mut verify = program("nebula-cert").unwrap();
-    succeed(verify.arg("verify").arg("-ca").arg(made.path("ca.crt")).arg("-crt").arg(made.path("host.crt")))
+    succeed(
+        verify
+            .arg("verify")
+            .arg("-ca")
+            .arg(made.path("ca.crt"))
+            .arg("-crt")
+            .arg(made.path("host.crt")),
+    )
 }
 
 fn print(made: &Made, name: &str) -> String {

@@ -1,0 +1,38 @@
+//! Every module's example, and every environment, validates and plans without touching anything.
+
+use std::path::{Path, PathBuf};
+use tests::Workbench;
+
+/// Directories below `directory` that hold a `main.hcl` and can be planned by themselves.
+fn environments(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).expect("the workbench is readable") {
+        let path = entry.expect("the workbench is readable").path();
+        let is_example = path.ends_with("example");
+        let is_environment = path.parent().is_some_and(|parent| parent.ends_with("environments"));
+        if is_example || is_environment {
+            found.push(path);
+        } else if path.is_dir() {
+            environments(&path, found);
+        }
+    }
+}
+
+#[test]
+fn every_example_and_environment_plans() {
+    let bench = Workbench::new();
+    let mut found = Vec::new();
+    for directory in ["modules", "environments"] {
+        environments(&bench.path(directory), &mut found);
+    }
+    assert!(found.len() >= 6, "{found:#?}");
+    for directory in found {
+        let directory = directory.strip_prefix(bench.path("")).expect("it is in the workbench");
+        let name = directory.to_str().expect("it is text").to_owned();
+        bench.run(&["validate", &name]).exits(0);
+        bench.run(&["plan", &name, "--detailed-exitcode"]).exits(2).says("to create");
+        bench.run(&["graph", &name]).exits(0).says("digraph");
+    }
+    bench.traces().assert_none();
+    let states = std::fs::read_dir(bench.path("state")).expect("the directory is there");
+    assert_eq!(states.count(), 0, "a plan leaves no state behind");
+}
