@@ -4,8 +4,11 @@
 use crate::arguments::Variables;
 use crate::error::CommandError;
 use crate::places;
+use crate::planning;
 use crate::session::Session;
+use crate::store::LOGIN_KEY_LATER;
 use crate::variables;
+use crate::wiring::Factory;
 use lang::{Configuration, FileSystem, Inputs, VariableInput};
 use model::{Diagnostic, SourceMap};
 use std::collections::BTreeMap;
@@ -27,45 +30,77 @@ pub struct Project {
 }
 
 impl Project {
-    /// Loads the environment that the user means. Warnings are shown; errors of all files come together.
+    /// Loads the environment that the user means, for a command that needs no more than its name: mistakes in its
+    /// files do not stop one from looking at what is recorded.
     pub fn load(session: &Session, target: &Path) -> Result<Self, CommandError> {
+        let (project, _) = Self::read(session, target)?;
+        Ok(project)
+    }
+
+    /// The same for a command whose meaning depends on what the files say. Warnings are shown; errors of all files
+    /// come together.
+    pub fn load_sound(session: &Session, target: &Path) -> Result<Self, CommandError> {
+        let (project, diagnostics) = Self::read(session, target)?;
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(CommandError::new(diagnostics, &project.sources));
+        }
+        session.show(&diagnostics, &project.sources);
+        Ok(project)
+    }
+
+    /// The same with the values of its variables. What evaluation finds wrong is told together with what reading did.
+    pub fn load_with(
+        session: &Session,
+        target: &Path,
+        variables: &Variables,
+    ) -> Result<Self, CommandError> {
+        let (mut project, mut diagnostics) = Self::read(session, target)?;
+        let directory = places::environment_directory(target, &session.working)?;
+        let gathered =
+            variables::gather(&directory, variables, std::env::vars_os(), &mut project.sources);
+        diagnostics.extend(gathered.diagnostics);
+        project.values = gathered.values;
+        if !diagnostics.iter().any(Diagnostic::is_error) {
+            session.show(&diagnostics, &project.sources);
+            return Ok(project);
+        }
+        let factory = Factory::for_checking(session)?;
+        let projection = lang::validation_projection(factory.schemas());
+        let inputs = project.inputs(LOGIN_KEY_LATER);
+        let (_, more) = planning::examine(&project, &inputs, &factory, "", &projection);
+        diagnostics.extend(more);
+        Err(CommandError::new(in_source_order(diagnostics), &project.sources))
+    }
+
+    fn read(session: &Session, target: &Path) -> Result<(Self, Vec<Diagnostic>), CommandError> {
         let directory = places::environment_directory(target, &session.working)?;
         let loaded = lang::load(&directory, &FileSystem);
-        let failed = loaded.diagnostics.iter().any(Diagnostic::is_error);
-        let Some(configuration) = loaded.configuration.filter(|_| !failed) else {
+        let Some(configuration) = loaded.configuration else {
             return Err(CommandError::new(loaded.diagnostics, &loaded.sources));
         };
-        session.show(&loaded.diagnostics, &loaded.sources);
         let environment = configuration.environment_name();
-        Ok(Self {
+        let project = Self {
             target: target.display().to_string(),
             state_file: places::state_file(&directory, &environment, &session.working),
             configuration,
             sources: loaded.sources,
             environment,
             values: BTreeMap::new(),
-        })
-    }
-
-    /// The same with the values of its variables.
-    pub fn load_with(
-        session: &Session,
-        target: &Path,
-        variables: &Variables,
-    ) -> Result<Self, CommandError> {
-        let mut project = Self::load(session, target)?;
-        let directory = places::environment_directory(target, &session.working)?;
-        let gathered =
-            variables::gather(&directory, variables, std::env::vars_os(), &mut project.sources);
-        if !gathered.diagnostics.is_empty() {
-            return Err(CommandError::new(gathered.diagnostics, &project.sources));
-        }
-        project.values = gathered.values;
-        Ok(project)
+        };
+        Ok((project, loaded.diagnostics))
     }
 
     /// What evaluation starts from.
     pub fn inputs(&self, login_key: &str) -> Inputs {
         Inputs { variables: self.values.clone(), login_key: login_key.to_owned() }
     }
+}
+
+/// By place in the source; what has no place comes last, as it was.
+fn in_source_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|diagnostic| {
+        let span = diagnostic.labels.first().map(|label| &label.span);
+        (span.is_none(), span.map(|span| (span.file.clone(), span.start)))
+    });
+    diagnostics
 }

@@ -21,7 +21,7 @@ pub async fn run(
     running: &Running,
 ) -> Result<Exit, CommandError> {
     running::refuse_to_ask(session, running)?;
-    let project = Project::load(session, target)?;
+    let project = Project::load_sound(session, target)?;
     let Some(store) = Store::open(&project).await? else {
         tell(session, &format!("Nothing to do: {} has never been applied.", project.environment));
         return Ok(Exit::Done);

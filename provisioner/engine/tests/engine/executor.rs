@@ -1,7 +1,7 @@
 //! The executor over a cloud in memory: order, failures, bounds, cancellation, refusals.
 
 use crate::bed::{Bed, Block, address, block, diamond};
-use engine::{ApplyError, ApplyOptions, CancelToken, Engine, Level};
+use engine::{ApplyError, ApplyOptions, CancelToken, Engine, Level, Purpose};
 use model::graph::{Node, NodeSet};
 use model::plan::Plan;
 use model::{Type, Value};
@@ -362,7 +362,7 @@ async fn a_lost_lease_stops_the_run_and_nothing_more_is_written() {
     let take_over = async {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let other = bed.begin(&bed.engine()).await.unwrap();
-        other.settle(&CancelToken::new()).await.map(|_| other)
+        other.settle(Purpose::Apply, &CancelToken::new()).await.map(|_| other)
     };
     let never = CancelToken::new();
     let blocks = diamond();

@@ -2,7 +2,7 @@
 //! everything right: nothing orphaned, nothing duplicated.
 
 use crate::bed::{Bed, Block, address, diamond};
-use engine::{ApplyError, CancelToken};
+use engine::{ApplyError, CancelToken, Purpose};
 use provider::ErrorClass;
 use provider::memory::Fault;
 use state::StateStore as _;
@@ -194,7 +194,7 @@ async fn a_creation_whose_place_is_out_of_reach_is_left_to_the_plan() {
     bed.cloud.cut_off("memory_disk.a");
     let engine = bed.engine();
     let run = bed.begin(&engine).await.unwrap();
-    let recorded = run.settle(&CancelToken::new()).await.unwrap();
+    let recorded = run.settle(Purpose::Apply, &CancelToken::new()).await.unwrap();
     run.finish().await.unwrap();
     assert!(recorded.unfinished.is_empty());
     assert!(recorded.records[&address("memory_disk.a")].tainted, "nothing is orphaned");

@@ -107,9 +107,9 @@ pub(super) fn number(arguments: &[Value], index: usize) -> Result<Number, Functi
 
 /// The whole number of an argument that was converted to `number`.
 pub(super) fn whole(arguments: &[Value], index: usize, name: &str) -> Result<i64, FunctionError> {
-    number(arguments, index)?.as_i64().ok_or_else(|| {
-        FunctionError::argument(index, format!("`{name}` must be a whole number"))
-    })
+    number(arguments, index)?
+        .as_i64()
+        .ok_or_else(|| FunctionError::argument(index, format!("`{name}` must be a whole number")))
 }
 
 /// The items of an argument that was converted to a list or set.
@@ -130,9 +130,9 @@ pub(super) fn parts_ready(name: &str, arguments: &[Value]) -> bool {
     };
     match name {
         "coalesce" => chosen(|value| value.is_null() || value.as_str() == Some("")),
-        "coalescelist" => chosen(|value| {
-            value.is_null() || value.as_items().is_some_and(<[Value]>::is_empty)
-        }),
+        "coalescelist" => {
+            chosen(|value| value.is_null() || value.as_items().is_some_and(<[Value]>::is_empty))
+        }
         "lookup" => !arguments.iter().take(2).any(Value::is_unknown),
         "flatten" => arguments.iter().all(flattens),
         // Elements that are not known may turn out to be equal.

@@ -20,7 +20,9 @@ pub(super) fn csvdecode(args: &[Value], _: &FunctionContext<'_>) -> Result<Value
     for (line, fields) in rows {
         if fields.len() != names.len() {
             let (found, wanted) = (fields.len(), names.len());
-            return Err(invalid(format!("line {line} has {found} fields where there are {wanted} columns")));
+            return Err(invalid(format!(
+                "line {line} has {found} fields where there are {wanted} columns"
+            )));
         }
         let fields = names.iter().map(String::as_str).zip(fields.into_iter().map(Value::from));
         objects.push(Value::object(fields));

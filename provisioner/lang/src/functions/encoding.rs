@@ -21,9 +21,8 @@ fn decoded(args: &[Value]) -> Result<Vec<u8>, FunctionError> {
 }
 
 pub(super) fn base64decode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    let text = String::from_utf8(decoded(args)?).map_err(|_| {
-        FunctionError::argument(0, "what it decodes to is not UTF-8 text")
-    })?;
+    let text = String::from_utf8(decoded(args)?)
+        .map_err(|_| FunctionError::argument(0, "what it decodes to is not UTF-8 text"))?;
     Ok(text.into())
 }
 
@@ -91,7 +90,8 @@ pub(super) fn textdecodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answe
         Encoding::Utf16Le => wide(u16::from_le_bytes),
         Encoding::Utf16Be => wide(u16::from_be_bytes),
     };
-    let text = text.ok_or_else(|| FunctionError::argument(0, "this is not text in that encoding"))?;
+    let text =
+        text.ok_or_else(|| FunctionError::argument(0, "this is not text in that encoding"))?;
     Ok(text.into())
 }
 
@@ -100,7 +100,9 @@ pub(super) fn urlencode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let mut out = String::new();
     for byte in text(args, 0)?.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                out.push(byte.into());
+            }
             b' ' => out.push('+'),
             other => {
                 // Writing to a String cannot fail.

@@ -12,7 +12,10 @@ use std::path::Path;
 type Answer = Result<Value, FunctionError>;
 
 /// The bytes of the file that the first argument names.
-pub(super) fn bytes(args: &[Value], context: &FunctionContext<'_>) -> Result<Vec<u8>, FunctionError> {
+pub(super) fn bytes(
+    args: &[Value],
+    context: &FunctionContext<'_>,
+) -> Result<Vec<u8>, FunctionError> {
     let path = text(args, 0)?;
     context.loader.read_bytes(&context.resolve(path)).map_err(|error| unreadable(path, &error))
 }
@@ -30,7 +33,8 @@ fn unreadable(path: &str, error: &io::Error) -> FunctionError {
 pub(super) fn file(args: &[Value], context: &FunctionContext<'_>) -> Answer {
     let content = String::from_utf8(bytes(args, context)?).map_err(|_| {
         let path = text(args, 0).unwrap_or_default();
-        let problem = format!("`{path}` is not UTF-8 text; `filebase64` and `filesha256` read any file");
+        let problem =
+            format!("`{path}` is not UTF-8 text; `filebase64` and `filesha256` read any file");
         FunctionError::argument(0, problem)
     })?;
     Ok(content.into())

@@ -44,18 +44,25 @@ pub(super) fn format(args: &[Value], _: &FunctionContext<'_>) -> Answer {
             continue;
         }
         let position = directive.argument.unwrap_or(next);
-        let value = position.checked_sub(1).and_then(|index| given.get(index)).ok_or_else(|| {
-            let problem = format!("`%{}` wants argument {position}, but there are {}", directive.verb, given.len());
-            FunctionError::argument(0, problem)
-        })?;
+        let value =
+            position.checked_sub(1).and_then(|index| given.get(index)).ok_or_else(|| {
+                let problem = format!(
+                    "`%{}` wants argument {position}, but there are {}",
+                    directive.verb,
+                    given.len()
+                );
+                FunctionError::argument(0, problem)
+            })?;
         next = position + 1;
         used = used.max(position);
-        let written = write(&directive, value).map_err(|why| FunctionError::argument(position, why))?;
+        let written =
+            write(&directive, value).map_err(|why| FunctionError::argument(position, why))?;
         out.push_str(&written);
     }
     out.push_str(rest);
     if used < given.len() {
-        let problem = format!("there are {} arguments, but the format uses only {used}", given.len());
+        let problem =
+            format!("there are {} arguments, but the format uses only {used}", given.len());
         return Err(FunctionError::argument(used + 1, problem));
     }
     Ok(out.into())
@@ -115,7 +122,9 @@ fn argument(rest: &mut &str) -> Option<Option<usize>> {
 fn write(directive: &Directive, value: &Value) -> Result<String, String> {
     let (body, is_number) = match directive.verb {
         'v' if value.as_str().is_some() && !directive.sharp => (as_text(directive, value)?, false),
-        'v' if value.as_number().is_some() && !directive.sharp => (signed(directive, as_number(value)?, plain), true),
+        'v' if value.as_number().is_some() && !directive.sharp => {
+            (signed(directive, as_number(value)?, plain), true)
+        }
         'v' => {
             let mut out = String::new();
             json::write(&mut out, value).map_err(|error| error.message)?;
@@ -196,7 +205,9 @@ fn pad(directive: &Directive, body: String, is_number: bool) -> String {
 fn number(verb: char, directive: &Directive, value: Number) -> String {
     let float = value.as_f64();
     match verb {
-        'd' => value.as_i64().map_or_else(|| format!("{}", float.trunc()), |whole| whole.to_string()),
+        'd' => {
+            value.as_i64().map_or_else(|| format!("{}", float.trunc()), |whole| whole.to_string())
+        }
         'b' | 'o' | 'x' | 'X' => radix(verb, directive, float.trunc(), value.as_i64()),
         'e' | 'E' => cased(verb, exponent(float, Some(directive.precision.unwrap_or(6)))),
         'f' => {
@@ -216,7 +227,10 @@ fn cased(verb: char, text: String) -> String {
 }
 
 fn radix(verb: char, directive: &Directive, float: f64, whole: Option<i64>) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "beyond 128 bits the nearest bound is shown")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "beyond 128 bits the nearest bound is shown"
+    )]
     let value = whole.map_or(float as i128, i128::from);
     let sign = if value < 0 { "-" } else { "" };
     let value = value.unsigned_abs();

@@ -45,11 +45,17 @@ fn fits(pattern: &[char], path: &[char]) -> bool {
         }
         ['?', rest @ ..] => matches!(path, [c, after @ ..] if *c != '/' && fits(rest, after)),
         ['[', rest @ ..] => match (rest.iter().position(|c| *c == ']'), path) {
-            (Some(end), [c, after @ ..]) => in_class(&rest[..end], *c) && fits(&rest[end + 1..], after),
+            (Some(end), [c, after @ ..]) => {
+                in_class(&rest[..end], *c) && fits(&rest[end + 1..], after)
+            }
             _ => false,
         },
-        ['\\', quoted, rest @ ..] => matches!(path, [c, after @ ..] if c == quoted && fits(rest, after)),
-        [literal, rest @ ..] => matches!(path, [c, after @ ..] if c == literal && fits(rest, after)),
+        ['\\', quoted, rest @ ..] => {
+            matches!(path, [c, after @ ..] if c == quoted && fits(rest, after))
+        }
+        [literal, rest @ ..] => {
+            matches!(path, [c, after @ ..] if c == literal && fits(rest, after))
+        }
     }
 }
 

@@ -29,7 +29,10 @@ pub(super) fn sequence(
     let value = &args[index];
     let refused = !sets_too && matches!(value.data(), Data::Set(..));
     value.as_items().filter(|_| !refused).ok_or_else(|| {
-        FunctionError::argument(index, format!("{wanted} is required, but this is {}", article(&value.ty())))
+        FunctionError::argument(
+            index,
+            format!("{wanted} is required, but this is {}", article(&value.ty())),
+        )
     })
 }
 
@@ -127,7 +130,8 @@ pub(super) fn chunklist(args: &[Value], _: &FunctionContext<'_>) -> Answer {
         .map_err(|_| FunctionError::argument(1, "`size` must not be negative"))?;
     let element = list_element(&args[0]).unwrap_or(Type::Any);
     let size = if size == 0 { items.len().max(1) } else { size };
-    let chunks = items.chunks(size).map(|chunk| Value::list(element.clone(), chunk.iter().cloned()));
+    let chunks =
+        items.chunks(size).map(|chunk| Value::list(element.clone(), chunk.iter().cloned()));
     Ok(Value::list(Type::list(element.clone()), chunks))
 }
 
@@ -136,7 +140,8 @@ pub(super) fn coalesce(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let ty = unify(&types).filter(|_| !args.is_empty()).ok_or_else(|| {
         FunctionError::call("the arguments are of types that no single type stands for")
     })?;
-    let skipped = |value: &Value| value.is_null() || (ty == Type::String && value.as_str() == Some(""));
+    let skipped =
+        |value: &Value| value.is_null() || (ty == Type::String && value.as_str() == Some(""));
     let (value, marks) = first(args, skipped, "every argument is null or empty")?;
     let value = convert(&value, &ty).map_err(|error| FunctionError::call(error.to_string()))?;
     Ok(value.with_marks(&marks))
@@ -148,7 +153,8 @@ pub(super) fn coalescelist(args: &[Value], _: &FunctionContext<'_>) -> Answer {
             sequence(args, index, false)?;
         }
     }
-    let skipped = |value: &Value| value.is_null() || value.as_items().is_some_and(<[Value]>::is_empty);
+    let skipped =
+        |value: &Value| value.is_null() || value.as_items().is_some_and(<[Value]>::is_empty);
     let (value, marks) = first(args, skipped, "every list is null or empty")?;
     Ok(value.with_marks(&marks))
 }
@@ -174,7 +180,8 @@ pub(super) fn one(args: &[Value], _: &FunctionContext<'_>) -> Answer {
         [] => Ok(Value::null(list_element(&args[0]).unwrap_or(Type::Any))),
         [single] => Ok(single.clone()),
         many => {
-            let problem = format!("there are {} elements where none or one is expected", many.len());
+            let problem =
+                format!("there are {} elements where none or one is expected", many.len());
             Err(FunctionError::argument(0, problem))
         }
     }
@@ -198,7 +205,8 @@ pub(super) fn compact(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 
 pub(super) fn distinct(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let mut seen = BTreeSet::new();
-    let fresh: Vec<Value> = items(args, 0)?.iter().filter(|item| seen.insert(*item)).cloned().collect();
+    let fresh: Vec<Value> =
+        items(args, 0)?.iter().filter(|item| seen.insert(*item)).cloned().collect();
     Ok(like(&args[0], fresh))
 }
 
@@ -222,7 +230,11 @@ pub(super) fn range(args: &[Value], _: &FunctionContext<'_>) -> Answer {
         [end] => (0.0, end, towards(0.0, end)),
         [start, end] => (start, end, towards(start, end)),
         [start, end, step] => (start, end, step),
-        _ => return Err(FunctionError::call("`range` takes 1, 2 or 3 arguments: range(start, end, step)")),
+        _ => {
+            return Err(FunctionError::call(
+                "`range` takes 1, 2 or 3 arguments: range(start, end, step)",
+            ));
+        }
     };
     if step == 0.0 || (end - start) * step < 0.0 {
         return Err(FunctionError::argument(2, "the step must lead from the start to the end"));
@@ -249,7 +261,8 @@ pub(super) fn matchkeys(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let both = convert_unifying(&Value::tuple(both), &Type::list(Type::Any))
         .map_err(|error| FunctionError::argument(2, error.to_string()))?;
     let (keys, wanted) = both.as_items().unwrap_or_default().split_at(keys.len());
-    let chosen = values.iter().zip(keys).filter(|(_, key)| wanted.iter().any(|w| w.same_content(key)));
+    let chosen =
+        values.iter().zip(keys).filter(|(_, key)| wanted.iter().any(|w| w.same_content(key)));
     let chosen: Vec<Value> = chosen.map(|(value, _)| value.clone()).collect();
     Ok(like(&args[0], chosen))
 }
@@ -266,12 +279,14 @@ pub(super) fn anytrue(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 pub(super) fn formatlist(args: &[Value], context: &FunctionContext<'_>) -> Answer {
     let template = text(args, 0)?;
     let rest = &args[1..];
-    let lists = rest.iter().enumerate().filter_map(|(at, value)| Some((at + 1, value.as_items()?.len())));
+    let lists =
+        rest.iter().enumerate().filter_map(|(at, value)| Some((at + 1, value.as_items()?.len())));
     let mut rounds = None;
     for (argument, length) in lists {
         match rounds {
             Some((first, wanted)) if wanted != length => {
-                let problem = format!("it has {length} elements, but argument {first} has {wanted}");
+                let problem =
+                    format!("it has {length} elements, but argument {first} has {wanted}");
                 return Err(FunctionError::argument(argument, problem));
             }
             Some(_) => {}
@@ -281,7 +296,9 @@ pub(super) fn formatlist(args: &[Value], context: &FunctionContext<'_>) -> Answe
     let rounds = rounds.map_or(1, |(_, length)| length);
     let line = |round: usize| {
         let mut line: Vec<Value> = vec![template.into()];
-        line.extend(rest.iter().map(|value| value.as_items().map_or(value, |items| &items[round]).clone()));
+        line.extend(
+            rest.iter().map(|value| value.as_items().map_or(value, |items| &items[round]).clone()),
+        );
         super::format::format(&line, context)
     };
     Ok(Value::list(Type::String, (0..rounds).map(line).collect::<Result<Vec<_>, _>>()?))

@@ -119,7 +119,9 @@ impl Function {
     pub fn ready(&self, arguments: &[Value]) -> bool {
         match self.handling {
             Handling::Strict => arguments.iter().all(Value::is_wholly_known),
-            Handling::Elementwise | Handling::Selective => arguments::parts_ready(self.name, arguments),
+            Handling::Elementwise | Handling::Selective => {
+                arguments::parts_ready(self.name, arguments)
+            }
         }
     }
 

@@ -48,7 +48,10 @@ fn network(args: &[Value]) -> Result<Network, FunctionError> {
         Some(Network { base: bits & !host, prefix, width })
     };
     parse().ok_or_else(|| {
-        FunctionError::argument(0, format!("`{given}` is not a network such as 10.0.0.0/16 or fd00::/8"))
+        FunctionError::argument(
+            0,
+            format!("`{given}` is not a network such as 10.0.0.0/16 or fd00::/8"),
+        )
     })
 }
 
@@ -76,7 +79,12 @@ pub(super) fn cidrnetmask(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 }
 
 /// The length of a prefix that is longer by an argument.
-fn longer(args: &[Value], index: usize, network: Network, least: u32) -> Result<u32, FunctionError> {
+fn longer(
+    args: &[Value],
+    index: usize,
+    network: Network,
+    least: u32,
+) -> Result<u32, FunctionError> {
     let bits = whole(args, index, "newbits")?;
     let bits = u32::try_from(bits).ok().filter(|bits| (least..=network.free_bits()).contains(bits));
     bits.map(|bits| network.prefix + bits).ok_or_else(|| {
@@ -95,10 +103,12 @@ pub(super) fn cidrsubnet(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let prefix = longer(args, 1, network, 0)?;
     let number = whole(args, 2, "netnum")?;
     let highest = Network::highest(prefix - network.prefix);
-    let subnet = u128::try_from(number).ok().filter(|number| *number <= highest).ok_or_else(|| {
-        let problem = format!("{} more bits number subnets from 0 to {highest}", prefix - network.prefix);
-        FunctionError::argument(2, problem)
-    })?;
+    let subnet =
+        u128::try_from(number).ok().filter(|number| *number <= highest).ok_or_else(|| {
+            let problem =
+                format!("{} more bits number subnets from 0 to {highest}", prefix - network.prefix);
+            FunctionError::argument(2, problem)
+        })?;
     let base = network.base | subnet.checked_shl(network.width - prefix).unwrap_or(0);
     Ok(format!("{}/{prefix}", network.address(base)).into())
 }

@@ -9,7 +9,9 @@ use model::{Number, Type, Value};
 type Answer = Result<Value, FunctionError>;
 
 fn from_f64(value: f64) -> Answer {
-    Number::from_f64(value).map(Value::from).ok_or_else(|| FunctionError::call("the result is not a number"))
+    Number::from_f64(value)
+        .map(Value::from)
+        .ok_or_else(|| FunctionError::call("the result is not a number"))
 }
 
 pub(super) fn abs(args: &[Value], _: &FunctionContext<'_>) -> Answer {
@@ -57,7 +59,8 @@ pub(super) fn signum(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 }
 
 fn extreme(args: &[Value], choose: fn(Number, Number) -> Number) -> Answer {
-    let numbers = (0..args.len()).map(|index| number(args, index)).collect::<Result<Vec<_>, _>>()?;
+    let numbers =
+        (0..args.len()).map(|index| number(args, index)).collect::<Result<Vec<_>, _>>()?;
     let chosen = numbers.into_iter().reduce(choose);
     chosen.map(Value::from).ok_or_else(|| FunctionError::call("at least one number is required"))
 }
@@ -80,7 +83,10 @@ pub(super) fn sum(args: &[Value], _: &FunctionContext<'_>) -> Answer {
         let added = convert(item, &Type::Number).ok().and_then(|item| item.as_number());
         let added = added.ok_or_else(|| {
             let found = if item.is_null() { "null".to_owned() } else { article(&item.ty()) };
-            FunctionError::argument(0, format!("element {position} must be a number, but it is {found}"))
+            FunctionError::argument(
+                0,
+                format!("element {position} must be a number, but it is {found}"),
+            )
         })?;
         total = add(total, added)?;
     }
@@ -94,9 +100,10 @@ fn add(left: Number, right: Number) -> Result<Number, FunctionError> {
     }
     let sum = left.as_f64() + right.as_f64();
     let exact = decimal_sum(&left.to_string(), &right.to_string());
-    exact.and_then(|text| Number::parse(&text)).or_else(|| Number::from_f64(sum)).ok_or_else(|| {
-        FunctionError::call("the result is not a number")
-    })
+    exact
+        .and_then(|text| Number::parse(&text))
+        .or_else(|| Number::from_f64(sum))
+        .ok_or_else(|| FunctionError::call("the result is not a number"))
 }
 
 /// The sum of two decimal texts, if both fit: so 0.1 + 0.2 is 0.3.
@@ -105,7 +112,10 @@ fn decimal_sum(left: &str, right: &str) -> Option<String> {
     let scale = places(left).max(places(right));
     let scaled = |text: &str| -> Option<i128> {
         let zeros = "0".repeat(scale - places(text));
-        (text.len() + zeros.len() <= 30).then(|| format!("{}{zeros}", text.replace('.', "")))?.parse().ok()
+        (text.len() + zeros.len() <= 30)
+            .then(|| format!("{}{zeros}", text.replace('.', "")))?
+            .parse()
+            .ok()
     };
     Some(format!("{}e-{scale}", scaled(left)?.checked_add(scaled(right)?)?))
 }
@@ -116,11 +126,13 @@ pub(super) fn parseint(args: &[Value], _: &FunctionContext<'_>) -> Answer {
         return Err(FunctionError::argument(0, format!("text is required, but this is {found}")));
     }
     let (digits, base) = (text(args, 0)?, whole(args, 1, "base")?);
-    let base = u32::try_from(base).ok().filter(|base| (2..=62).contains(base)).ok_or_else(|| {
-        FunctionError::argument(1, "`base` must be a whole number from 2 to 62")
-    })?;
-    parse_digits(digits, base)
-        .ok_or_else(|| FunctionError::argument(0, format!("this is not a whole number in base {base}")))?
+    let base = u32::try_from(base)
+        .ok()
+        .filter(|base| (2..=62).contains(base))
+        .ok_or_else(|| FunctionError::argument(1, "`base` must be a whole number from 2 to 62"))?;
+    parse_digits(digits, base).ok_or_else(|| {
+        FunctionError::argument(0, format!("this is not a whole number in base {base}"))
+    })?
 }
 
 fn parse_digits(text: &str, base: u32) -> Option<Answer> {

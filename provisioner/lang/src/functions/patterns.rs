@@ -71,17 +71,22 @@ fn matched(pattern: &Regex, shape: &Shape, captures: &Captures<'_>) -> Value {
     match shape {
         Shape::Whole => group(captures.get(0)),
         Shape::Tuple => Value::tuple(captures.iter().skip(1).map(group)),
-        Shape::Object => Value::object(names(pattern).map(|name| (name, group(captures.name(name))))),
+        Shape::Object => {
+            Value::object(names(pattern).map(|name| (name, group(captures.name(name)))))
+        }
     }
 }
 
 fn compile(pattern: &str, argument: usize) -> Result<Regex, FunctionError> {
-    let invalid = |why: String| FunctionError::argument(argument, format!("this is not a regular expression: {why}"));
+    let invalid = |why: String| {
+        FunctionError::argument(argument, format!("this is not a regular expression: {why}"))
+    };
     let translated = translate(pattern).map_err(|why| invalid(why.to_owned()))?;
     Regex::new(&translated).map_err(|error| {
         // The crate draws the pattern over several lines; its last line is the reason.
         let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let reason =
+            text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         invalid(reason)
     })
 }
@@ -160,7 +165,10 @@ fn class(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), &'stati
 }
 
 fn class_escape(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), &'static str> {
-    if out.ends_with('-') && !out.ends_with("[-") && matches!(rest.peek(), Some('d' | 'D' | 'w' | 'W' | 's' | 'S')) {
+    if out.ends_with('-')
+        && !out.ends_with("[-")
+        && matches!(rest.peek(), Some('d' | 'D' | 'w' | 'W' | 's' | 'S'))
+    {
         return Err("a class such as `\\d` cannot end a range");
     }
     match rest.next() {

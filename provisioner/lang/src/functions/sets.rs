@@ -26,9 +26,11 @@ fn alike(args: &[Value]) -> Result<(Type, Vec<Elements>), FunctionError> {
     let mut sets = Vec::new();
     for index in 0..args.len() {
         let converted = items(args, index)?.iter().map(|item| convert(item, &element));
-        sets.push(converted.collect::<Result<Elements, _>>().map_err(|error| {
-            FunctionError::argument(index, error.to_string())
-        })?);
+        sets.push(
+            converted
+                .collect::<Result<Elements, _>>()
+                .map_err(|error| FunctionError::argument(index, error.to_string()))?,
+        );
     }
     Ok((element, sets))
 }

@@ -39,7 +39,10 @@ pub(super) fn join(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     for index in 1..args.len() {
         for (position, item) in items(args, index)?.iter().enumerate() {
             parts.push(item.as_str().ok_or_else(|| {
-                FunctionError::argument(index, format!("element {position} is null; it cannot be joined"))
+                FunctionError::argument(
+                    index,
+                    format!("element {position} is null; it cannot be joined"),
+                )
             })?);
         }
     }

@@ -2,7 +2,8 @@
 
 use super::arguments::{Kind, Parameter};
 use super::{
-    Body, Function, Handling, conversion, csv, encoding, files, format, hashes, json, lists, maps, network, numbers, patterns, sets, strings, time, yaml,
+    Body, Function, Handling, conversion, csv, encoding, files, format, hashes, json, lists, maps,
+    network, numbers, patterns, sets, strings, time, yaml,
 };
 
 use Handling::{Elementwise, Selective, Strict};

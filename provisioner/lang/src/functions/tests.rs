@@ -208,7 +208,8 @@ fn marks_of_a_collection_follow_what_is_taken_from_it() {
 #[test]
 fn strict_functions_gather_all_marks() {
     let from = |text: &str| Value::from("x").with_origin(&origin(text));
-    let joined = answer("join", &["-".into(), Value::tuple([from("m.a"), from("m.b").into_sensitive()])]);
+    let joined =
+        answer("join", &["-".into(), Value::tuple([from("m.a"), from("m.b").into_sensitive()])]);
     assert_eq!(joined.as_str(), Some("x-x"));
     assert!(joined.marks().sensitive);
     assert_eq!(joined.deep_origins(), [origin("m.a"), origin("m.b")].into());
@@ -275,7 +276,10 @@ fn networks_reach_from_end_to_end() {
 
 #[test]
 fn files_are_read_beside_the_module() {
-    assert_eq!(answer("trimspace", &[answer("file", &["dir/hello.txt".into()])]), "hello world".into());
+    assert_eq!(
+        answer("trimspace", &[answer("file", &["dir/hello.txt".into()])]),
+        "hello world".into()
+    );
     assert!(answer("abspath", &["dir".into()]).as_str().unwrap().ends_with("/testdata/dir"));
     assert!(call_here("pathexpand", &["~/x".into()]).is_err());
     let gzip = answer("base64gzip", &["x".into()]);

@@ -37,7 +37,8 @@ fn parse(text: &str) -> Option<Stamp> {
     if shape.iter().any(|(at, mark)| text.get(*at..=*at) != Some(*mark)) {
         return None;
     }
-    let year = text.get(..4).filter(|year| year.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
+    let year =
+        text.get(..4).filter(|year| year.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
     let date = Date::new(year, digits(5, 7)?, digits(8, 10)?).ok()?;
     let second = digits(17, 19)?;
     let mut rest = text.get(19..)?;
@@ -68,11 +69,15 @@ fn offset(text: &str) -> Option<Offset> {
 pub(super) fn timeadd(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let stamp = stamp(args, 0)?;
     let duration = duration(text(args, 1)?).ok_or_else(|| {
-        FunctionError::argument(1, "this is not a duration such as 1h30m (units: h, m, s, ms, us, ns)")
+        FunctionError::argument(
+            1,
+            "this is not a duration such as 1h30m (units: h, m, s, ms, us, ns)",
+        )
     })?;
-    let moved = stamp.local.checked_add(duration).map_err(|_| {
-        FunctionError::call("the result is outside of the calendar")
-    })?;
+    let moved = stamp
+        .local
+        .checked_add(duration)
+        .map_err(|_| FunctionError::call("the result is outside of the calendar"))?;
     let stamp = Stamp { local: moved, ..stamp };
     Ok(format!("{}{}", stamp.local.strftime("%Y-%m-%dT%H:%M:%S"), zone(&stamp, ":", "Z")).into())
 }
@@ -136,7 +141,9 @@ pub(super) fn formatdate(args: &[Value], _: &FunctionContext<'_>) -> Answer {
         rest = after;
         if first.is_ascii_alphabetic() {
             let part = date_part(run, &stamp);
-            out.push_str(&part.ok_or_else(|| invalid(format!("`{run}` stands for no part of a date")))?);
+            out.push_str(
+                &part.ok_or_else(|| invalid(format!("`{run}` stands for no part of a date")))?,
+            );
         } else {
             out.push_str(run);
         }

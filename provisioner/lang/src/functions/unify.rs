@@ -22,7 +22,8 @@ pub fn unify(types: &[Type]) -> Option<Type> {
 }
 
 fn primitive(types: &[&Type]) -> Option<Type> {
-    let all_primitive = types.iter().all(|ty| matches!(ty, Type::Bool | Type::Number | Type::String));
+    let all_primitive =
+        types.iter().all(|ty| matches!(ty, Type::Bool | Type::Number | Type::String));
     (all_primitive && types.contains(&&Type::String)).then_some(Type::String)
 }
 
@@ -58,7 +59,8 @@ fn members(ty: &Type) -> Option<&[Type]> {
 }
 
 fn mapping(types: &[&Type]) -> Option<Type> {
-    let objects: Vec<&BTreeMap<Arc<str>, Field>> = types.iter().filter_map(|ty| fields(ty)).collect();
+    let objects: Vec<&BTreeMap<Arc<str>, Field>> =
+        types.iter().filter_map(|ty| fields(ty)).collect();
     let alike = objects.iter().all(|object| object.keys().eq(objects[0].keys()));
     if objects.len() == types.len() && alike {
         let column = |name: &Arc<str>| {

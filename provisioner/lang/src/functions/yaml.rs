@@ -32,7 +32,9 @@ fn write(out: &mut String, value: &Value, indent: usize) -> Result<(), FunctionE
                 write_entry(out, entry, indent)?;
             }
         }
-        Data::String(text) if text.contains('\n') && is_block(text) => write_block(out, text, indent),
+        Data::String(text) if text.contains('\n') && is_block(text) => {
+            write_block(out, text, indent);
+        }
         Data::String(text) => json::write_text(out, text, false),
         _ => json::write(out, value)?,
     }
@@ -62,7 +64,8 @@ fn start_line(out: &mut String, position: usize, indent: usize) {
 /// Whether a literal block can hold the text: it shows no control characters, and a first line that begins
 /// with a space would be taken for indentation.
 fn is_block(text: &str) -> bool {
-    !text.starts_with([' ', '\n']) && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t')
+    !text.starts_with([' ', '\n'])
+        && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t')
 }
 
 fn write_block(out: &mut String, text: &str, indent: usize) {
@@ -88,10 +91,14 @@ mod tests {
     #[test]
     fn blocks_are_indented_below_what_holds_them() {
         let text = || Value::from("x\ny\n");
-        let inner = Value::object([("list", Value::tuple([text(), Value::tuple([1.into()])])), ("text", text())]);
+        let inner = Value::object([
+            ("list", Value::tuple([text(), Value::tuple([1.into()])])),
+            ("text", text()),
+        ]);
         let mut out = String::new();
         write(&mut out, &Value::object([("in", inner)]), 0).unwrap();
-        let wanted = "\"in\":\n  \"list\":\n  - |\n    x\n    y\n  - - 1\n  \"text\": |\n    x\n    y";
+        let wanted =
+            "\"in\":\n  \"list\":\n  - |\n    x\n    y\n  - - 1\n  \"text\": |\n    x\n    y";
         assert_eq!(out, wanted);
     }
 }
