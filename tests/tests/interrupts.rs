@@ -52,7 +52,7 @@ fn release(bench: &Workbench) {
 }
 
 fn wait_for_checks(bench: &Workbench) {
-    wait_until("both checks wait", Duration::from_secs(60), || {
+    wait_until("both checks wait", Duration::from_mins(1), || {
         let traces = bench.traces();
         let checks = traces.processes.iter().filter(|(_, line)| line.contains("until test -e"));
         checks.count() >= 2

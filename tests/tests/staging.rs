@@ -148,7 +148,7 @@ fn grows_and_shrinks(staging: &Staging) {
 
     staging.apply(&[]).exits(0);
     staging.assert_no_changes(&[]);
-    wait_until("Prometheus forgets the node", Duration::from_secs(60), || {
+    wait_until("Prometheus forgets the node", Duration::from_mins(1), || {
         staging.targets().len() == 8
     });
     staging.on("edge-main-007", "true").exits(1).says("edge-main-007");

@@ -199,7 +199,7 @@ fn an_environment_that_another_run_holds() {
     bench.edit("env/main.hcl", "command = [\"/bin/sh\"", check);
     let mut first = bench.start(&["apply", "env", "--auto-approve"]);
     let tmp = || bench.traces().cloud_files().into_iter().find(|path| path.ends_with("root/tmp"));
-    wait_until("the node is there", Duration::from_secs(60), || {
+    wait_until("the node is there", Duration::from_mins(1), || {
         assert!(!first.has_ended(), "the first run must wait");
         tmp().is_some()
     });
