@@ -10,6 +10,8 @@ use tempfile::TempDir;
 const ORDINARY_USER: u32 = 61_234;
 
 /// A project of its own, with the real binary.
+///
+/// With `PROVISIONER_TEST_KEEP` set, a test that fails leaves it as it is, to be looked at.
 #[derive(Debug)]
 pub struct Workbench {
     directory: TempDir,
@@ -136,6 +138,10 @@ impl Default for Workbench {
 
 impl Drop for Workbench {
     fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("PROVISIONER_TEST_KEEP").is_some() {
+            self.directory.disable_cleanup(true);
+            return;
+        }
         self.traces().kill_all();
     }
 }

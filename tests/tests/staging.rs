@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::{Finished, Workbench, wait_until};
 
 const STAGING: &str = "environments/staging";
@@ -98,9 +98,7 @@ fn staging_from_nothing_to_nothing() {
 }
 
 fn comes_up(staging: &Staging) {
-    let started = Instant::now();
     let applied = staging.apply(&[]).exits(0);
-    println!("6 nodes and monitoring applied in {:.1} s", started.elapsed().as_secs_f64());
     let url = format!("http://127.0.0.1:{}", staging.port);
     let applied = applied.says(&url).says("edge-main-006").says("provisioner ssh");
     applied.says("42 of 42 pairs").says("provisioner destroy");

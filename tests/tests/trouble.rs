@@ -1,6 +1,8 @@
 //! Trouble outside the configuration: artifacts, state files, disks, leases, plans. Each is a clear error with
 //! an exit code that is not zero, and nothing is lost.
 
+#![expect(clippy::unwrap_used, reason = "what fails in a test's own set-up ends the test")]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
