@@ -3,8 +3,6 @@
 //! `PROVISIONER_TEST_KILLS` sets how often (4 by default, each from an environment that is not there yet
 //! or half there); `PROVISIONER_TEST_SEED` replays a run.
 
-#![expect(clippy::print_stdout, reason = "a failed run is replayed by its seed, which must be seen")]
-
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tests::{Workbench, wait_until};
