@@ -17,10 +17,10 @@ variable "port" {
   description = "Port of Prometheus on its node."
 }
 
-variable "scrape_interval" {
-  type        = string
-  default     = "5s"
-  description = "How often every target is read."
+variable "scrape_interval_s" {
+  type        = number
+  default     = 5
+  description = "Every target is read once in so many seconds."
 }
 
 variable "retention" {
@@ -48,7 +48,8 @@ variable "prometheus_package" {
 }
 
 locals {
-  nodes = flatten(var.node_sets)
+  nodes      = flatten(var.node_sets)
+  targets_up = "count((up == 1) and (time() - timestamp(up) < ${3 * var.scrape_interval_s}))"
   targets = [
     for node in local.nodes : {
       targets = ["${node.address}:${var.exporter_port}"]
@@ -102,8 +103,8 @@ service "prometheus" {
 
   file "prometheus.yml" {
     content = templatefile("${path.module}/prometheus.yml.tftpl", {
-      scrape_interval = var.scrape_interval
-      port            = var.port
+      scrape_interval_s = var.scrape_interval_s
+      port              = var.port
     })
   }
 
@@ -131,9 +132,10 @@ service "prometheus" {
     deadline_ms = 60000
   }
 
-  # Every node's exporter, and Prometheus itself, must be up.
+  # Every node's exporter, and Prometheus itself, must be up, by what was read lately: an instant query alone
+  # may still answer with what a node said that is gone by now.
   probe "targets" {
-    command     = "\"@artifact@/bin/promtool\" query instant http://127.0.0.1:${var.port} 'count(up == 1)' | grep -q '=> ${length(local.nodes) + 1} '"
+    command     = "\"@artifact@/bin/promtool\" query instant http://127.0.0.1:${var.port} '${local.targets_up}' | grep -q '=> ${length(local.nodes) + 1} '"
     from        = "node"
     deadline_ms = 120000
   }

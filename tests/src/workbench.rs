@@ -124,6 +124,7 @@ impl Workbench {
     pub fn give_to_user(&self) {
         std::fs::create_dir_all(self.path("home")).expect("the directory is ours");
         if is_root() {
+            open_tunnels();
             hand_over(self.directory.path());
             hand_over(&self.artifacts);
         }
@@ -159,6 +160,17 @@ fn as_ordinary_user(program: &Path) -> Command {
     let user = ORDINARY_USER.to_string();
     command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"]).arg(program);
     command
+}
+
+/// Lets ordinary users make tunnels, as udev does; a machine without udev does not.
+fn open_tunnels() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let device = Path::new("/dev/net/tun");
+    let is_open = |found: std::fs::Metadata| found.permissions().mode() & 0o666 == 0o666;
+    if device.metadata().is_ok_and(|found| !is_open(found)) {
+        let opened = std::fs::set_permissions(device, std::fs::Permissions::from_mode(0o666));
+        assert!(opened.is_ok(), "{} cannot be opened to all: {opened:?}", device.display());
+    }
 }
 
 fn hand_over(directory: &Path) {
