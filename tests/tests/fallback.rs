@@ -88,3 +88,22 @@ fn nodes_as_processes() {
     bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
     bench.traces().assert_none();
 }
+
+/// A machine whose kernel forbids user namespaces: the program says so, says how to allow them, and goes on.
+#[test]
+fn namespaces_are_forbidden() {
+    let bench = Workbench::new();
+    bench.write("env/main.hcl", &PROCESSES.replace("  isolation = \"processes\"\n", ""));
+    // Within these, no further one can be made, and the user is no root that could do without.
+    let script = r#"
+        echo 0 > /proc/sys/user/max_user_namespaces
+        as_nobody="setpriv --inh-caps=-all --bounding-set=-all"
+        $as_nobody "$0" apply env --auto-approve && $as_nobody "$0" plan env --detailed-exitcode
+        code=$?
+        $as_nobody "$0" destroy env --auto-approve
+        exit $code
+    "#;
+    let finished = bench.script(script).exits(0);
+    finished.says("max_user_namespaces").says("127.0.1.");
+    bench.traces().assert_none();
+}

@@ -1,5 +1,6 @@
 //! From a configuration and what is recorded to a plan: evaluation, the providers' own checks, the planner, the checker.
 
+use crate::arguments::Variables;
 use crate::error::CommandError;
 use crate::project::Project;
 use crate::session::Session;
@@ -14,6 +15,7 @@ use model::{Address, Diagnostic, SourceMap};
 use planner::{Options, Planner};
 use provider::Owner;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// What is known of the world when a plan is made.
 pub struct World<'a> {
@@ -21,6 +23,26 @@ pub struct World<'a> {
     pub recorded: &'a Recorded,
     /// What refresh saw.
     pub actual: &'a Actual,
+}
+
+/// An environment that is sound as far as its files and variables go. What evaluation finds wrong with one that is
+/// not is told together with what reading found.
+pub fn load(
+    session: &Session,
+    target: &Path,
+    variables: &Variables,
+) -> Result<Project, CommandError> {
+    let (project, mut diagnostics) = Project::read_with(session, target, variables)?;
+    if !diagnostics.iter().any(Diagnostic::is_error) {
+        session.show(&diagnostics, &project.sources);
+        return Ok(project);
+    }
+    let factory = Factory::for_checking(session)?;
+    let projection = lang::validation_projection(factory.schemas());
+    let inputs = project.inputs(LOGIN_KEY_LATER);
+    let (_, more) = examine(&project, &inputs, &factory, "", &projection);
+    diagnostics.extend(more);
+    Err(CommandError::new(in_source_order(diagnostics), &project.sources))
 }
 
 /// The plan that makes the environment as configured.
@@ -170,4 +192,13 @@ pub fn addresses(texts: &[String]) -> Result<BTreeSet<Address>, CommandError> {
 /// The time, as plans carry it.
 fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// By place in the source; what has no place comes last, as it was.
+fn in_source_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|diagnostic| {
+        let span = diagnostic.labels.first().map(|label| &label.span);
+        (span.is_none(), span.map(|span| (span.file.clone(), span.start)))
+    });
+    diagnostics
 }

@@ -4,11 +4,8 @@
 use crate::arguments::Variables;
 use crate::error::CommandError;
 use crate::places;
-use crate::planning;
 use crate::session::Session;
-use crate::store::LOGIN_KEY_LATER;
 use crate::variables;
-use crate::wiring::Factory;
 use lang::{Configuration, FileSystem, Inputs, VariableInput};
 use model::{Diagnostic, SourceMap};
 use std::collections::BTreeMap;
@@ -48,28 +45,19 @@ impl Project {
         Ok(project)
     }
 
-    /// The same with the values of its variables. What evaluation finds wrong is told together with what reading did.
-    pub fn load_with(
+    /// The same with the values of its variables, and everything that is wrong so far.
+    pub fn read_with(
         session: &Session,
         target: &Path,
         variables: &Variables,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<(Self, Vec<Diagnostic>), CommandError> {
         let (mut project, mut diagnostics) = Self::read(session, target)?;
         let directory = places::environment_directory(target, &session.working)?;
         let gathered =
             variables::gather(&directory, variables, std::env::vars_os(), &mut project.sources);
         diagnostics.extend(gathered.diagnostics);
         project.values = gathered.values;
-        if !diagnostics.iter().any(Diagnostic::is_error) {
-            session.show(&diagnostics, &project.sources);
-            return Ok(project);
-        }
-        let factory = Factory::for_checking(session)?;
-        let projection = lang::validation_projection(factory.schemas());
-        let inputs = project.inputs(LOGIN_KEY_LATER);
-        let (_, more) = planning::examine(&project, &inputs, &factory, "", &projection);
-        diagnostics.extend(more);
-        Err(CommandError::new(in_source_order(diagnostics), &project.sources))
+        Ok((project, diagnostics))
     }
 
     fn read(session: &Session, target: &Path) -> Result<(Self, Vec<Diagnostic>), CommandError> {
@@ -94,13 +82,4 @@ impl Project {
     pub fn inputs(&self, login_key: &str) -> Inputs {
         Inputs { variables: self.values.clone(), login_key: login_key.to_owned() }
     }
-}
-
-/// By place in the source; what has no place comes last, as it was.
-fn in_source_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    diagnostics.sort_by_key(|diagnostic| {
-        let span = diagnostic.labels.first().map(|label| &label.span);
-        (span.is_none(), span.map(|span| (span.file.clone(), span.start)))
-    });
-    diagnostics
 }

@@ -15,7 +15,7 @@ use nodes::ssh::{Session, Settings};
 use nodes::{Connection, Host, Identity, Pool, Script};
 use server::{SshServer, host_key};
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixStream};
 
 fn identity() -> Identity {
     Identity::from_seed(&[1; 32], "test")
@@ -104,24 +104,46 @@ async fn a_key_that_the_node_does_not_know_is_refused_at_once() {
     assert_eq!((error.phase, error.retry), (Phase::Login, Retry::Denied));
 }
 
+/// A port of this machine that nobody listens on.
+async fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 #[tokio::test]
-async fn a_node_that_is_still_booting_is_waited_for_and_a_missing_one_is_not() {
+async fn a_node_that_is_still_booting_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
-    let late = SshServer::start(directory.path(), &identity().public_line()).await;
-    let mut connection = connection(&late);
-    connection.socket = Some(directory.path().join("later.sock"));
+    let server = SshServer::start(directory.path(), &identity().public_line()).await;
+    let mut connection = connection(&server);
+    connection.socket = None;
+    "127.0.0.1".clone_into(&mut connection.address);
+    connection.port = free_port().await;
     let host = pool(Duration::from_secs(30)).host(&connection);
     let boot = async {
         tokio::task::yield_now().await;
-        std::fs::rename(&late.socket, directory.path().join("later.sock")).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", connection.port)).await.unwrap();
+        let (mut outside, _) = listener.accept().await.unwrap();
+        let mut inside = UnixStream::connect(&server.socket).await.unwrap();
+        tokio::spawn(async move {
+            let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+        });
     };
     let (ready, ()) = tokio::join!(host.ready(), boot);
     ready.unwrap();
-    connection.socket = Some(directory.path().join("never.sock"));
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_there_is_given_up_and_all_who_wait_share_one_attempt() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = SshServer::start(directory.path(), &identity().public_line()).await;
+    let mut connection = connection(&server);
+    connection.socket = None;
+    "127.0.0.1".clone_into(&mut connection.address);
+    connection.port = free_port().await;
     let host = pool(Duration::from_mins(10)).host(&connection);
     let error = host.ready_within(Duration::from_millis(300)).await.unwrap_err();
     assert_eq!(error.retry, Retry::Transient, "{error}");
-    assert!(error.message.contains("never.sock"), "{error}");
+    assert!(error.message.contains(&connection.port.to_string()), "{error}");
     let host = pool(Duration::from_millis(300)).host(&connection);
     let calls = (0..2000).map(|_| host.ready());
     let failures = futures::future::join_all(calls).await;
@@ -129,6 +151,19 @@ async fn a_node_that_is_still_booting_is_waited_for_and_a_missing_one_is_not() {
         failures.iter().all(Result::is_err),
         "all share one attempt, or this would take ten minutes"
     );
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_listens_on_is_a_node_that_is_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = SshServer::start(directory.path(), &identity().public_line()).await;
+    let mut connection = connection(&server);
+    connection.socket = Some(directory.path().join("never.sock"));
+    // However much patience there is, this is known at once: the test would not end otherwise.
+    let host = pool(Duration::from_hours(24)).host(&connection);
+    let error = host.ready().await.unwrap_err();
+    assert_eq!(error.retry, Retry::Transient, "{error}");
+    assert!(error.message.contains("never.sock"), "{error}");
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use crate::arguments::{Planning, Running, Variables};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, World};
-use crate::project::Project;
 use crate::running::{self, Ready};
 use crate::session::Session;
 use crate::store::{self, Store};
@@ -29,7 +28,7 @@ pub async fn run(
     }
     running::refuse_to_ask(session, running)?;
     let replace = planning::addresses(&planning.replace)?;
-    let project = Project::load_with(session, target, variables)?;
+    let project = planning::load(session, target, variables)?;
     let store = if let Some(store) = Store::open(&project).await? {
         store
     } else {

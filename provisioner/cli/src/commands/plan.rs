@@ -29,7 +29,7 @@ pub async fn run(
     planning: &Planning,
     saving: Saving,
 ) -> Result<Exit, CommandError> {
-    let project = Project::load_with(session, target, variables)?;
+    let project = planning::load(session, target, variables)?;
     let replace = planning::addresses(&planning.replace)?;
     let store = match Store::open(&project).await? {
         // A saved plan is bound to its environment's lineage and sealed with its key, so there must be one.

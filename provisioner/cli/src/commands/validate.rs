@@ -3,7 +3,6 @@
 use crate::arguments::Variables;
 use crate::error::{CommandError, Exit};
 use crate::planning;
-use crate::project::Project;
 use crate::session::Session;
 use crate::store::LOGIN_KEY_LATER;
 use crate::wiring::Factory;
@@ -37,7 +36,7 @@ fn validate(
     target: &Path,
     variables: &Variables,
 ) -> Result<usize, CommandError> {
-    let project = Project::load_with(session, target, variables)?;
+    let project = planning::load(session, target, variables)?;
     let inputs = project.inputs(LOGIN_KEY_LATER);
     let factory = Factory::for_checking(session)?;
     let projection = lang::validation_projection(factory.schemas());

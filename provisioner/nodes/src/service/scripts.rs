@@ -391,8 +391,10 @@ while [ $tries -lt 40 ]; do
   now=$({status}) && [ "$now" = "$before" ] && exit 0
   before=$now; tries=$((tries + 1)); sleep 0.25
 done
-echo "it does not stay up: $now" >&2
+echo "it does not stay up: $now; the end of its log:" >&2
+{log} >&2
 exit 1"#,
+        log = supervisor.log(service),
         reload = supervisor.reload(service),
         restart = supervisor.restart(service),
         status = supervisor.status(service),

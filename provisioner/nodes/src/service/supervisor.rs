@@ -17,6 +17,8 @@ pub(crate) trait Supervisor: Send + Sync {
     fn remove(&self, service: &str) -> String;
     /// Prints its state as a line of JSON; exits with 0 only if it runs.
     fn status(&self, service: &str) -> String;
+    /// Prints the last lines that the service wrote.
+    fn log(&self, service: &str) -> String;
     /// Runs `revert` after `timeout_s` unless disarmed before, also after a reboot.
     fn arm(&self, service: &str, timeout_s: u64, revert: &str) -> String;
     /// Takes the timer away; no error if there is none.
@@ -26,12 +28,16 @@ pub(crate) trait Supervisor: Send + Sync {
 /// Provisioner's own init.
 pub(crate) struct Ctl {
     program: String,
+    logs: String,
 }
 
 impl Ctl {
     /// The dialect of the init whose control program is under `root`.
     pub(crate) fn new(root: &str) -> Self {
-        Self { program: quote(&format!("{root}/run/provisioner/ctl")) }
+        Self {
+            program: quote(&format!("{root}/run/provisioner/ctl")),
+            logs: format!("{root}/var/log/provisioner"),
+        }
     }
 
     fn service(&self, verb: &str, service: &str) -> String {
@@ -58,6 +64,10 @@ impl Supervisor for Ctl {
 
     fn status(&self, service: &str) -> String {
         self.service("status", service)
+    }
+
+    fn log(&self, service: &str) -> String {
+        format!("tail -n 3 {}", quote(&format!("{}/{service}.log", self.logs)))
     }
 
     fn arm(&self, service: &str, timeout_s: u64, revert: &str) -> String {
