@@ -122,28 +122,58 @@ impl Installer {
         commands: &[FactCommand],
         observer: &dyn Observer,
     ) -> Result<BTreeMap<String, String>, InstallError> {
-        let steps = Steps { host, service, observer };
-        let staged = match artifact {
-            Some(artifact) => Some(self.stage(host, service, artifact, observer).await?),
-            None => None,
-        };
-        let found = steps.look(Wanted::default()).await?;
-        let state = Layout::new(&found.root, service).state();
-        let places = Places { release: None, state: state.clone(), live: None, artifact: staged };
-        let mut facts = BTreeMap::new();
-        for fact in commands {
-            let text = format!(
-                "umask 077; mkdir -p {state} && chmod 755 {state}/.. && cd {state} || exit 1\n{command}",
-                state = quote(&state),
-                command = places.expand(&fact.command)
-            );
-            let script = Script::new(text).limit(Duration::from_secs(fact.limit_s));
-            let completed = steps
-                .script(Step::Facts, script)
-                .await
-                .map_err(|cause| steps.failed(Step::Facts, cause))?;
-            facts.insert(fact.name.clone(), completed.stdout.trim().to_owned());
+        if let Some(artifact) = artifact {
+            self.stage(host, service, artifact, observer).await?;
         }
-        Ok(facts)
+        let steps = Steps { host, service, observer };
+        let key = artifact.map(Artifact::key);
+        let found = steps.look(Wanted::default()).await?;
+        run_all(steps, &Layout::new(&found.root, service), key.as_deref(), commands).await
     }
+
+    /// Runs `commands` as [`Installer::facts`] does, but brings nothing onto the node: none if the artifact
+    /// that they use is not there whole.
+    pub async fn ask(
+        &self,
+        host: &Arc<dyn Host>,
+        service: &str,
+        artifact: Option<&Artifact>,
+        commands: &[FactCommand],
+    ) -> Result<Option<BTreeMap<String, String>>, InstallError> {
+        let steps = Steps { host, service, observer: &() };
+        let key = artifact.map(Artifact::key);
+        let found = steps.look(Wanted { artifact: key.as_deref(), release: None }).await?;
+        if key.is_some() && !found.artifact_intact {
+            return Ok(None);
+        }
+        let layout = Layout::new(&found.root, service);
+        run_all(steps, &layout, key.as_deref(), commands).await.map(Some)
+    }
+}
+
+/// Runs the commands one after the other in the service's state directory.
+async fn run_all(
+    steps: Steps<'_>,
+    layout: &Layout,
+    key: Option<&str>,
+    commands: &[FactCommand],
+) -> Result<BTreeMap<String, String>, InstallError> {
+    let state = layout.state();
+    let artifact = key.map(|key| layout.artifact(key));
+    let places = Places { release: None, state: state.clone(), live: None, artifact };
+    let mut facts = BTreeMap::new();
+    for fact in commands {
+        let text = format!(
+            "umask 077; mkdir -p {state} && chmod 755 {state}/.. && cd {state} || exit 1\n{command}",
+            state = quote(&state),
+            command = places.expand(&fact.command)
+        );
+        let script = Script::new(text).limit(Duration::from_secs(fact.limit_s));
+        let completed = steps
+            .script(Step::Facts, script)
+            .await
+            .map_err(|cause| steps.failed(Step::Facts, cause))?;
+        facts.insert(fact.name.clone(), completed.stdout.trim().to_owned());
+    }
+    Ok(facts)
 }

@@ -150,16 +150,18 @@ fn service(request: &ReadRequest, found: Option<&Observed>) -> Observation {
     Observation::Present(with(&request.attributes, seen))
 }
 
-/// Facts asked anew.
+/// Facts asked anew. Where the program that tells them is damaged, which its service shows as drift, they are taken
+/// to be as they were: looking brings nothing onto a node.
 async fn facts(provider: &NodeProvider, host: &Arc<dyn Host>, request: &ReadRequest) -> Read {
     let wanted: FactsArguments =
         arguments::read(&request.attributes, &request.address.to_string())?;
     let artifact = wanted.artifact()?;
     let commands = wanted.commands();
     let name = request.address.name();
-    let asked = provider.installer.facts(host, name, artifact.as_ref(), &commands, &());
+    let asked = provider.installer.ask(host, name, artifact.as_ref(), &commands);
     match tokio::time::timeout(FACTS_LIMIT, asked).await {
-        Ok(Ok(values)) => {
+        Ok(Ok(None)) => Ok(Observation::Present(request.attributes.clone())),
+        Ok(Ok(Some(values))) => {
             let values =
                 values.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str())));
             let seen = [("values", Value::map(Type::String, values))];
