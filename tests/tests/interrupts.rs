@@ -87,8 +87,7 @@ fn one_interrupt_finishes_what_is_in_flight() {
     }
 }
 
-#[test]
-fn a_second_interrupt_stops_at_once() {
+fn interrupted_twice() -> Workbench {
     let bench = waiting();
     let mut running = bench.start(&["apply", "env", "--auto-approve"]);
     wait_for_checks(&bench);
@@ -98,5 +97,20 @@ fn a_second_interrupt_stops_at_once() {
         running.has_ended()
     });
     running.finish().exits(130);
-    goes_on(&bench);
+    bench
+}
+
+#[test]
+fn a_second_interrupt_stops_at_once() {
+    goes_on(&interrupted_twice());
+}
+
+/// What was begun is not finished first only to be deleted: its check would wait for ever.
+#[test]
+fn a_destroy_after_a_cut_off_apply_deletes_what_was_begun() {
+    let bench = interrupted_twice();
+    let destroyed = bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
+    destroyed.says("left to the deletion");
+    bench.traces().assert_none();
+    bench.run(&["destroy", "env", "--auto-approve"]).exits(0).says("othing to do");
 }

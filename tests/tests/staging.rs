@@ -133,6 +133,12 @@ fn holds_no_secret(staging: &Staging) {
 fn grows_and_shrinks(staging: &Staging) {
     let seven = ["--var", "size=7"];
     let planned = staging.planned(&seven);
+    // A saved plan signs a certificate later: it holds the authority's key, and must not show it.
+    staging.run("plan", &["--var", "size=7", "-o", "grown.plan"]).exits(0);
+    let saved = std::fs::read(staging.bench.path("grown.plan")).expect("the plan was saved");
+    let saved = String::from_utf8_lossy(&saved).into_owned();
+    assert!(saved.contains("$sealed"), "the key is in the plan, sealed");
+    assert!(!saved.contains("PRIVATE KEY"), "the key is in the plan, in clear");
     let is_foreign = |line: &&String| {
         !line.contains("edge-main-007")
             && !line.ends_with("reachability.nebula")
