@@ -195,7 +195,7 @@ fn built_binary() -> PathBuf {
     let binary = deps.parent().expect("deps is in target/*").join("provisioner");
     assert!(
         binary.exists(),
-        "{} is not there: run the tests with `cargo test --workspace`, which builds it",
+        "{} is not there: `cargo test --workspace` builds it, or `cargo build` with the same profile",
         binary.display()
     );
     binary
