@@ -134,7 +134,7 @@ pub enum Aftermath {
 impl fmt::Display for Aftermath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Untouched => formatter.write_str("what ran before still runs"),
+            Self::Untouched => formatter.write_str("what runs there was not touched"),
             Self::Restored { previous } => {
                 write!(
                     formatter,
