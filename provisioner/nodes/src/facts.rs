@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Artifact;
-use crate::host::{Host, HostError, Phase, Script, quote};
+use crate::host::{Host, Script, quote};
 use crate::service::{
     InstallCause, InstallError, Installer, Layout, Observer, Places, Step, Steps, Wanted,
     check_name,
@@ -39,47 +39,6 @@ impl FactCommand {
     pub fn new(name: impl Into<String>, command: impl Into<String>) -> Self {
         Self { name: name.into(), command: command.into(), limit_s: limit_s() }
     }
-}
-
-/// What every node can tell without any artifact.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct BaseFacts {
-    /// The kernel's release.
-    pub kernel: String,
-    /// The host name.
-    pub hostname: String,
-    /// The distribution, as it calls itself.
-    pub os: String,
-    /// The machine's architecture, `x86_64`.
-    pub architecture: String,
-}
-
-const BASE: &str = r#"echo "kernel=$(uname -r)"
-echo "hostname=$(uname -n)"
-echo "architecture=$(uname -m)"
-os=; [ -r /etc/os-release ] && . /etc/os-release && os=$PRETTY_NAME
-[ -z "$os" ] && [ -r /usr/lib/os-release ] && . /usr/lib/os-release && os=$PRETTY_NAME
-echo "os=$os"
-"#;
-
-/// Reads the base facts in one script.
-pub async fn base(host: &dyn Host) -> Result<BaseFacts, HostError> {
-    let completed = host.run(&Script::new(BASE)).await?;
-    if !completed.success() {
-        let message = format!("cannot read the base facts: {}", completed.last_words());
-        return Err(HostError::transient(host.name(), Phase::Run, message));
-    }
-    let field = |name: &str| {
-        let line =
-            completed.stdout.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        line.unwrap_or_default().to_owned()
-    };
-    Ok(BaseFacts {
-        kernel: field("kernel"),
-        hostname: field("hostname"),
-        os: field("os"),
-        architecture: field("architecture"),
-    })
 }
 
 impl Installer {

@@ -22,7 +22,7 @@ pub mod ssh;
 pub mod terminal;
 
 pub use artifact::{Artifact, ArtifactError, Cache, Selection, Source};
-pub use facts::{BaseFacts, FactCommand};
+pub use facts::FactCommand;
 pub use host::{Completed, Content, Host, HostError, Retry, Script, Stream, Upload, quote};
 pub use probe::{Member, PairOptions, PairReport, Probe, ProbeKind, Target, all_pairs};
 pub use service::{

@@ -290,8 +290,11 @@ async fn facts_come_back_and_keys_stay() {
     let failing = [FactCommand::new("x", "echo why >&2; false")];
     let error = installer.facts(&host, "mesh", None, &failing, &()).await.unwrap_err();
     assert!(error.to_string().contains("why"), "{error}");
-    let base = nodes::facts::base(host.as_ref()).await.unwrap();
-    assert!(!base.kernel.is_empty() && !base.architecture.is_empty());
+    let asked = installer.ask(&host, "mesh", Some(&artifact), &commands).await.unwrap();
+    assert_eq!(asked, Some(facts), "what is there is asked");
+    let absent = program(scratch.path(), "#!/bin/sh\necho other\n");
+    let asked = installer.ask(&host, "mesh", Some(&absent), &commands).await.unwrap();
+    assert_eq!(asked, None, "asking brings nothing onto a node");
 }
 
 #[tokio::test]
