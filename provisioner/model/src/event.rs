@@ -52,6 +52,26 @@ pub enum Event {
         /// `verify`, `unpack`, `probe from edge-local-002`.
         step: String,
     },
+    /// A call failed in passing and will be made again with the identical request; journaled before it is.
+    OperationRetried {
+        /// Its number in the plan.
+        id: u32,
+        /// The instance.
+        address: Address,
+        /// The call that comes, from 2.
+        attempt: u32,
+        /// Milliseconds until then.
+        wait_ms: u64,
+        /// Why the last one failed.
+        message: String,
+    },
+    /// What the run is about to change is being changed by another one, which is waited for.
+    LeaseAwaited {
+        /// Who: `apply staging by ana on build-7 (process 4711), since 2026-11-23T02:00:00Z`.
+        holder: String,
+        /// What both want.
+        addresses: Vec<Address>,
+    },
     /// An operation succeeded and its outcome is durable.
     OperationSucceeded {
         /// Its number in the plan.

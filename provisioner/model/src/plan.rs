@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the plan format that this program writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What will change, and what will run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +25,16 @@ pub struct Plan {
     pub lineage: String,
     /// The state's serial when the plan was made (for people; revisions decide).
     pub serial: u64,
-    /// Revision of every record that the plan read or will write; 0 means there was none.
+    /// Revision of every record that an operation reads or writes, and of those that apply brings up to date or forgets;
+    /// 0 means there was none. What else is recorded may change before the plan is applied.
     pub base_revisions: BTreeMap<Address, u64>,
+    /// Revision of every record that outputs and node sets come from. If another run changes one of them meanwhile,
+    /// apply leaves outputs and node sets to the next plan.
+    #[serde(default)]
+    pub output_revisions: BTreeMap<Address, u64>,
+    /// What the user limited the plan to (`--target`), as given; empty for everything.
+    #[serde(default)]
+    pub targets: Vec<String>,
     /// SHA-256 of the configuration and variables.
     pub configuration_digest: String,
     /// RFC 3339 time of planning, given by the caller.
@@ -51,12 +59,45 @@ pub struct Plan {
     pub refreshed: Vec<Record>,
     /// Records whose objects are gone and will not be made again: apply forgets them.
     pub vanished: Vec<Address>,
+    /// Records of strays that the user wants to keep or delete: apply writes them before all else.
+    #[serde(default)]
+    pub adopted: Vec<Adopted>,
+    /// Objects with this environment's mark that neither the state nor this plan knows.
+    #[serde(default)]
+    pub strays: Vec<Stray>,
+}
+
+/// An object that carries this environment's mark and is not recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stray {
+    /// The instance that its mark names.
+    pub address: Address,
+    /// The provider configuration that found it.
+    pub provider: String,
+    /// The provider's identity of it.
+    pub id: String,
+    /// The token of the creation that made it.
+    pub token: String,
+    /// All its attributes, as a read gives them; none if it cannot be read (half made, say).
+    pub attributes: Option<Value>,
+}
+
+/// A stray that becomes recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adopted {
+    /// Its record.
+    pub record: Record,
+    /// Whether it is to be deleted: it is then recorded as deposed.
+    pub deposed: bool,
 }
 
 impl Plan {
     /// Whether applying it would change any object (outputs and refreshed records aside).
     pub fn has_changes(&self) -> bool {
-        !self.operations.is_empty() || !self.changed_outputs.is_empty() || !self.vanished.is_empty()
+        !self.operations.is_empty()
+            || !self.changed_outputs.is_empty()
+            || !self.vanished.is_empty()
+            || !self.adopted.is_empty()
     }
 
     /// How many changes have an action, for the summary line.

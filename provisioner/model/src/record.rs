@@ -82,6 +82,10 @@ pub struct Intent {
     /// The lifecycle the record will have.
     #[serde(default)]
     pub lifecycle: Lifecycle,
+    /// RFC 3339 time after which the call is not under way any more, whoever made it; empty in what older
+    /// programs wrote.
+    #[serde(default)]
+    pub deadline: String,
 }
 
 /// The calls that change the world.

@@ -15,6 +15,18 @@ pub struct ProviderSchema {
     pub configuration: BTreeMap<String, Attribute>,
     /// Resource types by name.
     pub resources: BTreeMap<String, ResourceSchema>,
+    /// Limits of its interfaces as the cloud publishes them, by the name of the interface.
+    #[serde(default)]
+    pub limits: BTreeMap<String, RateLimit>,
+}
+
+/// A limit on calls: a bucket of `burst` calls that fills with `per_second` calls a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// Calls that may be made at once.
+    pub burst: u32,
+    /// Calls a second in the long run.
+    pub per_second: u32,
 }
 
 /// One resource type.
@@ -28,20 +40,42 @@ pub struct ResourceSchema {
     /// made anew whenever one of them changes in the same plan.
     pub follows_dependencies: bool,
     /// How an object is found again after a crash between the call and its answer.
-    pub found_by: FoundBy,
+    pub adoption: Adoption,
 }
 
-/// How an object whose creation was not acknowledged is found again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FoundBy {
-    /// Sending the identical request again with the same token gives the same object.
-    #[default]
-    Token,
-    /// A unique name; the marker on the object says whether it is ours.
-    Name,
-    /// An ownership tag, looked up.
-    Tag,
+/// What a cloud offers to find an object whose creation was not acknowledged. Recovery uses the first that holds: the
+/// token, then the name, then the tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Adoption {
+    /// For how many seconds after a creation the identical request with the same token gives the same object;
+    /// none if the interface takes no token. [`Adoption::FOR_EVER`] where the token is kept with the object.
+    pub token_retention_s: Option<u64>,
+    /// Names are unique: a second creation is refused, and the marker on the object says whether it is ours.
+    pub unique_name: bool,
+    /// Objects carry our marker from their creation on and can be looked up by it.
+    pub tagged: bool,
+    /// Milliseconds after the end of a call during which its object may not be visible yet.
+    pub settle_ms: u64,
+    /// Milliseconds after which a call without an answer is given up; it may still take effect up to then.
+    pub deadline_ms: u64,
+}
+
+impl Adoption {
+    /// A token that lives as long as the object.
+    pub const FOR_EVER: u64 = u64::MAX;
+}
+
+impl Default for Adoption {
+    fn default() -> Self {
+        Self {
+            token_retention_s: Some(Self::FOR_EVER),
+            unique_name: false,
+            tagged: false,
+            settle_ms: 0,
+            deadline_ms: 30 * 60 * 1000,
+        }
+    }
 }
 
 /// One argument or attribute.

@@ -217,6 +217,8 @@ fn frame(planner: &Planner<'_>, fates: &Fates<'_>, vanished: Vec<Address>) -> Pl
         lineage: recorded.lineage.clone(),
         serial: recorded.serial,
         base_revisions,
+        output_revisions: BTreeMap::new(),
+        targets: Vec::new(),
         configuration_digest: String::new(),
         created_at: planner.options.created_at.clone(),
         destroy: false,
@@ -229,6 +231,8 @@ fn frame(planner: &Planner<'_>, fates: &Fates<'_>, vanished: Vec<Address>) -> Pl
         node_sets: BTreeMap::new(),
         refreshed: Vec::new(),
         vanished,
+        adopted: Vec::new(),
+        strays: Vec::new(),
     }
 }
 

@@ -255,6 +255,7 @@ pub fn schema() -> ProviderSchema {
     );
     check.follows_dependencies = true;
     ProviderSchema {
+        limits: std::collections::BTreeMap::new(),
         name: "memory".to_owned(),
         configuration: BTreeMap::new(),
         resources: BTreeMap::from([

@@ -94,6 +94,7 @@ pub fn record(text: &str, id: &str) -> Record {
 /// An intent with a secret in its request.
 pub fn intent(text: &str, action: IntentAction, prior: Option<Record>) -> Intent {
     Intent {
+        deadline: String::new(),
         sequence: 0,
         run: String::new(),
         address: address(text),

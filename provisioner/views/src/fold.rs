@@ -88,6 +88,17 @@ impl Fold {
             Event::OperationSucceeded { .. }
             | Event::OperationFailed { .. }
             | Event::OperationSkipped { .. } => self.ended(event, palette),
+            Event::OperationRetried { id, attempt, wait_ms, message, .. } => {
+                if let Some(running) = self.running.get_mut(id) {
+                    let wait = duration(*wait_ms);
+                    running.step = format!("attempt {attempt} in {wait}: {message}");
+                }
+                Vec::new()
+            }
+            Event::LeaseAwaited { holder, addresses } => line(palette.notable(&format!(
+                "Waiting for {holder}, which is changing {}.",
+                some_of(addresses)
+            ))),
             Event::Interrupted { in_flight } => line(palette.notable(&format!(
                 "Interrupted: finishing {} in flight; once more stops at once.",
                 count(*in_flight, "operation")
@@ -178,6 +189,17 @@ fn words(kind: OperationKind) -> (&'static str, &'static str) {
         OperationKind::DeleteDeposed => ("deleting the replaced object", "replaced object deleted"),
         OperationKind::Forget => ("forgetting", "forgotten"),
     }
+}
+
+/// The first few addresses, and how many more.
+fn some_of(addresses: &[Address]) -> String {
+    const SHOWN: usize = 3;
+    let mut text =
+        addresses.iter().take(SHOWN).map(Address::to_string).collect::<Vec<_>>().join(", ");
+    if addresses.len() > SHOWN {
+        text.push_str(&format!(" and {} more", addresses.len() - SHOWN));
+    }
+    if text.is_empty() { "the environment".to_owned() } else { text }
 }
 
 /// `1 call`, `2 calls`.

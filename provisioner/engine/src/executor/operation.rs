@@ -197,6 +197,7 @@ impl Job {
             _ => records.next_generation(address),
         };
         Ok(Some(Intent {
+            deadline: String::new(),
             sequence: 0,
             run: self.run.clone(),
             address: address.clone(),

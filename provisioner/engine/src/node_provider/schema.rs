@@ -1,7 +1,7 @@
 //! The resource types of the provider `node`: what the language checks a `service` block against, and what the
 //! planner decides from.
 
-use model::schema::{Attribute, FoundBy, ProviderSchema, ResourceSchema};
+use model::schema::{Adoption, Attribute, ProviderSchema, ResourceSchema};
 use model::types::Field;
 use model::{Type, Value};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub const REACHED: &str = "reached";
 pub fn node_schema() -> ProviderSchema {
     let resources = [("facts", facts()), ("service", service()), ("reachability", reachability())];
     ProviderSchema {
+        limits: std::collections::BTreeMap::new(),
         name: NAME.to_owned(),
         configuration: BTreeMap::new(),
         resources: resources.map(|(name, schema)| (name.to_owned(), schema)).into(),
@@ -35,7 +36,7 @@ fn resource(
             .map(|(name, attribute)| (name.to_owned(), attribute))
             .collect(),
         follows_dependencies: false,
-        found_by: FoundBy::Token,
+        adoption: Adoption::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the local cloud offers, as data.
 
-use model::schema::{Attribute, FoundBy, ProviderSchema, ResourceSchema};
+use model::schema::{Adoption, Attribute, ProviderSchema, ResourceSchema};
 use model::{Type, Value};
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ fn resource<const N: usize>(
         description: description.to_owned(),
         attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
         follows_dependencies: false,
-        found_by: FoundBy::Name,
+        adoption: Adoption { unique_name: true, tagged: true, ..Adoption::default() },
     }
 }
 
@@ -108,6 +108,7 @@ pub fn provider_schema() -> ProviderSchema {
     let directory = "Where the local cloud lies, as an absolute path.";
     let isolation = "`processes` to do without namespaces even where the kernel allows them.";
     ProviderSchema {
+        limits: std::collections::BTreeMap::new(),
         name: "local".to_owned(),
         configuration: BTreeMap::from([
             ("directory".to_owned(), Attribute::optional(Type::String, directory)),

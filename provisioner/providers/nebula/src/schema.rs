@@ -20,6 +20,7 @@ pub fn schema() -> ProviderSchema {
         ("nebula_certificate", resource("A node's certificate in a nebula mesh.", certificate())),
     ];
     ProviderSchema {
+        limits: std::collections::BTreeMap::new(),
         name: "nebula".to_owned(),
         configuration: BTreeMap::new(),
         resources: resources.into_iter().map(|(name, r)| (name.to_owned(), r)).collect(),

@@ -39,6 +39,10 @@ fn plan() -> Plan {
         machine: Value::object([("address", later)]),
     };
     Plan {
+        targets: Vec::new(),
+        adopted: Vec::new(),
+        output_revisions: std::collections::BTreeMap::new(),
+        strays: Vec::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
         lineage: LINEAGE.to_owned(),

@@ -43,6 +43,10 @@ fn plan(changes: Vec<Change>) -> Plan {
         place: "main.hcl:1:1".to_owned(),
     };
     Plan {
+        targets: Vec::new(),
+        adopted: Vec::new(),
+        output_revisions: std::collections::BTreeMap::new(),
+        strays: Vec::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
         lineage: "0f".to_owned(),
