@@ -12,7 +12,8 @@ use crate::{ApplyError, CancelToken, Engine, Level, Unsettled, conform};
 use futures::StreamExt as _;
 use model::event::Event;
 use model::record::{Intent, IntentAction, Outcome, Recorded};
-use provider::{FindRequest, Provider, ProviderError, Silent};
+use model::schema::Adoption;
+use provider::{ErrorClass, FindRequest, Found, Lookup, Object, Provider, ProviderError, Silent};
 use state::StateError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -123,10 +124,13 @@ impl Engine {
         if self.is_place_out_of_reach(provider, intent).await {
             return Ok(left_to_the_plan(provider, intent, OUT_OF_REACH));
         }
-        if intent.action == IntentAction::Create
-            && let Ok(Some(sent)) = look_up(provider, intent).await
-        {
-            return Ok(Settled { outcome: sent.outcome, how: "adopted" });
+        if intent.action == IntentAction::Create {
+            match look_up(provider, intent).await {
+                Ok(Some(sent)) => return Ok(Settled { outcome: sent.outcome, how: "adopted" }),
+                // More than one is there: another one must not be made.
+                Err(error) if error.outcome_unknown => return Err(error),
+                Ok(None) | Err(_) => {}
+            }
         }
         let is_doomed = purpose == Purpose::Destroy && intent.action == IntentAction::Create;
         if is_doomed && provider.deletes_half_made(intent.address.kind()) {
@@ -191,9 +195,30 @@ async fn look_up(provider: &dyn Provider, intent: &Intent) -> Result<Option<Sent
         address: intent.address.clone(),
         token: intent.token.clone(),
         arguments: arguments.clone(),
+        by: lookup(schema.adoption),
     };
-    let Some(object) = provider.find(request).await? else {
-        return Ok(None);
-    };
-    recorded(schema, intent, object, &arguments).map(Some)
+    match provider.find(request).await? {
+        Found::Nothing => Ok(None),
+        Found::One(object) => recorded(schema, intent, object, &arguments).map(Some),
+        Found::Several(objects) => Err(several(intent, &objects)),
+    }
+}
+
+/// The first way to look that the resource type offers.
+fn lookup(adoption: Adoption) -> Lookup {
+    if adoption.token_retention_s.is_some() {
+        Lookup::Token
+    } else if adoption.unique_name {
+        Lookup::Name
+    } else {
+        Lookup::Tag
+    }
+}
+
+fn several(intent: &Intent, objects: &[Object]) -> ProviderError {
+    let ids: Vec<&str> = objects.iter().map(|object| object.id.as_str()).collect();
+    let message = format!("one creation of {} made {}", intent.address, ids.join(" and "));
+    ProviderError::new(ErrorClass::Conflict, message)
+        .with_hint("delete all but one of them in the cloud, then apply again")
+        .maybe_done()
 }

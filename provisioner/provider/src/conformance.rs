@@ -4,7 +4,8 @@
 //! twice, and answers that fit the schema. Refuses to know any provider.
 
 use crate::{
-    CreateRequest, DeleteRequest, FindRequest, Object, Provider, ReadRequest, Silent, UpdateRequest,
+    CreateRequest, DeleteRequest, FindRequest, Found, Lookup, Object, Provider, ReadRequest,
+    Silent, UpdateRequest,
 };
 use model::convert::convert;
 use model::plan::Observation;
@@ -39,6 +40,7 @@ impl Case {
             address: self.address.clone(),
             token: token.to_owned(),
             arguments: self.arguments.clone(),
+            by: Lookup::Token,
         }
     }
 
@@ -98,8 +100,8 @@ pub async fn run(provider: &dyn Provider, case: &Case) -> Result<(), Violation> 
 async fn never_made(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
     let rule = "a creation that never happened is not found";
     match provider.find(case.find("conformance-never")).await {
-        Ok(None) => Ok(()),
-        Ok(Some(object)) => Err(broken(rule, object.id)),
+        Ok(Found::Nothing) => Ok(()),
+        Ok(found) => Err(broken(rule, format!("{found:?}"))),
         Err(error) => Err(broken(rule, error.to_string())),
     }
 }
@@ -124,7 +126,7 @@ async fn found_by_token(
 ) -> Result<(), Violation> {
     let rule = "a finished creation is found by its token, with the same attributes";
     match provider.find(case.find("conformance")).await {
-        Ok(Some(found)) if found.id == object.id => fits(provider, case, &found.attributes),
+        Ok(Found::One(found)) if found.id == object.id => fits(provider, case, &found.attributes),
         Ok(found) => Err(broken(rule, format!("{found:?}"))),
         Err(error) => Err(broken(rule, error.to_string())),
     }
@@ -195,7 +197,7 @@ async fn deleted_twice(
         other => return Err(broken(rule, format!("{other:?}"))),
     }
     match provider.find(case.find("conformance")).await {
-        Ok(None) => Ok(()),
+        Ok(Found::Nothing) => Ok(()),
         other => Err(broken(rule, format!("still found: {other:?}"))),
     }
 }

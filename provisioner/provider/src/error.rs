@@ -41,6 +41,8 @@ pub struct ProviderError {
     /// Whether the call may have changed something all the same (its answer was lost): the outcome is
     /// then not known, and recovery looks it up.
     pub outcome_unknown: bool,
+    /// After how many milliseconds the cloud said that it can be asked again; none if it said nothing.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl ProviderError {
@@ -52,6 +54,7 @@ impl ProviderError {
             detail: String::new(),
             hints: Vec::new(),
             outcome_unknown: false,
+            retry_after_ms: None,
         }
     }
 
@@ -66,6 +69,13 @@ impl ProviderError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// The cloud said when to ask again.
+    #[must_use]
+    pub fn retry_after(mut self, wait_ms: u64) -> Self {
+        self.retry_after_ms = Some(wait_ms);
         self
     }
 

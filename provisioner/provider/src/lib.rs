@@ -2,11 +2,19 @@
 //!
 //! A provider declares its resource types as data ([`model::schema::ProviderSchema`]); the planner
 //! decides from that alone. The calls below are what the engine makes. Contract:
-//! - `create` with a token that was used before, for the same request, gives the same object and no
-//!   second one; killed at any instant and called again, it finishes what was begun.
+//! - what a resource type's [`Adoption`](model::schema::Adoption) says holds: while its token is kept, `create` with a
+//!   token that was used before, for the same request, gives the same object and no second one; where names are unique,
+//!   `create` of a name that another creation has fails with [`ErrorClass::Conflict`] and touches nothing; where objects
+//!   are tagged, they carry the marker (lineage, address, token) from the moment they exist.
+//! - a half-made object (a creation that was cut off) is finished by the next `create` of the same instance that can
+//!   see it, or taken away by `delete`; `read_many` says of it that it is absent.
+//! - `find` answers with finished objects that carry all of our marker, and with no others; it never takes the first of
+//!   several. `list_owned` answers with every object, half-made ones too, that carries our lineage, and with no others.
+//!   Both see only what the cloud shows by then: whoever concludes from "nothing" waits the deadline of the call
+//!   and the settle time first.
 //! - `delete` of something that is gone succeeds.
-//! - `find` tells an object of ours from a stranger's by its marker (lineage, address, token).
-//! - errors carry where they come from and whether a retry can help.
+//! - errors carry where they come from, whether a retry can help, and when, if the cloud said so. A provider does not
+//!   send anything again by itself: every retry is the engine's, which journals it.
 //!
 //! Refuses to know: plans, state, the terminal.
 
@@ -119,6 +127,53 @@ pub struct FindRequest {
     pub token: String,
     /// The creation's arguments.
     pub arguments: Value,
+    /// How to look.
+    pub by: Lookup,
+}
+
+/// How an object is looked up. Whichever it is, only an object with all of our marker is an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// By the token that the cloud keeps.
+    Token,
+    /// By the name among the arguments, which is unique.
+    Name,
+    /// By our marker on it.
+    Tag,
+}
+
+/// What a look-up found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// No finished object of ours: the creation can be sent (again).
+    Nothing,
+    /// The object: it is adopted.
+    One(Object),
+    /// More than one creation took effect: nobody but a person can say which one is wanted.
+    Several(Vec<Object>),
+}
+
+impl Found {
+    /// What these objects are together.
+    pub fn of(mut objects: Vec<Object>) -> Self {
+        match objects.len() {
+            0 | 1 => objects.pop().map_or(Self::Nothing, Self::One),
+            _ => Self::Several(objects),
+        }
+    }
+}
+
+/// An object in the cloud that carries our lineage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Owned {
+    /// The instance that its marker names.
+    pub address: Address,
+    /// The provider's identity of it, as `read_many` and `delete` take it.
+    pub id: String,
+    /// The token of the creation that made it.
+    pub token: String,
+    /// The object; none if it is half made.
+    pub object: Option<Object>,
 }
 
 /// One cloud, configured.
@@ -150,7 +205,13 @@ pub trait Provider: Send + Sync {
         false
     }
 
-    /// What a creation whose answer was lost has left: nothing, or one finished object of ours. A half-made
-    /// object counts as nothing here: `create` with the same token finishes it.
-    async fn find(&self, request: FindRequest) -> Result<Option<Object>, ProviderError>;
+    /// What a creation whose answer was lost has left: finished objects with its whole marker. A half-made object
+    /// counts as nothing here: `create` finishes it.
+    async fn find(&self, request: FindRequest) -> Result<Found, ProviderError>;
+
+    /// Everything in the cloud that carries our lineage, whichever instance or token it names, half-made objects too; in
+    /// the order of addresses and identities. Empty where objects exist nowhere but in the state.
+    async fn list_owned(&self) -> Result<Vec<Owned>, ProviderError> {
+        Ok(Vec::new())
+    }
 }

@@ -5,8 +5,8 @@
 //! survives any number of providers made over it, like a real cloud survives the program.
 
 use crate::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Object, Owner, Provider, ProviderError,
-    ReadRequest, UpdateRequest,
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Owned, Owner, Provider,
+    ProviderError, ReadRequest, UpdateRequest,
 };
 use async_trait::async_trait;
 use model::plan::Observation;
@@ -57,6 +57,12 @@ pub struct Stored {
     pub attributes: Value,
     /// Whether its creation came to an end.
     pub complete: bool,
+}
+
+impl Stored {
+    fn object(&self) -> Object {
+        Object { id: self.id.clone(), attributes: self.attributes.clone(), note: None }
+    }
 }
 
 /// One call that the cloud got.
@@ -400,18 +406,29 @@ impl Provider for MemoryProvider {
         self.answer(called, || (), effect).await
     }
 
-    async fn find(&self, request: FindRequest) -> Result<Option<Object>, ProviderError> {
+    async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {
         let state = self.cloud.state();
-        let found = state.objects.values().find(|object| {
+        let found = state.objects.values().filter(|object| {
             self.is_ours(object, &request.address)
                 && object.token == request.token
                 && object.complete
         });
-        Ok(found.map(|object| Object {
-            id: object.id.clone(),
-            attributes: object.attributes.clone(),
-            note: None,
-        }))
+        Ok(Found::of(found.map(Stored::object).collect()))
+    }
+
+    async fn list_owned(&self) -> Result<Vec<Owned>, ProviderError> {
+        let state = self.cloud.state();
+        let ours = state.objects.values().filter(|object| object.lineage == self.owner.lineage);
+        let mut owned: Vec<Owned> = ours
+            .map(|stored| Owned {
+                address: stored.address.clone(),
+                id: stored.id.clone(),
+                token: stored.token.clone(),
+                object: stored.complete.then(|| stored.object()),
+            })
+            .collect();
+        owned.sort_by(|left, right| (&left.address, &left.id).cmp(&(&right.address, &right.id)));
+        Ok(owned)
     }
 }
 
@@ -456,7 +473,7 @@ mod tests {
         cloud.fault_nth(1, Fault::HalfMade);
         let create = |token: &str| provider.create(case().create(token));
         assert!(create("one").await.unwrap_err().outcome_unknown);
-        assert!(provider.find(case().find("one")).await.unwrap().is_none());
+        assert_eq!(provider.find(case().find("one")).await.unwrap(), Found::Nothing);
         create("two").await.unwrap();
         assert_eq!(cloud.objects().len(), 1);
         create("three").await.unwrap();
@@ -469,6 +486,6 @@ mod tests {
         let ours = MemoryProvider::new(cloud.clone(), owner("ours"));
         ours.create(case().create("t")).await.unwrap();
         let theirs = MemoryProvider::new(cloud, owner("theirs"));
-        assert!(theirs.find(case().find("t")).await.unwrap().is_none());
+        assert_eq!(theirs.find(case().find("t")).await.unwrap(), Found::Nothing);
     }
 }

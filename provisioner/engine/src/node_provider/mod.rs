@@ -26,7 +26,7 @@ use nodes::{
     Target, all_pairs,
 };
 use provider::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Object, Progress, Provider,
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Progress, Provider,
     ProviderError, ReadRequest, UpdateRequest,
 };
 use schema::{REACHED, RUNNING};
@@ -268,10 +268,10 @@ impl Provider for NodeProvider {
         }
     }
 
-    async fn find(&self, request: FindRequest) -> Result<Option<Object>, ProviderError> {
+    async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {
         if Kind::of(&request.address)? != Kind::Service {
             // Asking again is all there is to finding.
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         let service: ServiceArguments =
             arguments::read(&request.arguments, &request.address.to_string())?;
@@ -282,7 +282,8 @@ impl Provider for NodeProvider {
             self.installer.observe(&host, &names).await.map_err(|error| failure::host(&error))?;
         let is_done = found.first().is_some_and(|observed| observed.is_healthy(&digest));
         let computed = [("digest", digest.into()), ("status", RUNNING.into())];
-        Ok(is_done.then(|| object(&request.address, &request.arguments, computed, None)))
+        let done = is_done.then(|| object(&request.address, &request.arguments, computed, None));
+        Ok(done.map_or(Found::Nothing, Found::One))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::arguments;
 use crate::cloud::Cloud;
 use crate::error::LocalError;
 use crate::machine::Machine;
-use crate::network::Found;
+use crate::network::Found as Network;
 use crate::record::{Isolation, Owner};
 use crate::schema::{MACHINE, NETWORK, VOLUME, provider_schema};
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use model::plan::Observation;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
 use provider::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Object, Provider, ProviderError,
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Provider, ProviderError,
     ReadRequest, UpdateRequest,
 };
 use std::io;
@@ -136,7 +136,7 @@ fn resource(address: &Address) -> Result<Resource, LocalError> {
     }
 }
 
-fn network_object(cloud: &Cloud, found: &Found) -> Result<Object, LocalError> {
+fn network_object(cloud: &Cloud, found: &Network) -> Result<Object, LocalError> {
     let why = cloud.isolation().ok().and_then(|(_, why)| why.clone());
     let note = (found.record.isolation == Isolation::Processes).then(|| {
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
@@ -370,11 +370,11 @@ impl Provider for LocalProvider {
             .await
     }
 
-    async fn find(&self, request: FindRequest) -> Result<Option<Object>, ProviderError> {
+    async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {
         let owner = self.owner_of(&request.address, &request.token);
-        self.blocking(move |cloud| {
+        let found = self.blocking(move |cloud| {
             find(&cloud, &owner, resource(&request.address)?, &request.arguments)
-        })
-        .await
+        });
+        Ok(found.await?.map_or(Found::Nothing, Found::One))
     }
 }

@@ -25,8 +25,8 @@ use model::plan::Observation;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value, digest};
 use provider::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Object, Owner, Provider, ProviderError,
-    ReadRequest, UpdateRequest,
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Owner, Provider,
+    ProviderError, ReadRequest, UpdateRequest,
 };
 use std::sync::Arc;
 
@@ -158,8 +158,8 @@ impl Provider for Nebula {
         Ok(())
     }
 
-    async fn find(&self, _request: FindRequest) -> Result<Option<Object>, ProviderError> {
-        Ok(None)
+    async fn find(&self, _request: FindRequest) -> Result<Found, ProviderError> {
+        Ok(Found::Nothing)
     }
 }
 

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use model::plan::Observation;
 use model::{Address, Residual, Type, Value};
 use provider::{
-    CreateRequest, DeleteRequest, FindRequest, Object, Owner, Provider, ProviderError, ReadRequest,
-    Silent, UpdateRequest,
+    CreateRequest, DeleteRequest, FindRequest, Found, Lookup, Object, Owner, Provider,
+    ProviderError, ReadRequest, Silent, UpdateRequest,
 };
 use provider_nebula::{Entropy, Nebula, schema};
 use std::sync::Arc;
@@ -166,8 +166,10 @@ async fn nothing_exists_outside_of_the_state() {
         address: address.clone(),
         token: "token".to_owned(),
         arguments: attributes.clone(),
+        by: Lookup::Token,
     };
-    assert_eq!(nebula.find(find).await.unwrap(), None);
+    assert_eq!(nebula.find(find).await.unwrap(), Found::Nothing);
+    assert_eq!(nebula.list_owned().await.unwrap(), []);
     let read = ReadRequest {
         address: address.clone(),
         id: "x".to_owned(),

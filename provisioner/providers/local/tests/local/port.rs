@@ -4,8 +4,8 @@ use crate::support::{Fixture, PROGRAM, TestResult, programs_about, wait_until};
 use model::plan::Observation;
 use model::{Address, Value};
 use provider::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Object, Owner, Provider, ReadRequest,
-    Silent, UpdateRequest,
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Lookup, Object, Owner, Provider,
+    ReadRequest, Silent, UpdateRequest,
 };
 use provider_local::LocalProvider;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,12 @@ async fn find(
     (address, arguments): (Address, Value),
 ) -> Result<Option<Object>, provider::ProviderError> {
     let token = format!("token of {address}");
-    provider.find(FindRequest { address, token, arguments }).await
+    let request = FindRequest { address, token, arguments, by: Lookup::Name };
+    Ok(match provider.find(request).await? {
+        Found::Nothing => None,
+        Found::One(object) => Some(object),
+        Found::Several(objects) => panic!("names are unique: {objects:?}"),
+    })
 }
 
 async fn read(
