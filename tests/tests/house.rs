@@ -19,6 +19,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("nodes", vec!["model"]),
         ("state", vec!["model"]),
         ("views", vec!["model"]),
+        ("provider-builtin", vec!["model", "provider"]),
         ("provider-local", vec!["model", "provider"]),
         ("provider-nebula", vec!["model", "provider"]),
         ("engine", vec!["model", "planner", "provider", "nodes", "state"]),

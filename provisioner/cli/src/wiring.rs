@@ -15,6 +15,7 @@ use model::{Address, Diagnostic, Value};
 use nodes::ssh::Settings;
 use nodes::{Cache, Identity, Pool};
 use provider::{ErrorClass, Owner, Provider, ProviderError};
+use provider_builtin::Builtin;
 use provider_local::LocalProvider;
 use provider_nebula::{Nebula, OperatingSystem};
 use std::collections::BTreeMap;
@@ -96,8 +97,12 @@ impl Factory {
         records: Arc<LiveRecords>,
     ) -> Result<Self, CommandError> {
         let homes = Homes::of_user()?;
-        let schemas =
-            [provider_local::provider_schema(), provider_nebula::schema(), engine::node_schema()];
+        let schemas = [
+            provider_builtin::schema(),
+            provider_local::provider_schema(),
+            provider_nebula::schema(),
+            engine::node_schema(),
+        ];
         Ok(Self {
             schemas: schemas.into_iter().map(|schema| (schema.name.clone(), schema)).collect(),
             executable: session.executable.clone(),
@@ -155,6 +160,7 @@ impl ProviderFactory for Factory {
                 cache: self.cache.clone(),
                 fleet: self.records.clone(),
             })),
+            "terraform" => Arc::new(Builtin::new()),
             other => {
                 let known = self.schemas.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
                 let message = format!("there is no provider `{other}`");

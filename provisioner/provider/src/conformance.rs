@@ -97,6 +97,26 @@ pub async fn run(provider: &dyn Provider, case: &Case) -> Result<(), Violation> 
     deleted_twice(provider, case, &object).await
 }
 
+/// The same for objects that exist nowhere but in the state: they are as recorded, nothing is ever found, and a
+/// deletion has nothing to do.
+pub async fn run_recorded_only(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
+    never_made(provider, case).await?;
+    let object = made_once(provider, case).await?;
+    reads_as_made(provider, case, &object).await?;
+    let object = updated_twice(provider, case, object).await?;
+    let rule = "a deletion sent twice succeeds, and nothing is found";
+    for _ in 0..2 {
+        provider
+            .delete(case.delete(&object))
+            .await
+            .map_err(|error| broken(rule, error.to_string()))?;
+    }
+    match provider.find(case.find("conformance")).await {
+        Ok(Found::Nothing) => Ok(()),
+        other => Err(broken(rule, format!("found: {other:?}"))),
+    }
+}
+
 async fn never_made(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
     let rule = "a creation that never happened is not found";
     match provider.find(case.find("conformance-never")).await {

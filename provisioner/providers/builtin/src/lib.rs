@@ -16,7 +16,7 @@ use model::plan::Observation;
 use model::schema::ProviderSchema;
 use model::{Address, Value, digest};
 use provider::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Object, Provider, ProviderError,
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Provider, ProviderError,
     ReadRequest, UpdateRequest,
 };
 
@@ -67,8 +67,8 @@ impl Provider for Builtin {
         true
     }
 
-    async fn find(&self, _request: FindRequest) -> Result<Option<Object>, ProviderError> {
-        Ok(None)
+    async fn find(&self, _request: FindRequest) -> Result<Found, ProviderError> {
+        Ok(Found::Nothing)
     }
 }
 
