@@ -5,7 +5,9 @@
 use crate::clock::{Clock, ManualClock};
 use crate::error::StateError;
 use crate::holder::Holder;
-use crate::port::{Lease, LeaseRequest, RunResults, StateStore};
+use crate::port::{Attempt, Edit, Lease, LeaseRequest, RunResults, StateStore};
+use crate::rules::LEASE_SECONDS;
+use crate::scope::Scope;
 use jiff::Timestamp;
 use model::graph::{Lifecycle, Node, Output, ProviderConfig};
 use model::record::{Intent, IntentAction, Outcome, Record};
@@ -19,6 +21,14 @@ pub trait Fixture: Sync {
     /// A handle on the environment `name`, as a program of its own would have it. The same name is the same
     /// environment; a new name a new one.
     fn open(&self, name: &str, clock: Arc<dyn Clock>, holder: Holder) -> Arc<dyn StateStore>;
+
+    /// The same, in another place of the same kind and with the same keys: two environments of one name.
+    fn open_elsewhere(
+        &self,
+        name: &str,
+        clock: Arc<dyn Clock>,
+        holder: Holder,
+    ) -> Arc<dyn StateStore>;
 }
 
 /// A secret that must never be seen.
@@ -58,11 +68,19 @@ pub async fn run(fixture: &dyn Fixture) {
     zombies_write_nothing(scene("zombie")).await;
     unfinished_after_a_crash(scene("crash")).await;
     secrets_are_sealed_in_the_journal(scene("secrets")).await;
+    parts(scene("parts")).await;
+    unlocked(scene("unlocked")).await;
+    attempts(scene("attempts")).await;
+    edits(scene("edits")).await;
+    history(scene("history")).await;
+    pruned(scene("pruned")).await;
+    moved_to_another_store(scene("moved")).await;
 }
 
 /// A request for a lease by run `run`.
 pub fn request(run: &str) -> LeaseRequest {
-    LeaseRequest { run: run.to_owned(), command: format!("apply {run}") }
+    let (run, command) = (run.to_owned(), format!("apply {run}"));
+    LeaseRequest { run, command, scope: Scope::Environment, seconds: LEASE_SECONDS }
 }
 
 /// An address.
@@ -277,24 +295,26 @@ async fn results(scene: Scene<'_>) {
     };
     let written = RunResults {
         outputs: BTreeMap::from([
-            ("url".to_owned(), output("http://x".into(), false)),
-            ("password".to_owned(), output(CANARY.into(), true)),
+            ("url".to_owned(), Some(output("http://x".into(), false))),
+            ("password".to_owned(), Some(output(CANARY.into(), true))),
         ]),
-        providers: BTreeMap::from([("local".to_owned(), provider("none"))]),
-        node_sets: BTreeMap::from([("edge".to_owned(), vec![node])]),
+        providers: BTreeMap::from([("local".to_owned(), Some(provider("none")))]),
+        node_sets: BTreeMap::from([("edge".to_owned(), Some(vec![node.clone()]))]),
     };
     ok("results", store.write_results(&lease, written.clone())).await;
     let loaded = ok("load", scene.open().load()).await;
-    assert_eq!(loaded.outputs["url"], written.outputs["url"]);
+    assert_eq!(loaded.outputs["url"], output("http://x".into(), false));
     let secret = &loaded.outputs["password"].value;
     assert_eq!(secret, &Value::from(CANARY).into_sensitive(), "a sensitive output is marked");
-    assert_eq!(loaded.providers, written.providers);
-    assert_eq!(loaded.node_sets, written.node_sets);
-    let fewer = RunResults { outputs: BTreeMap::new(), ..written.clone() };
-    ok("results", store.write_results(&lease, fewer)).await;
-    let loaded = ok("load", store.load()).await;
-    assert!(loaded.outputs.is_empty());
-    assert_eq!(loaded.node_sets, written.node_sets);
+    assert_eq!(loaded.providers["local"], provider("none"));
+    assert_eq!(loaded.node_sets["edge"], [node]);
+    let outputs = BTreeMap::from([("password".to_owned(), None), ("never".to_owned(), None)]);
+    ok("results", store.write_results(&lease, RunResults { outputs, ..RunResults::default() })).await;
+    let after = ok("load", store.load()).await;
+    assert_eq!(after.outputs.keys().collect::<Vec<_>>(), ["url"], "only what is named changes");
+    assert_eq!(after.node_sets, loaded.node_sets);
+    ok("nothing", store.write_results(&lease, RunResults::default())).await;
+    assert_eq!(ok("load", store.load()).await.serial, after.serial, "no change is not written");
 }
 
 async fn providers_stay(scene: Scene<'_>) {
@@ -303,11 +323,13 @@ async fn providers_stay(scene: Scene<'_>) {
     let made = create(&store, &lease, "local_machine.x", "one").await;
     let known = ok("load", store.load()).await.providers;
     assert_eq!(known["local"], provider("namespaces"), "known from the first record on");
-    ok("results", store.write_results(&lease, RunResults::default())).await;
+    let providers = BTreeMap::from([("local".to_owned(), None)]);
+    let drop_it = RunResults { providers, ..RunResults::default() };
+    ok("results", store.write_results(&lease, drop_it.clone())).await;
     let known = ok("load", store.load()).await.providers;
     assert!(known.contains_key("local"), "a record still needs it");
     delete(&store, &lease, made).await;
-    ok("results", store.write_results(&lease, RunResults::default())).await;
+    ok("results", store.write_results(&lease, drop_it)).await;
     assert!(ok("load", store.load()).await.providers.is_empty());
 }
 
@@ -341,10 +363,11 @@ async fn held(scene: Scene<'_>) {
     let lease = taken(&one, "r1").await;
     scene.clock.advance(59);
     let refused = two.acquire(request("r2")).await;
-    let Err(StateError::Held(holder)) = refused else {
+    let Err(StateError::Held { by, addresses }) = refused else {
         panic!("it is held: {refused:?}");
     };
-    assert_eq!(*holder, lease.info);
+    assert_eq!((*by, addresses), (lease.info.clone(), Vec::new()));
+    assert_eq!(ok("leases", two.leases()).await, [lease.info.clone()]);
     ok("renew", one.renew(&lease)).await;
     scene.clock.advance(59);
     assert!(two.acquire(request("r2")).await.is_err(), "renewed in time");
@@ -367,12 +390,12 @@ async fn taken_over_when_gone(scene: Scene<'_>) {
     let store = scene.open();
     let lease = taken(&store, "r2").await;
     let journal = ok("journal", store.journal(1)).await;
-    assert_eq!(journal[0].body["taken_over"]["run"], "r1");
+    assert_eq!(journal[0].body["taken_over"][0]["run"], "r1");
     ok("release", store.release(lease)).await;
     let elsewhere = Holder { host: "elsewhere".to_owned(), ..gone() };
     let _never_released = taken(&scene.as_holder(elsewhere), "r3").await;
     let answer = store.acquire(request("r4")).await;
-    assert!(matches!(answer, Err(StateError::Held(_))), "nobody can tell: {answer:?}");
+    assert!(matches!(answer, Err(StateError::Held { .. })), "nobody can tell: {answer:?}");
 }
 
 async fn zombies_write_nothing(scene: Scene<'_>) {
@@ -419,12 +442,196 @@ async fn secrets_are_sealed_in_the_journal(scene: Scene<'_>) {
     let lease = taken(&store, "r1").await;
     let made = create(&store, &lease, "local_machine.x", "one").await;
     ok("forget", store.forget(&lease, &made.address)).await;
-    let outputs = BTreeMap::from([("password".to_owned(), output(CANARY.into(), true))]);
+    let outputs = BTreeMap::from([("password".to_owned(), Some(output(CANARY.into(), true)))]);
     let results = RunResults { outputs, ..RunResults::default() };
     ok("results", store.write_results(&lease, results)).await;
     for entry in ok("journal", store.journal(0)).await {
         assert!(!entry.body.to_string().contains(CANARY), "{} shows it", entry.kind);
     }
+}
+
+fn scope(writes: &[&str], reads: &[&str]) -> Scope {
+    let set = |texts: &[&str]| texts.iter().map(|text| address(text)).collect();
+    Scope::of(set(writes), set(reads))
+}
+
+async fn parts(scene: Scene<'_>) {
+    let (one, two) = (scene.open(), scene.open());
+    let first = LeaseRequest { scope: scope(&["a.x"], &["a.shared"]), ..request("r1") };
+    let first = ok("acquire", one.acquire(first)).await;
+    let second = LeaseRequest { scope: scope(&["a.y"], &["a.shared"]), ..request("r2") };
+    let second = ok("disjoint parts go on together", two.acquire(second)).await;
+    let made = create(&one, &first, "a.x", "x").await;
+    create(&two, &second, "a.y", "y").await;
+    let beyond = two.begin(&second, intent("a.x", IntentAction::Update, Some(made))).await;
+    assert!(matches!(beyond, Err(StateError::Illegal(_))), "only what it covers: {beyond:?}");
+    let overlapping = LeaseRequest { scope: scope(&["a.shared", "a.z"], &[]), ..request("r3") };
+    let refused = scene.open().acquire(overlapping.clone()).await;
+    let Err(StateError::Held { by, addresses }) = refused else { panic!("{refused:?}") };
+    assert_eq!((by.run.as_str(), addresses), ("r1", vec![address("a.shared")]));
+    let whole = scene.open().acquire(request("r4")).await;
+    assert!(matches!(whole, Err(StateError::Held { .. })), "{whole:?}");
+    let runs = ok("leases", one.leases()).await;
+    assert_eq!(runs.iter().map(|info| info.run.as_str()).collect::<Vec<_>>(), ["r1", "r2"]);
+    ok("release", one.release(first)).await;
+    ok("release", two.release(second)).await;
+    ok("free again", scene.open().acquire(overlapping)).await;
+    assert_eq!(ok("load", one.load()).await.records.len(), 2);
+}
+
+async fn unlocked(scene: Scene<'_>) {
+    let (one, two) = (scene.open(), scene.open());
+    let lease = taken(&one, "r1").await;
+    assert_eq!(ok("unlock", two.unlock(99, "ana")).await, None);
+    let gone = ok("unlock", two.unlock(lease.info.epoch, "ana")).await;
+    assert_eq!(gone.map(|info| info.run), Some("r1".to_owned()));
+    assert!(matches!(one.renew(&lease).await, Err(StateError::LeaseLost { .. })));
+    let journal = ok("journal", two.journal(1)).await;
+    assert_eq!((journal[0].kind.as_str(), &journal[0].body["by"]), ("unlocked", &"ana".into()));
+    taken(&two, "r2").await;
+}
+
+async fn attempts(scene: Scene<'_>) {
+    let store = scene.open();
+    let lease = taken(&store, "r1").await;
+    let begun = intent("a.x", IntentAction::Create, None);
+    let sequence = ok("begin", store.begin(&lease, begun)).await;
+    let attempt = Attempt {
+        number: 2,
+        class: "throttled".to_owned(),
+        message: "too many requests".to_owned(),
+        wait_ms: 500,
+    };
+    ok("attempt", store.attempt(&lease, sequence, attempt.clone())).await;
+    assert_eq!(ok("load", store.load()).await.unfinished.len(), 1);
+    let journal = ok("journal", store.journal(sequence)).await;
+    assert_eq!(journal[0].kind, "attempt");
+    assert_eq!(journal[0].body["attempt"]["wait_ms"], 500);
+    let never = store.attempt(&lease, 99, attempt).await;
+    assert!(matches!(never, Err(StateError::Illegal(_))), "{never:?}");
+}
+
+async fn edits(scene: Scene<'_>) {
+    let store = scene.open();
+    let lease = taken(&store, "r1").await;
+    let old = create(&store, &lease, "a.x", "x").await;
+    let stays = create(&store, &lease, "a.stays", "s").await;
+    let edit = Edit {
+        reason: "state mv a.x a.y".to_owned(),
+        remove: vec![old.address.clone()],
+        put: vec![Record { address: address("a.y"), ..old.clone() }],
+        depose: vec![record("a.z", "z")],
+        ..Edit::default()
+    };
+    ok("edit", store.edit(&lease, edit)).await;
+    let loaded = ok("load", store.load()).await;
+    assert_eq!(Vec::from_iter(loaded.records.keys().cloned()), [stays.address, address("a.y")]);
+    assert_eq!(loaded.records[&address("a.y")].attributes, old.attributes);
+    assert_eq!(loaded.deposed, [record("a.z", "z")]);
+    let back = Edit {
+        put: vec![Record { revision: 7, ..old.clone() }],
+        remove_deposed: vec![(address("a.z"), "z".to_owned())],
+        ..Edit::default()
+    };
+    ok("edit", store.edit(&lease, back)).await;
+    let loaded = ok("load", store.load()).await;
+    assert_eq!(loaded.records[&old.address].revision, 7, "a higher revision is kept");
+    assert!(loaded.deposed.is_empty());
+    let begun = intent("a.x", IntentAction::Update, Some(old.clone()));
+    ok("begin", store.begin(&lease, begun)).await;
+    let open = store.edit(&lease, Edit { remove: vec![old.address], ..Edit::default() }).await;
+    assert!(matches!(open, Err(StateError::Illegal(_))), "its end is not known: {open:?}");
+    let report = ok("check", store.check()).await;
+    assert_eq!((report.findings, report.records), (Vec::new(), 3));
+}
+
+/// Two objects, an update, a deletion, results.
+async fn some_history(store: &Arc<dyn StateStore>) -> Lease {
+    let lease = taken(store, "r1").await;
+    let one = create(store, &lease, "a.one", "1").await;
+    create(store, &lease, "a.two", "2").await;
+    let update = intent("a.one", IntentAction::Update, Some(one.clone()));
+    let sequence = ok("begin", store.begin(&lease, update)).await;
+    let changed = Value::object([("name", Value::from("changed"))]);
+    let changed = Record { attributes: changed, ..one };
+    ok("finish", store.finish(&lease, sequence, recorded(changed.clone(), None))).await;
+    let outputs = BTreeMap::from([("o".to_owned(), Some(output(1.into(), false)))]);
+    ok("results", store.write_results(&lease, RunResults { outputs, ..RunResults::default() })).await;
+    delete(store, &lease, changed).await;
+    lease
+}
+
+async fn history(scene: Scene<'_>) {
+    let store = scene.open();
+    let lease = some_history(&store).await;
+    let present = ok("load", store.load()).await;
+    let last = ok("version", store.version(present.serial)).await;
+    assert_eq!(last.clone().into_recorded(present.lineage.clone()), present);
+    assert!(ok("version", store.version(0)).await.records.is_empty());
+    let both = ok("version", store.version(5)).await;
+    assert_eq!(both.records.len(), 2, "after the second creation");
+    assert_eq!(both.records[&address("a.one")].attributes, record("a.one", "1").attributes);
+    let beyond = store.version(present.serial + 1).await;
+    assert!(matches!(beyond, Err(StateError::NoVersion { first: 0, .. })), "{beyond:?}");
+    let restore = last.edit_towards(&both, "state restore 5".to_owned());
+    ok("restore", store.edit(&lease, restore)).await;
+    let restored = ok("load", store.load()).await;
+    let without_revision = |records: &BTreeMap<Address, Record>| -> Vec<Record> {
+        records.values().map(|record| Record { revision: 0, ..record.clone() }).collect()
+    };
+    assert_eq!(without_revision(&restored.records), without_revision(&both.records));
+    assert!(restored.outputs.is_empty());
+    assert!(restored.records[&address("a.one")].revision > 2, "an older plan must not fit");
+    assert_eq!(ok("check", store.check()).await.findings, Vec::<String>::new());
+}
+
+async fn pruned(scene: Scene<'_>) {
+    let store = scene.open();
+    let lease = some_history(&store).await;
+    let begun = intent("a.open", IntentAction::Create, None);
+    let open = ok("begin", store.begin(&lease, begun)).await;
+    let before = ok("load", store.load()).await;
+    let kept = ok("version", store.version(5)).await;
+    assert_eq!(ok("prune", store.prune(&lease, 5)).await, 5);
+    assert_eq!(ok("prune", store.prune(&lease, 5)).await, 0);
+    assert_eq!(ok("version", store.version(5)).await, kept, "the oldest version that is left");
+    let gone = store.version(4).await;
+    assert!(matches!(gone, Err(StateError::NoVersion { first: 5, .. })), "{gone:?}");
+    let after = ok("load", store.load()).await;
+    assert_eq!((&after.records, &after.unfinished), (&before.records, &before.unfinished));
+    assert_eq!(ok("journal", store.journal(0)).await[0].sequence, 6);
+    assert_eq!(ok("prune", store.prune(&lease, u64::MAX)).await, open - 6, "up to the open intent");
+    let outcome = recorded(record("a.open", "o"), None);
+    ok("the intent is still there", store.finish(&lease, open, outcome)).await;
+    let report = ok("check", store.check()).await;
+    assert_eq!(report.findings, Vec::<String>::new());
+    let part = LeaseRequest { scope: scope(&["a.x"], &[]), ..request("r2") };
+    ok("release", store.release(lease)).await;
+    let part = ok("acquire", store.acquire(part)).await;
+    let partly = store.prune(&part, 7).await;
+    assert!(matches!(partly, Err(StateError::Illegal(_))), "{partly:?}");
+}
+
+async fn moved_to_another_store(scene: Scene<'_>) {
+    let store = scene.open();
+    let lease = some_history(&store).await;
+    ok("prune", store.prune(&lease, 3)).await;
+    let held = store.dump().await;
+    assert!(matches!(held, Err(StateError::Held { .. })), "{held:?}");
+    ok("release", store.release(lease)).await;
+    let dump = ok("dump", store.dump()).await;
+    let other =
+        scene.fixture.open_elsewhere(scene.name, scene.clock.clone(), Holder::current());
+    ok("take over", other.take_over(dump.clone())).await;
+    assert_eq!(ok("load", other.load()).await, ok("load", store.load()).await);
+    assert_eq!(ok("journal", other.journal(0)).await, ok("journal", store.journal(0)).await);
+    assert_eq!(ok("version", other.version(4)).await, ok("version", store.version(4)).await);
+    assert_eq!(ok("check", other.check()).await.findings, Vec::<String>::new());
+    assert_eq!(ok("dump", other.dump()).await, dump);
+    let again = other.take_over(dump.clone()).await;
+    assert!(matches!(again, Err(StateError::Exists { .. })), "{again:?}");
+    let lease = taken(&other, "r2").await;
+    assert!(lease.info.epoch > dump.epoch, "fencing goes on");
 }
 
 /// Compares with a fixture. With `PROVISIONER_WRITE_FIXTURES` set, a missing one is written first; one that is

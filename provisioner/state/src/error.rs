@@ -1,17 +1,22 @@
 //! What can go wrong with state: what happened, where, and what to do.
 
 use crate::port::LeaseInfo;
-use model::Diagnostic;
+use model::{Address, Diagnostic};
 
 /// Why the state could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StateError {
-    /// Another run holds the environment.
-    #[error("the environment is held by another run: `{}` by {} on {} (process {}), since {}", .0.command, .0.owner, .0.host, .0.pid, .0.since)]
-    Held(Box<LeaseInfo>),
+    /// Another run holds what this one wants.
+    #[error("{} held by another run: `{}` by {} on {} (process {}), since {}", told(.addresses), .by.command, .by.owner, .by.host, .by.pid, .by.since)]
+    Held {
+        /// Who.
+        by: Box<LeaseInfo>,
+        /// What both want; empty for the whole environment.
+        addresses: Vec<Address>,
+    },
     /// This run's lease was taken over; nothing was written.
     #[error(
-        "this run no longer holds the environment (its lease, epoch {epoch}, was taken over); nothing was written"
+        "this run no longer holds what it changes (its lease, epoch {epoch}, was taken over or taken away); nothing was written"
     )]
     LeaseLost {
         /// The epoch this run had.
@@ -65,6 +70,32 @@ pub enum StateError {
         /// What to do.
         hint: String,
     },
+    /// The store cannot be reached, or the connection to it broke.
+    #[error("cannot reach the state at {place}: {why}")]
+    Unreachable {
+        /// Where the environment is recorded, without secrets.
+        place: String,
+        /// What was said.
+        why: String,
+    },
+    /// A version that the history does not hold.
+    #[error("there is no version {serial}: the history goes from {first} to {last}")]
+    NoVersion {
+        /// What was asked for.
+        serial: u64,
+        /// The oldest version.
+        first: u64,
+        /// The present one.
+        last: u64,
+    },
+    /// The environment is recorded there already.
+    #[error("environment `{environment}` is recorded at {place} already")]
+    Exists {
+        /// The environment.
+        environment: String,
+        /// Where.
+        place: String,
+    },
     /// A secret cannot be opened or sealed.
     #[error("{0}")]
     Key(String),
@@ -77,7 +108,10 @@ impl StateError {
     /// A stable code that can be looked up.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Held(_) => "state-held",
+            Self::Held { .. } => "state-held",
+            Self::Unreachable { .. } => "state-unreachable",
+            Self::NoVersion { .. } => "state-no-version",
+            Self::Exists { .. } => "state-exists",
             Self::LeaseLost { .. } => "state-lease-lost",
             Self::Newer { .. } => "state-newer",
             Self::Corrupt { .. } => "state-corrupt",
@@ -92,10 +126,17 @@ impl StateError {
     /// What to do, if there is anything.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Held(holder) => Some(format!(
-                "wait until it is done; if it was killed on another host, its lease ends by itself at {}",
-                holder.expires
+            Self::Held { by, .. } => Some(format!(
+                "wait until it is done (--lock-timeout 5m waits for you); if it was killed on another host, its lease ends by itself at {}",
+                by.expires
             )),
+            Self::Unreachable { .. } => Some(
+                "everything that was reported as done is recorded; when the store can be reached again, run the command again".to_owned(),
+            ),
+            Self::NoVersion { .. } => Some("`state history` lists the versions".to_owned()),
+            Self::Exists { .. } => Some(
+                "name another place, or remove what is recorded there if it is not needed any more".to_owned(),
+            ),
             Self::LeaseLost { .. } => Some(
                 "another run took over because this one did not renew its lease in time; run the command again: what was in flight is looked up first".to_owned(),
             ),
@@ -119,5 +160,17 @@ impl StateError {
             Some(hint) => diagnostic.with_hint(hint),
             None => diagnostic,
         }
+    }
+}
+
+/// What is held, in the words of a sentence: a few addresses, and how many more.
+fn told(addresses: &[Address]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<_> = addresses.iter().take(SHOWN).map(Address::to_string).collect();
+    match addresses.len() {
+        0 => "the environment is".to_owned(),
+        1 => format!("{} is", shown[0]),
+        few if few <= SHOWN => format!("{} are", shown.join(", ")),
+        many => format!("{} and {} more are", shown.join(", "), many - SHOWN),
     }
 }

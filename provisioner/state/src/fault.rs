@@ -1,7 +1,11 @@
 //! A store that fails or "crashes" at a chosen call, for tests that try every such moment.
 
 use crate::error::StateError;
-use crate::port::{JournalEntry, Lease, LeaseRequest, RunResults, StateStore};
+use crate::port::{
+    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
+    RunResults, StateStore,
+};
+use crate::version::Version;
 use async_trait::async_trait;
 use model::Address;
 use model::record::{Intent, Outcome, Record, Recorded};
@@ -81,9 +85,28 @@ fn broken(call: u64) -> StateError {
 
 #[async_trait]
 impl StateStore for FaultyStore {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+
+    async fn identity(&self) -> Result<Option<Identity>> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.identity().await)
+    }
+
+    async fn prepare(&self) -> Result<Identity> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.prepare().await)
+    }
+
     async fn load(&self) -> Result<Recorded> {
         let lost = self.enter()?;
         self.leave(lost, self.inner.load().await)
+    }
+
+    async fn leases(&self) -> Result<Vec<LeaseInfo>> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.leases().await)
     }
 
     async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
@@ -101,9 +124,19 @@ impl StateStore for FaultyStore {
         self.leave(lost, self.inner.release(lease).await)
     }
 
+    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.unlock(epoch, by).await)
+    }
+
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
         let lost = self.enter()?;
         self.leave(lost, self.inner.begin(lease, intent).await)
+    }
+
+    async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.attempt(lease, sequence, attempt).await)
     }
 
     async fn finish(
@@ -134,6 +167,41 @@ impl StateStore for FaultyStore {
     async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
         let lost = self.enter()?;
         self.leave(lost, self.inner.write_results(lease, results).await)
+    }
+
+    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.edit(lease, edit).await)
+    }
+
+    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.rekey(lease, keyring).await)
+    }
+
+    async fn version(&self, serial: u64) -> Result<Version> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.version(serial).await)
+    }
+
+    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.prune(lease, serial).await)
+    }
+
+    async fn check(&self) -> Result<CheckReport> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.check().await)
+    }
+
+    async fn dump(&self) -> Result<Dump> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.dump().await)
+    }
+
+    async fn take_over(&self, dump: Dump) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.take_over(dump).await)
     }
 
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
@@ -179,7 +247,7 @@ mod tests {
             let mut durable = 0;
             let ended = small_run(&store, &mut durable).await;
             assert!(store.struck() && ended.is_err(), "{fault:?} at {at}");
-            clock.advance(crate::rules::LEASE_SECONDS);
+            clock.advance(i64::from(crate::rules::LEASE_SECONDS));
             let lease = inner.acquire(request("r2")).await.unwrap();
             let loaded = inner.load().await.unwrap();
             assert!(loaded.records.len() >= durable && loaded.unfinished.len() <= 1);

@@ -4,6 +4,9 @@
 //! records it changes, in one transaction; every write checks that its lease is still held. Reading needs
 //! no lease. Sensitive values are sealed with the environment's key before they reach the disk.
 //!
+//! A store is tables (or an [`image::Image`]) under [`rules`]: the rules decide, [`rows`] says what bytes and hashes
+//! are kept, [`version`] folds the journal. `conformance` is the suite that each one passes.
+//!
 //! Refuses to know: providers, plans' meaning, the terminal.
 
 pub mod clock;
@@ -13,14 +16,23 @@ mod error;
 pub mod fault;
 mod files;
 pub mod holder;
+pub mod image;
 pub mod keys;
 pub mod memory;
 pub mod plan_file;
 mod port;
-mod rules;
+pub mod rows;
+pub mod rules;
+mod scope;
 pub mod seal;
 pub mod sqlite;
-mod vault;
+pub mod vault;
+pub mod version;
 
 pub use error::StateError;
-pub use port::{JournalEntry, Lease, LeaseInfo, LeaseRequest, RunResults, StateStore};
+pub use port::{
+    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
+    RunResults, StateStore,
+};
+pub use rules::LEASE_SECONDS;
+pub use scope::Scope;

@@ -1,43 +1,37 @@
-//! The store in memory: the same rules as the embedded one, nothing durable. For tests of the engine.
+//! The store in memory: the same rules as the others, nothing durable. For tests of the engine and for simulations.
 //!
 //! A clone is another handle on the same environment, as another program would have it.
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::StateError;
 use crate::holder::Holder;
-use crate::port::{JournalEntry, Lease, LeaseRequest, RunResults, StateStore};
-use crate::rules::{self, LeaseRow, NewEntry, ResultRow, Tables};
+use crate::image::{Image, ImageTables};
+use crate::port::{
+    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
+    RunResults, StateStore,
+};
+use crate::rows::Codec;
+use crate::rules::{self, Tables};
 use crate::seal::Sealer;
 use crate::vault::Vault;
+use crate::version::Version;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use model::record::{Intent, Outcome, Record, Recorded};
 use model::{Address, Sensitive};
-use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
 
+const PLACE: &str = "memory";
+
 /// An environment recorded in memory.
 #[derive(Clone)]
 pub struct MemoryStore {
-    content: Arc<Mutex<Content>>,
+    image: Arc<Mutex<Image>>,
+    vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     holder: Holder,
-}
-
-struct Content {
-    lineage: String,
-    vault: Vault,
-    epoch: u64,
-    lease: Option<LeaseRow>,
-    journal: Vec<JournalEntry>,
-    unfinished: BTreeMap<u64, Intent>,
-    records: BTreeMap<Address, Record>,
-    revisions: BTreeMap<Address, u64>,
-    deposed: Vec<Record>,
-    results: BTreeMap<(&'static str, String), ResultRow>,
 }
 
 impl Default for MemoryStore {
@@ -47,28 +41,30 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// A new environment.
+    /// A new environment with a random lineage and key.
     pub fn new() -> Self {
         let mut random = [0; 48];
         getrandom::fill(&mut random).expect("the system has random numbers");
+        Self::seeded(random)
+    }
+
+    /// A new environment whose lineage and key are these bytes, so that a simulation repeats.
+    pub fn seeded(random: [u8; 48]) -> Self {
         let mut key = [0; 32];
         key.copy_from_slice(&random[16..]);
-        let lineage = model::digest::hex(&random[..16]);
-        let vault = Vault::with_sealer(Sealer::new(Sensitive::new(key), &lineage));
-        let content = Content {
-            lineage,
-            vault,
-            epoch: 0,
-            lease: None,
-            journal: Vec::new(),
-            unfinished: BTreeMap::new(),
-            records: BTreeMap::new(),
-            revisions: BTreeMap::new(),
-            deposed: Vec::new(),
-            results: BTreeMap::new(),
+        let identity = Identity {
+            environment: "memory".to_owned(),
+            lineage: model::digest::hex(&random[..16]),
+            key_check: String::new(),
+            keyring: None,
         };
-        let content = Arc::new(Mutex::new(content));
-        Self { content, clock: Arc::new(SystemClock), holder: Holder::current() }
+        let sealer = Sealer::new(Sensitive::new(key), &identity.lineage);
+        Self {
+            image: Arc::new(Mutex::new(Image::new(identity))),
+            vault: Arc::new(Vault::with_sealer(sealer)),
+            clock: Arc::new(SystemClock),
+            holder: Holder::current(),
+        }
     }
 
     /// Another handle on the same environment, by another clock.
@@ -85,153 +81,75 @@ impl MemoryStore {
         self
     }
 
-    fn content(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    fn image(&self) -> MutexGuard<'_, Image> {
+        self.image.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn codec(&self) -> Codec<'_> {
+        Codec { place: PLACE, vault: &self.vault }
     }
 
     fn now(&self) -> Timestamp {
         rules::whole_milliseconds(self.clock.now())
     }
-}
 
-impl Tables for Content {
-    fn lease(&self) -> Result<Option<LeaseRow>> {
-        Ok(self.lease.clone())
-    }
-
-    fn set_lease(&mut self, lease: Option<&LeaseRow>) -> Result<()> {
-        self.lease = lease.cloned();
-        Ok(())
-    }
-
-    fn next_epoch(&mut self) -> Result<u64> {
-        self.epoch += 1;
-        Ok(self.epoch)
-    }
-
-    fn append(&mut self, entry: &NewEntry, body: &dyn Fn(u64) -> Result<Json>) -> Result<u64> {
-        let sequence = self.journal.len() as u64 + 1;
-        let body = self.vault.seal(body(sequence)?, "journal")?;
-        self.journal.push(JournalEntry {
-            sequence,
-            run: entry.run.to_owned(),
-            at: entry.at.to_string(),
-            kind: entry.kind.to_owned(),
-            address: entry.address.cloned(),
-            body,
-        });
-        Ok(sequence)
-    }
-
-    fn unfinished(&self, sequence: u64) -> Result<Option<Intent>> {
-        Ok(self.unfinished.get(&sequence).cloned())
-    }
-
-    fn unfinished_at(&self, address: &Address) -> Result<Vec<Intent>> {
-        let open = self.unfinished.values();
-        Ok(open.filter(|intent| intent.address == *address).cloned().collect())
-    }
-
-    fn set_unfinished(&mut self, sequence: u64, _: &Address, unfinished: bool) -> Result<()> {
-        if !unfinished {
-            self.unfinished.remove(&sequence);
-            return Ok(());
-        }
-        let index = usize::try_from(sequence).unwrap_or(usize::MAX).wrapping_sub(1);
-        let defect = |what: &str| StateError::Illegal(format!("journal entry {sequence} {what}"));
-        let entry = self.journal.get(index).ok_or_else(|| defect("is missing"))?;
-        let opened = self.vault.open(entry.body.clone(), "journal")?;
-        let json = opened.map_err(|error| defect(&error.to_string()))?;
-        let intent = serde_json::from_value(json).map_err(|_| defect("is no intent"))?;
-        self.unfinished.insert(sequence, intent);
-        Ok(())
-    }
-
-    fn record(&self, address: &Address) -> Result<Option<Record>> {
-        Ok(self.records.get(address).cloned())
-    }
-
-    fn last_revision(&self, address: &Address) -> Result<u64> {
-        Ok(self.revisions.get(address).copied().unwrap_or(0))
-    }
-
-    fn put_record(&mut self, record: &Record) -> Result<()> {
-        self.revisions.insert(record.address.clone(), record.revision);
-        self.records.insert(record.address.clone(), rules::as_read_back(record)?);
-        Ok(())
-    }
-
-    fn remove_record(&mut self, address: &Address) -> Result<bool> {
-        Ok(self.records.remove(address).is_some())
-    }
-
-    fn add_deposed(&mut self, record: &Record) -> Result<()> {
-        self.deposed.push(rules::as_read_back(record)?);
-        Ok(())
-    }
-
-    fn remove_deposed(&mut self, address: &Address, id: &str) -> Result<bool> {
-        let before = self.deposed.len();
-        self.deposed.retain(|record| record.address != *address || record.id != id);
-        Ok(self.deposed.len() < before)
-    }
-
-    fn providers_in_use(&self) -> Result<BTreeSet<String>> {
-        let records = self.records.values().chain(&self.deposed);
-        Ok(records.map(|record| record.provider.clone()).collect())
-    }
-
-    fn result_names(&self, kind: &'static str) -> Result<BTreeSet<String>> {
-        let keys = self.results.keys();
-        Ok(keys.filter(|(k, _)| *k == kind).map(|(_, name)| name.clone()).collect())
-    }
-
-    fn put_result(&mut self, name: &str, row: &ResultRow) -> Result<()> {
-        self.results.insert((row.kind(), name.to_owned()), row.as_read_back()?);
-        Ok(())
-    }
-
-    fn remove_result(&mut self, kind: &'static str, name: &str) -> Result<()> {
-        self.results.remove(&(kind, name.to_owned()));
-        Ok(())
+    /// One transaction. A rule decides before it changes anything, so there is nothing to roll back.
+    fn write<T>(&self, work: impl FnOnce(&mut dyn Tables) -> Result<T>) -> Result<T> {
+        let mut image = self.image();
+        work(&mut ImageTables { image: &mut image, codec: self.codec(), now: self.now() })
     }
 }
 
 #[async_trait]
 impl StateStore for MemoryStore {
+    fn place(&self) -> String {
+        PLACE.to_owned()
+    }
+
+    async fn identity(&self) -> Result<Option<Identity>> {
+        let image = self.image();
+        Ok((image.version.serial > 0).then(|| image.identity.clone()))
+    }
+
+    async fn prepare(&self) -> Result<Identity> {
+        Ok(self.image().identity.clone())
+    }
+
     async fn load(&self) -> Result<Recorded> {
-        let content = self.content();
-        if content.journal.is_empty() {
+        let image = self.image();
+        if image.version.serial == 0 {
             return Ok(Recorded::default());
         }
-        let mut recorded = Recorded {
-            lineage: content.lineage.clone(),
-            serial: content.journal.len() as u64,
-            records: content.records.clone(),
-            deposed: content.deposed.clone(),
-            unfinished: content.unfinished.values().cloned().collect(),
-            ..Recorded::default()
-        };
-        for ((_, name), row) in &content.results {
-            row.clone().add_to(&mut recorded, name.clone());
-        }
-        Ok(recorded)
+        Ok(image.version.clone().into_recorded(image.identity.lineage.clone()))
+    }
+
+    async fn leases(&self) -> Result<Vec<LeaseInfo>> {
+        let rows = self.image().leases.values().cloned().collect();
+        Ok(rules::held(rows, &self.holder, self.now()))
     }
 
     async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
-        rules::acquire(&mut *self.content(), &request, &self.holder, self.now())
+        self.write(|tables| rules::acquire(tables, &request, &self.holder))
     }
 
     async fn renew(&self, lease: &Lease) -> Result<()> {
-        rules::renew(&mut *self.content(), lease, self.now())
+        self.write(|tables| rules::renew(tables, lease))
     }
 
     async fn release(&self, lease: Lease) -> Result<()> {
-        rules::release(&mut *self.content(), &lease, self.now())
+        self.write(|tables| rules::release(tables, &lease))
+    }
+
+    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
+        self.write(|tables| rules::unlock(tables, epoch, by))
     }
 
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
-        rules::begin(&mut *self.content(), lease, &intent, self.now())
+        self.write(|tables| rules::begin(tables, lease, &intent))
+    }
+
+    async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
+        self.write(|tables| rules::attempt(tables, lease, sequence, &attempt))
     }
 
     async fn finish(
@@ -240,7 +158,7 @@ impl StateStore for MemoryStore {
         sequence: u64,
         outcome: Outcome,
     ) -> Result<Option<Record>> {
-        rules::finish(&mut *self.content(), lease, sequence, &outcome, self.now())
+        self.write(|tables| rules::finish(tables, lease, sequence, &outcome))
     }
 
     async fn write_refreshed(
@@ -249,21 +167,59 @@ impl StateStore for MemoryStore {
         records: Vec<Record>,
         vanished: Vec<Address>,
     ) -> Result<()> {
-        let mut content = self.content();
-        rules::write_refreshed(&mut *content, lease, &records, &vanished, self.now())
+        self.write(|tables| rules::write_refreshed(tables, lease, &records, &vanished))
     }
 
     async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
-        rules::forget(&mut *self.content(), lease, address, self.now())
+        self.write(|tables| rules::forget(tables, lease, address))
     }
 
     async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
-        rules::write_results(&mut *self.content(), lease, &results, self.now())
+        self.write(|tables| rules::write_results(tables, lease, &results))
+    }
+
+    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<()> {
+        self.write(|tables| rules::edit(tables, lease, &edit))
+    }
+
+    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<()> {
+        self.write(|tables| rules::rekey(tables, lease, keyring.as_deref()))
     }
 
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
-        let entries = &self.content().journal;
-        Ok(entries.iter().filter(|entry| entry.sequence > after).cloned().collect())
+        self.image().entries(after, self.codec())
+    }
+
+    async fn version(&self, serial: u64) -> Result<Version> {
+        self.image().version_at(serial, self.codec())
+    }
+
+    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
+        self.write(|tables| rules::prune(tables, lease, serial))
+    }
+
+    async fn check(&self) -> Result<CheckReport> {
+        Ok(self.image().check(self.codec()))
+    }
+
+    async fn dump(&self) -> Result<Dump> {
+        let image = self.image();
+        let rows = image.leases.values().cloned().collect();
+        match rules::held(rows, &self.holder, self.now()).into_iter().next() {
+            None => Ok(image.to_dump()),
+            Some(by) => Err(StateError::Held { by: Box::new(by), addresses: Vec::new() }),
+        }
+    }
+
+    async fn take_over(&self, dump: Dump) -> Result<()> {
+        let mut image = self.image();
+        if image.version.serial > 0 {
+            let (environment, place) = (dump.identity.environment, PLACE.to_owned());
+            return Err(StateError::Exists { environment, place });
+        }
+        // What is sealed in a dump opens only with its own key, so this serves clones of one seed.
+        *image = Image::from_dump(dump, self.codec())?;
+        Ok(())
     }
 }
 
@@ -271,6 +227,7 @@ impl StateStore for MemoryStore {
 mod tests {
     use super::*;
     use crate::conformance::{self, Fixture};
+    use std::collections::BTreeMap;
 
     #[derive(Default)]
     struct Environments(Mutex<BTreeMap<String, MemoryStore>>);
@@ -278,8 +235,19 @@ mod tests {
     impl Fixture for Environments {
         fn open(&self, name: &str, clock: Arc<dyn Clock>, holder: Holder) -> Arc<dyn StateStore> {
             let mut environments = self.0.lock().unwrap();
-            let store = environments.entry(name.to_owned()).or_default().clone();
+            let made = environments.entry(name.to_owned());
+            // One key for all: what one environment sealed, a copy of it must open.
+            let store = made.or_insert_with(|| MemoryStore::seeded([7; 48])).clone();
             Arc::new(store.with_clock(clock).with_holder(holder))
+        }
+
+        fn open_elsewhere(
+            &self,
+            name: &str,
+            clock: Arc<dyn Clock>,
+            holder: Holder,
+        ) -> Arc<dyn StateStore> {
+            self.open(&format!("elsewhere/{name}"), clock, holder)
         }
     }
 

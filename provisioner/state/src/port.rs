@@ -1,4 +1,4 @@
-//! The StateStore port: what the engine asks of any place that records an environment.
+//! The StateStore port: what the engine and the commands ask of any place that records an environment.
 //!
 //! Contract: `begin` returns only when the intent is durable; `finish` makes the outcome durable together with the
 //! records it changes, in one transaction; every write checks that its lease is still held. Reading needs
@@ -7,6 +7,9 @@
 //! Refuses to know: how and where anything is stored.
 
 use crate::error::StateError;
+use crate::rows::RawEntry;
+use crate::scope::Scope;
+use crate::version::{Base, Version};
 use async_trait::async_trait;
 use model::Address;
 use model::graph::{Node, Output, ProviderConfig};
@@ -14,7 +17,7 @@ use model::record::{Intent, Outcome, Record, Recorded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Who holds an environment, and until when.
+/// Who holds a part of an environment, and until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseInfo {
     /// The run's id.
@@ -31,8 +34,11 @@ pub struct LeaseInfo {
     pub since: String,
     /// RFC 3339 time it ends unless renewed.
     pub expires: String,
-    /// Fencing token: raised at every taking; a write with an older one is refused.
+    /// Fencing token: raised at every taking; a write with one that is not held any more is refused.
     pub epoch: u64,
+    /// What of the environment.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// A lease that is held. Give it back with [`StateStore::release`].
@@ -49,29 +55,71 @@ pub struct LeaseRequest {
     pub run: String,
     /// The command, for people.
     pub command: String,
+    /// What it is about to write, and what it relies on.
+    pub scope: Scope,
+    /// For how many seconds; [`crate::LEASE_SECONDS`] is usual.
+    pub seconds: u32,
 }
 
-/// What an apply writes beside records.
-#[derive(Clone, Debug, Default)]
+/// Changes of what is written beside records; none in place of a value drops the entry.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunResults {
     /// Root outputs, wholly known.
-    pub outputs: BTreeMap<String, Output>,
-    /// Provider configurations.
-    pub providers: BTreeMap<String, ProviderConfig>,
+    pub outputs: BTreeMap<String, Option<Output>>,
+    /// Provider configurations. One that a record still refers to is not dropped.
+    pub providers: BTreeMap<String, Option<ProviderConfig>>,
     /// Nodes by node set.
-    pub node_sets: BTreeMap<String, Vec<Node>>,
+    pub node_sets: BTreeMap<String, Option<Vec<Node>>>,
+}
+
+impl RunResults {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.outputs.is_empty() && self.providers.is_empty() && self.node_sets.is_empty()
+    }
+}
+
+/// A call that will be made again with the identical request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The call that comes, from 2.
+    pub number: u32,
+    /// The class of the error of the last one.
+    pub class: String,
+    /// What the provider said; holds no secret.
+    pub message: String,
+    /// Milliseconds until the call.
+    pub wait_ms: u64,
+}
+
+/// A change of the state by hand: moved, removed, imported, adopted, restored. Objects are not touched.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Edit {
+    /// The command, for people: `state mv a b`.
+    pub reason: String,
+    /// Addresses whose records go; done first.
+    pub remove: Vec<Address>,
+    /// Records to write. Each gets a revision that its address never had, and keeps a higher one that it brings.
+    pub put: Vec<Record>,
+    /// Deposed objects that are not to be deleted any more: address and id.
+    pub remove_deposed: Vec<(Address, String)>,
+    /// Objects to be deleted by the next apply.
+    pub depose: Vec<Record>,
+    /// Changes beside the records.
+    pub results: RunResults,
 }
 
 /// One entry of the journal, for people and later recovery tools.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalEntry {
-    /// From 1, without gaps.
+    /// From 1, without gaps. The state after entry N is version N.
     pub sequence: u64,
     /// The run that wrote it.
     pub run: String,
     /// RFC 3339.
     pub at: String,
-    /// `intent`, `outcome`, `refreshed`, `results`, `run-started`, `run-finished`, ...
+    /// `intent`, `attempt`, `outcome`, `refreshed`, `forgotten`, `results-changed`, `edited`, `run-started`,
+    /// `run-finished`, `unlocked`, `rekeyed`, `pruned`; `results` in what older programs wrote.
     pub kind: String,
     /// The instance, if it is about one.
     pub address: Option<Address>,
@@ -79,26 +127,92 @@ pub struct JournalEntry {
     pub body: serde_json::Value,
 }
 
+/// What an environment is, whatever is recorded in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The environment's name.
+    pub environment: String,
+    /// Random, made once with the environment.
+    pub lineage: String,
+    /// Check value of the first key.
+    pub key_check: String,
+    /// The keyring, if keys are not just in the key file (see [`crate::keyring`]).
+    pub keyring: Option<String>,
+}
+
+/// What a look at everything found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// Journal entries looked at.
+    pub entries: u64,
+    /// Records looked at.
+    pub records: u64,
+    /// What is wrong; empty when all is sound.
+    pub findings: Vec<String>,
+}
+
+/// Everything of an environment, as one store hands it to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dump {
+    /// What it is.
+    pub identity: Identity,
+    /// The last fencing token.
+    pub epoch: u64,
+    /// Where the journal begins, if it was pruned.
+    pub base: Option<Base>,
+    /// The journal, bytes and hashes as they are.
+    pub journal: Vec<RawEntry>,
+}
+
 /// Where environments are recorded.
 #[async_trait]
 pub trait StateStore: Send + Sync {
+    /// Where that is, for people: a path, a URL without its secrets.
+    fn place(&self) -> String;
+
+    /// A remark for people about the place, if there is a reason for one.
+    fn warning(&self) -> Option<String> {
+        None
+    }
+
+    /// What the environment is; none if it was never written.
+    async fn identity(&self) -> Result<Option<Identity>, StateError>;
+
+    /// Makes the environment, its lineage and its key now, if they are not there yet. Needs no lease.
+    async fn prepare(&self) -> Result<Identity, StateError>;
+
     /// Everything: records, outputs, unfinished intents. Changes nothing: an environment that was never written is
     /// empty, its lineage too.
     async fn load(&self) -> Result<Recorded, StateError>;
 
-    /// Takes the environment for a run. A lease whose owner is provably gone (same host, dead) or expired is taken over.
+    /// Who holds what now, oldest first. Those that are provably over are left out.
+    async fn leases(&self) -> Result<Vec<LeaseInfo>, StateError>;
+
+    /// Takes what the request names for a run. Leases that are over (expired, or of a dead process on this host) are
+    /// taken over; one that overlaps and may still be held is [`StateError::Held`].
     async fn acquire(&self, request: LeaseRequest) -> Result<Lease, StateError>;
 
-    /// Extends a held lease; an error means it was lost and nothing may be written any more.
+    /// Extends a held lease; [`StateError::LeaseLost`] means that nothing may be written any more.
     async fn renew(&self, lease: &Lease) -> Result<(), StateError>;
 
     /// Gives a lease back.
     async fn release(&self, lease: Lease) -> Result<(), StateError>;
 
+    /// Takes a lease away from whoever holds it; none if no lease has this epoch. Journaled under the name of `by`.
+    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>, StateError>;
+
     /// Makes an intent durable and returns its journal sequence (the given `sequence` and `run` are ignored). A
     /// second intent for an address is refused while the first has no outcome; deletions of deposed
     /// objects are an exception.
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64, StateError>;
+
+    /// Makes durable that the call of the intent `sequence` failed in passing and will be made again.
+    async fn attempt(
+        &self,
+        lease: &Lease,
+        sequence: u64,
+        attempt: Attempt,
+    ) -> Result<(), StateError>;
 
     /// Makes the outcome of the intent `sequence` durable, with the change of records it means. A second outcome for
     /// one intent is an error. Returns the record as stored, with its revision. From the first record on, the
@@ -122,10 +236,32 @@ pub trait StateStore: Send + Sync {
     /// Drops a record and leaves its object alone.
     async fn forget(&self, lease: &Lease, address: &Address) -> Result<(), StateError>;
 
-    /// Writes outputs, provider configurations and node sets at the end of a run, in place of those before; provider
-    /// configurations that records still refer to stay.
+    /// Writes outputs, provider configurations and node sets. Nothing is written for no change.
     async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<(), StateError>;
 
-    /// The journal from `after` (exclusive), oldest first.
+    /// Changes the state by hand, in one transaction.
+    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<(), StateError>;
+
+    /// Puts another keyring in place and seals everything but the journal anew. Needs the whole environment.
+    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<(), StateError>;
+
+    /// The journal from `after` (exclusive), oldest first, as far as it was not pruned.
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>, StateError>;
+
+    /// The environment as it was after journal entry `serial`; an error if that was pruned or is yet to come.
+    async fn version(&self, serial: u64) -> Result<Version, StateError>;
+
+    /// Drops the journal's entries up to `serial` and keeps that version in their place; earlier versions cannot be
+    /// had any more. Stops before the first intent without outcome. Needs the whole environment. Returns how
+    /// many entries went.
+    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64, StateError>;
+
+    /// Looks at everything: rows, hashes, the journal's chain, and that the journal tells what the tables hold.
+    async fn check(&self) -> Result<CheckReport, StateError>;
+
+    /// Everything, for another store. No run may hold anything.
+    async fn dump(&self) -> Result<Dump, StateError>;
+
+    /// Takes over what another store dumped; an error unless this environment was never written here.
+    async fn take_over(&self, dump: Dump) -> Result<(), StateError>;
 }

@@ -1,4 +1,4 @@
-//! The state file on disk, format 1: its tables, its hashes, its header, how it is made.
+//! The state file on disk, format 2: its tables, its hashes, its header, how it is made.
 //!
 //! A state file appears whole or not at all: it is written under another name and then published, so an
 //! empty or short one is damage and never "a new environment".
@@ -8,14 +8,15 @@ use super::filesystem;
 use crate::error::StateError;
 use crate::files;
 use crate::keys::KeySource;
+use crate::port::Identity;
+use crate::rows::row_hash;
 use rusqlite::{Connection, OpenFlags, params};
-use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The format that this program writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// SQLite's `application_id` of a state file: "PRVS".
 pub const APPLICATION: u32 = 0x5052_5653;
 
@@ -23,7 +24,7 @@ pub const TABLES: &str = "
 CREATE TABLE meta(
   id INTEGER PRIMARY KEY CHECK (id = 1),
   format INTEGER NOT NULL, environment TEXT NOT NULL, lineage TEXT NOT NULL, key_check TEXT NOT NULL,
-  serial INTEGER NOT NULL, epoch INTEGER NOT NULL, head BLOB NOT NULL, hash BLOB NOT NULL
+  keyring TEXT, serial INTEGER NOT NULL, epoch INTEGER NOT NULL, head BLOB NOT NULL, hash BLOB NOT NULL
 ) STRICT;
 CREATE TABLE resource(
   id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, provider TEXT NOT NULL,
@@ -41,23 +42,16 @@ CREATE TABLE journal(
   body BLOB NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL
 ) STRICT;
 CREATE TABLE unfinished(seq INTEGER PRIMARY KEY, address TEXT NOT NULL) STRICT;
-CREATE TABLE lease(id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE TABLE lease(epoch INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE TABLE base(
+  id INTEGER PRIMARY KEY CHECK (id = 1), serial INTEGER NOT NULL, head BLOB NOT NULL, body BLOB NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
 CREATE TABLE results(
   id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL,
   UNIQUE (kind, name)
 ) STRICT;
 ";
-
-/// A hash over a row: the table's name and every column, each with its length, so that nothing can
-/// move from one column to the next unnoticed.
-pub fn row_hash(table: &str, columns: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in std::iter::once(&table.as_bytes()).chain(columns) {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
-}
 
 /// What `meta` says about the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +59,7 @@ pub struct Meta {
     pub environment: String,
     pub lineage: String,
     pub key_check: String,
+    pub keyring: Option<String>,
     pub serial: u64,
     pub epoch: u64,
     /// Hash of the journal's last entry; empty when there is none.
@@ -78,6 +73,8 @@ impl Meta {
             self.environment.as_bytes(),
             self.lineage.as_bytes(),
             self.key_check.as_bytes(),
+            &[u8::from(self.keyring.is_some())],
+            self.keyring.as_deref().unwrap_or_default().as_bytes(),
             &self.serial.to_le_bytes(),
             &self.epoch.to_le_bytes(),
             &self.head,
@@ -86,17 +83,18 @@ impl Meta {
     }
 
     pub fn read(connection: &Connection, path: &Path, doing: Doing) -> Result<Self, StateError> {
-        let sql = "SELECT environment, lineage, key_check, serial, epoch, head, hash FROM meta";
+        let sql = "SELECT environment, lineage, key_check, keyring, serial, epoch, head, hash FROM meta";
         let read = |row: &rusqlite::Row| {
             let meta = Self {
                 environment: row.get(0)?,
                 lineage: row.get(1)?,
                 key_check: row.get(2)?,
-                serial: row.get(3)?,
-                epoch: row.get(4)?,
-                head: row.get(5)?,
+                keyring: row.get(3)?,
+                serial: row.get(4)?,
+                epoch: row.get(5)?,
+                head: row.get(6)?,
             };
-            Ok((meta, row.get::<_, Vec<u8>>(6)?))
+            Ok((meta, row.get::<_, Vec<u8>>(7)?))
         };
         let (meta, hash) = connection
             .prepare_cached(sql)
@@ -109,12 +107,23 @@ impl Meta {
     }
 
     pub fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql = "INSERT OR REPLACE INTO meta(id, format, environment, lineage, key_check, serial, epoch, head, hash)
-            VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let Self { environment, lineage, key_check, serial, epoch, head } = self;
+        let sql = "INSERT OR REPLACE INTO meta(id, format, environment, lineage, key_check, keyring, serial, epoch, head, hash)
+            VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let Self { environment, lineage, key_check, keyring, serial, epoch, head } = self;
         let hash = self.hash();
-        let row = params![FORMAT, environment, lineage, key_check, serial, epoch, head, hash];
+        let row =
+            params![FORMAT, environment, lineage, key_check, keyring, serial, epoch, head, hash];
         connection.prepare_cached(sql)?.execute(row).map(drop)
+    }
+
+    /// What the environment is.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            environment: self.environment.clone(),
+            lineage: self.lineage.clone(),
+            key_check: self.key_check.clone(),
+            keyring: self.keyring.clone(),
+        }
     }
 
     /// Refuses the state of another environment.
@@ -184,46 +193,57 @@ pub struct Birth<'a> {
 /// program's file stands.
 pub fn create(birth: &Birth) -> Result<(), StateError> {
     let path = birth.path;
+    let io = |error: io::Error| Doing::Writing.io(path, &error);
+    let lineage = birth.lineage.map_or_else(new_lineage, |lineage| Ok(lineage.to_owned()));
+    let lineage = lineage.map_err(io)?;
+    // The room is tried before the key is made, so that a refusal leaves nothing behind.
+    let mut key = None;
+    let published = publish(path, |temporary| {
+        let key = key.insert(birth.keys.create(&lineage)?);
+        let meta = Meta {
+            environment: birth.environment.to_owned(),
+            lineage: lineage.clone(),
+            key_check: key.check_value(),
+            keyring: None,
+            serial: 0,
+            epoch: 0,
+            head: Vec::new(),
+        };
+        write_empty(temporary, &meta).map_err(|error| Doing::Writing.sqlite(path, &error))
+    });
+    if let Some(key) = key
+        && !matches!(published, Ok(true))
+        && matches!(birth.keys, KeySource::Directory(_))
+    {
+        // A key of a lineage that never came to be.
+        let _ = std::fs::remove_file(key.path());
+    }
+    published.map(drop)
+}
+
+/// Makes a state file under another name, lets `fill` write it, and gives it its own name; whether that
+/// was still free.
+pub fn publish(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), StateError>,
+) -> Result<bool, StateError> {
     filesystem::refuse_unfit(path)?;
     let io = |error: io::Error| Doing::Writing.io(path, &error);
     files::make_directory(files::directory_of(path), false).map_err(io)?;
-    // The room is tried before the key is made, so that a refusal leaves nothing behind.
     let temporary = files::beside(path).map_err(io)?;
-    let made = create_at(&temporary, birth);
+    let made = File::create_new(&temporary)
+        .map_err(io)
+        .and_then(|_| fill(&temporary))
+        .and_then(|()| File::open(&temporary).and_then(|file| file.sync_all()).map_err(io))
+        .and_then(|()| match files::publish_new(&temporary, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            published => published.map(|()| true).map_err(io),
+        });
     for suffix in ["", "-wal", "-shm", "-journal"] {
         // Most of these do not exist; a leftover is harmless and hidden.
         let _ = std::fs::remove_file(with_suffix(&temporary, suffix));
     }
     made
-}
-
-fn create_at(temporary: &Path, birth: &Birth) -> Result<(), StateError> {
-    let path = birth.path;
-    let io = |error: io::Error| Doing::Writing.io(path, &error);
-    File::create_new(temporary).map_err(io)?;
-    let lineage = birth.lineage.map_or_else(new_lineage, |lineage| Ok(lineage.to_owned()));
-    let lineage = lineage.map_err(io)?;
-    let key = birth.keys.create(&lineage)?;
-    let meta = Meta {
-        environment: birth.environment.to_owned(),
-        lineage,
-        key_check: key.check_value(),
-        serial: 0,
-        epoch: 0,
-        head: Vec::new(),
-    };
-    let published = write_empty(temporary, &meta)
-        .map_err(|error| Doing::Writing.sqlite(path, &error))
-        .and_then(|()| File::open(temporary).and_then(|file| file.sync_all()).map_err(io))
-        .and_then(|()| match files::publish_new(temporary, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            published => published.map(|()| true).map_err(io),
-        });
-    if !matches!(published, Ok(true)) && matches!(birth.keys, KeySource::Directory(_)) {
-        // A key of a lineage that never came to be.
-        let _ = std::fs::remove_file(key.path());
-    }
-    published.map(drop)
 }
 
 fn new_lineage() -> io::Result<String> {
@@ -232,7 +252,8 @@ fn new_lineage() -> io::Result<String> {
     Ok(model::digest::hex(&random))
 }
 
-fn write_empty(path: &Path, meta: &Meta) -> rusqlite::Result<()> {
+/// A new state file with nothing recorded.
+pub fn write_empty(path: &Path, meta: &Meta) -> rusqlite::Result<()> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "application_id", APPLICATION)?;

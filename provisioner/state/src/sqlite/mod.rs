@@ -11,17 +11,21 @@ mod errors;
 mod filesystem;
 mod format;
 mod read;
-mod rows;
 mod tables;
+mod take_over;
 mod writer;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::StateError;
 use crate::holder::Holder;
 use crate::keys::{EnvironmentKey, KeySource};
-use crate::port::{JournalEntry, Lease, LeaseInfo, LeaseRequest, RunResults, StateStore};
+use crate::port::{
+    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
+    RunResults, StateStore,
+};
 use crate::rules::{self, Tables};
 use crate::seal::{Nonces, Sealer};
+use crate::version::Version;
 use async_trait::async_trait;
 use errors::Doing;
 use jiff::Timestamp;
@@ -106,27 +110,6 @@ impl SqliteStore {
         &self.path
     }
 
-    /// A remark for people if the file system is one that machines might share.
-    pub fn warning(&self) -> Option<String> {
-        filesystem::warning(&self.path)
-    }
-
-    /// Makes the environment's file, lineage and key now, if they are not there yet. Needs no lease. Returns the
-    /// lineage.
-    pub async fn prepare(&self) -> Result<String> {
-        if let Some(lineage) = self.lineage().await? {
-            return Ok(lineage);
-        }
-        self.write(|_| Ok(())).await?;
-        let missing = || errors::corrupt(&self.path, "it vanished as soon as it was made");
-        self.lineage().await?.ok_or_else(missing)
-    }
-
-    /// The environment's lineage; none if it was never written.
-    pub async fn lineage(&self) -> Result<Option<String>> {
-        self.read(|reader| Ok(reader.meta.lineage.clone())).await
-    }
-
     /// The environment's key; none if the environment was never written.
     pub async fn key(&self) -> Result<Option<EnvironmentKey>> {
         self.read(|reader| reader.vault.key()).await
@@ -135,11 +118,6 @@ impl SqliteStore {
     /// What seals and opens for this environment (plan files, say); none if it was never written.
     pub async fn sealer(&self) -> Result<Option<Sealer>> {
         self.read(|reader| reader.vault.sealer().cloned()).await
-    }
-
-    /// Who holds the environment, if anyone does.
-    pub async fn held_by(&self) -> Result<Option<LeaseInfo>> {
-        Ok(self.read(Reader::lease).await?.flatten().map(|row| row.info))
     }
 
     fn now(&self) -> Timestamp {
@@ -153,6 +131,7 @@ impl SqliteStore {
                 path: self.path.clone(),
                 environment: self.environment.clone(),
                 keys: self.keys.clone(),
+                clock: self.clock.clone(),
                 nonces: self.nonces.clone(),
                 lineage: self.lineage.clone(),
                 max_pages: self.max_pages,
@@ -193,28 +172,63 @@ impl SqliteStore {
 
 #[async_trait]
 impl StateStore for SqliteStore {
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn warning(&self) -> Option<String> {
+        filesystem::warning(&self.path)
+    }
+
+    async fn identity(&self) -> Result<Option<Identity>> {
+        self.read(|reader| Ok(reader.meta.identity())).await
+    }
+
+    async fn prepare(&self) -> Result<Identity> {
+        if let Some(identity) = self.identity().await? {
+            return Ok(identity);
+        }
+        self.write(|_| Ok(())).await?;
+        let missing = || errors::corrupt(&self.path, "it vanished as soon as it was made");
+        self.identity().await?.ok_or_else(missing)
+    }
+
     async fn load(&self) -> Result<Recorded> {
         Ok(self.read(Reader::recorded).await?.unwrap_or_default())
     }
 
+    async fn leases(&self) -> Result<Vec<LeaseInfo>> {
+        let rows = self.read(Reader::leases).await?.unwrap_or_default();
+        Ok(rules::held(rows, &self.holder, self.now()))
+    }
+
     async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
-        let (holder, now) = (self.holder.clone(), self.now());
-        self.write(move |tables| rules::acquire(tables, &request, &holder, now)).await
+        let holder = self.holder.clone();
+        self.write(move |tables| rules::acquire(tables, &request, &holder)).await
     }
 
     async fn renew(&self, lease: &Lease) -> Result<()> {
-        let (lease, now) = (lease.clone(), self.now());
-        self.write(move |tables| rules::renew(tables, &lease, now)).await
+        let lease = lease.clone();
+        self.write(move |tables| rules::renew(tables, &lease)).await
     }
 
     async fn release(&self, lease: Lease) -> Result<()> {
-        let now = self.now();
-        self.write(move |tables| rules::release(tables, &lease, now)).await
+        self.write(move |tables| rules::release(tables, &lease)).await
+    }
+
+    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
+        let by = by.to_owned();
+        self.write(move |tables| rules::unlock(tables, epoch, &by)).await
     }
 
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
-        let (lease, now) = (lease.clone(), self.now());
-        self.write(move |tables| rules::begin(tables, &lease, &intent, now)).await
+        let lease = lease.clone();
+        self.write(move |tables| rules::begin(tables, &lease, &intent)).await
+    }
+
+    async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::attempt(tables, &lease, sequence, &attempt)).await
     }
 
     async fn finish(
@@ -223,8 +237,8 @@ impl StateStore for SqliteStore {
         sequence: u64,
         outcome: Outcome,
     ) -> Result<Option<Record>> {
-        let (lease, now) = (lease.clone(), self.now());
-        self.write(move |tables| rules::finish(tables, &lease, sequence, &outcome, now)).await
+        let lease = lease.clone();
+        self.write(move |tables| rules::finish(tables, &lease, sequence, &outcome)).await
     }
 
     async fn write_refreshed(
@@ -233,26 +247,64 @@ impl StateStore for SqliteStore {
         records: Vec<Record>,
         vanished: Vec<Address>,
     ) -> Result<()> {
-        let (lease, now) = (lease.clone(), self.now());
+        let lease = lease.clone();
         let work = move |tables: &mut dyn Tables| {
-            rules::write_refreshed(tables, &lease, &records, &vanished, now)
+            rules::write_refreshed(tables, &lease, &records, &vanished)
         };
         self.write(work).await
     }
 
     async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
-        let (lease, address, now) = (lease.clone(), address.clone(), self.now());
-        self.write(move |tables| rules::forget(tables, &lease, &address, now)).await
+        let (lease, address) = (lease.clone(), address.clone());
+        self.write(move |tables| rules::forget(tables, &lease, &address)).await
     }
 
     async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
-        let (lease, now) = (lease.clone(), self.now());
-        self.write(move |tables| rules::write_results(tables, &lease, &results, now)).await
+        let lease = lease.clone();
+        self.write(move |tables| rules::write_results(tables, &lease, &results)).await
+    }
+
+    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<()> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::edit(tables, &lease, &edit)).await
+    }
+
+    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<()> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::rekey(tables, &lease, keyring.as_deref())).await
     }
 
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
         let entries = self.read(move |reader| reader.journal(after)).await?;
         Ok(entries.unwrap_or_default())
+    }
+
+    async fn version(&self, serial: u64) -> Result<Version> {
+        let version = self.read(move |reader| reader.version(serial)).await?;
+        version.ok_or(StateError::NoVersion { serial, first: 0, last: 0 })
+    }
+
+    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::prune(tables, &lease, serial)).await
+    }
+
+    async fn check(&self) -> Result<CheckReport> {
+        Ok(self.read(Reader::check).await?.unwrap_or_default())
+    }
+
+    async fn dump(&self) -> Result<Dump> {
+        if let Some(by) = self.leases().await?.into_iter().next() {
+            return Err(StateError::Held { by: Box::new(by), addresses: Vec::new() });
+        }
+        let missing = || errors::corrupt(&self.path, "there is no such file");
+        self.read(Reader::dump).await?.ok_or_else(missing)
+    }
+
+    async fn take_over(&self, dump: Dump) -> Result<()> {
+        let (path, keys, now) = (self.path.clone(), self.keys.clone(), self.now());
+        let work = move || take_over::take_over(&path, &keys, dump, now);
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(self.stopped()))
     }
 }
 

@@ -1,26 +1,85 @@
 //! Reading a state file: without a lease, without making anything, checking every hash.
 
-use super::errors::Doing;
+use super::errors::{Doing, corrupt};
 use super::format::{self, Meta};
-use super::rows::{Codec, JournalRow, RecordRow};
 use crate::error::StateError;
 use crate::keys::KeySource;
-use crate::port::JournalEntry;
+use crate::port::{CheckReport, Dump, JournalEntry};
+use crate::rows::{Codec, RawEntry, RecordRow, Walk, row_hash};
 use crate::rules::LeaseRow;
 use crate::seal::Nonces;
 use crate::vault::Vault;
-use model::Address;
+use crate::version::{Base, Version};
 use model::record::{Intent, Record, Recorded};
-use rusqlite::{Connection, OpenFlags, Row};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use std::path::{Path, PathBuf};
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
 
+/// Columns of `journal` that [`entry`] wants.
+pub const ENTRY: &str = "seq, run, at, kind, address, body, prev_hash, hash";
+/// Columns of `resource` and `deposed` that [`record`] wants.
+pub const RECORD: &str = "address, provider, revision, body, hash";
+/// All results, for [`result`].
+pub const RESULTS: &str = "SELECT kind, name, body, hash FROM results ORDER BY id";
+
+/// Reads [`ENTRY`].
+pub fn entry(row: &Row) -> rusqlite::Result<RawEntry> {
+    Ok(RawEntry {
+        sequence: row.get(0)?,
+        run: row.get(1)?,
+        at: row.get(2)?,
+        kind: row.get(3)?,
+        address: row.get(4)?,
+        body: row.get(5)?,
+        prev_hash: row.get(6)?,
+        hash: row.get(7)?,
+    })
+}
+
+/// Reads [`RECORD`].
+pub fn record(row: &Row) -> rusqlite::Result<RecordRow> {
+    Ok(RecordRow {
+        address: row.get(0)?,
+        provider: row.get(1)?,
+        revision: row.get(2)?,
+        body: row.get(3)?,
+        hash: row.get(4)?,
+    })
+}
+
+/// Reads `epoch, body, hash` of a lease.
+pub fn lease(row: &Row) -> rusqlite::Result<(u64, Vec<u8>, Vec<u8>)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// Reads [`RESULTS`].
+pub fn result(row: &Row) -> rusqlite::Result<(String, String, Vec<u8>, Vec<u8>)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+}
+
+/// Where the journal begins.
+pub fn base(connection: &Connection, path: &Path) -> Result<Option<Base>> {
+    let read = |row: &Row| {
+        Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?))
+    };
+    let row = connection
+        .query_row("SELECT serial, head, body, hash FROM base", [], read)
+        .optional()
+        .map_err(|error| Doing::Reading.sqlite(path, &error))?;
+    let Some((serial, head, body, hash)) = row else { return Ok(None) };
+    if hash != row_hash("base", &[&serial.to_le_bytes(), &head, &body]) {
+        return Err(corrupt(path, "the journal's base (table base) does not match its hash"));
+    }
+    let body = serde_json::from_slice(&body)
+        .map_err(|error| corrupt(path, format!("the journal's base does not read: {error}")))?;
+    Ok(Some(Base { serial, head, body }))
+}
+
 /// A state file opened for reading; every question sees the same instant.
 pub struct Reader {
     path: PathBuf,
+    place: String,
     connection: Connection,
     pub meta: Meta,
     pub vault: Vault,
@@ -40,11 +99,12 @@ impl Reader {
         meta.expect_environment(path, environment)?;
         let (lineage, check) = (meta.lineage.clone(), meta.key_check.clone());
         let vault = Vault::new(keys.clone(), lineage, check, Nonces::Random);
-        Ok(Some(Self { path: path.to_owned(), connection, meta, vault }))
+        let place = path.display().to_string();
+        Ok(Some(Self { path: path.to_owned(), place, connection, meta, vault }))
     }
 
     fn codec(&self) -> Codec<'_> {
-        Codec { path: &self.path, vault: &self.vault }
+        Codec { place: &self.place, vault: &self.vault }
     }
 
     fn each(&self, sql: &str, mut take: impl FnMut(&Row) -> Result<()>) -> Result<()> {
@@ -61,7 +121,7 @@ impl Reader {
         read.map_err(|error| Doing::Reading.sqlite(&self.path, &error))
     }
 
-    /// Everything, with the journal's chain checked.
+    /// Everything. Every row's hash is checked; the journal's chain only where [`Reader::check`] walks it.
     pub fn recorded(&self) -> Result<Recorded> {
         let mut recorded = Recorded {
             lineage: self.meta.lineage.clone(),
@@ -73,10 +133,8 @@ impl Reader {
         }
         recorded.deposed = self.records("deposed")?;
         let codec = self.codec();
-        self.each("SELECT kind, name, body, hash FROM results", |row| {
-            let kind: String = self.row(row.get(0))?;
-            let name: String = self.row(row.get(1))?;
-            let (body, hash): (Vec<u8>, Vec<u8>) = (self.row(row.get(2))?, self.row(row.get(3))?);
+        self.each(RESULTS, |row| {
+            let (kind, name, body, hash) = self.row(result(row))?;
             codec.decode_result(&kind, &name, &body, &hash)?.add_to(&mut recorded, name);
             Ok(())
         })?;
@@ -85,114 +143,114 @@ impl Reader {
     }
 
     fn records(&self, table: &str) -> Result<Vec<Record>> {
-        let sql =
-            format!("SELECT id, address, provider, revision, body, hash FROM {table} ORDER BY id");
+        let sql = format!("SELECT {RECORD} FROM {table} ORDER BY id");
         let (codec, mut records) = (self.codec(), Vec::new());
         self.each(&sql, |row| {
-            records.push(codec.decode_record(table, &self.row(RecordRow::read(row))?)?);
+            records.push(codec.decode_record(table, &self.row(record(row))?)?);
             Ok(())
         })?;
         Ok(records)
     }
 
-    /// Walks the whole journal, oldest entry first, and checks that it is one unbroken chain.
-    fn walk(&self, mut take: impl FnMut(JournalRow) -> Result<()>) -> Result<()> {
-        let sql = format!("SELECT {} FROM journal ORDER BY seq", JournalRow::COLUMNS);
-        let (codec, mut seq, mut head) = (self.codec(), 0, Vec::new());
-        self.each(&sql, |row| {
-            let row = self.row(JournalRow::read(row))?;
-            seq += 1;
-            if row.seq != seq {
-                return Err(codec.corrupt(format!("journal entry {seq} is missing")));
-            }
-            if row.prev_hash != head {
-                let what = format!("the journal's chain is broken before entry {seq}");
-                return Err(codec.corrupt(what));
-            }
-            codec.check_journal(&row)?;
-            head.clone_from(&row.hash);
-            take(row)
-        })?;
-        if head != self.meta.head {
-            return Err(codec.corrupt(format!("the journal ends too early, after entry {seq}")));
-        }
-        Ok(())
-    }
-
-    /// Intents without outcome, folded from the journal; the table that indexes them must say the same.
     fn unfinished(&self) -> Result<Vec<Intent>> {
-        let (codec, mut open) = (self.codec(), BTreeMap::new());
-        self.walk(|row| {
-            match row.kind.as_str() {
-                "intent" => drop(open.insert(row.seq, row)),
-                "outcome" => {
-                    let settled = settled_by(&row).and_then(|intent| open.remove(&intent));
-                    if settled.is_none() {
-                        let what = format!("journal entry {} settles no open intent", row.seq);
-                        return Err(codec.corrupt(what));
-                    }
-                }
-                _ => {}
-            }
+        let columns = ENTRY.replace("seq", "unfinished.seq");
+        let columns = columns.replace(" address", " unfinished.address");
+        let sql = format!(
+            "SELECT {columns} FROM unfinished LEFT JOIN journal USING (seq) ORDER BY unfinished.seq"
+        );
+        let (codec, mut intents) = (self.codec(), Vec::new());
+        self.each(&sql, |row| {
+            intents.push(codec.decode_intent(&self.row(entry(row))?)?);
             Ok(())
         })?;
-        let mut indexed = Vec::new();
-        self.each("SELECT seq FROM unfinished ORDER BY seq", |row| {
-            indexed.push(self.row(row.get::<_, u64>(0))?);
-            Ok(())
-        })?;
-        if !open.keys().eq(&indexed) {
-            return Err(codec.corrupt("table unfinished does not fit the journal"));
-        }
-        open.values().map(|row| codec.decode_intent(row)).collect()
+        Ok(intents)
     }
 
-    /// Journal entries after one, with the chain checked from the beginning.
-    pub fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
-        let (codec, mut entries) = (self.codec(), Vec::new());
-        self.walk(|row| {
-            if row.seq > after {
-                let seq = row.seq;
-                let entry = entry(row);
-                let unreadable = || codec.corrupt(format!("journal entry {seq} does not read"));
-                entries.push(entry.ok_or_else(unreadable)?);
+    /// Walks the journal up to and with entry `until`, and gives what it folds to.
+    fn walk(&self, until: u64, mut take: impl FnMut(RawEntry)) -> Result<(Version, Vec<u8>)> {
+        let mut walk = Walk::new(self.codec(), base(&self.connection, &self.path)?.as_ref())?;
+        let sql = format!("SELECT {ENTRY} FROM journal WHERE seq <= {until} ORDER BY seq");
+        self.each(&sql, |row| {
+            let raw = self.row(entry(row))?;
+            walk.step(&raw)?;
+            take(raw);
+            Ok(())
+        })?;
+        let head = walk.head().to_vec();
+        Ok((walk.version, head))
+    }
+
+    /// The version after a journal entry.
+    pub fn version(&self, serial: u64) -> Result<Version> {
+        let first = base(&self.connection, &self.path)?.map_or(0, |base| base.serial);
+        let last = self.meta.serial;
+        if serial < first || serial > last {
+            return Err(StateError::NoVersion { serial, first, last });
+        }
+        Ok(self.walk(serial, drop)?.0)
+    }
+
+    /// Looks at everything.
+    pub fn check(&self) -> Result<CheckReport> {
+        let mut report = CheckReport::default();
+        let mut findings = Vec::new();
+        let integrity = "PRAGMA integrity_check";
+        self.each(integrity, |row| {
+            let found: String = self.row(row.get(0))?;
+            if found != "ok" {
+                findings.push(found);
             }
+            Ok(())
+        })?;
+        let folded = self.walk(u64::MAX >> 1, |_| report.entries += 1);
+        match (folded, self.recorded()) {
+            (Ok((version, head)), Ok(recorded)) => {
+                report.records = recorded.records.len() as u64;
+                if version.serial != self.meta.serial || head != self.meta.head {
+                    let last = version.serial;
+                    findings.push(format!("the journal ends too early, after entry {last}"));
+                } else if version.into_recorded(self.meta.lineage.clone()) != recorded {
+                    findings.push("the journal tells another state than the tables".to_owned());
+                }
+            }
+            (folded, recorded) => {
+                findings.extend(folded.err().map(|error| error.to_string()));
+                findings.extend(recorded.err().map(|error| error.to_string()));
+            }
+        }
+        report.findings = findings;
+        Ok(report)
+    }
+
+    /// Everything, for another store.
+    pub fn dump(&self) -> Result<Dump> {
+        let mut journal = Vec::new();
+        self.walk(u64::MAX >> 1, |raw| journal.push(raw))?;
+        let base = base(&self.connection, &self.path)?;
+        Ok(Dump { identity: self.meta.identity(), epoch: self.meta.epoch, base, journal })
+    }
+
+    /// Journal entries after one.
+    pub fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
+        let sql = format!("SELECT {ENTRY} FROM journal WHERE seq > {after} ORDER BY seq");
+        let (codec, mut entries) = (self.codec(), Vec::new());
+        self.each(&sql, |row| {
+            entries.push(codec.sealed_entry(&self.row(entry(row))?)?);
             Ok(())
         })?;
         Ok(entries)
     }
 
-    /// The lease, if one is held.
-    pub fn lease(&self) -> Result<Option<LeaseRow>> {
-        let (codec, mut lease) = (self.codec(), None);
-        self.each("SELECT body, hash FROM lease", |row| {
-            let (body, hash): (Vec<u8>, Vec<u8>) = (self.row(row.get(0))?, self.row(row.get(1))?);
-            lease = Some(codec.decode_lease(&body, &hash)?);
+    /// All leases.
+    pub fn leases(&self) -> Result<Vec<LeaseRow>> {
+        let (codec, mut leases) = (self.codec(), Vec::new());
+        self.each("SELECT epoch, body, hash FROM lease ORDER BY epoch", |row| {
+            let (epoch, body, hash) = self.row(lease(row))?;
+            leases.push(codec.decode_lease(epoch, &body, &hash)?);
             Ok(())
         })?;
-        Ok(lease)
+        Ok(leases)
     }
-}
-
-/// The intent that an outcome is about.
-fn settled_by(row: &JournalRow) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Settles {
-        intent: u64,
-    }
-    serde_json::from_slice::<Settles>(&row.body).ok().map(|settles| settles.intent)
-}
-
-fn entry(row: JournalRow) -> Option<JournalEntry> {
-    let address = row.address.as_deref().map(Address::parse).transpose().ok()?;
-    Some(JournalEntry {
-        sequence: row.seq,
-        run: row.run,
-        at: row.at,
-        kind: row.kind,
-        address,
-        body: serde_json::from_slice(&row.body).ok()?,
-    })
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {

@@ -46,7 +46,7 @@ impl Files {
         let value = model::Value::from(CANARY).into_sensitive();
         let output = model::graph::Output { value, sensitive: true, description: String::new() };
         let mut results = RunResults::default();
-        results.outputs.insert("password".to_owned(), output);
+        results.outputs.insert("password".to_owned(), Some(output));
         store.write_results(&lease, results).await.unwrap();
         store.load().await.unwrap()
     }
@@ -55,6 +55,17 @@ impl Files {
 impl Fixture for Files {
     fn open(&self, name: &str, clock: Arc<dyn Clock>, holder: Holder) -> Arc<dyn StateStore> {
         Arc::new(self.store(name).with_clock(clock).with_holder(holder))
+    }
+
+    fn open_elsewhere(
+        &self,
+        name: &str,
+        clock: Arc<dyn Clock>,
+        holder: Holder,
+    ) -> Arc<dyn StateStore> {
+        let path = self.path(&format!("elsewhere/{name}"));
+        let store = SqliteStore::open(path, name, self.keys()).unwrap();
+        Arc::new(store.with_clock(clock).with_holder(holder))
     }
 }
 
@@ -94,7 +105,7 @@ async fn looking_makes_no_file() {
     let store = files.store("new");
     store.load().await.unwrap();
     store.journal(0).await.unwrap();
-    assert!(store.key().await.unwrap().is_none() && store.held_by().await.unwrap().is_none());
+    assert!(store.key().await.unwrap().is_none() && store.leases().await.unwrap().is_empty());
     drop(store);
     assert!(all_bytes(files.0.path()).is_empty());
 }
@@ -103,7 +114,7 @@ async fn looking_makes_no_file() {
 async fn preparing_makes_the_lineage_and_the_key_once() {
     let files = Files::new();
     let store = files.store("new");
-    let lineage = store.prepare().await.unwrap();
+    let lineage = store.prepare().await.unwrap().lineage;
     assert_eq!(store.prepare().await.unwrap(), lineage);
     assert_eq!(store.load().await.unwrap().lineage, lineage);
     let key = store.key().await.unwrap().unwrap();

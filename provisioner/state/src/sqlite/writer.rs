@@ -6,17 +6,20 @@
 
 use super::errors::{Doing, corrupt};
 use super::format::{self, Birth, Meta};
-use super::rows::Codec;
 use super::tables::SqlTables;
 use crate::error::StateError;
 use crate::files;
 use crate::keys::KeySource;
-use crate::rules::Tables;
+use crate::clock::Clock;
+use crate::rows::Codec;
+use crate::rules::{self, Tables};
 use crate::seal::Nonces;
 use crate::vault::Vault;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::os::unix::fs::MetadataExt as _;
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -124,6 +127,7 @@ pub struct Place {
     pub path: PathBuf,
     pub environment: String,
     pub keys: KeySource,
+    pub clock: Arc<dyn Clock>,
     pub nonces: Nonces,
     /// The lineage of a new environment; random if none is given.
     pub lineage: Option<String>,
@@ -157,7 +161,7 @@ impl Place {
             let what = "it was replaced or removed while this program had it open";
             return Err(corrupt(&self.path, what));
         }
-        let written = write_group(&mut open, &self.path, group);
+        let written = write_group(&mut open, &self.path, rules::whole_milliseconds(self.clock.now()), group);
         self.open = Some(open);
         written
     }
@@ -210,14 +214,20 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-fn write_group(open: &mut Open, path: &Path, group: &mut [Box<dyn Job>]) -> Result<()> {
+fn write_group(
+    open: &mut Open,
+    path: &Path,
+    now: Timestamp,
+    group: &mut [Box<dyn Job>],
+) -> Result<()> {
     let failed = |error: rusqlite::Error| Doing::Writing.sqlite(path, &error);
-    let codec = Codec { path, vault: &open.vault };
+    let place = path.display().to_string();
+    let codec = Codec { place: &place, vault: &open.vault };
     let connection = &mut open.connection;
     let mut transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     for job in group {
-        run_alone(&mut transaction, job.as_mut(), codec).map_err(failed)?;
+        run_alone(&mut transaction, job.as_mut(), codec, path, now).map_err(failed)?;
         // On some errors (a full disk) SQLite rolls all back; what followed would commit by itself.
         if transaction.is_autocommit() {
             return Err(Doing::Writing.failed(
@@ -235,9 +245,11 @@ fn run_alone(
     transaction: &mut Transaction,
     job: &mut dyn Job,
     codec: Codec,
+    path: &Path,
+    now: Timestamp,
 ) -> rusqlite::Result<()> {
     let mut savepoint = transaction.savepoint()?;
-    if job.run(&mut SqlTables::new(&savepoint, codec)) {
+    if job.run(&mut SqlTables::new(&savepoint, codec, path, now)) {
         return savepoint.commit();
     }
     if savepoint.is_autocommit() {

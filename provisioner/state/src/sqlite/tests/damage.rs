@@ -67,7 +67,7 @@ async fn a_record_put_in_the_place_of_another_does_not_open() {
     let files = Files::new();
     files.with_content("e").await;
     let other = files.store("f");
-    other.prepare().await.unwrap();
+    other.prepare().await.unwrap().lineage;
     drop(other);
     // Even with hashes made to fit, the seal of another place does not open: here the whole row of another record.
     let connection = Connection::open(files.path("e")).unwrap();
@@ -75,7 +75,7 @@ async fn a_record_put_in_the_place_of_another_does_not_open() {
         .query_row("SELECT body FROM resource WHERE id = 2", [], |row| row.get(0))
         .unwrap();
     let address = "local_machine.x".as_bytes();
-    let hash = format::row_hash("resource", &[address, b"local", &1_u64.to_le_bytes(), &body]);
+    let hash = crate::rows::row_hash("resource", &[address, b"local", &1_u64.to_le_bytes(), &body]);
     let sql = "UPDATE resource SET body = ?, hash = ? WHERE id = 1";
     connection.execute(sql, rusqlite::params![body, hash]).unwrap();
     drop(connection);

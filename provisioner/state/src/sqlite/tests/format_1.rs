@@ -100,7 +100,7 @@ async fn write(files: &Files) -> Recorded {
     let mut results = RunResults::default();
     let value = model::Value::from(CANARY).into_sensitive();
     let output = model::graph::Output { value, sensitive: true, description: "d".to_owned() };
-    results.outputs.insert("password".to_owned(), output);
+    results.outputs.insert("password".to_owned(), Some(output));
     let node = model::graph::Node {
         name: "edge-local-001".to_owned(),
         pool: "local".to_owned(),
@@ -108,7 +108,7 @@ async fn write(files: &Files) -> Recorded {
         domain: "a".to_owned(),
         machine: model::Value::object([("address", model::Value::from("10.0.0.2"))]),
     };
-    results.node_sets.insert("edge".to_owned(), vec![node]);
+    results.node_sets.insert("edge".to_owned(), Some(vec![node]));
     store.write_results(&lease, results).await.unwrap();
     let begun = intent("local_volume.v", IntentAction::Create, None);
     store.begin(&lease, begun).await.unwrap();
@@ -128,9 +128,9 @@ async fn reads_back_and_is_still_written() {
     let sql = std::fs::read_to_string(fixture).unwrap();
     Connection::open(&restored).unwrap().execute_batch(&sql).unwrap();
     let store = SqliteStore::open(&restored, "golden", key(&files)).unwrap();
-    let store = store.with_clock(clock_at(START + rules::LEASE_SECONDS));
+    let store = store.with_clock(clock_at(START + i64::from(rules::LEASE_SECONDS)));
     assert_eq!(store.load().await.unwrap(), expected);
-    assert_eq!(store.held_by().await.unwrap().unwrap().owner, "ada");
+    assert_eq!(store.leases().await.unwrap()[0].owner, "ada");
     let lease = store.acquire(request("r2")).await.expect("the lease of the fixture is over");
     assert_eq!(lease.info.epoch, 2);
     store.release(lease).await.unwrap();

@@ -55,7 +55,7 @@ async fn newer_and_foreign_files_are_named() {
 async fn without_the_key_secrets_stay_shut() {
     let files = Files::new();
     let store = files.store("plain");
-    let lineage = store.prepare().await.unwrap();
+    let lineage = store.prepare().await.unwrap().lineage;
     drop(store);
     let key = files.keys().path(&lineage);
     let good = std::fs::read(&key).unwrap();
