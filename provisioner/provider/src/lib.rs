@@ -9,19 +9,27 @@
 //! - a half-made object (a creation that was cut off) is finished by the next `create` of the same instance that can
 //!   see it, or taken away by `delete`; `read_many` says of it that it is absent.
 //! - `find` answers with finished objects that carry all of our marker, and with no others; it never takes the first of
-//!   several. `list_owned` answers with every object, half-made ones too, that carries our lineage, and with no others.
-//!   Both see only what the cloud shows by then: whoever concludes from "nothing" waits the deadline of the call
-//!   and the settle time first.
+//!   several. Where objects are not tagged and names are not unique (a service on a node), nothing tells who made
+//!   it: what is there as asked for is found. `list_owned` answers with every tagged object, half-made ones too, that
+//!   carries our lineage, and with no others.
+//! - `read_many`, `find` and `list_owned` see only what the cloud shows: an object may stay hidden for the declared
+//!   settle time after its creation took effect, which may be as late as the declared deadline, and a deleted one may
+//!   be listed for a while. Whoever concludes from "nothing" or "absent" waits for that first; whoever concludes from
+//!   "listed" reads it. `update` and `delete` reach an object that is hidden.
 //! - `delete` of something that is gone succeeds.
 //! - errors carry where they come from, whether a retry can help, and when, if the cloud said so. A provider does not
 //!   send anything again by itself: every retry is the engine's, which journals it.
+//! - a provider waits its turn at its [`limits::Limiter`] before it sends; a call that is dropped sends nothing more.
 //!
 //! Refuses to know: plans, state, the terminal.
 
+mod clock;
 pub mod conformance;
 mod error;
+pub mod limits;
 pub mod memory;
 
+pub use clock::{Clock, TokioClock};
 pub use error::{ErrorClass, ProviderError};
 
 use async_trait::async_trait;

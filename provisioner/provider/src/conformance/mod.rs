@@ -1,11 +1,16 @@
-//! The conformance suite of the Provider port: every provider runs it over a resource type of its own.
+//! The conformance suite of the Provider port: every provider runs it over each resource type of its own.
 //!
-//! It checks what the engine relies on: creation by token, finding, reading, updating in place, deleting
-//! twice, and answers that fit the schema. Refuses to know any provider.
+//! It checks what the engine relies on: creation, finding, listing, reading, updating in place, deleting twice, answers
+//! that fit the schema, and that what the type's [`Adoption`](model::schema::Adoption) declares holds. Refuses to know
+//! any provider.
+
+mod adoption;
+
+pub use adoption::among_strangers;
 
 use crate::{
-    CreateRequest, DeleteRequest, FindRequest, Found, Lookup, Object, Provider, ReadRequest,
-    Silent, UpdateRequest,
+    CreateRequest, DeleteRequest, FindRequest, Lookup, Object, Provider, ReadRequest, Silent,
+    UpdateRequest,
 };
 use model::convert::convert;
 use model::plan::Observation;
@@ -35,12 +40,12 @@ impl Case {
     }
 
     /// The request to find it.
-    pub fn find(&self, token: &str) -> FindRequest {
+    pub fn find(&self, token: &str, by: Lookup) -> FindRequest {
         FindRequest {
             address: self.address.clone(),
             token: token.to_owned(),
             arguments: self.arguments.clone(),
-            by: Lookup::Token,
+            by,
         }
     }
 
@@ -87,68 +92,37 @@ fn broken(rule: &'static str, found: impl Into<String>) -> Violation {
     Violation { rule, found: found.into() }
 }
 
+/// The token of the one creation of the suite.
+const TOKEN: &str = "conformance";
+
 /// Runs the whole suite over one object, which is gone at the end.
 pub async fn run(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
-    never_made(provider, case).await?;
-    let object = made_once(provider, case).await?;
-    found_by_token(provider, case, &object).await?;
+    adoption::never_made(provider, case).await?;
+    let object = adoption::made_once(provider, case).await?;
+    adoption::found(provider, case, TOKEN, &object).await?;
+    adoption::listed(provider, case, TOKEN, &object).await?;
     reads_as_made(provider, case, &object).await?;
     let object = updated_twice(provider, case, object).await?;
-    deleted_twice(provider, case, &object).await
+    deleted_twice(provider, case, &object).await?;
+    adoption::found_no_more(provider, case, &object).await
 }
 
-/// The same for objects that exist nowhere but in the state: they are as recorded, nothing is ever found, and a
-/// deletion has nothing to do.
+/// The same for objects that exist nowhere but in the state: they are as recorded, nothing is ever found or listed, and
+/// a deletion has nothing to do.
 pub async fn run_recorded_only(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
-    never_made(provider, case).await?;
-    let object = made_once(provider, case).await?;
+    adoption::never_made(provider, case).await?;
+    let object = adoption::made_once(provider, case).await?;
     reads_as_made(provider, case, &object).await?;
     let object = updated_twice(provider, case, object).await?;
-    let rule = "a deletion sent twice succeeds, and nothing is found";
     for _ in 0..2 {
-        provider
-            .delete(case.delete(&object))
-            .await
-            .map_err(|error| broken(rule, error.to_string()))?;
+        let rule = "a deletion sent twice succeeds";
+        let deleted = provider.delete(case.delete(&object)).await;
+        deleted.map_err(|error| broken(rule, error.to_string()))?;
     }
-    match provider.find(case.find("conformance")).await {
-        Ok(Found::Nothing) => Ok(()),
-        other => Err(broken(rule, format!("found: {other:?}"))),
-    }
-}
-
-async fn never_made(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
-    let rule = "a creation that never happened is not found";
-    match provider.find(case.find("conformance-never")).await {
-        Ok(Found::Nothing) => Ok(()),
-        Ok(found) => Err(broken(rule, format!("{found:?}"))),
-        Err(error) => Err(broken(rule, error.to_string())),
-    }
-}
-
-async fn made_once(provider: &dyn Provider, case: &Case) -> Result<Object, Violation> {
-    let rule = "a creation sent twice gives one object";
-    let create = || provider.create(case.create("conformance"));
-    let object = create().await.map_err(|error| broken(rule, error.to_string()))?;
-    fits(provider, case, &object.attributes)?;
-    keeps(&object.attributes, &case.arguments)?;
-    let again = create().await.map_err(|error| broken(rule, error.to_string()))?;
-    if again.id != object.id {
-        return Err(broken(rule, format!("{} and {}", object.id, again.id)));
-    }
-    Ok(again)
-}
-
-async fn found_by_token(
-    provider: &dyn Provider,
-    case: &Case,
-    object: &Object,
-) -> Result<(), Violation> {
-    let rule = "a finished creation is found by its token, with the same attributes";
-    match provider.find(case.find("conformance")).await {
-        Ok(Found::One(found)) if found.id == object.id => fits(provider, case, &found.attributes),
-        Ok(found) => Err(broken(rule, format!("{found:?}"))),
-        Err(error) => Err(broken(rule, error.to_string())),
+    adoption::found_no_more(provider, case, &object).await?;
+    match provider.list_owned().await {
+        Ok(owned) if owned.is_empty() => Ok(()),
+        other => Err(broken("nothing is listed", format!("{other:?}"))),
     }
 }
 
@@ -213,12 +187,8 @@ async fn deleted_twice(
             .map_err(|error| broken(rule, error.to_string()))?;
     }
     match provider.read_many(&[case.read(object)]).await.pop() {
-        Some(Ok(Observation::Absent(_))) => {}
-        other => return Err(broken(rule, format!("{other:?}"))),
-    }
-    match provider.find(case.find("conformance")).await {
-        Ok(Found::Nothing) => Ok(()),
-        other => Err(broken(rule, format!("still found: {other:?}"))),
+        Some(Ok(Observation::Absent(_))) => Ok(()),
+        other => Err(broken(rule, format!("{other:?}"))),
     }
 }
 

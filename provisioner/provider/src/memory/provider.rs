@@ -1,0 +1,188 @@
+//! The Provider port over the cloud in memory.
+
+use super::cloud::Cloud;
+use super::effects::{Effect, Verb};
+use super::faults::Fault;
+use super::schema::{LIST, READ, SERVICE, SERVICE_STEPS};
+use crate::limits::Limiter;
+use crate::{
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Owned, Owner, Provider,
+    ProviderError, ReadRequest, UpdateRequest,
+};
+use async_trait::async_trait;
+use model::plan::Observation;
+use model::schema::ProviderSchema;
+use model::{Address, Value};
+use std::sync::Arc;
+
+/// A provider over a [`Cloud`].
+pub struct MemoryProvider {
+    cloud: Cloud,
+    owner: Owner,
+    schema: ProviderSchema,
+    limiter: Option<Arc<Limiter>>,
+}
+
+impl MemoryProvider {
+    /// A provider for one environment. It declares what the cloud is like now.
+    pub fn new(cloud: Cloud, owner: Owner) -> Self {
+        let schema = cloud.schema();
+        Self { cloud, owner, schema, limiter: None }
+    }
+
+    /// One that waits its turn here before each call.
+    #[must_use]
+    pub fn with_limiter(mut self, limiter: Arc<Limiter>) -> Self {
+        self.limiter = Some(limiter);
+        self
+    }
+
+    fn effect(&self, verb: Verb, address: &Address, arguments: &Value) -> Effect {
+        Effect {
+            verb,
+            lineage: self.owner.lineage.clone(),
+            address: address.clone(),
+            token: String::new(),
+            id: String::new(),
+            arguments: arguments.clone(),
+        }
+    }
+
+    /// Waits its turn, calls, and tells the limiter what the cloud thinks of that.
+    async fn limited<T>(
+        &self,
+        interface: &str,
+        call: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let Some(limiter) = &self.limiter else { return call.await };
+        limiter.take(interface).await;
+        let result = call.await;
+        if let Err(error) = &result
+            && error.class == ErrorClass::Throttled
+        {
+            limiter.throttled(interface, error.retry_after_ms);
+        }
+        result
+    }
+
+    async fn change(&self, effect: Effect) -> Result<Option<Object>, ProviderError> {
+        self.limited(effect.verb.word(), self.meet_fault(&effect)).await
+    }
+
+    async fn meet_fault(&self, effect: &Effect) -> Result<Option<Object>, ProviderError> {
+        let (_in_flight, fault) = self.cloud.enter(effect).await?;
+        let perform = |cut_after| self.cloud.state().perform(effect, cut_after);
+        let error = |class, what: &str| {
+            let message = format!("{} {}: {what}", effect.verb.word(), effect.address);
+            ProviderError::new(class, message)
+        };
+        let lost = |class| error(class, "the answer was lost").maybe_done();
+        match fault {
+            None => perform(None),
+            Some(Fault::Fail(class)) => Err(error(class, "refused")),
+            Some(Fault::LoseRequest(class)) => Err(lost(class)),
+            Some(Fault::LoseAnswer(class)) => {
+                perform(None)?;
+                Err(lost(class))
+            }
+            Some(Fault::Late { class, after_ms }) => {
+                self.cloud.state().happen_later(after_ms, effect.clone());
+                Err(lost(class))
+            }
+            Some(Fault::HalfMade) => {
+                perform(Some(1))?;
+                Err(error(ErrorClass::Conflict, "ended halfway").maybe_done())
+            }
+            Some(Fault::CutAfter(steps)) => {
+                perform(Some(steps))?;
+                Err(error(ErrorClass::Transient, "ended halfway").maybe_done())
+            }
+            Some(Fault::Hang) => {
+                perform(None)?;
+                std::future::pending().await
+            }
+            Some(Fault::HangBefore) => std::future::pending().await,
+        }
+    }
+
+    async fn make(
+        &self,
+        effect: Effect,
+        progress: &dyn crate::Progress,
+    ) -> Result<Object, ProviderError> {
+        if effect.address.kind() == SERVICE {
+            for step in SERVICE_STEPS {
+                progress.step(step);
+            }
+        } else {
+            progress.step("making");
+        }
+        let gone = || ProviderError::new(ErrorClass::NotFound, "nothing was made");
+        self.change(effect).await?.ok_or_else(gone)
+    }
+}
+
+#[async_trait]
+impl Provider for MemoryProvider {
+    fn schema(&self) -> &ProviderSchema {
+        &self.schema
+    }
+
+    /// Services are found on their machine by name alone.
+    fn deletes_half_made(&self, resource_type: &str) -> bool {
+        resource_type == SERVICE
+    }
+
+    async fn read_many(&self, requests: &[ReadRequest]) -> Vec<Result<Observation, ProviderError>> {
+        let read = async {
+            let mut state = self.cloud.look(READ)?;
+            Ok(requests.iter().map(|it| state.read(&self.owner.lineage, it)).collect::<Vec<_>>())
+        };
+        match self.limited(READ, read).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error); requests.len()],
+        }
+    }
+
+    async fn create(&self, request: CreateRequest) -> Result<Object, ProviderError> {
+        let effect = self.effect(Verb::Create, &request.address, &request.arguments);
+        let effect = Effect { token: request.token, ..effect };
+        self.make(effect, request.progress.as_ref()).await
+    }
+
+    async fn update(&self, request: UpdateRequest) -> Result<Object, ProviderError> {
+        let effect = self.effect(Verb::Update, &request.address, &request.arguments);
+        let effect = Effect { token: request.token, id: request.id, ..effect };
+        self.make(effect, request.progress.as_ref()).await
+    }
+
+    async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
+        let effect = self.effect(Verb::Delete, &request.address, &request.attributes);
+        self.change(Effect { id: request.id, ..effect }).await.map(drop)
+    }
+
+    async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {
+        let effect = self.effect(Verb::Create, &request.address, &request.arguments);
+        let effect = Effect { token: request.token, ..effect };
+        let find = async {
+            let mut state = self.cloud.look(LIST)?;
+            if let Some(class) = state.faults.of_look() {
+                let message = format!("look up {}: failed", request.address);
+                return Err(ProviderError::new(class, message));
+            }
+            state.find(&effect, request.by)
+        };
+        self.limited(LIST, find).await
+    }
+
+    async fn list_owned(&self) -> Result<Vec<Owned>, ProviderError> {
+        let list = async {
+            let mut state = self.cloud.look(LIST)?;
+            match state.faults.of_look() {
+                Some(class) => Err(ProviderError::new(class, "list: failed")),
+                None => Ok(state.owned(&self.owner.lineage)),
+            }
+        };
+        self.limited(LIST, list).await
+    }
+}
