@@ -29,7 +29,7 @@ pub use live::LiveRecords;
 pub use node_provider::{Fleet, NodePorts, NodeProvider, node_schema};
 pub use recover::Purpose;
 pub use retry::RetryPolicy;
-pub use run::{ApplyOptions, Run, RunRequest};
+pub use run::{Run, RunRequest, scope_of};
 
 use configured::Configured;
 use model::diagnostic::Label;

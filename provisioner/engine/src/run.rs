@@ -1,28 +1,24 @@
-//! A run: one holder of the environment, from settling what an earlier run left to the last write.
+//! A run: one holder of what a plan writes, from the check that the plan still fits to the last write.
 //!
-//! The order for a directory is `begin_run`, `settle`, refresh, plan, `apply`, `finish`; for a saved plan
-//! [`Engine::apply`] does it all. Invariant: a run that is dropped writes nothing more; its lease
-//! ends by itself, and its unfinished intents are the next run's first work.
+//! The order for a directory is `recover`, refresh, plan, `begin_run` with the plan's scope, `apply`, `finish`; for a
+//! saved plan [`Engine::apply`] does it all. Planning takes no lease: that nothing has changed since is checked under the
+//! lease. Invariant: a run that is dropped writes nothing more; its lease ends by itself, and its unfinished
+//! intents are the next run's first work.
 
 use crate::executor::{self, fit};
 use crate::lease::Held;
-use crate::{ApplyError, CancelToken, Engine, Purpose, RunReport};
+use crate::{ApplyError, CancelToken, Engine, Level, Purpose, RunReport};
+use model::event::Event;
 use model::plan::Plan;
-use model::record::Recorded;
-use state::LeaseRequest;
+use model::record::{Intent, Recorded};
+use state::{Edit, Lease, LeaseInfo, LeaseRequest, RunResults, Scope, StateError};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// How a plan is run.
-#[derive(Clone, Debug)]
-pub struct ApplyOptions {
-    /// Operations at once.
-    pub parallelism: usize,
-    /// The run's id, unique.
-    pub run: String,
-    /// The command, for people who meet the lease.
-    pub command: String,
-}
+/// How long to wait before another try at a lease that is held.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// What is known of a run before it begins.
 #[derive(Clone, Debug)]
@@ -31,9 +27,13 @@ pub struct RunRequest {
     pub run: String,
     /// The command, for people who meet the lease.
     pub command: String,
+    /// How long to wait for another run that holds what this one wants; zero to refuse at once.
+    pub wait: Duration,
+    /// Seconds that a lease lives unless it is renewed.
+    pub lease_seconds: u32,
 }
 
-/// A run that holds the environment.
+/// A run that holds a part of the environment.
 pub struct Run {
     engine: Engine,
     held: Arc<Held>,
@@ -47,32 +47,116 @@ impl Drop for Run {
     }
 }
 
+/// What a plan writes, and what its operations rely on.
+pub fn scope_of(plan: &Plan) -> Scope {
+    let operations = plan.operations.iter().map(|operation| &operation.address);
+    let refreshed = plan.refreshed.iter().map(|record| &record.address);
+    let adopted = plan.adopted.iter().map(|adopted| &adopted.record.address);
+    let writes = operations.chain(refreshed).chain(&plan.vanished).chain(adopted);
+    let reads = plan.operations.iter().flat_map(|operation| &operation.dependencies);
+    Scope::of(writes.cloned().collect(), reads.cloned().collect())
+}
+
 impl Engine {
-    /// Takes the environment.
-    pub async fn begin_run(&self, request: RunRequest) -> Result<Run, ApplyError> {
-        let store = &self.ports.store;
+    /// Takes a part of the environment, waiting for others as long as the request says.
+    pub async fn begin_run(
+        &self,
+        request: &RunRequest,
+        scope: Scope,
+        cancel: &CancelToken,
+    ) -> Result<Run, ApplyError> {
         let clock = &self.ports.clock;
         let asked_ms = clock.now_ms();
-        let lease = store
-            .acquire(LeaseRequest { run: request.run.clone(), command: request.command })
-            .await?;
+        let lease = self.take(request, scope, cancel).await?;
         let held = Held::new(lease, clock.clone(), asked_ms);
-        let keeper = tokio::spawn(held.clone().keep(store.clone()));
-        Ok(Run { engine: self.clone(), held, id: request.run, keeper })
+        let keeper = tokio::spawn(held.clone().keep(self.ports.store.clone()));
+        Ok(Run { engine: self.clone(), held, id: request.run.clone(), keeper })
     }
 
-    /// Runs a saved plan: takes the environment, settles, applies, gives it back.
+    async fn take(
+        &self,
+        request: &RunRequest,
+        scope: Scope,
+        cancel: &CancelToken,
+    ) -> Result<Lease, ApplyError> {
+        let (store, clock) = (&self.ports.store, &self.ports.clock);
+        let wait_ms = u64::try_from(request.wait.as_millis()).unwrap_or(u64::MAX);
+        let started_ms = clock.now_ms();
+        let mut told = 0;
+        loop {
+            let wanted = LeaseRequest {
+                run: request.run.clone(),
+                command: request.command.clone(),
+                scope: scope.clone(),
+                seconds: request.lease_seconds,
+            };
+            let (by, addresses) = match store.acquire(wanted).await {
+                Ok(lease) => return Ok(lease),
+                Err(StateError::Held { by, addresses }) => (by, addresses),
+                Err(error) => return Err(error.into()),
+            };
+            if clock.now_ms().saturating_sub(started_ms) >= wait_ms {
+                return Err(StateError::Held { by, addresses }.into());
+            }
+            if told != by.epoch {
+                told = by.epoch;
+                self.ports
+                    .events
+                    .publish(Event::LeaseAwaited { holder: described(&by), addresses });
+            }
+            tokio::select! {
+                () = clock.sleep(TRY_AGAIN) => {}
+                () = cancel.reached(Level::Finish) => return Err(ApplyError::Interrupted),
+            }
+        }
+    }
+
+    /// Settles every call that an interrupted run left unfinished, under a lease of its own, and reads the state. What a
+    /// run that is still there has begun is left to it.
+    pub async fn recover(
+        &self,
+        request: &RunRequest,
+        purpose: Purpose,
+        cancel: &CancelToken,
+    ) -> Result<Recorded, ApplyError> {
+        let recorded = self.load().await?;
+        let left = self.left_behind(&recorded).await?;
+        if left.is_empty() {
+            return Ok(recorded);
+        }
+        let writes: BTreeSet<_> = left.iter().map(|intent| intent.address.clone()).collect();
+        let reads = left.iter().flat_map(|intent| intent.dependencies.iter().cloned()).collect();
+        let run = self.begin_run(request, Scope::of(writes, reads), cancel).await?;
+        let settled = run.settle(&left, purpose, cancel).await;
+        let finished = run.finish().await;
+        settled?;
+        finished?;
+        Ok(self.load().await?)
+    }
+
+    /// Intents without outcome that nobody is working on.
+    async fn left_behind(&self, recorded: &Recorded) -> Result<Vec<Intent>, StateError> {
+        if recorded.unfinished.is_empty() {
+            return Ok(Vec::new());
+        }
+        let held = self.ports.store.leases().await?;
+        let covers = |intent: &&Intent| {
+            held.iter().any(|info| info.run == intent.run && info.scope.covers(&intent.address))
+        };
+        Ok(recorded.unfinished.iter().filter(|intent| !covers(intent)).cloned().collect())
+    }
+
+    /// Runs a saved plan: settles what was left, takes what the plan writes, applies, gives it back.
     pub async fn apply(
         &self,
-        plan: Plan,
-        options: ApplyOptions,
-        cancel: CancelToken,
+        plan: &Plan,
+        request: &RunRequest,
+        parallelism: usize,
+        cancel: &CancelToken,
     ) -> Result<RunReport, ApplyError> {
-        let run = self.begin_run(RunRequest { run: options.run, command: options.command }).await?;
-        let result = match run.settle(Purpose::Apply, &cancel).await {
-            Ok(_) => run.apply(&plan, options.parallelism, &cancel).await,
-            Err(error) => Err(error),
-        };
+        self.recover(request, Purpose::Apply, cancel).await?;
+        let run = self.begin_run(request, scope_of(plan), cancel).await?;
+        let result = run.apply(plan, parallelism, cancel).await;
         let finished = run.finish().await;
         let report = result?;
         finished?;
@@ -81,18 +165,16 @@ impl Engine {
 }
 
 impl Run {
-    /// Settles every call that an earlier run left unfinished, and reads the state.
-    pub async fn settle(
+    /// Settles those of the intents that are still without outcome now that they are held.
+    async fn settle(
         &self,
+        intents: &[Intent],
         purpose: Purpose,
         cancel: &CancelToken,
-    ) -> Result<Recorded, ApplyError> {
-        let recorded = self.engine.load().await?;
-        if recorded.unfinished.is_empty() {
-            return Ok(recorded);
-        }
-        self.engine.settle(&self.held, &recorded, purpose, cancel).await?;
-        Ok(self.engine.load().await?)
+    ) -> Result<(), ApplyError> {
+        let mut recorded = self.engine.load().await?;
+        recorded.unfinished.retain(|open| intents.iter().any(|one| one.sequence == open.sequence));
+        self.engine.settle(&self.held, &recorded, purpose, cancel).await
     }
 
     /// Runs a plan that fits the state, to its end or as far as it goes. Failed operations are in the report.
@@ -109,29 +191,50 @@ impl Run {
             .await
     }
 
-    /// Writes what refresh found and the providers that the plan uses, before anything is called with them.
+    /// Writes what the plan adopts, what refresh found and the providers that the plan uses, before anything is called.
     async fn prepare(&self, plan: &Plan, recorded: Recorded) -> Result<Recorded, ApplyError> {
         let store = &self.engine.ports.store;
-        let nothing_new = plan.refreshed.is_empty() && plan.vanished.is_empty();
-        if !nothing_new {
+        let mut is_new = false;
+        if !plan.adopted.is_empty() {
+            store.edit(self.held.check()?, adoption(plan)).await?;
+            is_new = true;
+        }
+        if !plan.refreshed.is_empty() || !plan.vanished.is_empty() {
             let (refreshed, vanished) = (plan.refreshed.clone(), plan.vanished.clone());
             store.write_refreshed(self.held.check()?, refreshed, vanished).await?;
+            is_new = true;
         }
-        let results = executor::results::beginning(plan, &recorded);
-        let is_recorded = results.providers == recorded.providers;
-        if !is_recorded {
+        let providers = executor::results::new_providers(plan, &recorded)?;
+        if !providers.is_empty() {
+            let results = RunResults { providers, ..RunResults::default() };
             store.write_results(self.held.check()?, results).await?;
+            is_new = true;
         }
-        if nothing_new && is_recorded {
-            return Ok(recorded);
-        }
-        Ok(self.engine.load().await?)
+        if is_new { Ok(self.engine.load().await?) } else { Ok(recorded) }
     }
 
-    /// Gives the environment back.
+    /// Gives back what is held.
     pub async fn finish(self) -> Result<(), ApplyError> {
         self.keeper.abort();
         let store = &self.engine.ports.store;
         Ok(store.release(self.held.lease().clone()).await?)
     }
+}
+
+/// Strays become records.
+fn adoption(plan: &Plan) -> Edit {
+    let (depose, put): (Vec<_>, Vec<_>) =
+        plan.adopted.iter().cloned().partition(|adopted| adopted.deposed);
+    Edit {
+        reason: "objects that carry this environment's mark".to_owned(),
+        put: put.into_iter().map(|adopted| adopted.record).collect(),
+        depose: depose.into_iter().map(|adopted| adopted.record).collect(),
+        ..Edit::default()
+    }
+}
+
+/// Who holds a lease, for people.
+fn described(info: &LeaseInfo) -> String {
+    let LeaseInfo { command, owner, host, pid, since, .. } = info;
+    format!("`{command}` by {owner} on {host} (process {pid}), since {since}")
 }

@@ -17,6 +17,7 @@ pub mod fault;
 mod files;
 pub mod holder;
 pub mod image;
+pub mod keyring;
 pub mod keys;
 pub mod memory;
 pub mod plan_file;

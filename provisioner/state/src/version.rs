@@ -101,7 +101,9 @@ impl Version {
             "refreshed" => {
                 let Refreshed { records, vanished } = read(&entry.body)?;
                 records.into_iter().for_each(|record| self.put(record));
-                vanished.iter().for_each(|address| drop(self.remove(address)));
+                for address in &vanished {
+                    self.remove(address);
+                }
             }
             "forgotten" => {
                 let address = entry.address.as_ref().ok_or("it names no instance")?;
@@ -111,7 +113,9 @@ impl Version {
             "results" => self.replace_results(read(&entry.body)?),
             "edited" => {
                 let edited: Edited = read(&entry.body)?;
-                edited.remove.iter().for_each(|address| drop(self.remove(address)));
+                for address in &edited.remove {
+                    self.remove(address);
+                }
                 edited.put.into_iter().for_each(|record| self.put(record));
                 for (address, id) in &edited.remove_deposed {
                     self.remove_deposed(address, id);

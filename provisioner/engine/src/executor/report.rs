@@ -44,6 +44,8 @@ pub struct RunReport {
     pub interrupted: bool,
     /// Problems to show at the end; those of failed operations among them.
     pub diagnostics: Vec<Diagnostic>,
+    /// Another run changed what outputs and node sets come from: they are as before, until the next plan.
+    pub outputs_left: bool,
     /// Root outputs as recorded at the end.
     pub outputs: BTreeMap<String, Output>,
 }

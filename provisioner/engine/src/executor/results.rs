@@ -10,20 +10,31 @@ use crate::lease::Held;
 use model::graph::{Node, Output, ProviderConfig};
 use model::plan::Plan;
 use model::record::Recorded;
-use model::{Address, Value};
+use model::{Address, Diagnostic, Value};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use state::rules::as_read_back;
+use state::version::difference;
 use state::{RunResults, StateError};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is recorded before the first operation: all configurations that may be needed from now on.
-pub(crate) fn beginning(plan: &Plan, recorded: &Recorded) -> RunResults {
-    let mut providers = recorded.providers.clone();
-    providers.extend(plan.providers.clone());
-    RunResults {
-        outputs: recorded.outputs.clone(),
-        providers,
-        node_sets: recorded.node_sets.clone(),
-    }
+/// Configurations that the plan uses and the state does not know as they are; recorded before the first call.
+pub(crate) fn new_providers(
+    plan: &Plan,
+    recorded: &Recorded,
+) -> Result<BTreeMap<String, Option<ProviderConfig>>, StateError> {
+    let mut changes = changes(&recorded.providers, &plan.providers)?;
+    changes.retain(|_, config| config.is_some());
+    Ok(changes)
+}
+
+/// What turns what is recorded into what is now known. Compared as written: what comes from the store has lost the types
+/// that JSON does not know.
+fn changes<T: Serialize + DeserializeOwned + Clone + PartialEq>(
+    recorded: &BTreeMap<String, T>,
+    known: &BTreeMap<String, T>,
+) -> Result<BTreeMap<String, Option<T>>, StateError> {
+    Ok(difference(recorded, &as_read_back(known)?))
 }
 
 /// Writes what is known after the last operation.
@@ -45,25 +56,30 @@ pub(super) async fn write(
             .chain(report.skipped.iter().map(|skipped| skipped.address.clone()))
             .collect(),
     };
-    let results = RunResults {
-        outputs: ending.outputs(report),
-        providers: ending.providers(),
-        node_sets: ending.node_sets(),
+    let outputs = ending.outputs(report);
+    let mut results = RunResults {
+        outputs: changes(&recorded.outputs, &outputs)?,
+        providers: changes(&recorded.providers, &ending.providers())?,
+        node_sets: changes(&recorded.node_sets, &ending.node_sets())?,
     };
-    report.outputs.clone_from(&results.outputs);
-    let is_recorded = same(&results.outputs, &recorded.outputs)
-        && same(&results.providers, &recorded.providers)
-        && same(&results.node_sets, &recorded.node_sets);
-    if is_recorded {
-        return Ok(());
+    report.outputs = outputs;
+    let describes = !results.outputs.is_empty() || !results.node_sets.is_empty();
+    if describes && let Some(moved) = ending.changed_by_others().await? {
+        report.outputs.clone_from(&recorded.outputs);
+        report.outputs_left = true;
+        report.diagnostics.push(left_to_the_next_plan(&moved));
+        (results.outputs, results.node_sets) = Default::default();
     }
     engine.ports.store.write_results(held.check()?, results).await
 }
 
-/// Whether both are the same once written: what comes from the store has lost the types that JSON does not know.
-fn same<T: Serialize>(left: &T, right: &T) -> bool {
-    let written = |value: &T| serde_json::to_value(value).ok();
-    written(left).is_some() && written(left) == written(right)
+fn left_to_the_next_plan(moved: &Address) -> Diagnostic {
+    let summary =
+        "outputs and node sets were not recorded: another run changed what they come from";
+    Diagnostic::warning("outputs-left", summary)
+        .with_detail(format!("{moved} has changed since the plan was made"))
+        .with_hint("the next apply records them")
+        .about(moved)
 }
 
 struct Ending<'a> {
@@ -75,7 +91,34 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    fn resolve(&self, value: &Value) -> Result<Value, model::Diagnostic> {
+    /// An instance that outputs come from, which this run did not write and which is not as when the plan was made.
+    async fn changed_by_others(&self) -> Result<Option<Address>, StateError> {
+        let ours: BTreeSet<&Address> = self
+            .plan
+            .operations
+            .iter()
+            .map(|operation| &operation.address)
+            .chain(self.plan.refreshed.iter().map(|record| &record.address))
+            .chain(self.plan.adopted.iter().map(|adopted| &adopted.record.address))
+            .chain(&self.plan.vanished)
+            .collect();
+        let mut read = self
+            .plan
+            .output_revisions
+            .iter()
+            .filter(|(address, _)| !ours.contains(address))
+            .peekable();
+        if read.peek().is_none() {
+            return Ok(None);
+        }
+        let now = self.engine.ports.store.load().await?.records;
+        let moved = |(address, revision): &(&Address, &u64)| {
+            now.get(*address).map_or(0, |record| record.revision) != **revision
+        };
+        Ok(read.find(moved).map(|(address, _)| address.clone()))
+    }
+
+    fn resolve(&self, value: &Value) -> Result<Value, Diagnostic> {
         let records = &self.engine.ports.records;
         let outputs = |address: &Address| {
             let is_done = !self.undone.contains(address);
@@ -119,15 +162,12 @@ impl Ending<'_> {
     }
 
     fn providers(&self) -> BTreeMap<String, ProviderConfig> {
-        let mut providers = beginning(self.plan, self.recorded).providers;
-        let records = self.engine.ports.records.select(|_| true);
-        let used: BTreeSet<&str> = records
-            .iter()
-            .chain(&self.recorded.deposed)
-            .map(|record| record.provider.as_str())
-            .collect();
-        providers
-            .retain(|key, _| self.plan.providers.contains_key(key) || used.contains(key.as_str()));
+        let mut providers = self.recorded.providers.clone();
+        providers.extend(self.plan.providers.clone());
+        if self.plan.targets.is_empty() {
+            // The store keeps those that records still need.
+            providers.retain(|key, _| self.plan.providers.contains_key(key));
+        }
         providers
     }
 
