@@ -199,16 +199,27 @@ impl Cloud {
         self.start_network(name)
     }
 
-    /// Whether the record of a name says that the very same operation made it.
-    pub fn is_owned(&self, kind: Kind, name: &str, asking: &Owner) -> Result<bool, LocalError> {
+    /// Whose the object of a name is, by its record.
+    pub fn owner_of(&self, kind: Kind, name: &str) -> Result<Option<Owner>, LocalError> {
         #[derive(serde::Deserialize)]
         struct Marker {
             owner: Owner,
         }
         let marker = read_json::<Marker>(&self.layout().record(kind, name))?;
-        Ok(marker.is_some_and(|found| {
-            found.owner.is_same_instance(asking) && found.owner.token == asking.token
-        }))
+        Ok(marker.map(|found| found.owner))
+    }
+
+    /// Whether the record of a name says that the very same operation made it.
+    pub fn is_owned(&self, kind: Kind, name: &str, asking: &Owner) -> Result<bool, LocalError> {
+        let owner = self.owner_of(kind, name)?;
+        Ok(owner.is_some_and(|it| it.is_same_instance(asking) && it.token == asking.token))
+    }
+
+    /// Whether a network has ever worked. One without a program needs nothing but its record.
+    pub fn was_network_up(&self, name: &str) -> Result<bool, LocalError> {
+        let Some(found) = self.find_network(name)? else { return Ok(false) };
+        let up = self.layout().object(Kind::Network, name).join(UP_FILE);
+        Ok(found.running.is_some() || up.exists())
     }
 
     /// Starts the holder of an existing network, unless it runs.

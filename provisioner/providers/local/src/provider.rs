@@ -1,6 +1,7 @@
 //! The local cloud behind the Provider port.
 //!
-//! Invariants: identities are names; a creation that fails takes away what it began; a half-made object
+//! Invariants: identities are names, so every look-up goes by name, and the record of the object, written
+//! before anything else of it, says whose it is; a creation that fails takes away what it began; a half-made object
 //! that a killed creation left is taken away when it is looked up.
 
 use crate::arguments;
@@ -15,8 +16,8 @@ use model::plan::Observation;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
 use provider::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Provider, ProviderError,
-    ReadRequest, UpdateRequest,
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Owned, Provider,
+    ProviderError, ReadRequest, UpdateRequest,
 };
 use std::io;
 use std::path::PathBuf;
@@ -299,6 +300,43 @@ fn find(
     }
 }
 
+/// Whether what is there once was whole: what never was is half made, what stopped since is not.
+fn was_finished(cloud: &Cloud, kind: Resource, name: &str) -> Result<bool, LocalError> {
+    Ok(match kind {
+        Resource::Network => cloud.was_network_up(name)?,
+        Resource::Machine => cloud.find_machine(name)?.is_some_and(|it| it.host_key.is_some()),
+        Resource::Volume => cloud.find_volume(name)?.is_some(),
+    })
+}
+
+/// Every object of this lineage.
+fn owned(cloud: &Cloud, lineage: &str) -> Result<Vec<Owned>, LocalError> {
+    let mut owned = Vec::new();
+    for kind in [Resource::Network, Resource::Machine, Resource::Volume] {
+        for name in cloud.layout().names(kind.into())? {
+            // It may be deleted by somebody else while this looks.
+            let Some(owner) = cloud.owner_of(kind.into(), &name)? else { continue };
+            if owner.lineage != lineage {
+                continue;
+            }
+            let address = Address::parse(&owner.address).map_err(|error| LocalError::Damaged {
+                path: cloud.layout().record(kind.into(), &name),
+                detail: format!("`{}` is no address: {error}", owner.address),
+            })?;
+            // Left-out arguments read as such.
+            let nothing = Value::object::<&str>([]);
+            let object = if was_finished(cloud, kind, &name)? {
+                look(cloud, kind, &name, &nothing)?.map(|(_, object, _)| object)
+            } else {
+                None
+            };
+            owned.push(Owned { address, id: name, token: owner.token, object });
+        }
+    }
+    owned.sort_by(|left, right| (&left.address, &left.id).cmp(&(&right.address, &right.id)));
+    Ok(owned)
+}
+
 impl From<Resource> for crate::Kind {
     fn from(resource: Resource) -> Self {
         match resource {
@@ -376,5 +414,10 @@ impl Provider for LocalProvider {
             find(&cloud, &owner, resource(&request.address)?, &request.arguments)
         });
         Ok(found.await?.map_or(Found::Nothing, Found::One))
+    }
+
+    async fn list_owned(&self) -> Result<Vec<Owned>, ProviderError> {
+        let lineage = self.owner.lineage.clone();
+        self.blocking(move |cloud| owned(&cloud, &lineage)).await
     }
 }

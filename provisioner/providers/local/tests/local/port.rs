@@ -3,6 +3,7 @@
 use crate::support::{Fixture, PROGRAM, TestResult, programs_about, wait_until};
 use model::plan::Observation;
 use model::{Address, Value};
+use provider::conformance::{self, Case};
 use provider::{
     CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Lookup, Object, Owner, Provider,
     ReadRequest, Silent, UpdateRequest,
@@ -158,6 +159,65 @@ async fn another_environment_sees_a_conflict() -> TestResult {
     assert!(matches!(read(&other, &volume(1).0, &data).await?, Observation::Absent(_)));
     assert!(delete(&other, volume(1).0, &data).await.is_err());
     delete(&mine, volume(1).0, &data).await?;
+    fixture.end()
+}
+
+#[tokio::test]
+async fn every_type_keeps_what_it_declares() -> TestResult {
+    let fixture = Fixture::new()?;
+    let directory = fixture.directory.path().join("port");
+    let (mine, other) =
+        (provider(directory.clone(), "mine")?, provider(directory.clone(), "other")?);
+    let case = |(address, arguments): (Address, Value)| Case { address, arguments, changed: None };
+    for case in [case(network()), case(volume(1))] {
+        conformance::run(&mine, &case).await?;
+        conformance::among_strangers(&mine, &other, &case).await?;
+    }
+    let main = create(&mine, network()).await?;
+    let moved = Value::object([
+        ("name", Value::from("one")),
+        ("network", Value::from("main")),
+        ("domain", Value::from("b")),
+    ]);
+    let machine = Case { changed: Some(moved), ..case(machine("one")) };
+    conformance::run(&mine, &machine).await?;
+    conformance::among_strangers(&mine, &other, &machine).await?;
+    delete(&mine, network().0, &main).await?;
+    assert!(!directory.exists());
+    fixture.end()
+}
+
+/// What a creation left that was killed between its record and its program.
+#[tokio::test]
+async fn half_made_objects_are_listed_and_can_be_deleted() -> TestResult {
+    let fixture = Fixture::new()?;
+    let directory = fixture.directory.path().join("port");
+    let mine = provider(directory.clone(), "mine")?;
+    assert_eq!(mine.list_owned().await?, []);
+    assert!(!directory.exists(), "looking makes nothing");
+    create(&mine, network()).await?;
+    create(&mine, machine("one")).await?;
+    create(&mine, volume(1)).await?;
+    let record = std::fs::read_to_string(directory.join("machines/one/machine.json"))?;
+    std::fs::create_dir(directory.join("machines/two"))?;
+    let half = record.replace("one", "two").replace("token of", "another token of");
+    std::fs::write(directory.join("machines/two/machine.json"), half)?;
+    std::fs::remove_dir(directory.join("volumes/data/data"))?;
+
+    let owned = mine.list_owned().await?;
+    let seen: Vec<_> = owned.iter().map(|it| (it.id.as_str(), it.object.is_some())).collect();
+    assert_eq!(seen, [("one", true), ("two", false), ("main", true), ("data", false)]);
+    assert_eq!(owned[1].address, machine("two").0);
+    assert_eq!(owned[1].token, "another token of local_machine.two");
+    for found in &owned {
+        let attributes = Value::null(model::Type::Any);
+        let object = found.object.clone();
+        let object = object.unwrap_or(Object { id: found.id.clone(), attributes, note: None });
+        // Machines first, as they are in the network.
+        delete(&mine, found.address.clone(), &object).await?;
+    }
+    assert!(!directory.exists());
+    assert_eq!(programs_about(&directory), Vec::<String>::new());
     fixture.end()
 }
 
