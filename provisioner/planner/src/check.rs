@@ -21,6 +21,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
     }
     checker.changes();
     checker.bookkeeping();
+    checker.bonds();
     for operation in &plan.operations {
         checker.parts(operation);
         checker.order(operation);
@@ -130,7 +131,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Revisions, refreshed and forgotten records.
+    /// Refreshed and forgotten records.
     fn bookkeeping(&mut self) {
         let plan = self.plan;
         let refreshed = plan.refreshed.iter().map(|record| &record.address);
@@ -141,14 +142,62 @@ impl<'a> Checker<'a> {
                 self.fault(Some(address), format!("{address} is written beside its operations"));
             }
         }
-        let read = plan.operations.iter().filter(|o| o.kind != OperationKind::DeleteDeposed);
-        for address in read.map(|operation| &operation.address).chain(beside) {
-            if !plan.base_revisions.contains_key(address) {
-                self.fault(
-                    Some(address),
-                    format!("the plan is not bound to a revision of {address}"),
-                );
+    }
+
+    /// The plan is bound to what it reads and writes, and to nothing else: whatever it is not bound to may change
+    /// before it is applied.
+    fn bonds(&mut self) {
+        let plan = self.plan;
+        let mut touched: BTreeSet<&Address> = BTreeSet::new();
+        for operation in &plan.operations {
+            touched.insert(&operation.address);
+            if is_forward(operation.kind) {
+                touched.extend(&operation.dependencies);
+                let own = |origin: &&Address| **origin == operation.address;
+                touched.extend(origins(operation.arguments.iter()).filter(|origin| !own(origin)));
             }
+        }
+        touched.extend(plan.refreshed.iter().map(|record| &record.address));
+        touched.extend(&plan.vanished);
+        touched.extend(plan.adopted.iter().map(|adopted| &adopted.record.address));
+        let bound: BTreeSet<&Address> = plan.base_revisions.keys().collect();
+        for address in touched.difference(&bound) {
+            let message = format!("the plan is not bound to a revision of {address}");
+            self.fault(Some(address), message);
+        }
+        for address in bound.difference(&touched) {
+            let message = format!("the plan is bound to {address}, which it does not touch");
+            self.fault(Some(address), message);
+        }
+        self.revisions();
+    }
+
+    /// One record has one revision, wherever the plan tells it.
+    fn revisions(&mut self) {
+        let plan = self.plan;
+        let adopted: BTreeSet<_> = plan.adopted.iter().map(|a| &a.record.address).collect();
+        let prior = plan.operations.iter().filter(|o| o.kind != OperationKind::DeleteDeposed);
+        let prior = prior.filter_map(|operation| operation.prior.as_ref());
+        let told = prior.chain(&plan.refreshed).map(|record| (&record.address, record.revision));
+        let told = told.filter(|(address, _)| !adopted.contains(address));
+        let shown = plan.output_revisions.iter().map(|(address, revision)| (address, *revision));
+        for (address, revision) in told.chain(shown) {
+            if plan.base_revisions.get(address).is_some_and(|bound| *bound != revision) {
+                let message = format!("the plan tells two revisions of {address}");
+                self.fault(Some(address), message);
+            }
+        }
+        let outputs = plan.changed_outputs.iter().filter_map(|name| plan.outputs.get(name));
+        let machines = plan.node_sets.values().flat_map(|set| &set.nodes).map(|node| &node.machine);
+        let values: Vec<&Value> = outputs.map(|output| &output.value).chain(machines).collect();
+        let mut awaited = Awaited::default();
+        for value in &values {
+            awaited.collect(value);
+        }
+        let sources: BTreeSet<_> = awaited.outputs.into_iter().chain(origins(values)).collect();
+        for address in sources.into_iter().filter(|at| !plan.output_revisions.contains_key(at)) {
+            let message = format!("what it shows of {address} is not bound to a revision");
+            self.fault(Some(address), message);
         }
     }
 
@@ -321,6 +370,26 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// The instances that values came from; a plan that was saved has lost them.
+fn origins<'a>(values: impl IntoIterator<Item = &'a Value>) -> impl Iterator<Item = &'a Address> {
+    let mut origins = BTreeSet::new();
+    let mut stack: Vec<&Value> = values.into_iter().collect();
+    while let Some(value) = stack.pop() {
+        origins.extend(value.marks().origins.iter().flat_map(|origins| origins.iter()));
+        stack.extend(parts(value));
+    }
+    origins.into_iter()
+}
+
+/// What a collection holds.
+fn parts(value: &Value) -> Vec<&Value> {
+    match value.data() {
+        Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => items.iter().collect(),
+        Data::Map(_, entries) | Data::Object(entries) => entries.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// What the unknown parts of values wait for.
 #[derive(Default)]
 struct Awaited<'a> {
@@ -333,10 +402,6 @@ impl<'a> Awaited<'a> {
         let mut stack = vec![value];
         while let Some(value) = stack.pop() {
             match value.data() {
-                Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
-                    stack.extend(items.iter());
-                }
-                Data::Map(_, entries) | Data::Object(entries) => stack.extend(entries.values()),
                 Data::Unknown(unknown) => match unknown.residual.as_ref() {
                     Residual::Output { address, .. } => {
                         self.outputs.insert(address);
@@ -344,7 +409,7 @@ impl<'a> Awaited<'a> {
                     Residual::Expression { scope, .. } => stack.push(scope),
                     Residual::Opaque => self.opaque = true,
                 },
-                _ => {}
+                _ => stack.extend(parts(value)),
             }
         }
     }

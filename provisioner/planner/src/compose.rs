@@ -1,13 +1,16 @@
 //! Puts the decisions together into a plan.
 
-use crate::compare::{same, typed};
+use crate::bonds;
+use crate::compare::same;
 use crate::decide::{Decision, replaces};
 use crate::fates::{Fate, Fates};
+use crate::results::{Results, changed_outputs};
+use crate::scope::Scope;
 use crate::standing::{drift, standing};
 use crate::{Planner, order, topology};
-use model::graph::{Desired, Instance, Output};
+use model::graph::{Desired, Instance};
 use model::plan::{Action, Change, Drift, FORMAT_VERSION, Observation, Plan, Reason};
-use model::record::{Record, Recorded};
+use model::record::Record;
 use model::{Address, Diagnostic, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -16,18 +19,7 @@ use std::rc::Rc;
 pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec<Diagnostic>> {
     let instances = by_address(planner, desired)?;
     let sequence = topology::sequence(&instances)?;
-    let mut errors = Vec::new();
-    let mut all = Vec::new();
-    for address in &sequence {
-        let Some((instance, dependencies)) = instances.get(address) else { continue };
-        match planner.decision(instance) {
-            Ok(decision) => {
-                errors.extend(decision.errors.iter().cloned());
-                all.push(configured(planner, instance, dependencies.clone(), &decision));
-            }
-            Err(diagnostics) => errors.extend(diagnostics),
-        }
-    }
+    let Decided { mut all, errors } = decide_all(planner, &instances, &sequence);
     let mut vanished = Vec::new();
     for record in planner.recorded.records.values() {
         if !instances.contains_key(&record.address) {
@@ -38,21 +30,20 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
         }
     }
     let mut fates = Fates::new(all, &sequence);
-    fates.settle_unreachable();
     fates.spread_create_first();
-    errors.extend(prevented(&fates));
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let operations = order::operations(&fates, &planner.recorded.deposed)?;
-    let mut plan = frame(planner, &fates, vanished);
-    plan.operations = operations;
+    let deposed = planner.recorded.deposed.iter().map(|record| &record.address);
+    let others = vanished.iter().chain(deposed).chain(errors.iter().map(|(address, _)| address));
+    let scope = Scope::of(planner, &fates, &others.collect::<Vec<_>>())?;
+    let results = Results::new(planner.recorded, &scope, &fates);
+    let errors = errors.into_iter().filter(|(address, _)| scope.holds(address));
+    let errors = errors.map(|(_, error)| error).collect();
+    let mut plan = Frame { planner, scope: &scope, vanished }.plan(fates, &sequence, errors)?;
     plan.configuration_digest.clone_from(&desired.configuration_digest);
-    plan.outputs.clone_from(&desired.outputs);
-    plan.changed_outputs = changed_outputs(planner.recorded, &desired.outputs);
+    plan.outputs = results.outputs(desired);
+    plan.changed_outputs = changed_outputs(planner.recorded, &plan.outputs);
     plan.providers.extend(desired.providers.clone());
-    plan.node_sets.clone_from(&desired.node_sets);
-    plan.refreshed = refreshed(planner, &fates);
+    plan.node_sets = results.node_sets(desired);
+    bonds::bind(&mut plan, planner.recorded);
     Ok(plan)
 }
 
@@ -66,18 +57,45 @@ pub(crate) fn plan_destroy(planner: &Planner<'_>) -> Result<Plan, Vec<Diagnostic
             None => vanished.push(record.address.clone()),
         }
     }
-    let mut fates = Fates::new(all, &[]);
-    fates.settle_unreachable();
-    let errors = prevented(&fates);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let operations = order::operations(&fates, &planner.recorded.deposed)?;
-    let mut plan = frame(planner, &fates, vanished);
-    plan.operations = operations;
+    let fates = Fates::new(all, &[]);
+    let deposed = planner.recorded.deposed.iter().map(|record| &record.address);
+    let scope = Scope::of(planner, &fates, &vanished.iter().chain(deposed).collect::<Vec<_>>())?;
+    let mut plan = Frame { planner, scope: &scope, vanished }.plan(fates, &[], Vec::new())?;
     plan.destroy = true;
-    plan.changed_outputs = changed_outputs(planner.recorded, &BTreeMap::new());
+    if let Scope::Targets { .. } = scope {
+        // What they came from is not known here; the next plan tells which are not true any more.
+        plan.outputs.clone_from(&planner.recorded.outputs);
+    }
+    plan.changed_outputs = changed_outputs(planner.recorded, &plan.outputs);
+    bonds::bind(&mut plan, planner.recorded);
     Ok(plan)
+}
+
+/// What was decided about configured instances.
+struct Decided<'a> {
+    all: Vec<Fate<'a>>,
+    errors: Vec<(Address, Diagnostic)>,
+}
+
+fn decide_all<'a>(
+    planner: &Planner<'a>,
+    instances: &Instances<'a>,
+    sequence: &[Address],
+) -> Decided<'a> {
+    let mut decided = Decided { all: Vec::new(), errors: Vec::new() };
+    for address in sequence {
+        let Some((instance, dependencies)) = instances.get(address) else { continue };
+        let errors = match planner.decision(instance) {
+            Ok(decision) => {
+                let fate = configured(planner, instance, dependencies.clone(), &decision);
+                decided.all.push(fate);
+                decision.errors.clone()
+            }
+            Err(errors) => errors,
+        };
+        decided.errors.extend(errors.into_iter().map(|error| (address.clone(), error)));
+    }
+    decided
 }
 
 /// Configured instances with what each depends on.
@@ -203,41 +221,61 @@ fn prevents(fate: &Fate<'_>) -> Option<Diagnostic> {
     Some(diagnostic)
 }
 
-/// Everything of a plan that does not depend on the configuration.
-fn frame(planner: &Planner<'_>, fates: &Fates<'_>, vanished: Vec<Address>) -> Plan {
-    let recorded = planner.recorded;
-    let mut base_revisions: BTreeMap<_, _> =
-        fates.all.iter().map(|fate| (fate.address.clone(), 0)).collect();
-    let revisions =
-        recorded.records.values().map(|record| (record.address.clone(), record.revision));
-    base_revisions.extend(revisions);
-    Plan {
-        format_version: FORMAT_VERSION,
-        environment: planner.options.environment.clone(),
-        lineage: recorded.lineage.clone(),
-        serial: recorded.serial,
-        base_revisions,
-        output_revisions: BTreeMap::new(),
-        targets: Vec::new(),
-        configuration_digest: String::new(),
-        created_at: planner.options.created_at.clone(),
-        destroy: false,
-        changes: changes(fates, &recorded.deposed),
-        operations: Vec::new(),
-        drift: all_drift(planner),
-        outputs: BTreeMap::new(),
-        changed_outputs: BTreeSet::new(),
-        providers: recorded.providers.clone(),
-        node_sets: BTreeMap::new(),
-        refreshed: Vec::new(),
-        vanished,
-        adopted: Vec::new(),
-        strays: Vec::new(),
+/// Everything of a plan that is the same for an apply and a destruction.
+struct Frame<'p, 'a> {
+    planner: &'p Planner<'a>,
+    scope: &'p Scope,
+    /// Records of objects that are gone and not made again.
+    vanished: Vec<Address>,
+}
+
+impl<'a> Frame<'_, 'a> {
+    /// A plan without results and revisions; all that stands in its way is an error.
+    fn plan(
+        self,
+        fates: Fates<'a>,
+        sequence: &[Address],
+        mut errors: Vec<Diagnostic>,
+    ) -> Result<Plan, Vec<Diagnostic>> {
+        let Self { planner, scope, mut vanished } = self;
+        let recorded = planner.recorded;
+        vanished.retain(|address| scope.holds(address));
+        let mut fates = fates.within(scope, sequence);
+        fates.settle_unreachable();
+        errors.extend(prevented(&fates));
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let deposed = recorded.deposed.iter().filter(|record| scope.holds_deposed(record));
+        let deposed: Vec<&Record> = deposed.collect();
+        Ok(Plan {
+            format_version: FORMAT_VERSION,
+            environment: planner.options.environment.clone(),
+            lineage: recorded.lineage.clone(),
+            serial: recorded.serial,
+            base_revisions: BTreeMap::new(),
+            output_revisions: BTreeMap::new(),
+            targets: planner.options.targets.iter().map(ToString::to_string).collect(),
+            configuration_digest: String::new(),
+            created_at: planner.options.created_at.clone(),
+            destroy: false,
+            operations: order::operations(&fates, &deposed)?,
+            changes: changes(&fates, &deposed, scope),
+            drift: all_drift(planner, scope),
+            outputs: BTreeMap::new(),
+            changed_outputs: BTreeSet::new(),
+            providers: recorded.providers.clone(),
+            node_sets: BTreeMap::new(),
+            refreshed: refreshed(planner, &fates, scope),
+            vanished,
+            adopted: Vec::new(),
+            strays: Vec::new(),
+        })
     }
 }
 
 /// In address order; a deposed object has a change of its own, behind that of its instance.
-fn changes(fates: &Fates<'_>, deposed: &[Record]) -> Vec<Change> {
+fn changes(fates: &Fates<'_>, deposed: &[&Record], scope: &Scope) -> Vec<Change> {
     let change = |fate: &Fate<'_>| Change {
         address: fate.address.clone(),
         action: fate.action,
@@ -246,7 +284,7 @@ fn changes(fates: &Fates<'_>, deposed: &[Record]) -> Vec<Change> {
         after: fate.after.clone(),
         differing: fate.differing.clone(),
     };
-    let left = |record: &Record| Change {
+    let left = |record: &&Record| Change {
         address: record.address.clone(),
         action: Action::Delete,
         reasons: vec![Reason::Deposed],
@@ -254,24 +292,26 @@ fn changes(fates: &Fates<'_>, deposed: &[Record]) -> Vec<Change> {
         after: None,
         differing: Vec::new(),
     };
-    let mut changes: Vec<_> =
-        fates.all.iter().map(change).chain(deposed.iter().map(left)).collect();
+    let inside = fates.all.iter().filter(|fate| scope.holds(&fate.address));
+    let mut changes: Vec<_> = inside.map(change).chain(deposed.iter().map(left)).collect();
     changes.sort_by(|one, other| one.address.cmp(&other.address));
     changes
 }
 
-fn all_drift(planner: &Planner<'_>) -> Vec<Drift> {
+fn all_drift(planner: &Planner<'_>, scope: &Scope) -> Vec<Drift> {
     let of = |record: &Record| {
         let schema = planner.schema(&record.provider, record.address.kind());
         drift(schema, record, planner.observation(&record.address))
     };
-    planner.recorded.records.values().filter_map(of).collect()
+    let inside = planner.recorded.records.values().filter(|record| scope.holds(&record.address));
+    inside.filter_map(of).collect()
 }
 
 /// Records of objects that stay as they are, where refresh or the configuration knows more than the
 /// record does. Those with an operation are written by it.
-fn refreshed(planner: &Planner<'_>, fates: &Fates<'_>) -> Vec<Record> {
-    let unchanged = fates.all.iter().filter(|fate| fate.action == Action::NoOp);
+fn refreshed(planner: &Planner<'_>, fates: &Fates<'_>, scope: &Scope) -> Vec<Record> {
+    let inside = fates.all.iter().filter(|fate| scope.holds(&fate.address));
+    let unchanged = inside.filter(|fate| fate.action == Action::NoOp);
     let newer = |fate: &Fate<'_>| {
         let (record, instance) = (fate.record?, fate.instance?);
         let mut newer = record.clone();
@@ -291,17 +331,4 @@ fn as_typed(planner: &Planner<'_>, record: &Record) -> Value {
         Some(schema) => Value::object(crate::standing::recorded(schema, record)),
         None => record.attributes.clone(),
     }
-}
-
-fn changed_outputs(recorded: &Recorded, desired: &BTreeMap<String, Output>) -> BTreeSet<String> {
-    let stays = |name: &String| match (recorded.outputs.get(name), desired.get(name)) {
-        (Some(old), Some(new)) => {
-            old.sensitive == new.sensitive
-                && new.value.is_wholly_known()
-                && same(&new.value, &typed(&old.value, &new.value.ty()))
-        }
-        _ => false,
-    };
-    let names = recorded.outputs.keys().chain(desired.keys());
-    names.filter(|name| !stays(name)).cloned().collect()
 }

@@ -3,11 +3,12 @@
 //! which everything that such an instance depends on must follow.
 
 use crate::decide::{makes, replaces};
+use crate::scope::Scope;
 use model::graph::Instance;
 use model::plan::{Action, Observation, Reason};
 use model::record::Record;
 use model::{Address, Value};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// One instance, configured or recorded or both.
 pub(crate) struct Fate<'a> {
@@ -74,6 +75,8 @@ pub(crate) struct Fates<'a> {
     pub configured: Vec<usize>,
     /// Positions of the recorded ones, recorded dependencies before dependents.
     pub recorded: Vec<usize>,
+    /// Instances with an object that have no place here, because the plan is not about them.
+    left_out: HashSet<Address>,
 }
 
 impl<'a> Fates<'a> {
@@ -83,8 +86,25 @@ impl<'a> Fates<'a> {
         let at: HashMap<_, _> =
             all.iter().enumerate().map(|(index, fate)| (fate.address.clone(), index)).collect();
         let configured = sequence.iter().filter_map(|address| at.get(address).copied()).collect();
-        let mut fates = Self { all, at, configured, recorded: Vec::new() };
+        let left_out = HashSet::new();
+        let mut fates = Self { all, at, configured, recorded: Vec::new(), left_out };
         fates.recorded = fates.recorded_order();
+        fates
+    }
+
+    /// Only what is inside, and what stays as it is: order passes through that.
+    pub fn within(self, scope: &Scope, sequence: &[Address]) -> Self {
+        if matches!(scope, Scope::Everything) {
+            return self;
+        }
+        let stays = |fate: &Fate<'_>| scope.holds(&fate.address) || fate.action == Action::NoOp;
+        let (all, outside): (Vec<_>, Vec<_>) = self.all.into_iter().partition(stays);
+        let mut fates = Self::new(all, sequence);
+        let has_object = |fate: &Fate<'_>| {
+            fate.record.is_some() && !matches!(fate.observation, Some(Observation::Absent(_)))
+        };
+        let left_out = outside.into_iter().filter(has_object).map(|fate| fate.address);
+        fates.left_out = left_out.collect();
         fates
     }
 
@@ -133,6 +153,7 @@ impl<'a> Fates<'a> {
             let Some(record) = self.all[index].record else { continue };
             let missing = record.dependencies.iter().find(|address| {
                 **address != record.address
+                    && !self.left_out.contains(*address)
                     && self.at.get(*address).is_none_or(|at| self.all[*at].record.is_none())
             });
             let below = self.recorded_dependencies(record).find_map(|dependency| {

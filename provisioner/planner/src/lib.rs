@@ -8,6 +8,7 @@
 //! fault with is a defect here; the work grows with the size of the graph, not with its square.
 //! Refuses to know: syntax, providers beyond their schemas, how a plan is stored or shown.
 
+mod bonds;
 pub mod check;
 mod compare;
 mod compose;
@@ -15,11 +16,17 @@ mod cycle;
 mod decide;
 pub mod dot;
 mod fates;
+mod nearest;
 mod order;
+mod results;
+mod scope;
 mod standing;
+mod target;
 mod topology;
 
 pub use dot::{dot, dot_plan};
+pub use scope::reach;
+pub use target::{Target, TargetError};
 
 use decide::{Decision, Subject, decide};
 use model::graph::{Desired, Instance, Lifecycle, Projection};
@@ -36,6 +43,8 @@ use std::rc::Rc;
 pub struct Options {
     /// Instances to replace though nothing demands it (`--replace`).
     pub replace: BTreeSet<Address>,
+    /// What the plan is limited to (`--target`), with all that it needs; none for everything.
+    pub targets: Vec<Target>,
     /// RFC 3339 time that is written into the plan.
     pub created_at: String,
     /// The environment's name.

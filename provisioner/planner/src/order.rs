@@ -74,7 +74,7 @@ type Shared = Rc<Vec<usize>>;
 /// All operations, numbered.
 pub(crate) fn operations(
     fates: &Fates<'_>,
-    deposed: &[Record],
+    deposed: &[&Record],
 ) -> Result<Vec<Operation>, Vec<Diagnostic>> {
     let drawing = Drawing::new(fates, deposed);
     let needs = drawing.needs();
@@ -117,7 +117,7 @@ fn kinds(action: Action) -> &'static [OperationKind] {
 }
 
 impl<'a> Drawing<'a> {
-    fn new(fates: &'a Fates<'a>, deposed: &'a [Record]) -> Self {
+    fn new(fates: &'a Fates<'a>, deposed: &[&'a Record]) -> Self {
         let of_fate = |(index, fate): (usize, &'a Fate<'a>)| {
             let vertex = move |kind: &OperationKind| Vertex {
                 address: &fate.address,
@@ -134,7 +134,7 @@ impl<'a> Drawing<'a> {
             deposed: Some(record),
         };
         let mut vertices: Vec<_> = fates.all.iter().enumerate().flat_map(of_fate).collect();
-        vertices.extend(deposed.iter().map(left));
+        vertices.extend(deposed.iter().copied().map(left));
         vertices.sort_by(|one, other| one.address.cmp(other.address));
         let none = vec![None; fates.all.len()];
         let mut drawing = Self {

@@ -197,7 +197,7 @@ fn some_of(addresses: &[Address]) -> String {
     let mut text =
         addresses.iter().take(SHOWN).map(Address::to_string).collect::<Vec<_>>().join(", ");
     if addresses.len() > SHOWN {
-        text.push_str(&format!(" and {} more", addresses.len() - SHOWN));
+        push!(text, " and {} more", addresses.len() - SHOWN);
     }
     if text.is_empty() { "the environment".to_owned() } else { text }
 }

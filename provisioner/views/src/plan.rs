@@ -8,7 +8,7 @@ use crate::differences::{differences, paint};
 use crate::grouping::{Entry, Group, group, key_text, names};
 use crate::value::{UNKNOWN, inline, key};
 use model::Value;
-use model::plan::{Action, Change, Drift, DriftKind, Plan, Reason};
+use model::plan::{Action, Adopted, Change, Drift, DriftKind, Plan, Reason, Stray};
 
 pub use crate::plan_json::json;
 
@@ -35,7 +35,11 @@ pub struct Drawing {
 
 /// The whole plan.
 pub fn human(plan: &Plan, drawing: Drawing) -> String {
-    let mut text = drift(&plan.drift, drawing);
+    let mut text = String::new();
+    if !plan.targets.is_empty() {
+        push!(text, "Limited to {}; the rest is left as it is.\n\n", plan.targets.join(", "));
+    }
+    text.push_str(&drift(&plan.drift, drawing));
     let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp);
     for group in group(changes, drawing.detail == Detail::Concise) {
         text.push_str(&group_text(&group, plan.destroy, drawing));
@@ -49,6 +53,8 @@ pub fn human(plan: &Plan, drawing: Drawing) -> String {
         }
         text.push('\n');
     }
+    text.push_str(&adopted(plan, drawing));
+    text.push_str(&strays(plan, drawing));
     text.push_str(&drawing.palette.bold(&summary(plan)));
     text.push('\n');
     text
@@ -60,12 +66,20 @@ pub fn summary(plan: &Plan) -> String {
     let replaced = count(Action::ReplaceDeleteFirst) + count(Action::ReplaceCreateFirst);
     let counts = [count(Action::Create), count(Action::Update), replaced, count(Action::Delete)];
     let forgotten = count(Action::Forget) + plan.vanished.len();
+    let kept = plan.adopted.iter().filter(|adopted| !adopted.deposed).count();
+    let found = match plan.strays.len() {
+        0 => String::new(),
+        1 => " The state does not know 1 object that is there.".to_owned(),
+        several => format!(" The state does not know {several} objects that are there."),
+    };
     if !plan.has_changes() {
-        return if plan.destroy {
-            "Nothing to do: the environment has no objects.".to_owned()
-        } else {
-            "No changes. Everything is as configured.".to_owned()
+        let nothing = match (plan.destroy, plan.targets.is_empty()) {
+            (true, true) => "Nothing to do: the environment has no objects.",
+            (true, false) => "Nothing to do: what the plan is limited to has no objects.",
+            (false, true) => "No changes. Everything is as configured.",
+            (false, false) => "No changes. What the plan is limited to is as configured.",
         };
+        return format!("{nothing}{found}");
     }
     let mut text = format!(
         "Plan: {} to create, {} to update, {} to replace, {} to delete",
@@ -74,10 +88,13 @@ pub fn summary(plan: &Plan) -> String {
     if forgotten > 0 {
         push!(text, ", {forgotten} to forget");
     }
-    if counts.iter().sum::<usize>() + forgotten == 0 && !plan.changed_outputs.is_empty() {
+    if kept > 0 {
+        push!(text, ", {kept} to take into the state");
+    }
+    if counts.iter().sum::<usize>() + forgotten + kept == 0 && !plan.changed_outputs.is_empty() {
         push!(text, "; {} outputs change", plan.changed_outputs.len());
     }
-    text.push('.');
+    push!(text, ".{found}");
     text
 }
 
@@ -94,8 +111,59 @@ pub fn symbol(action: Action, palette: Palette) -> String {
     }
 }
 
+/// How many lines of one kind a concise plan shows.
+const MOST: usize = 40;
+
+/// Strays that the user decided about.
+fn adopted(plan: &Plan, drawing: Drawing) -> String {
+    let line = |adopted: &Adopted| {
+        let fate = if adopted.deposed {
+            drawing.palette.bad("to be deleted")
+        } else {
+            drawing.palette.good("taken into the state")
+        };
+        let record = &adopted.record;
+        format!("  {}: {fate}{}\n", record.address, drawing.palette.dim(&id(&record.id)))
+    };
+    let lines = plan.adopted.iter().map(line);
+    found("Objects that the state did not know:", &lines.collect::<Vec<_>>(), "", drawing)
+}
+
+/// Strays that nobody has decided about.
+fn strays(plan: &Plan, drawing: Drawing) -> String {
+    let line = |stray: &Stray| {
+        let unread = if stray.attributes.is_none() { ", cannot be read" } else { "" };
+        let id = drawing.palette.dim(&id(&stray.id));
+        format!("  {} {}{id}{unread}\n", drawing.palette.notable("?"), stray.address)
+    };
+    let lines = plan.strays.iter().map(line);
+    found(
+        "Objects that carry this environment's mark and that the state does not know:",
+        &lines.collect::<Vec<_>>(),
+        "  To take them into the state: --strays adopt. To delete them: --strays delete.\n",
+        drawing,
+    )
+}
+
+fn id(id: &str) -> String {
+    format!("  ({id})")
+}
+
+fn found(heading: &str, lines: &[String], ending: &str, drawing: Drawing) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let shown = if drawing.detail == Detail::Full { lines.len() } else { MOST };
+    let mut text = format!("{}\n", drawing.palette.bold(heading));
+    text.extend(lines.iter().take(shown).map(String::as_str));
+    if lines.len() > shown {
+        push!(text, "  … and {} more (--verbose shows all)\n", lines.len() - shown);
+    }
+    push!(text, "{ending}\n");
+    text
+}
+
 fn drift(drift: &[Drift], drawing: Drawing) -> String {
-    const MOST: usize = 40;
     if drift.is_empty() {
         return String::new();
     }

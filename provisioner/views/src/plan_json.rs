@@ -2,7 +2,7 @@
 
 use crate::value::redacted_json;
 use model::Value;
-use model::plan::{Action, Change, Operation, Plan};
+use model::plan::{Action, Adopted, Change, Operation, Plan, Stray};
 use serde_json::{Value as Json, json};
 
 /// The plan with secrets replaced by `{"$sensitive": true}` and unknown values by `{"$unknown": "<type>"}`.
@@ -16,6 +16,7 @@ pub fn json(plan: &Plan) -> Json {
         "created_at": plan.created_at,
         "configuration_digest": plan.configuration_digest,
         "destroy": plan.destroy,
+        "targets": plan.targets,
         "has_changes": plan.has_changes(),
         "summary": {
             "create": count(Action::Create),
@@ -24,11 +25,15 @@ pub fn json(plan: &Plan) -> Json {
             "delete": count(Action::Delete),
             "forget": count(Action::Forget) + plan.vanished.len(),
             "no_op": count(Action::NoOp),
+            "adopt": plan.adopted.iter().filter(|adopted| !adopted.deposed).count(),
+            "strays": plan.strays.len(),
         },
         "changes": plan.changes.iter().map(change).collect::<Json>(),
         "operations": plan.operations.iter().map(operation).collect::<Json>(),
         "drift": plan.drift,
         "vanished": plan.vanished,
+        "adopted": plan.adopted.iter().map(adopted).collect::<Json>(),
+        "strays": plan.strays.iter().map(stray).collect::<Json>(),
         "outputs": crate::outputs::json(&plan.outputs),
         "changed_outputs": plan.changed_outputs,
     })
@@ -43,6 +48,25 @@ fn change(change: &Change) -> Json {
         "differing": change.differing,
         "before": redacted(&change.before),
         "after": redacted(&change.after),
+    })
+}
+
+fn adopted(adopted: &Adopted) -> Json {
+    json!({
+        "address": adopted.record.address,
+        "provider": adopted.record.provider,
+        "id": adopted.record.id,
+        "attributes": redacted_json(&adopted.record.attributes),
+        "deposed": adopted.deposed,
+    })
+}
+
+fn stray(stray: &Stray) -> Json {
+    json!({
+        "address": stray.address,
+        "provider": stray.provider,
+        "id": stray.id,
+        "attributes": stray.attributes.as_ref().map(redacted_json),
     })
 }
 

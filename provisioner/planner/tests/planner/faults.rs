@@ -15,6 +15,7 @@ fn good() -> Plan {
             Block::host("user").with("size", size).from("peer", "sim_host.base", "id"),
             Block::host("stays"),
         ])
+        .output("id", "sim_host.base", "id")
     };
     World::with(&config("a", 1)).plan(&config("b", 2))
 }
@@ -45,7 +46,7 @@ fn a_good_plan_has_none() {
 
 #[test]
 fn numbers() {
-    finds("format version", |plan| plan.format_version = 2);
+    finds("format version", |plan| plan.format_version = 3);
     finds("stands at place", |plan| plan.operations.swap(0, 1));
     finds("comes later", |plan| {
         plan.operations[0].needs.insert(3);
@@ -130,8 +131,27 @@ fn parts() {
     });
     finds("no provider", |plan| plan.operations[0].provider.clear());
     finds("destruction", |plan| plan.destroy = true);
-    finds("not bound to a revision", |plan| plan.base_revisions.clear());
     finds("beside its operations", |plan| plan.vanished.push(address("sim_host.base")));
+}
+
+#[test]
+fn bonds() {
+    finds("not bound to a revision of sim_host.base", |plan| plan.base_revisions.clear());
+    finds("bound to sim_host.stays, which it does not touch", |plan| {
+        plan.base_revisions.insert(address("sim_host.stays"), 1);
+    });
+    finds("not bound to a revision of sim_host.other", |plan| {
+        let update = at(plan, OperationKind::Update, "user");
+        let origin = Value::from("x").with_origin(&address("sim_host.other"));
+        plan.operations[update].arguments = Some(Value::object([("peer", origin)]));
+    });
+    finds("two revisions of sim_host.user", |plan| {
+        plan.base_revisions.insert(address("sim_host.user"), 7);
+    });
+    finds("shows of sim_host.base is not bound", |plan| plan.output_revisions.clear());
+    finds("two revisions of sim_host.base", |plan| {
+        plan.output_revisions.insert(address("sim_host.base"), 7);
+    });
 }
 
 /// Seldom enough: `x` has a deposed object that stood on `d`, and `z` on `x` cannot be reached before `x` is

@@ -1,12 +1,13 @@
-//! The plan format, version 1: a file of that version is read and written back byte for byte by every
-//! later program. A change of the format gets a new version and a new file; this one stays.
+//! The plan format: a file of the present version is read and written back byte for byte, and every earlier one is
+//! still read. A change of the format gets a new version and a new file; the old ones stay.
 
 use crate::world::{Argument, Block, Config, World, address, checked};
 use model::graph::{Node, NodeSet, Sequence};
-use model::plan::Plan;
+use model::plan::{Adopted, Plan, Stray};
 use model::{Type, Value};
 
 const VERSION_1: &str = include_str!("../data/plan-1.json");
+const VERSION_2: &str = include_str!("../data/plan-2.json");
 
 fn text(plan: &Plan) -> String {
     let mut text = serde_json::to_string_pretty(plan).unwrap();
@@ -14,7 +15,7 @@ fn text(plan: &Plan) -> String {
     text
 }
 
-/// A plan with every action, most reasons, drift, secrets, unknown values and a node set.
+/// A plan with every action, most reasons, drift, secrets, unknown values, a node set, strays.
 fn specimen() -> Plan {
     let block = |name: &str| Block::host(name);
     let before = Config::of([
@@ -60,23 +61,51 @@ fn specimen() -> Plan {
     };
     let set = NodeSet { nodes: vec![node], services: vec!["nebula".to_owned()] };
     plan.node_sets.insert("edge".to_owned(), set);
+    plan.targets = vec!["node_set.edge".to_owned(), "sim_host.first".to_owned()];
+    let mut record = world.record("sim_host.stays").clone();
+    record.address = address("sim_host.kept");
+    record.revision = 0;
+    plan.base_revisions.insert(record.address.clone(), 0);
+    plan.adopted.push(Adopted { record, deposed: true });
+    plan.strays.push(Stray {
+        address: address("sim_host.found"),
+        provider: "sim".to_owned(),
+        id: "id-7".to_owned(),
+        token: "token-7".to_owned(),
+        attributes: Some(Value::object([("secret", Value::from("hidden").into_sensitive())])),
+    });
     plan
 }
 
 #[test]
-fn version_1_is_read_and_written_back() {
+fn version_2_is_read_and_written_back() {
+    let plan: Plan = serde_json::from_str(VERSION_2).unwrap();
+    assert_eq!(text(&checked(plan)), VERSION_2);
+}
+
+/// It can still be shown; it cannot be applied, since it does not say what it is bound to.
+#[test]
+fn version_1_is_read() {
     let plan: Plan = serde_json::from_str(VERSION_1).unwrap();
-    assert_eq!(text(&checked(plan)), VERSION_1);
+    assert!(plan.targets.is_empty() && plan.output_revisions.is_empty());
+    assert!(plan.adopted.is_empty() && plan.strays.is_empty());
+    let faults = planner::check::check(&plan);
+    assert!(faults[0].summary.contains("format version is 1"), "{}", faults[0].summary);
+    let written: serde_json::Value = serde_json::to_value(&plan).unwrap();
+    let old: serde_json::Value = serde_json::from_str(VERSION_1).unwrap();
+    for (name, value) in old.as_object().unwrap() {
+        assert_eq!(written.get(name), Some(value), "{name}");
+    }
 }
 
 #[test]
-fn today_s_planner_writes_version_1() {
+fn today_s_planner_writes_version_2() {
     let written = text(&specimen());
-    if written != VERSION_1 {
-        let path = std::env::temp_dir().join("plan-1.json");
+    if written != VERSION_2 {
+        let path = std::env::temp_dir().join("plan-2.json");
         std::fs::write(&path, &written).unwrap();
         panic!(
-            "the plan differs from tests/data/plan-1.json; it was written to {}",
+            "the plan differs from tests/data/plan-2.json; it was written to {}",
             path.display()
         );
     }

@@ -2,6 +2,8 @@
 //! (`cfg(test)` tells clippy that what is shared between tests is a test as well.)
 
 #[cfg(test)]
+mod bonds;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod faults;
@@ -13,6 +15,8 @@ mod large;
 mod ordering;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod targets;
 #[cfg(test)]
 mod unreachable;
 #[cfg(test)]

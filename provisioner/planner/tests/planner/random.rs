@@ -192,6 +192,54 @@ proptest! {
     }
 
     #[test]
+    fn targets_leave_the_rest_alone_and_the_rest_follows(
+        before in prop::collection::vec(sketch(), 1..14),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), sketch()), 0..8),
+        mishaps in prop::collection::vec(mishap(), 0..5),
+        meant in prop::collection::vec(any::<prop::sample::Index>(), 1..3),
+        destroy in prop::bool::weighted(0.2),
+    ) {
+        let mut world = World::with(&config(&before));
+        let mut after = before.clone();
+        for (at, sketch) in edits {
+            let at = at.index(after.len());
+            after[at] = sketch;
+        }
+        let wanted = config(&after);
+        befall(&mut world, &wanted, &mishaps);
+        world.replace.clear();
+        let mut names: Vec<_> = world.recorded.records.keys().map(ToString::to_string).collect();
+        if !destroy {
+            names.extend(wanted.blocks.iter().map(|block| block.address.to_string()));
+        }
+        prop_assume!(!names.is_empty());
+        let meant: BTreeSet<_> = meant.iter().map(|index| names[index.index(names.len())].as_str()).collect();
+        world.target(&meant.iter().copied().collect::<Vec<_>>());
+
+        let plan = if destroy { world.plan_destroy() } else { world.plan(&wanted) };
+        let inside: BTreeSet<_> = plan.changes.iter().map(|change| &change.address).collect();
+        prop_assert!(plan.operations.iter().all(|operation| inside.contains(&operation.address)));
+        let untouched = world.recorded.records.clone();
+        world.run(&plan, plan.operations.len());
+        for (at, record) in &untouched {
+            let touched = inside.contains(at) || plan.vanished.contains(at);
+            prop_assert!(touched || world.recorded.records.get(at) == Some(record), "{at}");
+        }
+
+        // The same targets again have nothing more to do, and a plan without them does the rest.
+        if !destroy {
+            match world.try_plan(&wanted) {
+                Ok(again) => prop_assert!(!again.has_changes(), "{:?}", steps(&again)),
+                Err(gone) => prop_assert_eq!(&gone[0].code, "unknown-target"),
+            }
+        }
+        world.targets.clear();
+        recover(&mut world);
+        world.apply(&wanted);
+        settled(&world, &wanted);
+    }
+
+    #[test]
     fn an_instance_more_or_less_touches_no_other(
         sketches in prop::collection::vec(sketch(), 1..14),
     ) {

@@ -9,7 +9,7 @@ use model::record::{Record, Recorded};
 use model::schema::{Attribute, ProviderSchema, ResourceSchema};
 use model::value::Data;
 use model::{Address, Diagnostic, Residual, Span, Type, Value};
-use planner::{Options, Planner};
+use planner::{Options, Planner, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn address(text: &str) -> Address {
@@ -247,6 +247,7 @@ pub struct World {
     /// Instances that refresh cannot reach.
     pub unreachable: BTreeSet<Address>,
     pub replace: BTreeSet<Address>,
+    pub targets: Vec<Target>,
     made: u64,
 }
 
@@ -276,6 +277,7 @@ impl World {
     fn options(&self) -> Options {
         Options {
             replace: self.replace.clone(),
+            targets: self.targets.clone(),
             created_at: "2025-01-01T00:00:00Z".to_owned(),
             environment: "test".to_owned(),
         }
@@ -451,6 +453,11 @@ impl World {
                 Residual::Opaque => panic!("opaque"),
             }
         })
+    }
+
+    /// What the next plans are limited to.
+    pub fn target(&mut self, texts: &[&str]) {
+        self.targets = texts.iter().map(|text| Target::parse(text).unwrap()).collect();
     }
 
     pub fn record(&mut self, name: &str) -> &mut Record {

@@ -3,6 +3,7 @@
 use super::*;
 use model::graph::{Lifecycle, Output};
 use model::plan::{FORMAT_VERSION, Operation, OperationKind};
+use model::record::Record;
 use model::{Address, Type};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +46,7 @@ fn plan(changes: Vec<Change>) -> Plan {
     Plan {
         targets: Vec::new(),
         adopted: Vec::new(),
-        output_revisions: std::collections::BTreeMap::new(),
+        output_revisions: BTreeMap::new(),
         strays: Vec::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
@@ -222,6 +223,68 @@ fn nothing_to_do() {
     insta::assert_snapshot!(concise(&unchanged), @"No changes. Everything is as configured.");
     let destroyed = Plan { destroy: true, ..plan(Vec::new()) };
     insta::assert_snapshot!(concise(&destroyed), @"Nothing to do: the environment has no objects.");
+}
+
+/// An update within two targets; a stray that is kept, one that goes, and two that nobody decided about.
+fn with_strays() -> Plan {
+    let mut plan = updates();
+    plan.changes.truncate(3);
+    plan.drift.clear();
+    plan.vanished.clear();
+    plan.targets =
+        vec!["node_set.edge.service.nebula".to_owned(), "local_volume.data[\"a\"]".to_owned()];
+    let attributes = || {
+        Value::object([("size", Value::from(3)), ("login", Value::from("hidden").into_sensitive())])
+    };
+    for (number, deposed) in [(1, false), (2, true)] {
+        let record = Record {
+            address: address(&format!("local_volume.data[{number}]")),
+            provider: "local".to_owned(),
+            id: format!("volume-{number}"),
+            attributes: attributes(),
+            dependencies: BTreeSet::new(),
+            lifecycle: Lifecycle::default(),
+            token: "t".to_owned(),
+            generation: 1,
+            revision: 0,
+            tainted: false,
+        };
+        plan.adopted.push(Adopted { record, deposed });
+    }
+    for (number, attributes) in [(3, Some(attributes())), (4, None)] {
+        plan.strays.push(Stray {
+            address: address(&format!("local_volume.data[{number}]")),
+            provider: "local".to_owned(),
+            id: format!("volume-{number}"),
+            token: "t".to_owned(),
+            attributes,
+        });
+    }
+    plan
+}
+
+#[test]
+fn targets_and_strays_are_told() {
+    insta::assert_snapshot!(concise(&with_strays()));
+}
+
+#[test]
+fn only_strays() {
+    let plan =
+        Plan { changes: Vec::new(), adopted: Vec::new(), operations: Vec::new(), ..with_strays() };
+    assert!(!plan.has_changes());
+    insta::assert_snapshot!(summary(&plan), @"No changes. What the plan is limited to is as configured. The state does not know 2 objects that are there.");
+    let kept = Plan { strays: Vec::new(), ..with_strays() };
+    let kept = Plan { changes: Vec::new(), operations: Vec::new(), ..kept };
+    insta::assert_snapshot!(summary(&kept), @"Plan: 0 to create, 0 to update, 0 to replace, 0 to delete, 1 to take into the state.");
+}
+
+#[test]
+fn json_tells_targets_and_strays_without_secrets() {
+    let json = json(&with_strays());
+    assert!(!json.to_string().contains("hidden"));
+    let parts = ["targets", "adopted", "strays", "summary"].map(|name| json[name].clone());
+    insta::assert_json_snapshot!(parts);
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! What is recorded beside objects: outputs and node sets, as the configuration wants them or, where a plan with targets
+//! does not reach, as they are recorded.
+
+use crate::bonds::sources;
+use crate::compare::{same, typed};
+use crate::fates::Fates;
+use crate::scope::Scope;
+use model::graph::{Desired, Node, NodeSet, Output};
+use model::plan::Action;
+use model::record::Recorded;
+use model::{Address, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where outputs and nodes come from.
+pub(crate) struct Results<'a> {
+    /// What is recorded.
+    pub recorded: &'a Recorded,
+    /// What the plan may touch.
+    pub scope: &'a Scope,
+    /// What happens to all instances, inside and outside.
+    pub pending: BTreeSet<Address>,
+}
+
+impl<'a> Results<'a> {
+    /// `fates` are those of all instances.
+    pub fn new(recorded: &'a Recorded, scope: &'a Scope, fates: &Fates<'_>) -> Self {
+        let outside = |address: &Address| !scope.holds(address);
+        let changes = fates.all.iter().filter(|fate| fate.action != Action::NoOp);
+        let pending = changes.map(|fate| fate.address.clone()).filter(|at| outside(at)).collect();
+        Self { recorded, scope, pending }
+    }
+
+    /// Whether a value will be as the configuration says: nothing is left undone that it comes from.
+    fn settles(&self, value: &Value) -> bool {
+        self.pending.is_empty() || sources(value).is_disjoint(&self.pending)
+    }
+
+    /// The root outputs after the apply. One that the configuration has no more stays while there are targets: what it
+    /// came from is not known.
+    pub fn outputs(&self, desired: &Desired) -> BTreeMap<String, Output> {
+        let mut outputs = match self.scope {
+            Scope::Everything => BTreeMap::new(),
+            Scope::Targets { .. } => self.recorded.outputs.clone(),
+        };
+        for (name, output) in &desired.outputs {
+            if self.settles(&output.value) {
+                outputs.insert(name.clone(), output.clone());
+            }
+        }
+        outputs
+    }
+
+    /// The node sets after the apply. Nodes that are recorded and not configured are the executor's to keep or drop:
+    /// it knows what became of them.
+    pub fn node_sets(&self, desired: &Desired) -> BTreeMap<String, NodeSet> {
+        let set = |(name, set): (&String, &NodeSet)| {
+            let nodes = set.nodes.iter().filter_map(|node| self.node(name, node)).collect();
+            (name.clone(), NodeSet { nodes, services: set.services.clone() })
+        };
+        desired.node_sets.iter().map(set).collect()
+    }
+
+    /// A node as configured, or as recorded while something that its machine comes from is left undone. A machine that
+    /// comes from nothing goes by the node's own instances.
+    fn node(&self, set: &str, node: &Node) -> Option<Node> {
+        let own = || self.pending.iter().any(|at| at.node() == Some((set, &node.name)));
+        let from_nothing = sources(&node.machine).is_empty();
+        if self.settles(&node.machine) && !(from_nothing && own()) {
+            return Some(node.clone());
+        }
+        let recorded = self.recorded.node_sets.get(set)?;
+        recorded.iter().find(|known| known.name == node.name).cloned()
+    }
+}
+
+/// Names of the outputs that will not be as recorded.
+pub(crate) fn changed_outputs(
+    recorded: &Recorded,
+    planned: &BTreeMap<String, Output>,
+) -> BTreeSet<String> {
+    let stays = |name: &String| match (recorded.outputs.get(name), planned.get(name)) {
+        (Some(old), Some(new)) => {
+            old.sensitive == new.sensitive
+                && new.value.is_wholly_known()
+                && same(&new.value, &typed(&old.value, &new.value.ty()))
+        }
+        _ => false,
+    };
+    let names = recorded.outputs.keys().chain(planned.keys());
+    names.filter(|name| !stays(name)).cloned().collect()
+}
