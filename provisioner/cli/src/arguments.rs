@@ -98,6 +98,8 @@ pub enum Command {
         #[command(flatten)]
         variables: Variables,
         #[command(flatten)]
+        targets: Targets,
+        #[command(flatten)]
         running: Running,
     },
     /// Show what is recorded of an environment, or a saved plan
@@ -174,9 +176,20 @@ pub struct Variables {
     pub files: Vec<PathBuf>,
 }
 
+/// What a plan is limited to.
+#[derive(Debug, Default, Args)]
+pub struct Targets {
+    /// Only this and what it needs, nothing else; may be given several times. An address, an address without its key, or
+    /// what stands below `module.NAME`, `node_set.NAME` or `node_set.NAME.node["NODE"]`
+    #[arg(long = "target", value_name = "ADDRESS")]
+    pub targets: Vec<String>,
+}
+
 /// How a plan is made.
 #[derive(Debug, Args)]
 pub struct Planning {
+    #[command(flatten)]
+    pub limits: Targets,
     /// Replace this object even if nothing forces it
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<String>,
@@ -223,6 +236,10 @@ mod tests {
         assert_eq!(out, Some(PathBuf::from("x.plan")));
         assert_eq!(variables.values, ["size=7", "a=b"]);
         assert!(!planning.refresh);
+
+        let parsed = parse("provisioner destroy staging --target module.a --target a.b").unwrap();
+        let Command::Destroy { targets, .. } = parsed.command else { panic!("{parsed:?}") };
+        assert_eq!(targets.targets, ["module.a", "a.b"]);
 
         let parsed = parse("provisioner ssh staging edge-001 -- systemctl --failed").unwrap();
         let Command::Ssh { command, .. } = parsed.command else { panic!("{parsed:?}") };

@@ -1,6 +1,6 @@
 //! From a configuration and what is recorded to a plan: evaluation, the providers' own checks, the planner, the checker.
 
-use crate::arguments::Variables;
+use crate::arguments::{Planning, Targets, Variables};
 use crate::error::CommandError;
 use crate::project::Project;
 use crate::session::Session;
@@ -12,7 +12,7 @@ use model::graph::{Desired, Projection};
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
 use model::{Address, Diagnostic, SourceMap};
-use planner::{Options, Planner};
+use planner::{Options, Planner, Target};
 use provider::Owner;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,6 +23,42 @@ pub struct World<'a> {
     pub recorded: &'a Recorded,
     /// What refresh saw.
     pub actual: &'a Actual,
+}
+
+/// What the user asks of a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// Instances to replace though nothing demands it.
+    pub replace: BTreeSet<Address>,
+    /// What the plan is limited to; none for everything.
+    pub targets: Vec<Target>,
+}
+
+impl Wishes {
+    /// What the options say.
+    pub fn of(planning: &Planning) -> Result<Self, CommandError> {
+        let replace = addresses(&planning.replace)?;
+        Ok(Self { replace, ..Self::limited(&planning.limits)? })
+    }
+
+    /// Only its targets.
+    pub fn limited(limits: &Targets) -> Result<Self, CommandError> {
+        let parse = |text: &String| {
+            Target::parse(text)
+                .map_err(|error| Diagnostic::error("not-a-target", error.to_string()).into())
+        };
+        let targets = limits.targets.iter().map(parse).collect::<Result<_, CommandError>>()?;
+        Ok(Self { replace: BTreeSet::new(), targets })
+    }
+
+    fn options(self, environment: &str) -> Options {
+        Options {
+            replace: self.replace,
+            targets: self.targets,
+            created_at: now(),
+            environment: environment.to_owned(),
+        }
+    }
 }
 
 /// An environment that is sound as far as its files and variables go. What evaluation finds wrong with one that is
@@ -52,10 +88,10 @@ pub fn plan(
     inputs: &Inputs,
     factory: &Factory,
     world: &World<'_>,
-    replace: BTreeSet<Address>,
+    wishes: Wishes,
 ) -> Result<Plan, CommandError> {
     let schemas = factory.schemas();
-    let options = Options { replace, created_at: now(), environment: project.environment.clone() };
+    let options = wishes.options(&project.environment);
     let planner = Planner::new(world.recorded, world.actual, schemas, options);
     let lineage = &world.recorded.lineage;
     let desired = evaluate(session, project, inputs, factory, lineage, &planner)?;
@@ -65,15 +101,11 @@ pub fn plan(
 }
 
 /// The plan of an environment that is not recorded yet. Makes nothing, not even the environment's key.
-pub fn fresh(
-    session: &Session,
-    project: &Project,
-    replace: BTreeSet<Address>,
-) -> Result<Plan, CommandError> {
+pub fn fresh(session: &Session, project: &Project, wishes: Wishes) -> Result<Plan, CommandError> {
     let inputs = project.inputs(LOGIN_KEY_LATER);
     let factory = Factory::for_checking(session)?;
     let world = World { recorded: &Recorded::default(), actual: &Actual::new() };
-    plan(session, project, &inputs, &factory, &world, replace)
+    plan(session, project, &inputs, &factory, &world, wishes)
 }
 
 /// What is really there; an error of a provider ends the command, since a plan made in ignorance could do harm.
@@ -90,17 +122,32 @@ pub async fn refresh(
     Ok(actual)
 }
 
-/// The plan that deletes everything recorded.
+/// What a plan limited to targets looks at, as far as what is recorded tells.
+pub fn within_reach(recorded: &Recorded, targets: &[Target]) -> Recorded {
+    let mut near = recorded.clone();
+    if !targets.is_empty() {
+        let reach = planner::reach(targets, recorded);
+        near.records.retain(|address, _| reach.contains(address));
+    }
+    near
+}
+
+/// Whether a plan is about a recorded object that was not looked at: the configuration led further than the records.
+pub fn looked_past(plan: &Plan, world: &World<'_>) -> bool {
+    plan.changes.iter().any(|change| {
+        let address = &change.address;
+        world.recorded.records.contains_key(address) && !world.actual.contains_key(address)
+    })
+}
+
+/// The plan that deletes everything recorded, or what the targets mean.
 pub fn plan_destroy(
     environment: &str,
     factory: &Factory,
     world: &World<'_>,
+    wishes: Wishes,
 ) -> Result<Plan, CommandError> {
-    let options = Options {
-        replace: BTreeSet::new(),
-        created_at: now(),
-        environment: environment.to_owned(),
-    };
+    let options = wishes.options(environment);
     let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
     let plan = planner.plan_destroy();
     checked(plan.map_err(|diagnostics| CommandError { diagnostics, ..CommandError::default() })?)
@@ -181,7 +228,7 @@ fn checked(plan: Plan) -> Result<Plan, CommandError> {
 }
 
 /// Addresses that the user wrote.
-pub fn addresses(texts: &[String]) -> Result<BTreeSet<Address>, CommandError> {
+fn addresses(texts: &[String]) -> Result<BTreeSet<Address>, CommandError> {
     let parse = |text: &String| {
         Address::parse(text)
             .map_err(|error| Diagnostic::error("not-an-address", error.to_string()).into())

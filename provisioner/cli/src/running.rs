@@ -6,6 +6,7 @@
 use crate::arguments::Running;
 use crate::error::{CommandError, Exit};
 use crate::interrupt;
+use crate::planning::{self, World};
 use crate::session::Session;
 use crate::wiring::Wired;
 use engine::{ApplyError, ApplyOptions, CancelToken, Level, Purpose, Run, RunReport, RunRequest};
@@ -13,6 +14,7 @@ use model::diagnostic::Label;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
 use model::{Diagnostic, SourceMap, Span};
+use planner::Target;
 use serde_json::json;
 
 /// Everything that a run needs.
@@ -27,6 +29,14 @@ pub struct Ready<'a> {
     pub command: String,
     /// The texts that diagnostics point into.
     pub sources: &'a SourceMap,
+}
+
+/// What a run looks at before it plans.
+pub struct Looking<'a> {
+    /// Whether it looks at what is really there.
+    pub refresh: bool,
+    /// What the plan is limited to; none for everything.
+    pub targets: &'a [Target],
 }
 
 /// How a run ended.
@@ -57,13 +67,13 @@ impl Ready<'_> {
     pub async fn plan_and_run(
         &self,
         purpose: Purpose,
-        refresh: bool,
-        make: impl FnOnce(&Recorded, &Actual) -> Result<Plan, CommandError>,
+        looking: &Looking<'_>,
+        make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
         let cancel = listen()?;
         let request = RunRequest { run: run_id(), command: self.command.clone() };
         let run = self.wired.engine.begin_run(request).await?;
-        let result = self.steps(&run, purpose, &cancel, refresh, make).await;
+        let result = self.steps(&run, purpose, &cancel, looking, make).await;
         let finished = run.finish().await;
         let ended = result?;
         finished?;
@@ -75,22 +85,17 @@ impl Ready<'_> {
         run: &Run,
         purpose: Purpose,
         cancel: &CancelToken,
-        refresh: bool,
-        make: impl FnOnce(&Recorded, &Actual) -> Result<Plan, CommandError>,
+        looking: &Looking<'_>,
+        make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
         let recorded = match run.settle(purpose, cancel).await {
             Err(ApplyError::Interrupted) => return Ok(Ended::Early),
             settled => settled?,
         };
-        let actual = if refresh {
-            tokio::select! {
-                actual = crate::planning::refresh(self.session, &self.wired.engine, &recorded) => actual?,
-                () = cancel.reached(Level::Finish) => return Ok(Ended::Early),
-            }
-        } else {
-            Actual::new()
+        let make = |actual: &Actual| make(&recorded, actual);
+        let Some(plan) = self.look_and_plan(&recorded, looking, cancel, make).await? else {
+            return Ok(Ended::Early);
         };
-        let plan = make(&recorded, &actual)?;
         self.announce(&plan);
         if !plan.has_changes() {
             if !plan.destroy {
@@ -106,6 +111,38 @@ impl Ready<'_> {
         self.wired.progress.expect(plan.operations.len());
         let parallelism = usize::from(self.running.parallelism);
         Ok(Ended::Ran(run.apply(&plan, parallelism, cancel).await?))
+    }
+
+    /// None if it was interrupted. What the configuration leads to beyond the records makes it look at everything.
+    async fn look_and_plan(
+        &self,
+        recorded: &Recorded,
+        looking: &Looking<'_>,
+        cancel: &CancelToken,
+        make: impl Fn(&Actual) -> Result<Plan, CommandError>,
+    ) -> Result<Option<Plan>, CommandError> {
+        if !looking.refresh {
+            return make(&Actual::new()).map(Some);
+        }
+        let near = planning::within_reach(recorded, looking.targets);
+        let Some(actual) = self.look(&near, cancel).await? else { return Ok(None) };
+        let plan = make(&actual)?;
+        if !planning::looked_past(&plan, &World { recorded, actual: &actual }) {
+            return Ok(Some(plan));
+        }
+        let Some(actual) = self.look(recorded, cancel).await? else { return Ok(None) };
+        make(&actual).map(Some)
+    }
+
+    async fn look(
+        &self,
+        recorded: &Recorded,
+        cancel: &CancelToken,
+    ) -> Result<Option<Actual>, CommandError> {
+        tokio::select! {
+            actual = planning::refresh(self.session, &self.wired.engine, recorded) => actual.map(Some),
+            () = cancel.reached(Level::Finish) => Ok(None),
+        }
     }
 
     /// Runs a saved plan, exactly as it is.

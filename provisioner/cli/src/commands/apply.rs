@@ -2,8 +2,8 @@
 
 use crate::arguments::{Planning, Running, Variables};
 use crate::error::{CommandError, Exit};
-use crate::planning::{self, World};
-use crate::running::{self, Ready};
+use crate::planning::{self, Wishes, World};
+use crate::running::{self, Looking, Ready};
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring;
@@ -27,13 +27,13 @@ pub async fn run(
         return saved(session, target, running).await;
     }
     running::refuse_to_ask(session, running)?;
-    let replace = planning::addresses(&planning.replace)?;
+    let wishes = Wishes::of(planning)?;
     let project = planning::load(session, target, variables)?;
     let store = if let Some(store) = Store::open(&project).await? {
         store
     } else {
         // A configuration with mistakes makes no state file and no key.
-        planning::fresh(session, &project, replace.clone())?;
+        planning::fresh(session, &project, wishes.clone())?;
         Store::create(session, &project).await?
     };
     let inputs = project.inputs(&store.login_key());
@@ -47,9 +47,15 @@ pub async fn run(
     };
     let make = |recorded: &Recorded, actual: &model::plan::Actual| {
         let world = World { recorded, actual };
-        planning::plan(session, &project, &inputs, &wired.factory, &world, replace)
+        planning::plan(session, &project, &inputs, &wired.factory, &world, wishes.clone())
     };
-    let ended = ready.plan_and_run(Purpose::Apply, planning.refresh, make).await?;
+    let ended = ready
+        .plan_and_run(
+            Purpose::Apply,
+            &Looking { refresh: planning.refresh, targets: &wishes.targets },
+            make,
+        )
+        .await?;
     let recorded = store.load().await?;
     ready.end(ended, |session| {
         summarise(session, &project.environment, Some(&project.target), &recorded);
@@ -61,13 +67,14 @@ fn refuse_options(variables: &Variables, planning: &Planning) -> Result<(), Comm
     let changes = !variables.values.is_empty()
         || !variables.files.is_empty()
         || !planning.replace.is_empty()
+        || !planning.limits.targets.is_empty()
         || !planning.refresh;
     if !changes {
         return Ok(());
     }
     Err(Diagnostic::error("plan-is-complete", "a saved plan runs exactly as it is")
         .with_hint(
-            "leave --var, --var-file, --replace and --refresh out, or make a new plan with them",
+            "leave --var, --var-file, --target, --replace and --refresh out, or make a new plan with them",
         )
         .into())
 }

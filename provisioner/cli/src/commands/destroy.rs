@@ -1,10 +1,10 @@
-//! `destroy`: deletes everything recorded of an environment, after asking. Twice is once.
+//! `destroy`: deletes everything recorded of an environment, or what targets mean, after asking. Twice is once.
 
-use crate::arguments::Running;
+use crate::arguments::{Running, Targets};
 use crate::error::{CommandError, Exit};
-use crate::planning::{self, World};
+use crate::planning::{self, Wishes, World};
 use crate::project::Project;
-use crate::running::{self, Ended, Ready};
+use crate::running::{self, Ended, Looking, Ready};
 use crate::session::Session;
 use crate::store::Store;
 use crate::wiring;
@@ -18,8 +18,10 @@ use std::path::Path;
 pub async fn run(
     session: &Session,
     target: &Path,
+    limits: &Targets,
     running: &Running,
 ) -> Result<Exit, CommandError> {
+    let wishes = Wishes::limited(limits)?;
     running::refuse_to_ask(session, running)?;
     let project = Project::load_sound(session, target)?;
     let Some(store) = Store::open(&project).await? else {
@@ -36,10 +38,11 @@ pub async fn run(
     };
     let make = |recorded: &Recorded, actual: &Actual| {
         let world = World { recorded, actual };
-        planning::plan_destroy(&project.environment, &wired.factory, &world)
+        planning::plan_destroy(&project.environment, &wired.factory, &world, wishes.clone())
     };
-    let ended = ready.plan_and_run(Purpose::Destroy, true, make).await?;
-    let did = !matches!(ended, Ended::Nothing);
+    let looking = Looking { refresh: true, targets: &wishes.targets };
+    let ended = ready.plan_and_run(Purpose::Destroy, &looking, make).await?;
+    let did = wishes.targets.is_empty() && !matches!(ended, Ended::Nothing);
     ready.end(ended, |session| {
         if did {
             tell(session, &format!("{} is destroyed.", project.environment));

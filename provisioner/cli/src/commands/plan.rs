@@ -2,15 +2,14 @@
 
 use crate::arguments::{Planning, Variables};
 use crate::error::{CommandError, Exit};
-use crate::planning::{self, World};
+use crate::planning::{self, Wishes, World};
 use crate::project::Project;
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring;
+use model::Diagnostic;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
-use model::{Address, Diagnostic};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What becomes of the plan besides being shown.
@@ -30,18 +29,18 @@ pub async fn run(
     saving: Saving,
 ) -> Result<Exit, CommandError> {
     let project = planning::load(session, target, variables)?;
-    let replace = planning::addresses(&planning.replace)?;
+    let wishes = Wishes::of(planning)?;
     let store = match Store::open(&project).await? {
         // A saved plan is bound to its environment's lineage and sealed with its key, so there must be one.
         None if saving.out.is_some() => {
-            planning::fresh(session, &project, replace.clone())?;
+            planning::fresh(session, &project, wishes.clone())?;
             Some(Store::create(session, &project).await?)
         }
         store => store,
     };
     let plan = match &store {
-        Some(store) => recorded(session, &project, store, planning.refresh, replace).await?,
-        None => planning::fresh(session, &project, replace)?,
+        Some(store) => recorded(session, &project, store, planning.refresh, &wishes).await?,
+        None => planning::fresh(session, &project, wishes)?,
     };
     show(session, &plan);
     if let (Some(path), Some(store)) = (&saving.out, &store) {
@@ -61,7 +60,7 @@ async fn recorded(
     project: &Project,
     store: &Store,
     refresh: bool,
-    replace: BTreeSet<Address>,
+    wishes: &Wishes,
 ) -> Result<Plan, CommandError> {
     let inputs = project.inputs(&store.login_key());
     // The events of reading are for people; the data is the plan.
@@ -69,13 +68,20 @@ async fn recorded(
     let wired = wiring::wire_with(session, store, progress)?;
     let recorded = store.load().await?;
     warn_of_run(session, store, &recorded).await?;
-    let actual = if refresh {
-        planning::refresh(session, &wired.engine, &recorded).await?
-    } else {
-        Actual::new()
+    let make = |actual: &Actual| {
+        let world = World { recorded: &recorded, actual };
+        planning::plan(session, project, &inputs, &wired.factory, &world, wishes.clone())
     };
-    let world = World { recorded: &recorded, actual: &actual };
-    planning::plan(session, project, &inputs, &wired.factory, &world, replace)
+    if !refresh {
+        return make(&Actual::new());
+    }
+    let near = planning::within_reach(&recorded, &wishes.targets);
+    let actual = planning::refresh(session, &wired.engine, &near).await?;
+    let plan = make(&actual)?;
+    if !planning::looked_past(&plan, &World { recorded: &recorded, actual: &actual }) {
+        return Ok(plan);
+    }
+    make(&planning::refresh(session, &wired.engine, &recorded).await?)
 }
 
 /// A plan that is made while a run goes on, or after one was cut off, may not be what `apply` will do.
