@@ -19,6 +19,7 @@ fn resource<const N: usize>(
         description: description.to_owned(),
         attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
         follows_dependencies: false,
+        // The record, written before anything else of the object, carries lineage, address and token.
         adoption: Adoption { unique_name: true, tagged: true, ..Adoption::default() },
     }
 }
@@ -108,7 +109,7 @@ pub fn provider_schema() -> ProviderSchema {
     let directory = "Where the local cloud lies, as an absolute path.";
     let isolation = "`processes` to do without namespaces even where the kernel allows them.";
     ProviderSchema {
-        limits: std::collections::BTreeMap::new(),
+        limits: BTreeMap::new(),
         name: "local".to_owned(),
         configuration: BTreeMap::from([
             ("directory".to_owned(), Attribute::optional(Type::String, directory)),

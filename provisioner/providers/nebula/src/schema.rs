@@ -1,26 +1,31 @@
 //! The resource types as data.
 
 use crate::authority::LONGEST_HOURS;
-use model::schema::{Attribute, ProviderSchema, ResourceSchema};
+use model::schema::{Adoption, Attribute, ProviderSchema, ResourceSchema};
 use model::{Type, Value};
 use std::collections::BTreeMap;
 
 /// Ten years.
 pub const CA_DURATION_HOURS: i64 = 87_600;
 
+/// Nothing is called, so nothing takes long.
+const DEADLINE_MS: u64 = 60_000;
+
 /// What this provider declares.
 pub fn schema() -> ProviderSchema {
     let resource = |description: &str, attributes: Vec<(&str, Attribute)>| ResourceSchema {
         description: description.to_owned(),
         attributes: attributes.into_iter().map(|(name, a)| (name.to_owned(), a)).collect(),
-        ..ResourceSchema::default()
+        follows_dependencies: false,
+        // Its objects are nowhere but in the state: a creation without an answer left nothing, and is sent again.
+        adoption: Adoption { deadline_ms: DEADLINE_MS, ..Adoption::default() },
     };
     let resources = [
         ("nebula_ca", resource("An authority that signs the certificates of a nebula mesh.", ca())),
         ("nebula_certificate", resource("A node's certificate in a nebula mesh.", certificate())),
     ];
     ProviderSchema {
-        limits: std::collections::BTreeMap::new(),
+        limits: BTreeMap::new(),
         name: "nebula".to_owned(),
         configuration: BTreeMap::new(),
         resources: resources.into_iter().map(|(name, r)| (name.to_owned(), r)).collect(),

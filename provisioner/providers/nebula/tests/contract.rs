@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use model::plan::Observation;
 use model::{Address, Residual, Type, Value};
+use provider::conformance::{self, Case};
 use provider::{
     CreateRequest, DeleteRequest, FindRequest, Found, Lookup, Object, Owner, Provider,
     ProviderError, ReadRequest, Silent, UpdateRequest,
@@ -153,6 +154,21 @@ async fn an_update_keeps_what_was_signed() {
     let key = stranger.get("private_key").unwrap();
     request.arguments = arguments(&ca, &[("ca_private_key", key)]);
     assert!(nebula.update(request).await.is_err());
+}
+
+#[tokio::test]
+async fn both_types_keep_the_contract_of_what_is_only_recorded() {
+    let nebula = nebula(Fixed(1));
+    let ca = ca(&nebula).await;
+    let groups = || ("groups", Value::list(Type::String, []));
+    let hours = ("duration_hours", Value::from(20));
+    let authority = Value::object([("name", Value::from("mesh")), hours.clone(), groups()]);
+    let certificate = arguments(&ca, &[hours, groups()]);
+    for (kind, arguments) in [("nebula_ca", authority), ("nebula_certificate", certificate)] {
+        let address = Address::new(Vec::new(), kind, "this", None);
+        let case = Case { address, changed: Some(arguments.clone()), arguments };
+        assert_eq!(conformance::run_recorded_only(&nebula, &case).await, Ok(()), "{kind}");
+    }
 }
 
 #[tokio::test]
