@@ -3,7 +3,7 @@
 
 use engine::{
     ApplyError, CancelToken, Engine, LiveRecords, Ports, ProviderFactory, Purpose, Resolver, Run,
-    RunReport, RunRequest, SystemClock,
+    RunReport, RunRequest, SystemClock, scope_of,
 };
 use model::event::{Event, EventSink};
 use model::graph::{Desired, Instance, Lifecycle, Output, Projection, ProviderConfig};
@@ -18,8 +18,10 @@ use provider::{Owner, Provider, ProviderError};
 use state::StateStore;
 use state::holder::Holder;
 use state::memory::MemoryStore;
+use state::rules::LEASE_SECONDS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub const ENVIRONMENT: &str = "test";
 
@@ -208,9 +210,19 @@ impl Bed {
         format!("run-{runs}")
     }
 
-    pub async fn begin(&self, engine: &Engine) -> Result<Run, ApplyError> {
-        let command = "apply test".to_owned();
-        engine.begin_run(RunRequest { run: self.run_id(), command }).await
+    /// A run that waits for nobody.
+    pub fn request(&self) -> RunRequest {
+        RunRequest {
+            run: self.run_id(),
+            command: "apply test".to_owned(),
+            wait: Duration::ZERO,
+            lease_seconds: LEASE_SECONDS,
+        }
+    }
+
+    /// Holds what a plan writes.
+    pub async fn begin(&self, engine: &Engine, plan: &Plan) -> Result<Run, ApplyError> {
+        engine.begin_run(&self.request(), scope_of(plan), &CancelToken::new()).await
     }
 
     pub async fn plan(&self, engine: &Engine, blocks: &[Block]) -> Plan {
@@ -225,9 +237,10 @@ impl Bed {
         blocks: &[Block],
         cancel: &CancelToken,
     ) -> Result<RunReport, ApplyError> {
-        let run = self.begin(engine).await?;
-        let recorded = run.settle(Purpose::Apply, cancel).await?;
+        let request = self.request();
+        let recorded = engine.recover(&request, Purpose::Apply, cancel).await?;
         let plan = plan_from(engine, &recorded, blocks).await;
+        let run = engine.begin_run(&request, scope_of(&plan), cancel).await?;
         let report = run.apply(&plan, 16, cancel).await?;
         run.finish().await?;
         Ok(report)

@@ -1,7 +1,7 @@
 //! The executor over a cloud in memory: order, failures, bounds, cancellation, refusals.
 
 use crate::bed::{Bed, Block, address, block, diamond};
-use engine::{ApplyError, ApplyOptions, CancelToken, Engine, Level, Purpose};
+use engine::{ApplyError, CancelToken, Engine, Level, Purpose};
 use model::graph::{Node, NodeSet};
 use model::plan::Plan;
 use model::{Type, Value};
@@ -75,7 +75,7 @@ async fn nodes_are_recorded_as_far_as_their_machines_are_known() {
     for (expected, is_complete) in [(vec!["one"], false), (vec!["one", "two"], true)] {
         let engine = bed.engine();
         let plan = with_nodes(&bed, bed.plan(&engine, &diamond()).await);
-        let run = bed.begin(&engine).await.unwrap();
+        let run = bed.begin(&engine, &plan).await.unwrap();
         let report = run.apply(&plan, 4, &CancelToken::new()).await.unwrap();
         run.finish().await.unwrap();
         assert_eq!(report.is_complete(), is_complete);
@@ -178,7 +178,7 @@ async fn parallelism_is_a_bound_and_is_used() {
     bed.cloud.delay(Duration::from_secs(1));
     let engine = bed.engine();
     let plan = bed.plan(&engine, &many()).await;
-    let run = bed.begin(&engine).await.unwrap();
+    let run = bed.begin(&engine, &plan).await.unwrap();
     run.apply(&plan, 3, &CancelToken::new()).await.unwrap();
     run.finish().await.unwrap();
     assert_eq!(bed.cloud.most_in_flight(), 3);
@@ -295,9 +295,7 @@ async fn a_plan_that_no_longer_fits_is_refused_and_nothing_is_done() {
 }
 
 async fn saved(engine: &Engine, bed: &Bed, plan: Plan) -> Result<engine::RunReport, ApplyError> {
-    let options =
-        ApplyOptions { parallelism: 4, run: bed.run_id(), command: "apply plan".to_owned() };
-    engine.apply(plan, options, CancelToken::new()).await
+    engine.apply(&plan, &bed.request(), 4, &CancelToken::new()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,19 +337,10 @@ async fn an_operation_that_would_turn_into_another_is_stopped() {
     let operation = plan.operations.iter_mut().find(|o| o.address == address("memory_disk.a"));
     operation.unwrap().must_not_differ.insert("size".to_owned());
     let engine = bed.engine();
-    let run = bed.begin(&engine).await.unwrap();
+    let run = bed.begin(&engine, &plan).await.unwrap();
     let report = run.apply(&plan, 4, &CancelToken::new()).await.unwrap();
     assert_eq!(report.failed[0].diagnostic.code, "action-changed");
     assert!(bed.store.load().await.unwrap().unfinished.is_empty(), "nothing was begun");
-}
-
-#[tokio::test(start_paused = true)]
-async fn another_run_is_refused_while_one_holds_the_environment() {
-    let bed = Bed::default();
-    let alive = bed.engine_on(std::sync::Arc::new(bed.store.clone()));
-    let _held = bed.begin(&alive).await.unwrap();
-    let refused = bed.begin(&bed.engine()).await.err().unwrap();
-    assert!(matches!(refused, ApplyError::State(StateError::Held(_))), "{refused}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -359,17 +348,18 @@ async fn a_lost_lease_stops_the_run_and_nothing_more_is_written() {
     let bed = Bed::default();
     bed.cloud.delay(Duration::from_secs(40));
     let engine = bed.engine();
+    let blocks = diamond();
     let take_over = async {
         tokio::time::sleep(Duration::from_secs(10)).await;
-        let other = bed.begin(&bed.engine()).await.unwrap();
-        other.settle(Purpose::Apply, &CancelToken::new()).await.map(|_| other)
+        // The program that began counts as gone, so its lease is taken over while it still works.
+        let other = bed.engine();
+        let recovered = other.recover(&bed.request(), Purpose::Apply, &CancelToken::new()).await;
+        recovered.unwrap();
     };
     let never = CancelToken::new();
-    let blocks = diamond();
-    let (report, other) = tokio::join!(bed.apply_on(&engine, &blocks, &never), take_over);
+    let (report, ()) = tokio::join!(bed.apply_on(&engine, &blocks, &never), take_over);
     let error = report.unwrap_err();
     assert!(matches!(error, ApplyError::State(StateError::LeaseLost { .. })), "{error}");
-    other.unwrap().finish().await.unwrap();
     bed.cloud.delay(Duration::ZERO);
     bed.settle_down(&diamond(), 1, "after a takeover").await;
 }

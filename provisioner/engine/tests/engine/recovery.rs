@@ -193,9 +193,8 @@ async fn a_creation_whose_place_is_out_of_reach_is_left_to_the_plan() {
     let _ = tokio::time::timeout(Duration::from_mins(1), dying).await;
     bed.cloud.cut_off("memory_disk.a");
     let engine = bed.engine();
-    let run = bed.begin(&engine).await.unwrap();
-    let recorded = run.settle(Purpose::Apply, &CancelToken::new()).await.unwrap();
-    run.finish().await.unwrap();
+    let recorded =
+        engine.recover(&bed.request(), Purpose::Apply, &CancelToken::new()).await.unwrap();
     assert!(recorded.unfinished.is_empty());
     assert!(recorded.records[&address("memory_disk.a")].tainted, "nothing is orphaned");
     bed.cloud.heal();
