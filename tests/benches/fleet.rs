@@ -1,5 +1,5 @@
 //! How long a fleet takes and how much memory the program needs, beside a plan without changes and the way back.
-//! `cargo build && cargo bench -p tests --profile dev` prints the figures of what README's first command builds (without
+//! `cargo build && cargo bench -p tests --profile dev --bench fleet` prints the figures of what README's first command builds (without
 //! `--profile dev`, and after `cargo build --release`, those of a release). Nothing here is asserted but that each command succeeds.
 
 #![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]

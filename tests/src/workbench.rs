@@ -96,14 +96,15 @@ impl Workbench {
         Finished::new(script.to_owned(), &output)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command line of the program.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.any_command(&self.binary);
         command.args(arguments);
         command
     }
 
-    /// A command line as an ordinary user, in the workbench, with private homes.
-    fn any_command(&self, program: &Path) -> Command {
+    /// Any other command line as an ordinary user, in the workbench, with private homes.
+    pub fn any_command(&self, program: &Path) -> Command {
         let mut command = as_ordinary_user(program);
         command.current_dir(self.directory.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PROVISIONER_")) {
