@@ -6,13 +6,14 @@ use crate::error::CommandError;
 use crate::places::{self, Homes};
 use crate::project::Project;
 use crate::session::Session;
+use crate::wiring;
 use model::plan::Plan;
 use model::record::Recorded;
 use model::{Diagnostic, SourceMap};
 use nodes::Identity;
 use state::StateStore as _;
 use state::keys::{EnvironmentKey, KeySource};
-use state::plan_file;
+use state::plan_file::{self, Binding, Expected};
 use state::seal::Sealer;
 use state::sqlite::SqliteStore;
 use std::path::Path;
@@ -20,6 +21,9 @@ use std::sync::Arc;
 
 /// Stands for the login key of an environment that has none yet: it is made with the environment, by the first apply.
 pub const LOGIN_KEY_LATER: &str = "ssh-ed25519 (made by the first apply)";
+
+/// For how long after it was made a saved plan may be applied: a week gives people time to agree to it.
+const PLAN_VALID: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
 /// An environment that exists, with its key.
 pub struct Store {
@@ -109,9 +113,10 @@ pub struct Saved {
     pub target: Option<String>,
 }
 
-/// Saves a plan, sealed with the environment's key.
+/// Saves a plan, sealed and signed with the environment's keys.
 pub async fn save_plan(path: &Path, plan: &Plan, store: &Store) -> Result<(), CommandError> {
-    Ok(plan_file::write(path, plan, &store.sealer().await?)?)
+    let binding = Binding { provider_versions: wiring::provider_versions(), valid_for: PLAN_VALID };
+    Ok(plan_file::write(path, plan, &store.sealer().await?, &binding)?)
 }
 
 /// Opens a saved plan, and the environment that it was made for.
@@ -124,7 +129,13 @@ pub async fn load_plan(session: &Session, path: &Path) -> Result<Saved, CommandE
             continue;
         }
         if let Some(store) = Store::opened(port, &environment).await? {
-            let plan = plan_file::read(path, &environment, &store.sealer().await?)?;
+            let fit = Expected {
+                environment: &environment,
+                sealer: &store.sealer().await?,
+                now: jiff::Timestamp::now(),
+                provider_versions: &wiring::provider_versions(),
+            };
+            let plan = plan_file::read(path, &fit)?;
             let named = places::environment_directory(Path::new(&environment), &session.working);
             let target = named.ok().map(|directory| directory.display().to_string());
             return Ok(Saved { plan, store, target });

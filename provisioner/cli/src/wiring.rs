@@ -79,6 +79,22 @@ impl Resolver for Language {
     }
 }
 
+/// What every provider declares, by name.
+fn schemas() -> BTreeMap<String, ProviderSchema> {
+    let schemas = [
+        provider_builtin::schema(),
+        provider_local::provider_schema(),
+        provider_nebula::schema(),
+        engine::node_schema(),
+    ];
+    schemas.into_iter().map(|schema| (schema.name.clone(), schema)).collect()
+}
+
+/// The version of every provider, by name: they are part of this program and have its version.
+pub fn provider_versions() -> BTreeMap<String, String> {
+    schemas().into_keys().map(|name| (name, env!("CARGO_PKG_VERSION").to_owned())).collect()
+}
+
 /// Knows every provider by name.
 pub struct Factory {
     schemas: BTreeMap<String, ProviderSchema>,
@@ -97,14 +113,8 @@ impl Factory {
         records: Arc<LiveRecords>,
     ) -> Result<Self, CommandError> {
         let homes = Homes::of_user()?;
-        let schemas = [
-            provider_builtin::schema(),
-            provider_local::provider_schema(),
-            provider_nebula::schema(),
-            engine::node_schema(),
-        ];
         Ok(Self {
-            schemas: schemas.into_iter().map(|schema| (schema.name.clone(), schema)).collect(),
+            schemas: schemas(),
             executable: session.executable.clone(),
             hosts: Arc::new(Pool::new(identity, Settings::default())),
             cache: Arc::new(Cache::new(&homes.cache)),

@@ -1,18 +1,23 @@
 //! Sealing: authenticated encryption of the sensitive parts of tagged JSON (see `model::Value::to_json`).
 //!
 //! `{"$sensitive": v}` becomes `{"$sealed": "base64(nonce || ciphertext)"}`, XChaCha20-Poly1305 with a
-//! fresh nonce. The associated data binds it to the environment's lineage, to a context (what it is part of)
+//! fresh nonce; `k2:` before it names the generation of keys if it is not the first. The associated data binds it to the environment's lineage, to a context (what it is part of)
 //! and to its place in there, so a sealed value moved elsewhere does not open. Padded, so
 //! that the length tells little.
 //!
 //! Refuses to know: where keys are kept, what the JSON means.
 
+use crate::keys::Generation;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac as _};
 use model::Sensitive;
 use serde_json::{Map, Value as Json, json};
+use sha2::Sha256;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +36,16 @@ pub enum SealError {
         /// Where: the context and the path within.
         place: String,
     },
+    /// The generation of keys that sealed it was forgotten, or is newer than the keyring at hand.
+    #[error(
+        "the sealed value at `{place}` needs the keys of generation {generation}, which this environment's keyring does not have"
+    )]
+    NoKey {
+        /// Where.
+        place: String,
+        /// The generation.
+        generation: Generation,
+    },
     /// It is not a sealed value at all.
     #[error("what stands at `{place}` is not a sealed value")]
     Malformed {
@@ -48,17 +63,33 @@ pub(crate) enum Nonces {
     /// The system's generator.
     #[default]
     Random,
+    /// Made from key, place and plaintext (as in SIV), so that the same always gives the same: exports. Shows that two
+    /// exports hold the same secret at the same place, and nothing else.
+    Derived,
     /// Counted, so that golden files are stable. Never for real secrets.
     #[cfg_attr(not(test), expect(dead_code, reason = "golden files are made by tests"))]
     Counted(Arc<AtomicU64>),
 }
 
 impl Nonces {
-    fn next(&self) -> Result<[u8; NONCE_LENGTH], SealError> {
+    fn next(
+        &self,
+        key: &Sensitive<[u8; 32]>,
+        payload: &Payload,
+    ) -> Result<[u8; NONCE_LENGTH], SealError> {
         let mut nonce = [0; NONCE_LENGTH];
         match self {
             Self::Random => {
                 getrandom::fill(&mut nonce).map_err(|e| SealError::NoRandomness(e.to_string()))?;
+            }
+            Self::Derived => {
+                let mut mac = Hmac::<Sha256>::new_from_slice(derive(key, "nonce").expose())
+                    .expect("HMAC takes keys of any length");
+                // With its length, so that nothing can move from one part to the next unnoticed.
+                mac.update(&(payload.aad.len() as u64).to_be_bytes());
+                mac.update(payload.aad);
+                mac.update(payload.msg);
+                nonce.copy_from_slice(&mac.finalize().into_bytes()[..NONCE_LENGTH]);
             }
             Self::Counted(counter) => {
                 let count = counter.fetch_add(1, Ordering::Relaxed);
@@ -69,24 +100,55 @@ impl Nonces {
     }
 }
 
-/// Seals and opens for one environment.
+/// A key for another purpose than that of `key`.
+fn derive(key: &Sensitive<[u8; 32]>, purpose: &str) -> Sensitive<[u8; 32]> {
+    let mut derived = [0; 32];
+    Hkdf::<Sha256>::new(Some(b"provisioner seal 1"), key.expose())
+        .expand(purpose.as_bytes(), &mut derived)
+        .expect("32 bytes are within HKDF-SHA256's limit of 8160");
+    Sensitive::new(derived)
+}
+
+/// What one generation seals and signs with.
+#[derive(Clone)]
+pub(crate) struct GenerationKey {
+    /// For XChaCha20-Poly1305.
+    pub seal: Sensitive<[u8; 32]>,
+    /// What the signing keys of plan files come from.
+    pub sign: Sensitive<[u8; 32]>,
+}
+
+/// Seals, opens and signs for one environment. Seals with the current generation of its keys and opens what any kept
+/// generation sealed: `k2:BASE64` says which; the first one's texts have no prefix, as before there were generations.
 #[derive(Clone)]
 pub struct Sealer {
-    key: Sensitive<[u8; 32]>,
+    keys: Arc<BTreeMap<Generation, GenerationKey>>,
+    current: Generation,
     lineage: Arc<str>,
     nonces: Nonces,
 }
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Sealer").field("lineage", &self.lineage).finish_non_exhaustive()
+        let current = self.current.to_string();
+        let mut shown = formatter.debug_struct("Sealer");
+        shown.field("lineage", &self.lineage).field("current", &current).finish_non_exhaustive()
     }
 }
 
 impl Sealer {
-    /// A sealer with this key (see [`crate::keys::EnvironmentKey::sealer`]) for this lineage.
+    /// A sealer with this one key for this lineage. For an environment's own, see [`crate::keys::Keys::sealer`].
     pub fn new(key: Sensitive<[u8; 32]>, lineage: &str) -> Self {
-        Self { key, lineage: lineage.into(), nonces: Nonces::Random }
+        let key = GenerationKey { sign: derive(&key, "sign"), seal: key };
+        Self::of_generations(BTreeMap::from([(Generation::FIRST, key)]), Generation::FIRST, lineage)
+    }
+
+    pub(crate) fn of_generations(
+        keys: BTreeMap<Generation, GenerationKey>,
+        current: Generation,
+        lineage: &str,
+    ) -> Self {
+        Self { keys: Arc::new(keys), current, lineage: lineage.into(), nonces: Nonces::Random }
     }
 
     pub(crate) fn with_nonces(mut self, nonces: Nonces) -> Self {
@@ -94,32 +156,62 @@ impl Sealer {
         self
     }
 
+    /// One that seals the same value at the same place to the same text, for exports.
+    #[must_use]
+    pub fn derived(self) -> Self {
+        self.with_nonces(Nonces::Derived)
+    }
+
     /// The lineage of the environment it seals for.
     pub fn lineage(&self) -> &str {
         &self.lineage
+    }
+
+    /// The generation it seals with.
+    pub fn generation(&self) -> Generation {
+        self.current
+    }
+
+    /// What the current generation signs with.
+    pub(crate) fn signing_seed(&self) -> Option<&Sensitive<[u8; 32]>> {
+        self.keys.get(&self.current).map(|key| &key.sign)
     }
 
     fn associated(&self, place: &str) -> Vec<u8> {
         format!("provisioner seal 1\n{}\n{place}", self.lineage).into_bytes()
     }
 
+    fn key(&self, generation: Generation, place: &str) -> Result<&GenerationKey, SealError> {
+        let unknown = || SealError::NoKey { place: place.to_owned(), generation };
+        self.keys.get(&generation).ok_or_else(unknown)
+    }
+
     /// Seals bytes for one place.
     pub fn seal(&self, plain: &[u8], place: &str) -> Result<String, SealError> {
-        let nonce = self.nonces.next()?;
+        let key = &self.key(self.current, place)?.seal;
         let payload = Payload { msg: plain, aad: &self.associated(place) };
-        let sealed = XChaCha20Poly1305::new(self.key.expose().into())
+        let nonce = self.nonces.next(key, &payload)?;
+        let sealed = XChaCha20Poly1305::new(key.expose().into())
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| SealError::Malformed { place: place.to_owned() })?;
-        Ok(BASE64.encode([nonce.as_slice(), &sealed].concat()))
+        let text = BASE64.encode([nonce.as_slice(), &sealed].concat());
+        if self.current == Generation::FIRST {
+            return Ok(text);
+        }
+        Ok(format!("{}:{text}", self.current))
     }
 
     /// Opens what was sealed for the same place.
     pub fn open(&self, sealed: &str, place: &str) -> Result<Vec<u8>, SealError> {
         let malformed = || SealError::Malformed { place: place.to_owned() };
-        let bytes = BASE64.decode(sealed).map_err(|_| malformed())?;
+        let (generation, text) = match sealed.split_once(':') {
+            Some((name, text)) => (name.parse().map_err(|_| malformed())?, text),
+            None => (Generation::FIRST, sealed),
+        };
+        let bytes = BASE64.decode(text).map_err(|_| malformed())?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LENGTH>().ok_or_else(malformed)?;
         let payload = Payload { msg: sealed, aad: &self.associated(place) };
-        XChaCha20Poly1305::new(self.key.expose().into())
+        XChaCha20Poly1305::new(self.key(generation, place)?.seal.expose().into())
             .decrypt(&XNonce::from(*nonce), payload)
             .map_err(|_| SealError::Refused { place: place.to_owned() })
     }
@@ -261,6 +353,58 @@ mod tests {
         }
     }
 
+    /// A sealer with the first `count` generations.
+    fn rotated(count: u32) -> Sealer {
+        let generations = std::iter::successors(Some(Generation::FIRST), |last| Some(last.next()));
+        let keys = generations.zip(7..).map(|(generation, byte)| {
+            let seal = Sensitive::new([byte; 32]);
+            (generation, GenerationKey { sign: derive(&seal, "sign"), seal })
+        });
+        let keys: BTreeMap<_, _> = keys.take(count as usize).collect();
+        let current = *keys.keys().next_back().unwrap();
+        Sealer::of_generations(keys, current, "a")
+    }
+
+    /// Sealed by the program of format 1, before there were generations.
+    #[test]
+    fn what_was_sealed_before_generations_opens() {
+        let golden = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAUw+AthNDSosTLfDwYrpufgCW4IvkxCE=";
+        for sealer in [sealer("a"), rotated(3)] {
+            assert_eq!(sealer.open(golden, "place").unwrap(), b"content");
+        }
+        let counted = sealer("a").with_nonces(Nonces::Counted(Arc::default()));
+        assert_eq!(counted.seal(b"content", "place").unwrap(), golden);
+    }
+
+    #[test]
+    fn the_generation_is_named_and_cannot_be_swapped() {
+        let sealed = rotated(2).seal(b"content", "place").unwrap();
+        let bare = sealed.strip_prefix("k2:").unwrap();
+        assert_eq!(rotated(3).open(&sealed, "place").unwrap(), b"content");
+        for forged in [bare.to_owned(), format!("k1:{bare}"), format!("k3:{bare}")] {
+            let error = rotated(3).open(&forged, "place").unwrap_err();
+            assert!(matches!(error, SealError::Refused { .. }), "{error}");
+        }
+        let forgotten = rotated(1).open(&sealed, "place").unwrap_err();
+        assert!(matches!(forgotten, SealError::NoKey { .. }), "{forgotten}");
+        let odd = rotated(3).open(&format!("k02:{bare}"), "place").unwrap_err();
+        assert!(matches!(odd, SealError::Malformed { .. }), "{odd}");
+    }
+
+    #[test]
+    fn derived_nonces_differ_wherever_anything_differs() {
+        let sealers = [sealer("a").derived(), sealer("b").derived(), rotated(2).derived()];
+        let mut seen = std::collections::BTreeSet::new();
+        for sealer in &sealers {
+            for (plain, place) in [("x", "p"), ("y", "p"), ("x", "q"), ("xp", ""), ("", "px")] {
+                let sealed = sealer.seal(plain.as_bytes(), place).unwrap();
+                assert_eq!(sealed, sealer.seal(plain.as_bytes(), place).unwrap());
+                let bytes = BASE64.decode(sealed.trim_start_matches("k2:")).unwrap();
+                assert!(seen.insert(bytes[..NONCE_LENGTH].to_vec()), "{plain} at {place}");
+            }
+        }
+    }
+
     #[test]
     fn short_secrets_have_one_length() {
         let length = |secret: &str| {
@@ -293,6 +437,27 @@ mod tests {
             let sealed = seal_json(&json, &sealer("a"), "c").unwrap();
             prop_assert!(!has_tag(&sealed, "$sensitive"));
             prop_assert_eq!(open_json(&sealed, &sealer("a"), "c").unwrap(), json);
+        }
+
+        #[test]
+        fn any_value_opens_after_any_rotations(value in any_value(), then in 1u32..4, now in 0u32..4) {
+            let json = value.to_json().unwrap();
+            let sealed = seal_json(&json, &rotated(then), "c").unwrap();
+            prop_assert_eq!(open_json(&sealed, &rotated(then + now), "c").unwrap(), json.clone());
+            // Sealed anew by the current generation, it needs no other.
+            let anew = seal_json(&json, &rotated(then + now), "c").unwrap();
+            prop_assert_eq!(open_json(&anew, &rotated(then + now), "c").unwrap(), json);
+        }
+
+        #[test]
+        fn an_export_of_the_same_is_the_same(value in any_value()) {
+            let json = value.to_json().unwrap();
+            let exported = seal_json(&json, &rotated(2).derived(), "c").unwrap();
+            let imported = open_json(&exported, &rotated(2), "c").unwrap();
+            let stored = seal_json(&imported, &rotated(2), "record").unwrap();
+            let read = open_json(&stored, &rotated(2), "record").unwrap();
+            let again = seal_json(&read, &rotated(2).derived(), "c").unwrap();
+            prop_assert_eq!(exported.to_string(), again.to_string());
         }
     }
 }

@@ -1,8 +1,11 @@
-//! Plan files: what comes back, what is refused, and the fixture of format 1.
+//! Plan files: what comes back, what is refused and as what, and the fixtures of formats 1 and 2.
 
 use super::*;
 use crate::conformance::{CANARY, address, record};
+use crate::keys::{EnvironmentKey, Generation, Keys};
 use crate::seal::Nonces;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use model::graph::{Lifecycle, Node, NodeSet, ProviderConfig};
 use model::plan::{Action, Change, Drift, DriftKind, Operation, OperationKind, Reason};
 use model::{Residual, Sensitive, Type, Value};
@@ -100,20 +103,60 @@ fn expected() -> Plan {
     serde_json::from_value(serde_json::to_value(plan()).unwrap()).unwrap()
 }
 
+fn versions(local: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([("local".to_owned(), local.to_owned())])
+}
+
+fn binding() -> Binding {
+    let valid_for = SignedDuration::from_hours(24);
+    Binding { provider_versions: versions("1.2.3"), valid_for }
+}
+
+/// The instant the plan was made, and `hours` more.
+fn after(hours: i64) -> Timestamp {
+    let made: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    made + SignedDuration::from_hours(hours)
+}
+
 fn bytes() -> Vec<u8> {
-    encode(&plan(), &sealer()).unwrap()
+    encode(&plan(), &sealer(), &binding()).unwrap()
+}
+
+/// What reading gives in the environment of that name, with that key, so many hours later.
+fn opened(bytes: &[u8], environment: &str, sealer: &Sealer, hours: i64) -> Result<Plan> {
+    let (now, provider_versions) = (after(hours), &versions("1.2.3"));
+    decode(bytes, "p", &Expected { environment, sealer, now, provider_versions })
 }
 
 fn refused(bytes: &[u8]) -> PlanFileError {
-    decode(bytes, "p", "staging", &sealer()).unwrap_err()
+    opened(bytes, "staging", &sealer(), 1).unwrap_err()
+}
+
+/// The file's lines after the first.
+fn lines(bytes: &[u8]) -> [String; 3] {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let lines: Vec<_> = text.splitn(4, '\n').skip(1).map(str::to_owned).collect();
+    lines.try_into().unwrap()
+}
+
+fn file_of([statement, signatures, content]: [String; 3]) -> Vec<u8> {
+    format!("{MAGIC}2\n{statement}\n{signatures}\n{content}").into_bytes()
 }
 
 #[test]
 fn it_comes_back_and_shows_no_secret() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("plan");
-    write(&path, &plan(), &sealer()).unwrap();
-    assert_eq!(read(&path, "staging", &sealer()).unwrap(), expected());
+    write(&path, &plan(), &sealer(), &binding()).unwrap();
+    let (sealer, provider_versions) = (sealer(), versions("1.2.3"));
+    let now = after(23);
+    let fit = Expected {
+        environment: "staging",
+        sealer: &sealer,
+        now,
+        provider_versions: &provider_versions,
+    };
+    assert_eq!(read(&path, &fit).unwrap(), expected());
     let header = inspect(&path).unwrap();
     assert_eq!((header.environment.as_str(), header.lineage.as_str()), ("staging", LINEAGE));
     let text = std::fs::read_to_string(&path).unwrap();
@@ -125,7 +168,7 @@ fn a_sensitive_output_without_a_mark_is_sealed() {
     let mut plan = plan();
     let output = plan.outputs.get_mut("password").unwrap();
     output.value = "unmarked-5f1c".into();
-    let bytes = encode(&plan, &sealer()).unwrap();
+    let bytes = encode(&plan, &sealer(), &binding()).unwrap();
     assert!(!String::from_utf8(bytes).unwrap().contains("unmarked-5f1c"));
 }
 
@@ -150,66 +193,180 @@ fn every_truncation_is_noticed() {
 }
 
 #[test]
-fn every_flipped_byte_is_noticed() {
+fn every_flipped_bit_is_noticed() {
     let bytes = bytes();
-    for at in 0..bytes.len() {
+    let [statement, signatures, _] = lines(&bytes);
+    let start = MAGIC.len() + "2\n".len() + statement.len() + 1;
+    // A flipped signature costs two verifications: a sample of those bits, and all others.
+    let sampled = start * 8..(start + signatures.len()) * 8;
+    for bit in (0..bytes.len() * 8).filter(|bit| !sampled.contains(bit) || bit % 101 == 0) {
         let mut flipped = bytes.clone();
-        flipped[at] ^= 1;
-        assert!(decode(&flipped, "p", "staging", &sealer()).is_err(), "at {at}");
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(opened(&flipped, "staging", &sealer(), 1).is_err(), "bit {bit}");
     }
     let longer = [&bytes[..], b" "].concat();
     assert!(matches!(refused(&longer), PlanFileError::Tampered { .. }));
 }
 
+/// Each signature alone, the other one good.
 #[test]
-fn a_checksum_made_to_fit_does_not_help() {
-    let text = String::from_utf8(bytes()).unwrap();
-    let changed = text.replace("main.hcl:1:1", "main.hcl:9:9");
-    let (mut header, content) = {
-        let mut lines = changed.splitn(3, '\n').skip(1);
-        let header: Header = serde_json::from_str(lines.next().unwrap()).unwrap();
-        (header, lines.next().unwrap())
+fn both_signatures_must_fit() {
+    for (name, length, which) in [("ed25519", 64, "Ed25519"), ("ml_dsa_65", 3309, "ML-DSA-65")] {
+        let [statement, signatures, content] = lines(&bytes());
+        let good: serde_json::Value = serde_json::from_str(&signatures).unwrap();
+        let signature = BASE64.decode(good[name].as_str().unwrap()).unwrap();
+        assert_eq!(signature.len(), length);
+        let flipped = |at: usize| {
+            let mut flipped = signature.clone();
+            flipped[at] ^= 1;
+            flipped
+        };
+        let spread = (0..length).step_by(17).chain([length - 1]);
+        let cut = signature[1..].to_vec();
+        for wrong in spread.map(flipped).chain([cut, Vec::new(), vec![0; length]]) {
+            let mut forged = good.clone();
+            forged[name] = BASE64.encode(wrong).into();
+            let forged = [statement.clone(), forged.to_string(), content.clone()];
+            let error = refused(&file_of(forged));
+            assert!(
+                matches!(error, PlanFileError::Signature { which: w, .. } if w == which),
+                "{error}"
+            );
+        }
+    }
+}
+
+/// Whatever is changed and however well its checksums are made to fit.
+#[test]
+fn a_forged_statement_or_content_is_refused() {
+    let [statement, signatures, content] = lines(&bytes());
+    let forged = |statement: &str, content: &str| {
+        let mut json: serde_json::Value = serde_json::from_str(statement).unwrap();
+        json["sha256"] = sha256_hex(content.as_bytes()).into();
+        json["length"] = content.len().into();
+        let statement = json.to_string();
+        let mut signatures: serde_json::Value = serde_json::from_str(&signatures).unwrap();
+        signatures["sha256"] = sha256_hex(statement.as_bytes()).into();
+        refused(&file_of([statement, signatures.to_string(), content.to_owned()]))
     };
-    header.sha256 = checksum(&header, content.as_bytes());
-    let forged = format!("{MAGIC}1\n{}\n{content}", serde_json::to_string(&header).unwrap());
-    let error = refused(forged.as_bytes()).to_string();
-    assert!(error.contains("tag"), "{error}");
+    let changed = content.replace("main.hcl:1:1", "main.hcl:9:9");
+    assert_ne!(changed, content);
+    let later = statement.replace("2026-01-03", "2027-01-03");
+    let other = statement.replace("1.2.3", "1.2.4");
+    for error in [forged(&statement, &changed), forged(&later, &content), forged(&other, &content)]
+    {
+        assert!(matches!(error, PlanFileError::Signature { which: "Ed25519", .. }), "{error}");
+        assert_eq!(error.code(), "plan-file-signature");
+    }
 }
 
 #[test]
-fn newer_formats_are_named() {
-    let newer = String::from_utf8(bytes()).unwrap().replacen("format 1", "format 2", 1);
-    let error = refused(newer.as_bytes());
-    assert!(matches!(error, PlanFileError::Newer { found: 2, known: 1, .. }), "{error}");
+fn older_and_newer_formats_are_named() {
+    let with = |version: &str| {
+        let text = String::from_utf8(bytes()).unwrap();
+        refused(text.replacen("format 2", &format!("format {version}"), 1).as_bytes())
+    };
+    let newer = with("3");
+    assert!(matches!(newer, PlanFileError::Newer { found: 3, known: 2, .. }), "{newer}");
+    let older = with("1");
+    assert!(matches!(older, PlanFileError::Older { found: 1, .. }), "{older}");
+    assert!(matches!(with("0"), PlanFileError::Tampered { .. }));
 }
 
 #[test]
 fn other_environments_lineages_and_keys_are_refused() {
-    let other = decode(&bytes(), "p", "production", &sealer()).unwrap_err();
+    let other = opened(&bytes(), "production", &sealer(), 1).unwrap_err();
     assert_eq!(other.to_string(), "p is a plan for environment `staging`, not for `production`");
     let lineage = Sealer::new(Sensitive::new([42; 32]), "another");
-    let other = decode(&bytes(), "p", "staging", &lineage).unwrap_err();
+    let other = opened(&bytes(), "staging", &lineage, 1).unwrap_err();
     assert!(matches!(other, PlanFileError::Foreign { .. }), "{other}");
     let key = Sealer::new(Sensitive::new([43; 32]), LINEAGE);
-    let other = decode(&bytes(), "p", "staging", &key).unwrap_err();
-    assert!(matches!(other, PlanFileError::Tampered { .. }), "{other}");
+    let other = opened(&bytes(), "staging", &key, 1).unwrap_err();
+    assert!(matches!(other, PlanFileError::Signature { .. }), "{other}");
+}
+
+#[test]
+fn a_rotation_ends_what_was_signed_before() {
+    let next = Generation::FIRST.next();
+    let key = |byte| EnvironmentKey::new([byte; 32]);
+    let keys = |current| {
+        let both = BTreeMap::from([(Generation::FIRST, key(1)), (next, key(2))]);
+        Keys::new(both, current).unwrap().sealer(LINEAGE)
+    };
+    let before = encode(&plan(), &Keys::sole(key(1)).sealer(LINEAGE), &binding()).unwrap();
+    let error = opened(&before, "staging", &keys(next), 1).unwrap_err();
+    assert!(error.to_string().contains("rotated since") && error.code() == "plan-file-rotated");
+    let since = encode(&plan(), &keys(next), &binding()).unwrap();
+    assert_eq!(opened(&since, "staging", &keys(next), 1).unwrap(), expected());
+    // The key of an older generation cannot sign for the current one.
+    let text = String::from_utf8(before).unwrap();
+    let [statement, signatures, content] = lines(text.as_bytes());
+    let claimed = statement.replace("\"generation\":\"k1\"", "\"generation\":\"k2\"");
+    let fitting =
+        signatures.replace(&sha256_hex(statement.as_bytes()), &sha256_hex(claimed.as_bytes()));
+    let error =
+        opened(&file_of([claimed, fitting, content]), "staging", &keys(next), 1).unwrap_err();
+    assert!(matches!(error, PlanFileError::Signature { .. }), "{error}");
+}
+
+#[test]
+fn a_plan_expires() {
+    assert!(opened(&bytes(), "staging", &sealer(), 23).is_ok());
+    let error = opened(&bytes(), "staging", &sealer(), 24).unwrap_err();
+    let (text, code) = (error.to_string(), error.code());
+    assert_eq!(
+        text,
+        "p could be applied until 2026-01-03T03:04:05Z, and it is 2026-01-03T03:04:05Z"
+    );
+    assert_eq!(code, "plan-file-expired");
+}
+
+#[test]
+fn other_versions_of_providers_are_named() {
+    let with = |provider_versions: &BTreeMap<String, String>| {
+        let (environment, sealer, now) = ("staging", &sealer(), after(1));
+        decode(&bytes(), "p", &Expected { environment, sealer, now, provider_versions })
+    };
+    let changed = with(&versions("1.3.0")).unwrap_err();
+    assert!(changed.to_string().contains("local was 1.2.3 and is 1.3.0"), "{changed}");
+    let gone = with(&BTreeMap::new()).unwrap_err();
+    assert!(gone.to_string().contains("local 1.2.3 is not there"), "{gone}");
+    let mut more = versions("1.2.3");
+    more.insert("new".to_owned(), "1".to_owned());
+    assert!(with(&more).is_ok(), "a provider that the plan does not know does not matter");
 }
 
 #[test]
 fn a_plan_that_cannot_be_written_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("none").join("plan");
-    let error = write(&path, &plan(), &sealer()).unwrap_err();
+    let error = write(&path, &plan(), &sealer(), &binding()).unwrap_err();
     assert_eq!(error.code(), "plan-file-storage");
     assert!(error.to_string().contains("plan") && error.hint().contains("none"), "{error}");
 }
 
-/// Plan format 1, as it was first written. Today's program must read it, and still writes the same bytes. A new
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// Plan format 1 is not signed: it is refused by name, and whose it is can still not be believed.
+#[test]
+fn format_1_is_refused_by_name() {
+    let bytes = std::fs::read(fixture("plan-format-1")).unwrap();
+    let error = refused(&bytes);
+    assert!(matches!(error, PlanFileError::Older { found: 1, .. }), "{error}");
+    assert!(error.to_string().contains("older version") && error.hint().contains("plan again"));
+    let inspected = inspect(&fixture("plan-format-1")).unwrap_err();
+    assert!(matches!(inspected, PlanFileError::Older { found: 1, .. }), "{inspected}");
+}
+
+/// Plan format 2, as it was first written. Today's program must read it, and still writes the same bytes. A new
 /// format gets a fixture of its own; this one stays.
 #[test]
-fn format_1_reads_back_and_is_still_written() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/plan-format-1");
-    let written = encode(&plan(), &sealer().with_nonces(Nonces::Counted(Arc::default()))).unwrap();
-    crate::conformance::golden(&path, &written);
-    assert_eq!(read(&path, "staging", &sealer()).unwrap(), expected());
+fn format_2_reads_back_and_is_still_written() {
+    let counted = sealer().with_nonces(Nonces::Counted(Arc::default()));
+    let written = encode(&plan(), &counted, &binding()).unwrap();
+    crate::conformance::golden(&fixture("plan-format-2"), &written);
+    let bytes = std::fs::read(fixture("plan-format-2")).unwrap();
+    assert_eq!(opened(&bytes, "staging", &sealer(), 1).unwrap(), expected());
 }
