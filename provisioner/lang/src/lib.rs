@@ -18,7 +18,7 @@ mod resolve;
 mod source;
 mod syntax;
 
-pub use evaluate::{Evaluated, evaluate};
+pub use evaluate::{Evaluated, EvaluatedSettings, Settings, evaluate, settings};
 pub use input::{InputValue, Inputs, VariableFile, VariableInput, parse_variable_file};
 pub use module::{Configuration, Loaded, load};
 pub use projection::validation_projection;

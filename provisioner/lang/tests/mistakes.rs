@@ -40,6 +40,19 @@ fn blocks() {
     );
     one("duplicate_environment", "environment \"a\" {}\nenvironment \"b\" {}\n");
     one(
+        "environment_blocks",
+        "environment \"a\" {\n  descripton = \"x\"\n  state {\n    url = \"x\"\n    tls {\n    }\n  }\n  secrets {\n    key = 1\n  }\n  secrets {\n  }\n  store {\n  }\n}\n",
+    );
+    one(
+        "settings_references",
+        "environment \"a\" {\n  description = module.m.name\n  state {\n    backend = local.backend\n    url = \"x-${local_network.n.id}\"\n    key = environment.login_key\n    name = environment.name\n  }\n  secrets {\n    a = local.deep\n    b = local_network.missing.id\n    c = word\n  }\n}\nlocals {\n  backend = \"sqlite\"\n  deep = upper(local.deeper)\n  deeper = [for n in node_set.edge.nodes : n.name][0]\n}\nresource \"local_network\" \"n\" {\n  name = \"x\"\n}\nnode_set \"edge\" {\n  pool \"a\" {\n    source = \"./m\"\n    size = 1\n  }\n}\nmodule \"m\" {\n  source = \"./n\"\n}\n",
+    );
+    one("unknown_backend", "environment \"a\" {\n  state {\n    backend = \"postgre\"\n  }\n}\n");
+    one(
+        "backend_of_wrong_type",
+        "environment \"a\" {\n  state {\n    backend = [\"s3\"]\n  }\n}\n",
+    );
+    one(
         "unknown_argument_of_block",
         "variable \"a\" {\n  typ = string\n  default = 1\n}\noutput \"x\" {\n  value = var.a\n  sensitiv = true\n}\n",
     );

@@ -165,7 +165,8 @@ impl<'a> Graph<'a> {
         self.check_inputs();
         let mut instances = Vec::new();
         self.walk(0, &mut instances);
-        self.environment_attributes();
+        // For its mistakes: whoever needs the settings has asked for them before.
+        self.settings();
         let outputs = self.root_outputs();
         self.service_instances(&mut instances);
         let providers = self.providers(&instances);

@@ -15,7 +15,10 @@ mod node_set;
 mod outputs;
 mod resource;
 mod service;
+mod settings;
 mod variables;
+
+pub use settings::{EvaluatedSettings, Settings, settings};
 
 use crate::input::Inputs;
 use crate::module::Configuration;

@@ -232,18 +232,6 @@ impl Graph<'_> {
         ])
     }
 
-    /// Attributes of the environment block: evaluated so that their mistakes are found.
-    pub(super) fn environment_attributes(&mut self) {
-        let module = self.configuration.root.clone();
-        let Some(environment) = &module.environment else { return };
-        self.value(Decl { scope: 0, what: What::Environment }, |graph| {
-            for attribute in &environment.attributes {
-                graph.eval(&attribute.value, &Place::module(0));
-            }
-            failed()
-        });
-    }
-
     /// All node values of a set, in order.
     pub(super) fn node_tuple(&mut self, set: usize) -> Value {
         self.value(Decl { scope: 0, what: What::Nodes(set) }, |graph| match graph.nodes_of(set) {

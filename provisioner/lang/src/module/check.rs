@@ -1,6 +1,7 @@
 //! The check of references and calls that needs no values: each mistake is reported once for a module,
 //! however often it is instantiated.
 
+use super::environment::check_settings;
 use super::suggest::did_you_mean;
 use super::{Fields, Module, Table};
 use crate::eval::{SPECIAL, unknown_function};
@@ -25,6 +26,7 @@ pub(super) fn check(
     for service in module.services.iter() {
         checker.facts_without_node(&service.fields);
     }
+    checker.diagnostics.extend(check_settings(module));
     checker.diagnostics
 }
 

@@ -6,6 +6,7 @@
 
 mod check;
 pub(crate) mod constant;
+mod environment;
 mod fields;
 mod load;
 mod read;
@@ -13,6 +14,7 @@ mod resource;
 pub(crate) mod suggest;
 pub(crate) mod types;
 
+pub(crate) use environment::check_settings;
 pub(crate) use fields::{Fields, list, read as read_fields};
 pub(crate) use load::missing_module;
 pub use load::{Configuration, Loaded, load};
@@ -107,7 +109,16 @@ pub(crate) enum Item {
 pub(crate) struct Environment {
     pub name: Name,
     pub span: Span,
-    pub attributes: Vec<Attribute>,
+    pub description: Option<Expression>,
+    pub state: Option<SettingsBlock>,
+    pub secrets: Option<SettingsBlock>,
+}
+
+/// `state { ... }` or `secrets { ... }` of an environment.
+#[derive(Debug)]
+pub(crate) struct SettingsBlock {
+    pub span: Span,
+    pub arguments: Vec<Attribute>,
 }
 
 /// `variable "name" { ... }`.

@@ -5,8 +5,8 @@ use super::fields::{Fields, Shape, check_labels, list, read, title};
 use super::suggest::did_you_mean;
 use super::types::read_type;
 use super::{
-    Environment, Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Service,
-    SourceOf, Table, Validation, Variable,
+    Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Service, SourceOf,
+    Table, Validation, Variable,
 };
 use crate::source::SourceFile;
 use crate::syntax::{Block, Body, Expr, Expression, Kind};
@@ -54,8 +54,6 @@ const MODULE: Shape = Shape {
 };
 
 const PROVIDER: Shape = Shape { required: &[], optional: &["alias"], blocks: &[], open: true };
-
-const ENVIRONMENT: Shape = Shape { required: &[], optional: &[], blocks: &[], open: true };
 
 const NODE_SET: Shape =
     Shape { required: &[], optional: &["services"], blocks: &[("pool", 1, true)], open: false };
@@ -233,7 +231,7 @@ impl Reader {
     }
 
     fn environment(&mut self, block: &Block) {
-        let fields = self.fields(block, &ENVIRONMENT);
+        let read = super::environment::read_environment(block, &mut self.diagnostics);
         if let Some(first) = &self.module.environment {
             self.diagnostics.push(
                 Diagnostic::error("duplicate-block", "there is more than one block `environment`")
@@ -243,9 +241,7 @@ impl Reader {
             );
             return;
         }
-        let Some(name) = block.labels.first().cloned() else { return };
-        self.module.environment =
-            Some(Environment { name, span: block.span(), attributes: fields.others });
+        self.module.environment = read;
     }
 
     fn variable(&mut self, block: &Block) {
