@@ -13,6 +13,7 @@ use model::Address;
 use model::record::{Intent, Record};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
 
@@ -147,8 +148,8 @@ impl Tables for ImageTables<'_> {
         Ok(self.image.leases.values().cloned().collect())
     }
 
-    fn lease(&self, epoch: u64) -> Result<Option<LeaseRow>> {
-        Ok(self.image.leases.get(&epoch).cloned())
+    fn lease(&self, epoch: u64) -> Result<Option<Arc<LeaseRow>>> {
+        Ok(self.image.leases.get(&epoch).cloned().map(Arc::new))
     }
 
     fn put_lease(&mut self, lease: &LeaseRow) -> Result<()> {

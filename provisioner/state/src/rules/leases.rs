@@ -8,6 +8,7 @@ use crate::scope::Scope;
 use jiff::{Timestamp, ToSpan as _};
 use model::Address;
 use serde_json::json;
+use std::sync::Arc;
 
 fn expiry(now: Timestamp, seconds: u32) -> String {
     now.checked_add(i64::from(seconds).seconds()).unwrap_or(Timestamp::MAX).to_string()
@@ -66,11 +67,8 @@ fn is_over(row: &LeaseRow, seen_by: &Holder, now: Timestamp) -> bool {
 
 /// Who holds what, oldest first, without those that are over.
 pub fn held(leases: Vec<LeaseRow>, seen_by: &Holder, now: Timestamp) -> Vec<LeaseInfo> {
-    let mut held: Vec<_> = leases
-        .into_iter()
-        .filter(|row| !is_over(row, seen_by, now))
-        .map(|row| row.info)
-        .collect();
+    let mut held: Vec<_> =
+        leases.into_iter().filter(|row| !is_over(row, seen_by, now)).map(|row| row.info).collect();
     held.sort_by_key(|info| info.epoch);
     held
 }
@@ -80,18 +78,20 @@ pub fn check_lease<'a>(
     tables: &dyn Tables,
     lease: &Lease,
     written: impl IntoIterator<Item = &'a Address>,
-) -> Result<LeaseRow> {
+) -> Result<Arc<LeaseRow>> {
     let row = tables.lease(lease.info.epoch)?.filter(|row| row.info.run == lease.info.run);
     let row = row.ok_or(StateError::LeaseLost { epoch: lease.info.epoch })?;
     match written.into_iter().find(|address| !row.info.scope.covers(address)) {
         None => Ok(row),
-        Some(address) => super::illegal(format!("a write of {address}, which the lease leaves out")),
+        Some(address) => {
+            super::illegal(format!("a write of {address}, which the lease leaves out"))
+        }
     }
 }
 
 /// The same for what concerns all of the environment.
 pub(super) fn check_whole(tables: &dyn Tables, lease: &Lease, what: &str) -> Result<()> {
-    match check_lease(tables, lease, [])?.info.scope {
+    match &check_lease(tables, lease, [])?.info.scope {
         Scope::Environment => Ok(()),
         Scope::Addresses { .. } => {
             super::illegal(format!("{what} with a lease of a part of the environment"))
@@ -101,7 +101,7 @@ pub(super) fn check_whole(tables: &dyn Tables, lease: &Lease, what: &str) -> Res
 
 /// Extends the lease.
 pub fn renew(tables: &mut dyn Tables, lease: &Lease) -> Result<()> {
-    let mut row = check_lease(tables, lease, [])?;
+    let mut row = LeaseRow::clone(&*check_lease(tables, lease, [])?);
     row.info.expires = expiry(tables.now(), row.seconds);
     tables.put_lease(&row)
 }
@@ -124,5 +124,5 @@ pub fn unlock(tables: &mut dyn Tables, epoch: u64, by: &str) -> Result<Option<Le
     let body = json!({ "by": by, "lease": json_of(&summary(&row.info))? });
     let entry = NewEntry { run: &row.info.run, kind: "unlocked", address: None };
     tables.append(&entry, &|_| Ok(body.clone()))?;
-    Ok(Some(row.info))
+    Ok(Some(row.info.clone()))
 }

@@ -18,13 +18,14 @@ use crate::holder::Holder;
 use crate::port::LeaseInfo;
 use crate::version::Version;
 use jiff::Timestamp;
+use model::Address;
 use model::graph::{Node, Output, ProviderConfig};
 use model::record::{Intent, Record, Recorded};
-use model::Address;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How long a lease usually lives unless it is renewed.
 pub const LEASE_SECONDS: u32 = 60;
@@ -121,8 +122,8 @@ pub trait Tables {
     fn now(&self) -> Timestamp;
     /// All leases, those that are over too.
     fn leases(&self) -> Result<Vec<LeaseRow>>;
-    /// The lease with this epoch.
-    fn lease(&self, epoch: u64) -> Result<Option<LeaseRow>>;
+    /// The lease with this epoch. Asked for by every write, and large if its scope is.
+    fn lease(&self, epoch: u64) -> Result<Option<Arc<LeaseRow>>>;
     /// Writes a lease, in place of one with the same epoch.
     fn put_lease(&mut self, lease: &LeaseRow) -> Result<()>;
     /// Drops a lease.

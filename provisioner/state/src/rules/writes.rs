@@ -40,12 +40,7 @@ fn check_intent(tables: &dyn Tables, intent: &Intent) -> Result<()> {
     }
 }
 
-fn open_intent(
-    tables: &dyn Tables,
-    lease: &Lease,
-    sequence: u64,
-    what: &str,
-) -> Result<Intent> {
+fn open_intent(tables: &dyn Tables, lease: &Lease, sequence: u64, what: &str) -> Result<Intent> {
     check_lease(tables, lease, [])?;
     let Some(intent) = tables.unfinished(sequence)? else {
         return illegal(format!("{what} for {sequence}, which is no intent without outcome"));

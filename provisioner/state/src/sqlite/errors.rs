@@ -37,9 +37,12 @@ impl Doing {
             return corrupt(path, error.to_string());
         };
         let hint = match code {
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
-                return corrupt(path, error.to_string());
-            }
+            ErrorCode::NotADatabase => return corrupt(path, "it is not a state file"),
+            // Our statements fit our tables: where they do not, it is not our table any more.
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::Unknown
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch => return corrupt(path, error.to_string()),
             ErrorCode::DiskFull => files::hint(&io::ErrorKind::StorageFull.into(), path),
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => {
                 let directory = files::directory_of(path).display();

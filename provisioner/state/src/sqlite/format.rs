@@ -4,15 +4,17 @@
 //! empty or short one is damage and never "a new environment".
 
 use super::errors::{Doing, corrupt};
-use super::filesystem;
+use super::meta::Meta;
+use super::turn::Turn;
+use super::{Access, filesystem};
 use crate::error::StateError;
 use crate::files;
+use crate::keyring::{Keyring, NewWrap};
 use crate::keys::KeySource;
 use crate::port::Identity;
-use crate::rows::row_hash;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The format that this program writes.
@@ -20,159 +22,133 @@ pub const FORMAT: u32 = 2;
 /// SQLite's `application_id` of a state file: "PRVS".
 pub const APPLICATION: u32 = 0x5052_5653;
 
-pub const TABLES: &str = "
-CREATE TABLE meta(
-  id INTEGER PRIMARY KEY CHECK (id = 1),
-  format INTEGER NOT NULL, environment TEXT NOT NULL, lineage TEXT NOT NULL, key_check TEXT NOT NULL,
-  keyring TEXT, serial INTEGER NOT NULL, epoch INTEGER NOT NULL, head BLOB NOT NULL, hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE resource(
+/// Tables that formats 1 and 2 have in common.
+const SHARED: [(&str, &str); 6] = [
+    (
+        "resource",
+        "CREATE TABLE resource(
   id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, provider TEXT NOT NULL,
   revision INTEGER NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE removed(
+) STRICT",
+    ),
+    (
+        "removed",
+        "CREATE TABLE removed(
   id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL, hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE deposed(
+) STRICT",
+    ),
+    (
+        "deposed",
+        "CREATE TABLE deposed(
   id INTEGER PRIMARY KEY, address TEXT NOT NULL, object TEXT NOT NULL, provider TEXT NOT NULL,
   revision INTEGER NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE journal(
+) STRICT",
+    ),
+    (
+        "journal",
+        "CREATE TABLE journal(
   seq INTEGER PRIMARY KEY, run TEXT NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, address TEXT,
   body BLOB NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE unfinished(seq INTEGER PRIMARY KEY, address TEXT NOT NULL) STRICT;
-CREATE TABLE lease(epoch INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
-CREATE TABLE base(
-  id INTEGER PRIMARY KEY CHECK (id = 1), serial INTEGER NOT NULL, head BLOB NOT NULL, body BLOB NOT NULL,
-  hash BLOB NOT NULL
-) STRICT;
-CREATE TABLE results(
+) STRICT",
+    ),
+    (
+        "unfinished",
+        "CREATE TABLE unfinished(seq INTEGER PRIMARY KEY, address TEXT NOT NULL) STRICT",
+    ),
+    (
+        "results",
+        "CREATE TABLE results(
   id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL,
   UNIQUE (kind, name)
-) STRICT;
-";
+) STRICT",
+    ),
+];
 
-/// What `meta` says about the file as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Meta {
-    pub environment: String,
-    pub lineage: String,
-    pub key_check: String,
-    pub keyring: Option<String>,
-    pub serial: u64,
-    pub epoch: u64,
-    /// Hash of the journal's last entry; empty when there is none.
-    pub head: Vec<u8>,
-}
+const ONLY_1: [(&str, &str); 2] = [
+    (
+        "meta",
+        "CREATE TABLE meta(
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  format INTEGER NOT NULL, environment TEXT NOT NULL, lineage TEXT NOT NULL, key_check TEXT NOT NULL,
+  serial INTEGER NOT NULL, epoch INTEGER NOT NULL, head BLOB NOT NULL, hash BLOB NOT NULL
+) STRICT",
+    ),
+    (
+        "lease",
+        "CREATE TABLE lease(id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL, hash BLOB NOT NULL) STRICT",
+    ),
+];
 
-impl Meta {
-    fn hash(&self) -> [u8; 32] {
-        let columns = [
-            &FORMAT.to_le_bytes()[..],
-            self.environment.as_bytes(),
-            self.lineage.as_bytes(),
-            self.key_check.as_bytes(),
-            &[u8::from(self.keyring.is_some())],
-            self.keyring.as_deref().unwrap_or_default().as_bytes(),
-            &self.serial.to_le_bytes(),
-            &self.epoch.to_le_bytes(),
-            &self.head,
-        ];
-        row_hash("meta", &columns)
-    }
+/// Tables of format 2 that format 1 had otherwise or not at all.
+pub const ONLY_2: [(&str, &str); 3] = [
+    (
+        "meta",
+        "CREATE TABLE meta(
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  format INTEGER NOT NULL, environment TEXT NOT NULL, lineage TEXT NOT NULL, key_check TEXT NOT NULL,
+  keyring TEXT, serial INTEGER NOT NULL, epoch INTEGER NOT NULL, commits INTEGER NOT NULL,
+  head BLOB NOT NULL, tallies BLOB NOT NULL, hash BLOB NOT NULL
+) STRICT",
+    ),
+    // The hash comes before the body, so that it is read without the pages that a long body fills.
+    (
+        "lease",
+        "CREATE TABLE lease(epoch INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT",
+    ),
+    (
+        "base",
+        "CREATE TABLE base(
+  id INTEGER PRIMARY KEY CHECK (id = 1), serial INTEGER NOT NULL, head BLOB NOT NULL, body BLOB NOT NULL,
+  hash BLOB NOT NULL
+) STRICT",
+    ),
+];
 
-    pub fn read(connection: &Connection, path: &Path, doing: Doing) -> Result<Self, StateError> {
-        let sql = "SELECT environment, lineage, key_check, keyring, serial, epoch, head, hash FROM meta";
-        let read = |row: &rusqlite::Row| {
-            let meta = Self {
-                environment: row.get(0)?,
-                lineage: row.get(1)?,
-                key_check: row.get(2)?,
-                keyring: row.get(3)?,
-                serial: row.get(4)?,
-                epoch: row.get(5)?,
-                head: row.get(6)?,
-            };
-            Ok((meta, row.get::<_, Vec<u8>>(7)?))
-        };
-        let (meta, hash) = connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row([], read))
-            .map_err(|error| doing.sqlite(path, &error))?;
-        if hash != meta.hash() {
-            return Err(corrupt(path, "the row of table meta does not match its hash"));
+/// Whether there is a state file. Only its name is looked at: closing a file gives up every lock that this program
+/// has on it, those of SQLite's connections too. Source: fcntl(2) on record locks; SQLite's "how to corrupt", 2.2.
+pub fn exists(path: &Path, doing: Doing) -> Result<bool, StateError> {
+    match path.metadata() {
+        Ok(metadata) if metadata.len() == 0 => Err(corrupt(path, "it is empty")),
+        Ok(metadata) if metadata.len() < 512 => {
+            Err(corrupt(path, "it is too short for a state file"))
         }
-        Ok(meta)
-    }
-
-    pub fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql = "INSERT OR REPLACE INTO meta(id, format, environment, lineage, key_check, keyring, serial, epoch, head, hash)
-            VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let Self { environment, lineage, key_check, keyring, serial, epoch, head } = self;
-        let hash = self.hash();
-        let row =
-            params![FORMAT, environment, lineage, key_check, keyring, serial, epoch, head, hash];
-        connection.prepare_cached(sql)?.execute(row).map(drop)
-    }
-
-    /// What the environment is.
-    pub fn identity(&self) -> Identity {
-        Identity {
-            environment: self.environment.clone(),
-            lineage: self.lineage.clone(),
-            key_check: self.key_check.clone(),
-            keyring: self.keyring.clone(),
-        }
-    }
-
-    /// Refuses the state of another environment.
-    pub fn expect_environment(&self, path: &Path, wanted: &str) -> Result<(), StateError> {
-        if self.environment == wanted {
-            return Ok(());
-        }
-        Err(StateError::Foreign {
-            path: path.display().to_string(),
-            found: self.environment.clone(),
-            wanted: wanted.to_owned(),
-        })
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(doing.io(path, &error)),
     }
 }
 
-/// Whether there is a state file, after a look at its first bytes. Source: SQLite's file format, section 1.3.
-pub fn inspect(path: &Path, doing: Doing) -> Result<bool, StateError> {
-    let mut header = [0; 100];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
-    match read {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            let what = if path.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-                "it is empty"
-            } else {
-                "it is too short for a state file"
-            };
-            return Err(corrupt(path, what));
+/// The format of an open file, after a look at its header and at the definitions of its tables.
+pub fn identify(connection: &Connection, path: &Path, doing: Doing) -> Result<u32, StateError> {
+    let failed = |error: rusqlite::Error| match doing.sqlite(path, &error) {
+        StateError::Corrupt { what, .. } => {
+            corrupt(path, format!("its header or the definitions of its tables: {what}"))
         }
-        Err(error) => return Err(doing.io(path, &error)),
-    }
-    let number = |at: usize| {
-        u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+        other => other,
     };
-    if !header.starts_with(b"SQLite format 3\0") {
-        return Err(corrupt(path, "it is not a state file"));
-    }
-    if number(68) != APPLICATION {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
+    if number("application_id").map_err(failed)? != APPLICATION {
         return Err(corrupt(path, "it is an SQLite file of another program"));
     }
-    refuse_newer(path, number(60))?;
-    Ok(true)
+    let format = number("user_version").map_err(failed)?;
+    refuse_newer(path, format)?;
+    let own: &[_] = if format == 1 { &ONLY_1 } else { &ONLY_2 };
+    let sql = "SELECT sql FROM sqlite_schema WHERE name = ?";
+    let mut statement = connection.prepare_cached(sql).map_err(failed)?;
+    for (table, definition) in SHARED.iter().chain(own) {
+        let found: Option<String> =
+            statement.query_row([table], |row| row.get(0)).optional().map_err(failed)?;
+        if found.as_deref() != Some(definition) {
+            return Err(corrupt(path, format!("the definition of table {table} was changed")));
+        }
+    }
+    Ok(format)
 }
 
 /// Refuses formats that this program does not know.
 pub fn refuse_newer(path: &Path, found: u32) -> Result<(), StateError> {
     match found {
-        FORMAT => Ok(()),
+        1..=FORMAT => Ok(()),
         0 => Err(corrupt(path, "its format version is missing")),
         _ => {
             let path = path.display().to_string();
@@ -185,11 +161,13 @@ pub fn refuse_newer(path: &Path, found: u32) -> Result<(), StateError> {
 pub struct Birth<'a> {
     pub path: &'a Path,
     pub environment: &'a str,
-    pub keys: &'a KeySource,
+    pub access: &'a Access,
     pub lineage: Option<&'a str>,
+    /// Ways into the keyring; a key file and no keyring if there are none.
+    pub ways: &'a [NewWrap],
 }
 
-/// Makes the environment's key and its state file. If another program makes it at the same time, that
+/// Makes the environment's keys and its state file. If another program makes it at the same time, that
 /// program's file stands.
 pub fn create(birth: &Birth) -> Result<(), StateError> {
     let path = birth.path;
@@ -197,23 +175,22 @@ pub fn create(birth: &Birth) -> Result<(), StateError> {
     let lineage = birth.lineage.map_or_else(new_lineage, |lineage| Ok(lineage.to_owned()));
     let lineage = lineage.map_err(io)?;
     // The room is tried before the key is made, so that a refusal leaves nothing behind.
-    let mut key = None;
+    let mut key_file = None;
     let published = publish(path, |temporary| {
-        let key = key.insert(birth.keys.create(&lineage)?);
-        let meta = Meta {
-            environment: birth.environment.to_owned(),
-            lineage: lineage.clone(),
-            key_check: key.check_value(),
-            keyring: None,
-            serial: 0,
-            epoch: 0,
-            head: Vec::new(),
+        let (key_check, keyring) = if birth.ways.is_empty() {
+            let key = key_file.insert(birth.access.unlock.key_source().create(&lineage)?);
+            (key.check_value(), None)
+        } else {
+            let keyring = Keyring::create(&lineage, birth.ways)?;
+            (keyring.origin().to_owned(), Some(keyring.text()))
         };
+        let (environment, lineage) = (birth.environment.to_owned(), lineage.clone());
+        let meta = Meta::new(Identity { environment, lineage, key_check, keyring });
         write_empty(temporary, &meta).map_err(|error| Doing::Writing.sqlite(path, &error))
     });
-    if let Some(key) = key
+    if let Some(key) = key_file
         && !matches!(published, Ok(true))
-        && matches!(birth.keys, KeySource::Directory(_))
+        && matches!(birth.access.unlock.key_source(), KeySource::Directory(_))
     {
         // A key of a lineage that never came to be.
         let _ = std::fs::remove_file(key.path());
@@ -231,6 +208,8 @@ pub fn publish(
     let io = |error: io::Error| Doing::Writing.io(path, &error);
     files::make_directory(files::directory_of(path), false).map_err(io)?;
     let temporary = files::beside(path).map_err(io)?;
+    // What is known of a file that had this name before does not hold for this one.
+    Turn::forget(path);
     let made = File::create_new(&temporary)
         .map_err(io)
         .and_then(|_| fill(&temporary))
@@ -258,7 +237,10 @@ pub fn write_empty(path: &Path, meta: &Meta) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "application_id", APPLICATION)?;
     connection.pragma_update(None, "user_version", FORMAT)?;
-    connection.execute_batch(&format!("BEGIN; {TABLES}"))?;
+    connection.execute_batch("BEGIN")?;
+    for (_, definition) in SHARED.iter().chain(&ONLY_2) {
+        connection.execute_batch(definition)?;
+    }
     meta.write(&connection)?;
     connection.execute_batch("COMMIT")?;
     connection.close().map_err(|(_, error)| error)

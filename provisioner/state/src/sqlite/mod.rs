@@ -10,25 +10,31 @@
 mod errors;
 mod filesystem;
 mod format;
+mod meta;
+mod migrate;
 mod read;
 mod tables;
 mod take_over;
+mod turn;
 mod writer;
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::StateError;
 use crate::holder::Holder;
-use crate::keys::{EnvironmentKey, KeySource};
+use crate::keyring::{NewWrap, Unlock};
+use crate::keys::EnvironmentKey;
 use crate::port::{
     Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
     RunResults, StateStore,
 };
 use crate::rules::{self, Tables};
 use crate::seal::{Nonces, Sealer};
+use crate::vault::{Secrets, Vault};
 use crate::version::Version;
 use async_trait::async_trait;
 use errors::Doing;
 use jiff::Timestamp;
+use meta::Meta;
 use model::Address;
 use model::record::{Intent, Outcome, Record, Recorded};
 use read::Reader;
@@ -42,14 +48,31 @@ type Result<T, E = StateError> = std::result::Result<T, E>;
 /// How long one program waits for another's commit.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// What opens and seals an environment's secrets.
+#[derive(Clone, Debug)]
+struct Access {
+    unlock: Unlock,
+    secrets: Secrets,
+    nonces: Nonces,
+}
+
+impl Access {
+    fn vault(&self, meta: &Meta) -> Vault {
+        let (lineage, check) = (meta.lineage.clone(), meta.key_check.clone());
+        let (unlock, nonces) = (self.unlock.clone(), self.nonces.clone());
+        Vault::unlocked_by(unlock, meta.keyring.clone(), self.secrets, lineage, check)
+            .with_nonces(nonces)
+    }
+}
+
 /// An environment recorded in a file.
 pub struct SqliteStore {
     path: PathBuf,
     environment: String,
-    keys: KeySource,
+    access: Access,
+    ways: Vec<NewWrap>,
     clock: Arc<dyn Clock>,
     holder: Holder,
-    nonces: Nonces,
     lineage: Option<String>,
     max_pages: Option<u32>,
     writer: Mutex<Option<Writer>>,
@@ -58,16 +81,25 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// The store of an environment. The file need not exist: the first write makes it, and the environment's key. An
     /// existing file is looked at, so that a damaged or newer one is refused here.
-    pub fn open(path: impl Into<PathBuf>, environment: &str, keys: KeySource) -> Result<Self> {
+    pub fn open(
+        path: impl Into<PathBuf>,
+        environment: &str,
+        unlock: impl Into<Unlock>,
+    ) -> Result<Self> {
         let path = path.into();
-        format::inspect(&path, Doing::Reading)?;
+        if format::exists(&path, Doing::Reading)? {
+            let connection = read::connect(&path);
+            let connection = connection.map_err(|error| Doing::Reading.sqlite(&path, &error))?;
+            format::identify(&connection, &path, Doing::Reading)?;
+        }
+        let unlock = unlock.into();
         Ok(Self {
             path,
             environment: environment.to_owned(),
-            keys,
+            access: Access { unlock, secrets: Secrets::Sealed, nonces: Nonces::Random },
+            ways: Vec::new(),
             clock: Arc::new(SystemClock),
             holder: Holder::current(),
-            nonces: Nonces::Random,
             lineage: None,
             max_pages: None,
             writer: Mutex::new(None),
@@ -78,9 +110,9 @@ impl SqliteStore {
     pub fn open_existing(
         path: impl Into<PathBuf>,
         environment: &str,
-        keys: KeySource,
+        unlock: impl Into<Unlock>,
     ) -> Result<Self> {
-        let store = Self::open(path, environment, keys)?;
+        let store = Self::open(path, environment, unlock)?;
         if store.path.exists() {
             return Ok(store);
         }
@@ -102,6 +134,21 @@ impl SqliteStore {
     #[must_use]
     pub fn with_holder(mut self, holder: Holder) -> Self {
         self.holder = holder;
+        self
+    }
+
+    /// Writes sensitive values as this says; a new environment is sealed unless told otherwise.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Secrets) -> Self {
+        self.access.secrets = secrets;
+        self
+    }
+
+    /// With a keyring that these ways open, and no key file, if the environment is made now. An environment that is there
+    /// keeps its keys.
+    #[must_use]
+    pub fn with_initial_keyring(mut self, ways: Vec<NewWrap>) -> Self {
+        self.ways = ways;
         self
     }
 
@@ -130,10 +177,10 @@ impl SqliteStore {
             let place = Place {
                 path: self.path.clone(),
                 environment: self.environment.clone(),
-                keys: self.keys.clone(),
+                access: self.access.clone(),
                 clock: self.clock.clone(),
-                nonces: self.nonces.clone(),
                 lineage: self.lineage.clone(),
+                ways: self.ways.clone(),
                 max_pages: self.max_pages,
                 open: None,
             };
@@ -160,10 +207,10 @@ impl SqliteStore {
         &self,
         question: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
-        let (path, environment, keys) =
-            (self.path.clone(), self.environment.clone(), self.keys.clone());
+        let (path, environment, access) =
+            (self.path.clone(), self.environment.clone(), self.access.clone());
         let ask = move || {
-            let reader = Reader::open(&path, &environment, &keys)?;
+            let reader = Reader::open(&path, &environment, &access)?;
             reader.map(|reader| question(&reader)).transpose()
         };
         tokio::task::spawn_blocking(ask).await.unwrap_or_else(|_| Err(self.stopped()))
@@ -302,8 +349,8 @@ impl StateStore for SqliteStore {
     }
 
     async fn take_over(&self, dump: Dump) -> Result<()> {
-        let (path, keys, now) = (self.path.clone(), self.keys.clone(), self.now());
-        let work = move || take_over::take_over(&path, &keys, dump, now);
+        let (path, access, now) = (self.path.clone(), self.access.clone(), self.now());
+        let work = move || take_over::take_over(&path, &access, dump, now);
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(self.stopped()))
     }
 }

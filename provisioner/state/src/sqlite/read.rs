@@ -1,17 +1,18 @@
 //! Reading a state file: without a lease, without making anything, checking every hash.
 
 use super::errors::{Doing, corrupt};
-use super::format::{self, Meta};
+use super::meta::{Meta, Table, Tally};
+use super::turn::Mark;
+use super::{Access, format, migrate};
 use crate::error::StateError;
-use crate::keys::KeySource;
 use crate::port::{CheckReport, Dump, JournalEntry};
 use crate::rows::{Codec, RawEntry, RecordRow, Walk, row_hash};
-use crate::rules::LeaseRow;
-use crate::seal::Nonces;
+use crate::rules::{LeaseRow, ResultRow};
 use crate::vault::Vault;
 use crate::version::{Base, Version};
 use model::record::{Intent, Record, Recorded};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
@@ -48,7 +49,12 @@ pub fn record(row: &Row) -> rusqlite::Result<RecordRow> {
     })
 }
 
-/// Reads `epoch, body, hash` of a lease.
+/// All leases, for [`lease`].
+pub const LEASES: &str = "SELECT epoch, hash, body FROM lease ORDER BY epoch";
+/// More entries than a journal has.
+const LAST: u64 = u64::MAX >> 1;
+
+/// Reads `epoch, hash, body` of a lease.
 pub fn lease(row: &Row) -> rusqlite::Result<(u64, Vec<u8>, Vec<u8>)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
@@ -58,10 +64,33 @@ pub fn result(row: &Row) -> rusqlite::Result<(String, String, Vec<u8>, Vec<u8>)>
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
+/// What a row of `unfinished` counts as.
+pub fn unfinished_hash(sequence: u64, address: &str) -> [u8; 32] {
+    row_hash("unfinished", &[&sequence.to_le_bytes(), address.as_bytes()])
+}
+
+/// The hash of a row of `removed`.
+pub fn removed_hash(address: &str, revision: u64) -> [u8; 32] {
+    row_hash("removed", &[address.as_bytes(), &revision.to_le_bytes()])
+}
+
+/// Whether a row of `removed` is what was written, or what is wrong.
+pub fn check_removed(address: &str, revision: u64, hash: &[u8]) -> Result<(), String> {
+    if removed_hash(address, revision) == hash {
+        return Ok(());
+    }
+    Err(format!("`{address}` (table removed) does not match its hash"))
+}
+
 /// Where the journal begins.
 pub fn base(connection: &Connection, path: &Path) -> Result<Option<Base>> {
     let read = |row: &Row| {
-        Ok((row.get::<_, u64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?))
+        Ok((
+            row.get::<_, u64>(0)?,
+            row.get::<_, Vec<u8>>(1)?,
+            row.get::<_, Vec<u8>>(2)?,
+            row.get::<_, Vec<u8>>(3)?,
+        ))
     };
     let row = connection
         .query_row("SELECT serial, head, body, hash FROM base", [], read)
@@ -81,34 +110,65 @@ pub struct Reader {
     path: PathBuf,
     place: String,
     connection: Connection,
+    format: u32,
     pub meta: Meta,
     pub vault: Vault,
 }
 
+/// What a check found.
+#[derive(Default)]
+struct Findings(RefCell<Vec<String>>);
+
+impl Findings {
+    /// Damage is a finding; whatever else goes wrong (a missing key, say) ends the check.
+    fn note(&self, found: Result<()>) -> Result<()> {
+        match found {
+            Err(StateError::Corrupt { what, .. }) => self.add(what),
+            other => return other,
+        }
+        Ok(())
+    }
+
+    fn add(&self, what: impl Into<String>) {
+        self.0.borrow_mut().push(what.into());
+    }
+}
+
+/// Takes the rows of a table one by one; what is wrong with one of them need not be the end.
+type Take<'a, T> = &'a mut dyn FnMut(Result<T>) -> Result<()>;
+
+/// Every fault ends the reading.
+fn keep<T>(into: &mut Vec<T>) -> impl FnMut(Result<T>) -> Result<()> {
+    |item| {
+        into.push(item?);
+        Ok(())
+    }
+}
+
 impl Reader {
     /// Opens it; none if there is no state file yet.
-    pub fn open(path: &Path, environment: &str, keys: &KeySource) -> Result<Option<Self>> {
-        if !format::inspect(path, Doing::Reading)? {
+    pub fn open(path: &Path, environment: &str, access: &Access) -> Result<Option<Self>> {
+        // Before the file: what is written in between is not missed then.
+        let mark = Mark::read(path);
+        if !format::exists(path, Doing::Reading)? {
             return Ok(None);
         }
         let connection = connect(path).map_err(|error| Doing::Reading.sqlite(path, &error))?;
-        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
-        let version = version.map_err(|error| Doing::Reading.sqlite(path, &error))?;
-        format::refuse_newer(path, version)?;
-        let meta = Meta::read(&connection, path, Doing::Reading)?;
+        let format = format::identify(&connection, path, Doing::Reading)?;
+        let meta = Meta::read(&connection, path, Doing::Reading, format)?;
         meta.expect_environment(path, environment)?;
-        let (lineage, check) = (meta.lineage.clone(), meta.key_check.clone());
-        let vault = Vault::new(keys.clone(), lineage, check, Nonces::Random);
+        mark.map_or(Ok(()), |mark| mark.refuse_older(&meta, path))?;
+        let vault = access.vault(&meta);
         let place = path.display().to_string();
-        Ok(Some(Self { path: path.to_owned(), place, connection, meta, vault }))
+        Ok(Some(Self { path: path.to_owned(), place, connection, format, meta, vault }))
     }
 
     fn codec(&self) -> Codec<'_> {
         Codec { place: &self.place, vault: &self.vault }
     }
 
-    fn each(&self, sql: &str, mut take: impl FnMut(&Row) -> Result<()>) -> Result<()> {
-        let failed = |error: rusqlite::Error| Doing::Reading.sqlite(&self.path, &error);
+    fn each(&self, table: &str, sql: &str, mut take: impl FnMut(&Row) -> Result<()>) -> Result<()> {
+        let failed = |error: rusqlite::Error| self.in_table(table, &error);
         let mut statement = self.connection.prepare(sql).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
@@ -117,61 +177,202 @@ impl Reader {
         Ok(())
     }
 
-    fn row<T>(&self, read: rusqlite::Result<T>) -> Result<T> {
-        read.map_err(|error| Doing::Reading.sqlite(&self.path, &error))
+    /// An error of SQLite's, with the table where it came up.
+    fn in_table(&self, table: &str, error: &rusqlite::Error) -> StateError {
+        match Doing::Reading.sqlite(&self.path, error) {
+            StateError::Corrupt { what, .. } => {
+                corrupt(&self.path, format!("table {table}: {what}"))
+            }
+            other => other,
+        }
     }
 
-    /// Everything. Every row's hash is checked; the journal's chain only where [`Reader::check`] walks it.
+    fn row<T>(&self, table: &str, read: rusqlite::Result<T>) -> Result<T> {
+        read.map_err(|error| self.in_table(table, &error))
+    }
+
+    /// Gives every row of a table, with its hash, and then looks whether all rows are there.
+    fn scan<T>(
+        &self,
+        table: Table,
+        sql: &str,
+        read: impl Fn(&Row) -> Result<(Vec<u8>, Result<T>)>,
+        take: Take<T>,
+    ) -> Result<()> {
+        let mut tally = Tally::default();
+        self.each(table.name(), sql, |row| match read(row) {
+            Ok((hash, item)) => {
+                tally.add(&hash);
+                take(item)
+            }
+            Err(error) => take(Err(error)),
+        })?;
+        let expected = self.meta.tallies.of(table);
+        if self.format == 1 || tally == *expected {
+            return Ok(());
+        }
+        let (name, rows, wanted) = (table.name(), tally.rows, expected.rows);
+        take(Err(corrupt(
+            &self.path,
+            if rows == wanted {
+                format!("table {name}: a row is not the one that was written")
+            } else {
+                format!("table {name}: it has {rows} rows, and {wanted} were written")
+            },
+        )))
+    }
+
+    fn records(&self, table: Table, take: Take<Record>) -> Result<()> {
+        let sql = format!("SELECT {RECORD} FROM {} ORDER BY id", table.name());
+        let codec = self.codec();
+        let read = |row: &Row| {
+            let row = self.row(table.name(), record(row))?;
+            let decoded = codec.decode_record(table.name(), &row);
+            Ok((row.hash, decoded))
+        };
+        self.scan(table, &sql, read, take)
+    }
+
+    fn removed(&self, take: Take<()>) -> Result<()> {
+        let sql = "SELECT address, revision, hash FROM removed ORDER BY id";
+        let read = |row: &Row| {
+            let columns = (row.get(0), row.get(1), row.get(2));
+            let address: String = self.row("removed", columns.0)?;
+            let revision: u64 = self.row("removed", columns.1)?;
+            let hash: Vec<u8> = self.row("removed", columns.2)?;
+            let fits =
+                check_removed(&address, revision, &hash).map_err(|what| corrupt(&self.path, what));
+            Ok((hash, fits))
+        };
+        self.scan(Table::Removed, sql, read, take)
+    }
+
+    fn results(&self, take: Take<(String, ResultRow)>) -> Result<()> {
+        let codec = self.codec();
+        let read = |row: &Row| {
+            let (kind, name, body, hash) = self.row("results", result(row))?;
+            let decoded = codec.decode_result(&kind, &name, &body, &hash);
+            Ok((hash, decoded.map(|row| (name, row))))
+        };
+        self.scan(Table::Results, RESULTS, read, take)
+    }
+
+    fn unfinished(&self, take: Take<Intent>) -> Result<()> {
+        let sql = "SELECT seq, address FROM unfinished ORDER BY seq";
+        let read = |row: &Row| {
+            let sequence = self.row("unfinished", row.get(0))?;
+            let address: String = self.row("unfinished", row.get(1))?;
+            Ok((unfinished_hash(sequence, &address).to_vec(), self.intent(sequence, &address)))
+        };
+        self.scan(Table::Unfinished, sql, read, take)
+    }
+
+    fn intent(&self, sequence: u64, address: &str) -> Result<Intent> {
+        let raw = self.raw_entry(sequence)?;
+        let missing = || corrupt(&self.path, format!("journal entry {sequence} is missing"));
+        let intent = self.codec().decode_intent(&raw.ok_or_else(missing)?)?;
+        if intent.address.to_string() == address {
+            return Ok(intent);
+        }
+        Err(corrupt(
+            &self.path,
+            format!("table unfinished: entry {sequence} is not of `{address}`"),
+        ))
+    }
+
+    fn raw_entry(&self, sequence: u64) -> Result<Option<RawEntry>> {
+        let sql = format!("SELECT {ENTRY} FROM journal WHERE seq = ?");
+        let read = self.connection.query_row(&sql, [sequence], entry).optional();
+        self.row("journal", read)
+    }
+
+    /// All leases.
+    pub fn leases(&self) -> Result<Vec<LeaseRow>> {
+        if self.format == 1 {
+            return migrate::leases_1(&self.connection, &self.path, Doing::Reading);
+        }
+        let codec = self.codec();
+        let read = |row: &Row| {
+            let (epoch, hash, body) = self.row("lease", lease(row))?;
+            let decoded = codec.decode_lease(epoch, &body, &hash);
+            Ok((hash, decoded))
+        };
+        let mut leases = Vec::new();
+        self.scan(Table::Lease, LEASES, read, &mut keep(&mut leases))?;
+        Ok(leases)
+    }
+
+    /// Everything. Costs as much as there are records: of the journal only the last entry and the open intents are
+    /// looked at; [`Reader::check`] walks all of it.
     pub fn recorded(&self) -> Result<Recorded> {
         let mut recorded = Recorded {
             lineage: self.meta.lineage.clone(),
             serial: self.meta.serial,
             ..Recorded::default()
         };
-        for record in self.records("resource")? {
-            recorded.records.insert(record.address.clone(), record);
-        }
-        recorded.deposed = self.records("deposed")?;
-        let codec = self.codec();
-        self.each(RESULTS, |row| {
-            let (kind, name, body, hash) = self.row(result(row))?;
-            codec.decode_result(&kind, &name, &body, &hash)?.add_to(&mut recorded, name);
+        self.records(Table::Resource, &mut |record| {
+            let record = record?;
+            let twice = format!("table resource: `{}` is there twice", record.address);
+            match recorded.records.insert(record.address.clone(), record) {
+                None => Ok(()),
+                Some(_) => Err(corrupt(&self.path, twice)),
+            }
+        })?;
+        self.records(Table::Deposed, &mut keep(&mut recorded.deposed))?;
+        self.results(&mut |result| {
+            let (name, row) = result?;
+            row.add_to(&mut recorded, name);
             Ok(())
         })?;
-        recorded.unfinished = self.unfinished()?;
+        self.unfinished(&mut keep(&mut recorded.unfinished))?;
+        // What is not given must be whole all the same: a plan relies on the revisions of what is gone.
+        self.removed(&mut |fits| fits)?;
+        if self.format == 1 {
+            // It has no tallies; its journal tells whether something is missing.
+            let (version, head) = self.walk(LAST, drop)?;
+            self.expect_end(version.serial, &head)?;
+            if version.unfinished.len() != recorded.unfinished.len() {
+                return Err(corrupt(&self.path, "table unfinished does not fit the journal"));
+            }
+        } else {
+            let end = self.last_entry()?;
+            self.expect_end(end.0, &end.1)?;
+        }
         Ok(recorded)
     }
 
-    fn records(&self, table: &str) -> Result<Vec<Record>> {
-        let sql = format!("SELECT {RECORD} FROM {table} ORDER BY id");
-        let (codec, mut records) = (self.codec(), Vec::new());
-        self.each(&sql, |row| {
-            records.push(codec.decode_record(table, &self.row(record(row))?)?);
-            Ok(())
-        })?;
-        Ok(records)
+    /// Sequence and hash of the last entry.
+    fn last_entry(&self) -> Result<(u64, Vec<u8>)> {
+        let sql = format!("SELECT {ENTRY} FROM journal ORDER BY seq DESC LIMIT 1");
+        let last = self.row("journal", self.connection.query_row(&sql, [], entry).optional())?;
+        if let Some(raw) = last {
+            self.codec().check_entry(&raw)?;
+            return Ok((raw.sequence, raw.hash));
+        }
+        let base = base(&self.connection, &self.path)?;
+        Ok(base.map(|base| (base.serial, base.head)).unwrap_or_default())
     }
 
-    fn unfinished(&self) -> Result<Vec<Intent>> {
-        let columns = ENTRY.replace("seq", "unfinished.seq");
-        let columns = columns.replace(" address", " unfinished.address");
-        let sql = format!(
-            "SELECT {columns} FROM unfinished LEFT JOIN journal USING (seq) ORDER BY unfinished.seq"
-        );
-        let (codec, mut intents) = (self.codec(), Vec::new());
-        self.each(&sql, |row| {
-            intents.push(codec.decode_intent(&self.row(entry(row))?)?);
-            Ok(())
-        })?;
-        Ok(intents)
+    fn expect_end(&self, serial: u64, head: &[u8]) -> Result<()> {
+        if serial == self.meta.serial && head == self.meta.head {
+            return Ok(());
+        }
+        Err(corrupt(
+            &self.path,
+            if serial < self.meta.serial {
+                format!("the journal ends too early, after entry {serial}")
+            } else {
+                format!("the journal's last entry, {serial}, is not the one that was written")
+            },
+        ))
     }
 
     /// Walks the journal up to and with entry `until`, and gives what it folds to.
     fn walk(&self, until: u64, mut take: impl FnMut(RawEntry)) -> Result<(Version, Vec<u8>)> {
         let mut walk = Walk::new(self.codec(), base(&self.connection, &self.path)?.as_ref())?;
         let sql = format!("SELECT {ENTRY} FROM journal WHERE seq <= {until} ORDER BY seq");
-        self.each(&sql, |row| {
-            let raw = self.row(entry(row))?;
+        self.each("journal", &sql, |row| {
+            let raw = self.row("journal", entry(row))?;
             walk.step(&raw)?;
             take(raw);
             Ok(())
@@ -187,78 +388,104 @@ impl Reader {
         if serial < first || serial > last {
             return Err(StateError::NoVersion { serial, first, last });
         }
-        Ok(self.walk(serial, drop)?.0)
+        let version = self.walk(serial, drop)?.0;
+        if version.serial == serial {
+            return Ok(version);
+        }
+        let missing = version.serial + 1;
+        Err(corrupt(&self.path, format!("journal entry {missing} is missing")))
     }
 
-    /// Looks at everything.
+    /// Looks at everything: pages, rows, the journal, and that both tell the same.
     pub fn check(&self) -> Result<CheckReport> {
         let mut report = CheckReport::default();
-        let mut findings = Vec::new();
-        let integrity = "PRAGMA integrity_check";
-        self.each(integrity, |row| {
-            let found: String = self.row(row.get(0))?;
-            if found != "ok" {
-                findings.push(found);
-            }
-            Ok(())
-        })?;
-        let folded = self.walk(u64::MAX >> 1, |_| report.entries += 1);
-        match (folded, self.recorded()) {
-            (Ok((version, head)), Ok(recorded)) => {
-                report.records = recorded.records.len() as u64;
-                if version.serial != self.meta.serial || head != self.meta.head {
-                    let last = version.serial;
-                    findings.push(format!("the journal ends too early, after entry {last}"));
-                } else if version.into_recorded(self.meta.lineage.clone()) != recorded {
-                    findings.push("the journal tells another state than the tables".to_owned());
+        let findings = Findings::default();
+        findings.note(self.pages(&findings))?;
+        findings.note(self.records(Table::Resource, &mut |record| {
+            report.records += 1;
+            findings.note(record.map(drop))
+        }))?;
+        findings
+            .note(self.records(Table::Deposed, &mut |record| findings.note(record.map(drop))))?;
+        findings.note(self.removed(&mut |fits| findings.note(fits)))?;
+        findings.note(self.results(&mut |result| findings.note(result.map(drop))))?;
+        findings.note(self.unfinished(&mut |intent| findings.note(intent.map(drop))))?;
+        findings.note(self.leases().map(drop))?;
+        let rows_are_sound = findings.0.borrow().is_empty();
+        let told = self.walk(LAST, |_| report.entries += 1).and_then(|(version, head)| {
+            self.expect_end(version.serial, &head)?;
+            Ok(version)
+        });
+        match told {
+            Ok(version) if rows_are_sound => {
+                if version.into_recorded(self.meta.lineage.clone()) != self.recorded()? {
+                    findings.add("the journal tells another state than the tables");
                 }
             }
-            (folded, recorded) => {
-                findings.extend(folded.err().map(|error| error.to_string()));
-                findings.extend(recorded.err().map(|error| error.to_string()));
+            Ok(version) => findings.add(format!(
+                "what to do: the journal is whole, and its version {} is all that was recorded;                  take it from there, or put a good copy of {} in its place",
+                version.serial, self.place
+            )),
+            Err(error) => {
+                findings.note(Err(error))?;
+                let rest = if rows_are_sound { "; only history is damaged" } else { "" };
+                findings.add(format!(
+                    "what to do: put a good copy of {} in its place{rest}",
+                    self.place
+                ));
             }
         }
-        report.findings = findings;
+        report.findings = findings.0.into_inner();
         Ok(report)
+    }
+
+    /// What SQLite says about pages and indexes.
+    fn pages(&self, findings: &Findings) -> Result<()> {
+        self.each("sqlite_schema", "PRAGMA integrity_check", |row| {
+            let found: String = self.row("sqlite_schema", row.get(0))?;
+            if found != "ok" {
+                findings.add(format!("pages: {}", found.replace('\n', "; ")));
+            }
+            Ok(())
+        })
     }
 
     /// Everything, for another store.
     pub fn dump(&self) -> Result<Dump> {
         let mut journal = Vec::new();
-        self.walk(u64::MAX >> 1, |raw| journal.push(raw))?;
+        let (version, head) = self.walk(LAST, |raw| journal.push(raw))?;
+        self.expect_end(version.serial, &head)?;
         let base = base(&self.connection, &self.path)?;
         Ok(Dump { identity: self.meta.identity(), epoch: self.meta.epoch, base, journal })
     }
 
     /// Journal entries after one.
     pub fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
+        let first = base(&self.connection, &self.path)?.map_or(0, |base| base.serial);
         let sql = format!("SELECT {ENTRY} FROM journal WHERE seq > {after} ORDER BY seq");
-        let (codec, mut entries) = (self.codec(), Vec::new());
-        self.each(&sql, |row| {
-            entries.push(codec.sealed_entry(&self.row(entry(row))?)?);
+        let (codec, mut entries, mut next) = (self.codec(), Vec::new(), after.max(first) + 1);
+        self.each("journal", &sql, |row| {
+            let entry = codec.sealed_entry(&self.row("journal", entry(row))?)?;
+            if entry.sequence != next {
+                return Err(codec.corrupt(format!("journal entry {next} is missing")));
+            }
+            next += 1;
+            entries.push(entry);
             Ok(())
         })?;
+        if next <= self.meta.serial {
+            return Err(codec.corrupt(format!("journal entry {next} is missing")));
+        }
         Ok(entries)
-    }
-
-    /// All leases.
-    pub fn leases(&self) -> Result<Vec<LeaseRow>> {
-        let (codec, mut leases) = (self.codec(), Vec::new());
-        self.each("SELECT epoch, body, hash FROM lease ORDER BY epoch", |row| {
-            let (epoch, body, hash) = self.row(lease(row))?;
-            leases.push(codec.decode_lease(epoch, &body, &hash)?);
-            Ok(())
-        })?;
-        Ok(leases)
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let begin = |connection: Connection| {
         connection.busy_timeout(super::BUSY)?;
         // One read transaction; the first SELECT fixes the instant it sees.
-        connection.execute_batch("BEGIN; SELECT count(*) FROM meta;")?;
+        connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;
         Ok(connection)
     };
     let opened = Connection::open_with_flags(path, flags).and_then(begin);

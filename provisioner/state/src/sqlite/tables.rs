@@ -1,11 +1,12 @@
 //! The tables of a state file, inside one transaction of the writer.
 
 use super::errors::Doing;
-use super::format::Meta;
-use super::read;
+use super::meta::{Meta, Table, Tally};
+use super::{Access, read};
 use crate::error::StateError;
 use crate::rows::{Codec, RawEntry, RecordRow, Walk, row_hash};
 use crate::rules::{LeaseRow, NewEntry, ResultRow, Tables};
+use crate::vault::Vault;
 use jiff::Timestamp;
 use model::Address;
 use model::record::{Intent, Record};
@@ -13,25 +14,53 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
 
-/// One transaction's view of the tables.
-pub struct SqlTables<'a> {
-    connection: &'a Connection,
-    codec: Codec<'a>,
-    path: &'a Path,
-    now: Timestamp,
+/// What a transaction works with, besides the tables themselves. Written and kept only when it is committed.
+#[derive(Clone)]
+pub struct Present {
+    /// The row of `meta` as it will be.
+    pub meta: Meta,
+    /// Fits `meta.keyring`.
+    pub vault: Arc<Vault>,
+    /// The lease that was asked for last and the hash of its row.
+    pub lease: Option<(Vec<u8>, Arc<LeaseRow>)>,
 }
 
-impl<'a> SqlTables<'a> {
-    pub fn new(
-        connection: &'a Connection,
-        codec: Codec<'a>,
-        path: &'a Path,
-        now: Timestamp,
-    ) -> Self {
-        Self { connection, codec, path, now }
+/// One transaction's view of the tables.
+pub struct SqlTables<'a> {
+    pub connection: &'a Connection,
+    pub present: &'a mut Present,
+    pub access: &'a Access,
+    pub path: &'a Path,
+    pub place: &'a str,
+    pub now: Timestamp,
+}
+
+impl SqlTables<'_> {
+    fn codec(&self) -> Codec<'_> {
+        Codec { place: self.place, vault: &self.present.vault }
+    }
+
+    fn tally(&mut self, table: Table) -> &mut Tally {
+        self.present.meta.tallies.of_mut(table)
+    }
+
+    /// Runs a statement that drops rows and gives their hashes.
+    fn drop_rows(&mut self, table: Table, sql: &str, parameters: impl Params) -> Result<usize> {
+        let hashes: Vec<Vec<u8>> = self.all(sql, parameters, |row| row.get(0))?;
+        hashes.iter().for_each(|hash| self.tally(table).remove(hash));
+        Ok(hashes.len())
+    }
+
+    /// Counts a row that took the place of another one, if there was one.
+    fn replaced(&mut self, table: Table, old: Option<Vec<u8>>, new: &[u8]) {
+        if let Some(old) = old {
+            self.tally(table).remove(&old);
+        }
+        self.tally(table).add(new);
     }
 
     fn failed(&self, error: &rusqlite::Error) -> StateError {
@@ -69,42 +98,44 @@ impl<'a> SqlTables<'a> {
             .map_err(|error| self.failed(&error))
     }
 
-    fn meta(&self) -> Result<Meta> {
-        Meta::read(self.connection, self.path, Doing::Writing)
-    }
-
-    fn set_meta(&self, meta: &Meta) -> Result<()> {
-        meta.write(self.connection).map_err(|error| self.failed(&error))
-    }
-
     fn intent(&self, sequence: u64) -> Result<Intent> {
         let sql = format!("SELECT {} FROM journal WHERE seq = ?", read::ENTRY);
         let raw = self
             .one(&sql, [sequence], read::entry)?
-            .ok_or_else(|| self.codec.corrupt(format!("journal entry {sequence} is missing")))?;
-        self.codec.decode_intent(&raw)
+            .ok_or_else(|| self.codec().corrupt(format!("journal entry {sequence} is missing")))?;
+        self.codec().decode_intent(&raw)
     }
 
     /// Notes the last revision of an address that has no record any more.
     pub fn put_removed(&mut self, address: &Address, revision: u64) -> Result<()> {
         let address = address.to_string();
-        let hash = removed_hash(&address, revision);
+        let hash = read::removed_hash(&address, revision);
         let sql = "INSERT INTO removed(address, revision, hash) VALUES (?, ?, ?)";
-        self.execute(sql, params![address, revision, hash]).map(drop)
+        self.execute(sql, params![address, revision, hash])?;
+        self.tally(Table::Removed).add(&hash);
+        Ok(())
     }
 
-    fn put_row(&self, table: &str, id: i64, record: &Record) -> Result<()> {
-        let row = self.codec.encode_record(table, record)?;
-        let sql = format!("UPDATE {table} SET body = ?, hash = ? WHERE id = ?");
-        self.execute(&sql, params![row.body, row.hash, id]).map(drop)
-    }
-
-    fn all_records(&self, table: &str) -> Result<Vec<(i64, Record)>> {
-        let sql = format!("SELECT {}, id FROM {table} ORDER BY id", read::RECORD);
+    fn all_records(&self, table: Table) -> Result<Vec<(i64, Record)>> {
+        let sql = format!("SELECT {}, id FROM {} ORDER BY id", read::RECORD, table.name());
         let read = |row: &Row| Ok((row.get::<_, i64>(5)?, read::record(row)?));
         let rows: Vec<(i64, RecordRow)> = self.all(&sql, [], read)?;
-        let decode = |(id, row)| Ok((id, self.codec.decode_record(table, &row)?));
+        let codec = self.codec();
+        let decode = |(id, row)| Ok((id, codec.decode_record(table.name(), &row)?));
         rows.into_iter().map(decode).collect()
+    }
+
+    /// Writes records again, sealed with the present keys.
+    fn seal_records(&mut self, table: Table, records: &[(i64, Record)]) -> Result<()> {
+        let name = table.name();
+        let sql = format!("UPDATE {name} SET body = ?, hash = ? WHERE id = ?");
+        *self.tally(table) = Tally::default();
+        for (id, record) in records {
+            let row = self.codec().encode_record(name, record)?;
+            self.execute(&sql, params![row.body, row.hash, id])?;
+            self.tally(table).add(&row.hash);
+        }
+        Ok(())
     }
 
     fn removed_revision(&self, address: &str) -> Result<Option<u64>> {
@@ -113,16 +144,13 @@ impl<'a> SqlTables<'a> {
         let Some((revision, hash)) = self.one(sql, [address], read)? else {
             return Ok(None);
         };
-        if hash != removed_hash(address, revision) {
-            let what = format!("`{address}` (table removed) does not match its hash");
-            return Err(self.codec.corrupt(what));
-        }
+        read::check_removed(address, revision, &hash).map_err(|what| self.codec().corrupt(what))?;
         Ok(Some(revision))
     }
-}
 
-fn removed_hash(address: &str, revision: u64) -> [u8; 32] {
-    row_hash("removed", &[address.as_bytes(), &revision.to_le_bytes()])
+    fn old_hash(&self, sql: &str, parameters: impl Params) -> Result<Option<Vec<u8>>> {
+        self.one(sql, parameters, |row| row.get(0))
+    }
 }
 
 impl Tables for SqlTables<'_> {
@@ -131,43 +159,65 @@ impl Tables for SqlTables<'_> {
     }
 
     fn leases(&self) -> Result<Vec<LeaseRow>> {
-        let rows = self.all("SELECT epoch, body, hash FROM lease ORDER BY epoch", [], read::lease)?;
-        rows.iter().map(|(epoch, body, hash)| self.codec.decode_lease(*epoch, body, hash)).collect()
+        let rows = self.all(read::LEASES, [], read::lease)?;
+        let mut tally = Tally::default();
+        rows.iter().for_each(|(_, hash, _)| tally.add(hash));
+        if tally != *self.present.meta.tallies.of(Table::Lease) {
+            return Err(self
+                .codec()
+                .corrupt("table lease: its rows are not those that were written"));
+        }
+        let codec = self.codec();
+        rows.iter().map(|(epoch, hash, body)| codec.decode_lease(*epoch, body, hash)).collect()
     }
 
-    fn lease(&self, epoch: u64) -> Result<Option<LeaseRow>> {
-        let sql = "SELECT epoch, body, hash FROM lease WHERE epoch = ?";
+    fn lease(&self, epoch: u64) -> Result<Option<Arc<LeaseRow>>> {
+        let sql = "SELECT hash FROM lease WHERE epoch = ?";
+        let Some(hash) = self.old_hash(sql, [epoch])? else { return Ok(None) };
+        if let Some((known, lease)) = &self.present.lease
+            && *known == hash
+        {
+            return Ok(Some(lease.clone()));
+        }
+        let sql = "SELECT epoch, hash, body FROM lease WHERE epoch = ?";
         let row = self.one(sql, [epoch], read::lease)?;
-        row.map(|(epoch, body, hash)| self.codec.decode_lease(epoch, &body, &hash)).transpose()
+        let codec = self.codec();
+        let decode = |(epoch, hash, body): (u64, Vec<u8>, Vec<u8>)| {
+            codec.decode_lease(epoch, &body, &hash).map(Arc::new)
+        };
+        row.map(decode).transpose()
     }
 
     fn put_lease(&mut self, lease: &LeaseRow) -> Result<()> {
-        let (body, hash) = self.codec.encode_lease(lease)?;
-        let sql = "INSERT OR REPLACE INTO lease(epoch, body, hash) VALUES (?, ?, ?)";
-        self.execute(sql, params![lease.info.epoch, body, hash]).map(drop)
+        let (body, hash) = self.codec().encode_lease(lease)?;
+        let epoch = lease.info.epoch;
+        let old = self.old_hash("SELECT hash FROM lease WHERE epoch = ?", [epoch])?;
+        let sql = "INSERT OR REPLACE INTO lease(epoch, hash, body) VALUES (?, ?, ?)";
+        self.execute(sql, params![epoch, hash, body])?;
+        self.replaced(Table::Lease, old, &hash);
+        self.present.lease = Some((hash.to_vec(), Arc::new(lease.clone())));
+        Ok(())
     }
 
     fn remove_lease(&mut self, epoch: u64) -> Result<()> {
-        self.execute("DELETE FROM lease WHERE epoch = ?", [epoch]).map(drop)
+        let sql = "DELETE FROM lease WHERE epoch = ? RETURNING hash";
+        self.drop_rows(Table::Lease, sql, [epoch]).map(drop)
     }
 
     fn next_epoch(&mut self) -> Result<u64> {
-        let mut meta = self.meta()?;
-        meta.epoch += 1;
-        self.set_meta(&meta)?;
-        Ok(meta.epoch)
+        self.present.meta.epoch += 1;
+        Ok(self.present.meta.epoch)
     }
 
     fn append(&mut self, entry: &NewEntry, body: &dyn Fn(u64) -> Result<Json>) -> Result<u64> {
-        let mut meta = self.meta()?;
-        let sequence = meta.serial + 1;
-        let raw = self.codec.entry(entry, self.now, sequence, meta.head, body(sequence)?)?;
+        let sequence = self.present.meta.serial + 1;
+        let head = self.present.meta.head.clone();
+        let raw = self.codec().entry(entry, self.now, sequence, head, body(sequence)?)?;
         let RawEntry { sequence, run, at, kind, address, body, prev_hash, hash } = &raw;
         let sql = format!("INSERT INTO journal({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", read::ENTRY);
         self.execute(&sql, params![sequence, run, at, kind, address, body, prev_hash, hash])?;
-        meta.serial = raw.sequence;
-        meta.head = raw.hash;
-        self.set_meta(&meta)?;
+        self.present.meta.serial = raw.sequence;
+        self.present.meta.head = raw.hash;
         Ok(raw.sequence)
     }
 
@@ -189,17 +239,22 @@ impl Tables for SqlTables<'_> {
     }
 
     fn set_unfinished(&mut self, sequence: u64, address: &Address, unfinished: bool) -> Result<()> {
+        let address = address.to_string();
+        let hash = read::unfinished_hash(sequence, &address);
         if unfinished {
             let sql = "INSERT INTO unfinished(seq, address) VALUES (?, ?)";
-            return self.execute(sql, params![sequence, address.to_string()]).map(drop);
+            self.execute(sql, params![sequence, address])?;
+            self.tally(Table::Unfinished).add(&hash);
+        } else if self.execute("DELETE FROM unfinished WHERE seq = ?", [sequence])? > 0 {
+            self.tally(Table::Unfinished).remove(&hash);
         }
-        self.execute("DELETE FROM unfinished WHERE seq = ?", [sequence]).map(drop)
+        Ok(())
     }
 
     fn record(&self, address: &Address) -> Result<Option<Record>> {
         let sql = format!("SELECT {} FROM resource WHERE address = ?", read::RECORD);
         let row = self.one(&sql, [address.to_string()], read::record)?;
-        row.map(|row| self.codec.decode_record("resource", &row)).transpose()
+        row.map(|row| self.codec().decode_record("resource", &row)).transpose()
     }
 
     fn last_revision(&self, address: &Address) -> Result<u64> {
@@ -210,13 +265,16 @@ impl Tables for SqlTables<'_> {
     }
 
     fn put_record(&mut self, record: &Record) -> Result<()> {
-        let row = self.codec.encode_record("resource", record)?;
+        let row = self.codec().encode_record("resource", record)?;
         let RecordRow { address, provider, revision, body, hash } = &row;
+        let old = self.old_hash("SELECT hash FROM resource WHERE address = ?", [address])?;
         let sql = "INSERT INTO resource(address, provider, revision, body, hash) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (address) DO UPDATE SET
             provider = excluded.provider, revision = excluded.revision, body = excluded.body, hash = excluded.hash";
         self.execute(sql, params![address, provider, revision, body, hash])?;
-        self.execute("DELETE FROM removed WHERE address = ?", [address]).map(drop)
+        self.replaced(Table::Resource, old, hash);
+        let sql = "DELETE FROM removed WHERE address = ? RETURNING hash";
+        self.drop_rows(Table::Removed, sql, [address]).map(drop)
     }
 
     fn remove_record(&mut self, address: &Address) -> Result<bool> {
@@ -224,21 +282,23 @@ impl Tables for SqlTables<'_> {
             return Ok(false);
         };
         self.put_removed(address, record.revision)?;
-        self.execute("DELETE FROM resource WHERE address = ?", [address.to_string()])?;
-        Ok(true)
+        let sql = "DELETE FROM resource WHERE address = ? RETURNING hash";
+        Ok(self.drop_rows(Table::Resource, sql, [address.to_string()])? > 0)
     }
 
     fn add_deposed(&mut self, record: &Record) -> Result<()> {
-        let row = self.codec.encode_record("deposed", record)?;
+        let row = self.codec().encode_record("deposed", record)?;
         let RecordRow { address, provider, revision, body, hash } = &row;
         let sql = "INSERT INTO deposed(address, object, provider, revision, body, hash)
             VALUES (?, ?, ?, ?, ?, ?)";
-        self.execute(sql, params![address, record.id, provider, revision, body, hash]).map(drop)
+        self.execute(sql, params![address, record.id, provider, revision, body, hash])?;
+        self.tally(Table::Deposed).add(hash);
+        Ok(())
     }
 
     fn remove_deposed(&mut self, address: &Address, id: &str) -> Result<bool> {
-        let sql = "DELETE FROM deposed WHERE address = ? AND object = ?";
-        Ok(self.execute(sql, params![address.to_string(), id])? > 0)
+        let sql = "DELETE FROM deposed WHERE address = ? AND object = ? RETURNING hash";
+        Ok(self.drop_rows(Table::Deposed, sql, params![address.to_string(), id])? > 0)
     }
 
     fn providers_in_use(&self) -> Result<BTreeSet<String>> {
@@ -247,40 +307,48 @@ impl Tables for SqlTables<'_> {
     }
 
     fn put_result(&mut self, name: &str, row: &ResultRow) -> Result<()> {
-        let (body, hash) = self.codec.encode_result(name, row)?;
+        let (body, hash) = self.codec().encode_result(name, row)?;
+        let old = "SELECT hash FROM results WHERE kind = ? AND name = ?";
+        let old = self.old_hash(old, params![row.kind(), name])?;
         let sql = "INSERT INTO results(kind, name, body, hash) VALUES (?, ?, ?, ?)
             ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body, hash = excluded.hash";
-        self.execute(sql, params![row.kind(), name, body, hash]).map(drop)
+        self.execute(sql, params![row.kind(), name, body, hash])?;
+        self.replaced(Table::Results, old, &hash);
+        Ok(())
     }
 
     fn remove_result(&mut self, kind: &'static str, name: &str) -> Result<()> {
-        let sql = "DELETE FROM results WHERE kind = ? AND name = ?";
-        self.execute(sql, params![kind, name]).map(drop)
+        let sql = "DELETE FROM results WHERE kind = ? AND name = ? RETURNING hash";
+        self.drop_rows(Table::Results, sql, params![kind, name]).map(drop)
     }
 
     fn rekey(&mut self, keyring: Option<&str>) -> Result<()> {
-        let mut meta = self.meta()?;
-        meta.keyring = keyring.map(str::to_owned);
-        self.set_meta(&meta)?;
-        for table in ["resource", "deposed"] {
-            for (id, record) in self.all_records(table)? {
-                self.put_row(table, id, &record)?;
-            }
-        }
+        let resources = self.all_records(Table::Resource)?;
+        let deposed = self.all_records(Table::Deposed)?;
+        let codec = self.codec();
+        let mut results = Vec::new();
         for (kind, name, body, hash) in self.all(read::RESULTS, [], read::result)? {
-            let row = self.codec.decode_result(&kind, &name, &body, &hash)?;
+            results.push((codec.decode_result(&kind, &name, &body, &hash)?, name));
+        }
+        self.present.meta.keyring = keyring.map(str::to_owned);
+        self.present.vault = Arc::new(self.access.vault(&self.present.meta));
+        // A keyring that this run cannot open is not put in place.
+        self.present.vault.sealer()?;
+        self.seal_records(Table::Resource, &resources)?;
+        self.seal_records(Table::Deposed, &deposed)?;
+        for (row, name) in results {
             self.put_result(&name, &row)?;
         }
         Ok(())
     }
 
     fn serial(&self) -> Result<u64> {
-        Ok(self.meta()?.serial)
+        Ok(self.present.meta.serial)
     }
 
     fn prune(&mut self, serial: u64) -> Result<u64> {
         let failed = |error: rusqlite::Error| Doing::Writing.sqlite(self.path, &error);
-        let mut walk = Walk::new(self.codec, read::base(self.connection, self.path)?.as_ref())?;
+        let mut walk = Walk::new(self.codec(), read::base(self.connection, self.path)?.as_ref())?;
         let sql = format!("SELECT {} FROM journal WHERE seq <= ? ORDER BY seq", read::ENTRY);
         let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
         let mut rows = statement.query([serial]).map_err(failed)?;
@@ -292,7 +360,7 @@ impl Tables for SqlTables<'_> {
         if entries == 0 {
             return Ok(0);
         }
-        let base = self.codec.encode_base(&walk.version, walk.head().to_vec())?;
+        let base = self.codec().encode_base(&walk.version, walk.head().to_vec())?;
         let body = base.body.to_string().into_bytes();
         let hash = row_hash("base", &[&base.serial.to_le_bytes(), &base.head, &body]);
         let sql =

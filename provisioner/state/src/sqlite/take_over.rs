@@ -3,63 +3,61 @@
 //! Invariant: the journal is walked before anything is made, so that what is damaged is not copied.
 
 use super::errors::Doing;
-use super::format::{self, Meta};
-use super::read;
-use super::tables::SqlTables;
+use super::meta::Meta;
+use super::tables::{Present, SqlTables};
+use super::{Access, format, read};
 use crate::error::StateError;
 use crate::image::Image;
-use crate::keys::KeySource;
 use crate::port::Dump;
 use crate::rows::{Codec, RawEntry, row_hash};
 use crate::rules::{ResultRow, Tables as _};
-use crate::seal::Nonces;
-use crate::vault::Vault;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
 use std::path::Path;
+use std::sync::Arc;
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
 
 /// Makes the state file from a dump.
-pub fn take_over(path: &Path, keys: &KeySource, dump: Dump, now: Timestamp) -> Result<()> {
+pub fn take_over(path: &Path, access: &Access, dump: Dump, now: Timestamp) -> Result<()> {
     let place = path.display().to_string();
-    if format::inspect(path, Doing::Writing)? {
+    if format::exists(path, Doing::Writing)? {
         return Err(StateError::Exists { environment: dump.identity.environment, place });
     }
-    let identity = &dump.identity;
-    let vault = Vault::new(
-        keys.clone(),
-        identity.lineage.clone(),
-        identity.key_check.clone(),
-        Nonces::Random,
-    );
+    let vault = Arc::new(access.vault(&Meta::new(dump.identity.clone())));
     let codec = Codec { place: &place, vault: &vault };
     let image = Image::from_dump(dump, codec)?;
     let ours = format::publish(path, |temporary| {
-        format::write_empty(temporary, &meta(&image))
+        let mut present = Present { meta: meta(&image), vault: vault.clone(), lease: None };
+        format::write_empty(temporary, &present.meta)
             .map_err(|error| Doing::Writing.sqlite(path, &error))?;
-        fill(temporary, &image, codec, now)
+        fill(temporary, &image, &mut present, access, now)
     })?;
     if ours {
         return Ok(());
     }
-    Err(StateError::Exists { environment: image.identity.environment, place: codec.place.to_owned() })
+    Err(StateError::Exists {
+        environment: image.identity.environment,
+        place: codec.place.to_owned(),
+    })
 }
 
 fn meta(image: &Image) -> Meta {
-    let identity = image.identity.clone();
     Meta {
-        environment: identity.environment,
-        lineage: identity.lineage,
-        key_check: identity.key_check,
-        keyring: identity.keyring,
         serial: image.version.serial,
         epoch: image.epoch,
         head: image.head(),
+        ..Meta::new(image.identity.clone())
     }
 }
 
-fn fill(path: &Path, image: &Image, codec: Codec, now: Timestamp) -> Result<()> {
+fn fill(
+    path: &Path,
+    image: &Image,
+    present: &mut Present,
+    access: &Access,
+    now: Timestamp,
+) -> Result<()> {
     let failed = |error: rusqlite::Error| Doing::Writing.sqlite(path, &error);
     let mut connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
@@ -77,7 +75,9 @@ fn fill(path: &Path, image: &Image, codec: Codec, now: Timestamp) -> Result<()> 
         let mut statement = transaction.prepare_cached(&sql).map_err(failed)?;
         statement.execute(row).map_err(failed)?;
     }
-    let mut tables = SqlTables::new(&transaction, codec, path, now);
+    let place = &path.to_string_lossy();
+    let connection_now = &transaction;
+    let mut tables = SqlTables { connection: connection_now, present, access, path, place, now };
     for record in image.version.records.values() {
         tables.put_record(record)?;
     }
@@ -93,6 +93,7 @@ fn fill(path: &Path, image: &Image, codec: Codec, now: Timestamp) -> Result<()> 
     for (sequence, intent) in &image.version.unfinished {
         tables.set_unfinished(*sequence, &intent.address, true)?;
     }
+    present.meta.write(&transaction).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     connection.close().map_err(|(_, error)| failed(error))
 }

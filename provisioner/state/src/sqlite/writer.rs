@@ -5,19 +5,20 @@
 //! and disturbs no other.
 
 use super::errors::{Doing, corrupt};
-use super::format::{self, Birth, Meta};
-use super::tables::SqlTables;
+use super::format::{self, Birth, FORMAT};
+use super::meta::Meta;
+use super::tables::{Present, SqlTables};
+use super::turn::{Mark, Turn};
+use super::{Access, migrate};
+use crate::clock::Clock;
 use crate::error::StateError;
 use crate::files;
-use crate::keys::KeySource;
-use crate::clock::Clock;
+use crate::keyring::NewWrap;
 use crate::rows::Codec;
 use crate::rules::{self, Tables};
-use crate::seal::Nonces;
-use crate::vault::Vault;
+use crate::vault::Secrets;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::os::unix::fs::MetadataExt as _;
-use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -30,8 +31,8 @@ const GROUP: usize = 256;
 
 /// Something to do within a transaction, and someone who waits for it.
 trait Job: Send {
-    /// Does it; whether it succeeded and may be committed.
-    fn run(&mut self, tables: &mut dyn Tables) -> bool;
+    /// Does it; the error if it failed and must not be committed.
+    fn run(&mut self, tables: &mut dyn Tables) -> Result<()>;
     /// Answers, after the commit or with why there was none.
     fn answer(self: Box<Self>, failure: Option<StateError>);
 }
@@ -43,9 +44,12 @@ struct Task<T, F> {
 }
 
 impl<T: Send, F: Send + FnOnce(&mut dyn Tables) -> Result<T>> Job for Task<T, F> {
-    fn run(&mut self, tables: &mut dyn Tables) -> bool {
+    fn run(&mut self, tables: &mut dyn Tables) -> Result<()> {
         self.result = self.work.take().map(|work| work(tables));
-        matches!(self.result, Some(Ok(_)))
+        match &self.result {
+            Some(Err(error)) => Err(error.clone()),
+            _ => Ok(()),
+        }
     }
 
     fn answer(self: Box<Self>, failure: Option<StateError>) {
@@ -126,11 +130,12 @@ fn serve(mut receiver: mpsc::Receiver<Box<dyn Job>>, mut place: Place) {
 pub struct Place {
     pub path: PathBuf,
     pub environment: String,
-    pub keys: KeySource,
+    pub access: Access,
     pub clock: Arc<dyn Clock>,
-    pub nonces: Nonces,
     /// The lineage of a new environment; random if none is given.
     pub lineage: Option<String>,
+    /// Ways into the keyring of a new environment.
+    pub ways: Vec<NewWrap>,
     /// What an open file needs to stay within, for tests of a full disk.
     pub max_pages: Option<u32>,
     pub open: Option<Open>,
@@ -139,7 +144,8 @@ pub struct Place {
 /// The open state file.
 pub struct Open {
     connection: Connection,
-    vault: Vault,
+    /// As it was after the last commit here; others may have written since.
+    present: Present,
     /// Device and inode: another file under the same name is not ours.
     identity: (u64, u64),
 }
@@ -157,44 +163,131 @@ impl Place {
             Some(open) => open,
             None => self.connect()?,
         };
+        let turn = Turn::take(&self.path, super::BUSY)?;
         if identity(&self.path) != Some(open.identity) {
             let what = "it was replaced or removed while this program had it open";
             return Err(corrupt(&self.path, what));
         }
-        let written = write_group(&mut open, &self.path, rules::whole_milliseconds(self.clock.now()), group);
+        let written = self.write_group(&mut open, group);
+        if let Ok(true) = written {
+            turn.mark(&open.present.meta);
+        }
         self.open = Some(open);
-        written
+        written.map(drop)
     }
 
     fn connect(&self) -> Result<Open> {
         let path = &self.path;
-        if !format::inspect(path, Doing::Writing)? {
-            let Self { environment, keys, .. } = self;
-            format::create(&Birth { path, environment, keys, lineage: self.lineage.as_deref() })?;
-            format::inspect(path, Doing::Writing)?;
+        if !format::exists(path, Doing::Writing)? {
+            let Self { environment, access, ways, .. } = self;
+            let lineage = self.lineage.as_deref();
+            format::create(&Birth { path, environment, access, lineage, ways })?;
         }
         super::filesystem::refuse_unfit(path)?;
+        let mark = Mark::read(path);
         let connection =
             open(path, self.max_pages).map_err(|error| Doing::Writing.sqlite(path, &error))?;
         if connection.is_readonly("main").unwrap_or(true) {
             let error = std::io::ErrorKind::PermissionDenied.into();
             return Err(Doing::Writing.failed(path, "it is read-only", files::hint(&error, path)));
         }
-        check_integrity(&connection, path)?;
-        let meta = Meta::read(&connection, path, Doing::Writing)?;
+        let format = format::identify(&connection, path, Doing::Writing)?;
+        let meta = Meta::read(&connection, path, Doing::Writing, format)?;
         meta.expect_environment(path, &self.environment)?;
-        let nonces = self.nonces.clone();
-        let vault = Vault::new(self.keys.clone(), meta.lineage, meta.key_check, nonces);
-        // Without the right key nothing is begun that could not be finished.
-        vault.sealer()?;
+        mark.map_or(Ok(()), |mark| mark.refuse_older(&meta, path))?;
+        check_integrity(&connection, path)?;
+        let vault = Arc::new(self.access.vault(&meta));
+        if self.access.secrets == Secrets::Sealed {
+            // Without the right key nothing is begun that could not be finished.
+            vault.sealer()?;
+        }
         let identity = identity(path).ok_or_else(|| corrupt(path, "it vanished"))?;
-        Ok(Open { connection, vault, identity })
+        Ok(Open { connection, present: Present { meta, vault, lease: None }, identity })
+    }
+
+    /// One transaction; whether anything was written.
+    fn write_group(&self, open: &mut Open, group: &mut [Box<dyn Job>]) -> Result<bool> {
+        let path = &self.path;
+        let failed = |error: rusqlite::Error| Doing::Writing.sqlite(path, &error);
+        let behavior = TransactionBehavior::Immediate;
+        let mut transaction =
+            open.connection.transaction_with_behavior(behavior).map_err(failed)?;
+        let mut present = self.present(&transaction, &open.present)?;
+        let (before, mut any) = (present.meta.clone(), false);
+        for job in group {
+            let done = self.run_alone(&mut transaction, &mut present, job.as_mut())?;
+            any |= done.is_ok();
+            // On some errors (a full disk) SQLite rolls all back; what followed would commit by itself.
+            if transaction.is_autocommit() {
+                return Err(done.err().unwrap_or_else(|| {
+                    corrupt(path, "its transaction ended before it was committed")
+                }));
+            }
+        }
+        if !any || present.meta == before {
+            // A file of an older format stays as it is until something is written.
+            return transaction.rollback().map(|()| false).map_err(failed);
+        }
+        present.meta.commits += 1;
+        present.meta.write(&transaction).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+        open.present = present;
+        Ok(true)
+    }
+
+    /// What the transaction that was just begun sees.
+    fn present(&self, connection: &Connection, last: &Present) -> Result<Present> {
+        let path = &self.path;
+        let format: u32 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(|error| Doing::Writing.sqlite(path, &error))?;
+        format::refuse_newer(path, format)?;
+        let meta = if format == FORMAT {
+            Meta::read(connection, path, Doing::Writing, format)?
+        } else {
+            let place = path.display().to_string();
+            migrate::to_format_2(connection, path, Codec { place: &place, vault: &last.vault })?
+        };
+        let same_keys = meta.keyring == last.meta.keyring;
+        let vault = if same_keys { last.vault.clone() } else { Arc::new(self.access.vault(&meta)) };
+        Ok(Present { meta, vault, lease: last.lease.clone() })
+    }
+
+    /// Runs one job so that its failure leaves nothing of it. The inner error is the job's.
+    fn run_alone(
+        &self,
+        transaction: &mut Transaction,
+        present: &mut Present,
+        job: &mut dyn Job,
+    ) -> Result<Result<()>> {
+        let failed = |error: rusqlite::Error| Doing::Writing.sqlite(&self.path, &error);
+        let mut savepoint = transaction.savepoint().map_err(failed)?;
+        let before = present.clone();
+        let done = job.run(&mut SqlTables {
+            connection: &savepoint,
+            present,
+            access: &self.access,
+            path: &self.path,
+            place: &self.path.to_string_lossy(),
+            now: rules::whole_milliseconds(self.clock.now()),
+        });
+        if done.is_err() {
+            *present = before;
+            if savepoint.is_autocommit() {
+                return Ok(done);
+            }
+            savepoint.rollback().map_err(failed)?;
+        }
+        savepoint.commit().map_err(failed)?;
+        Ok(done)
     }
 }
 
 fn open(path: &Path, max_pages: Option<u32>) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    // More than there are statements here, so that none is prepared twice.
+    connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(super::BUSY)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     if let Some(pages) = max_pages {
@@ -212,49 +305,4 @@ fn check_integrity(connection: &Connection, path: &Path) -> Result<()> {
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-fn write_group(
-    open: &mut Open,
-    path: &Path,
-    now: Timestamp,
-    group: &mut [Box<dyn Job>],
-) -> Result<()> {
-    let failed = |error: rusqlite::Error| Doing::Writing.sqlite(path, &error);
-    let place = path.display().to_string();
-    let codec = Codec { place: &place, vault: &open.vault };
-    let connection = &mut open.connection;
-    let mut transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    for job in group {
-        run_alone(&mut transaction, job.as_mut(), codec, path, now).map_err(failed)?;
-        // On some errors (a full disk) SQLite rolls all back; what followed would commit by itself.
-        if transaction.is_autocommit() {
-            return Err(Doing::Writing.failed(
-                path,
-                "another write of the same transaction failed",
-                "see the other error; run the command again".to_owned(),
-            ));
-        }
-    }
-    transaction.commit().map_err(failed)
-}
-
-/// Runs one job so that its failure leaves nothing of it.
-fn run_alone(
-    transaction: &mut Transaction,
-    job: &mut dyn Job,
-    codec: Codec,
-    path: &Path,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let mut savepoint = transaction.savepoint()?;
-    if job.run(&mut SqlTables::new(&savepoint, codec, path, now)) {
-        return savepoint.commit();
-    }
-    if savepoint.is_autocommit() {
-        return Ok(());
-    }
-    savepoint.rollback()?;
-    savepoint.commit()
 }
