@@ -4,7 +4,7 @@
 
 use crate::error::StateError;
 use crate::keyring::{Keyring, KeyringError, Unlock};
-use crate::keys::{EnvironmentKey, KeySource, Keys};
+use crate::keys::{EnvironmentKey, Keys};
 use crate::seal::{self, Nonces, SealError, Sealer};
 use serde_json::Value as Json;
 use std::sync::OnceLock;
@@ -33,12 +33,6 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// Reads the key file when it is needed.
-    pub(crate) fn new(keys: KeySource, lineage: String, check: String, nonces: Nonces) -> Self {
-        let vault = Self::unlocked_by(keys.into(), None, Secrets::Sealed, lineage, check);
-        vault.with_nonces(nonces)
-    }
-
     /// Opens the keyring, or reads the key file if there is no keyring, when it is needed. Writes sensitive values as
     /// `secrets` says, and reads both kinds either way.
     pub fn unlocked_by(
@@ -147,6 +141,7 @@ fn unsealed(error: StateError) -> StateError {
 mod tests {
     use super::*;
     use crate::keyring::NewWrap;
+    use crate::keys::KeySource;
     use serde_json::json;
 
     const LINEAGE: &str = "00112233445566778899aabbccddeeff";
@@ -162,9 +157,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let source = KeySource::Directory(directory.path().join("keys"));
         let file = source.create(LINEAGE).unwrap();
-        let (check, unlock) = (file.check_value(), Unlock::new(source.clone()));
+        let (check, unlock) = (file.check_value(), Unlock::new(source));
         let secret = json!({ "a": { "$sensitive": "canary" } });
-        let before = Vault::new(source, LINEAGE.to_owned(), check.clone(), Nonces::Random);
+        let before = vault(&unlock, None, Secrets::Sealed, &check);
         let mut written = vec![before.seal(secret.clone(), "here").unwrap()];
         let ways = [NewWrap::KeyFile(file.key().clone())];
         let mut keyring = Keyring::around(file.key().clone(), LINEAGE, &ways).unwrap();

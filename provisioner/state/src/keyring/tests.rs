@@ -3,6 +3,7 @@
 use super::*;
 use crate::keys::KeySource;
 use model::Sensitive;
+use proptest::prelude::*;
 use std::path::PathBuf;
 
 const LINEAGE: &str = "00112233445566778899aabbccddeeff";
@@ -284,6 +285,46 @@ fn a_clone_of_the_secrets_remembers_what_was_opened() {
     clone.passphrase = None;
     assert_eq!(ring.unlock(&clone).unwrap(), keys);
     assert!(for_ada().unlock(&clone).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever was done to a keyring in whatever order: what any kept generation sealed opens for whoever is in, and for
+    /// nobody else; the login stays; the text comes back.
+    #[test]
+    fn any_history_keeps_what_it_promises(steps in proptest::collection::vec(0u8..4, 0..12)) {
+        let (text, ben) = ben();
+        let [mine, theirs] = [by_identity(IDENTITY), by_identity(&text)];
+        let mut ring = for_ada();
+        let login = ring.unlock(&mine).unwrap().login().clone();
+        let mut sealed = BTreeMap::new();
+        for step in steps {
+            let is_in = ring.wraps().any(|name| name == WrapName::Age(ben.clone()));
+            let (add, remove) = ([NewWrap::Age(ben.clone())], [WrapName::Age(ben.clone())]);
+            let old = ring.generations().nth(1).filter(|second| *second != ring.current());
+            ring = match (step, old) {
+                (0, _) => ring.rotated(&mine).unwrap(),
+                (1, _) if is_in => ring.rewrapped(&mine, &[], &remove).unwrap(),
+                (1 | 2, _) if !is_in => ring.rewrapped(&mine, &add, &[]).unwrap(),
+                (3, Some(old)) => {
+                    sealed.remove(&old);
+                    ring.forget(&mine, old, Forget::KeepLogin).unwrap()
+                }
+                _ => ring,
+            };
+            let sealer = ring.unlock(&mine).unwrap().sealer(LINEAGE);
+            sealed.insert(ring.current(), sealer.seal(b"content", "place").unwrap());
+        }
+        let ring = read_back(&ring);
+        let keys = ring.unlock(&mine).unwrap();
+        prop_assert_eq!(keys.login(), &login);
+        for text in sealed.values() {
+            prop_assert_eq!(keys.sealer(LINEAGE).open(text, "place").unwrap(), b"content");
+        }
+        let is_in = ring.wraps().any(|name| name == WrapName::Age(ben.clone()));
+        prop_assert_eq!(ring.unlock(&theirs).ok(), is_in.then_some(keys));
+    }
 }
 
 /// Keyring format 1, as it was first written, with every way in and three generations. A new format gets a fixture of
