@@ -4,6 +4,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -118,7 +119,7 @@ pub enum Command {
         #[arg(long, requires = "name")]
         raw: bool,
     },
-    /// Look at recorded objects
+    /// Look at what is recorded, and change it by hand
     #[command(subcommand)]
     State(StateCommand),
     /// Print the graph of instances in the DOT language
@@ -140,13 +141,16 @@ pub enum Command {
     },
 }
 
-/// Looks at recorded objects.
+/// Looks at what is recorded, and changes it by hand.
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
     /// List the addresses of all objects
     List {
         #[command(flatten)]
         environment: Environment,
+        /// As it was in this version (see `state history`)
+        #[arg(long, value_name = "VERSION")]
+        at: Option<u64>,
     },
     /// Show one object
     Show {
@@ -154,7 +158,127 @@ pub enum StateCommand {
         environment: Environment,
         /// The object's address, as `state list` gives it
         address: String,
+        /// As it was in this version (see `state history`)
+        #[arg(long, value_name = "VERSION")]
+        at: Option<u64>,
     },
+    /// Show what happened to the state, run by run
+    History {
+        #[command(flatten)]
+        environment: Environment,
+        /// Show every journal entry
+        #[arg(long)]
+        entries: bool,
+        /// Only the entries of this run
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+    },
+    /// Look at every row, every hash and the journal's chain
+    Check {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Show who holds what
+    Leases {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Take a lease away from a run that is gone but cannot be seen to be
+    Unlock {
+        #[command(flatten)]
+        environment: Environment,
+        /// The lease's number, as `state leases` gives it
+        lease: u64,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Record an earlier version as the present one; objects stay as they are
+    Restore {
+        #[command(flatten)]
+        environment: Environment,
+        /// The version, as `state history` gives it
+        version: u64,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Drop old history
+    Prune {
+        #[command(flatten)]
+        environment: Environment,
+        /// Keep this many versions
+        #[arg(long, value_name = "VERSIONS", required_unless_present = "older_than")]
+        keep: Option<u64>,
+        /// Drop only what is older: `90d`, `12h`
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        older_than: Option<Duration>,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Give a record, or all below a module, another address
+    Mv {
+        #[command(flatten)]
+        environment: Environment,
+        /// An address, or what addresses begin with: `module.a`
+        from: String,
+        /// What stands in its place
+        to: String,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Forget records; their objects stay
+    Rm {
+        #[command(flatten)]
+        environment: Environment,
+        /// Addresses, or what addresses begin with: `module.a`
+        #[arg(required = true)]
+        addresses: Vec<String>,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Write the state as canonical JSON, secrets sealed
+    Export {
+        #[command(flatten)]
+        environment: Environment,
+        /// The file; standard output without it
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// As it was in this version (see `state history`)
+        #[arg(long, value_name = "VERSION")]
+        at: Option<u64>,
+    },
+    /// Record what a file says: an export, or a Terraform state (format 4)
+    Import {
+        #[command(flatten)]
+        environment: Environment,
+        /// The file
+        file: PathBuf,
+        /// Leave out objects of resource types that no provider here offers
+        #[arg(long)]
+        skip_unknown: bool,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Copy the state with its history to another store
+    Migrate {
+        #[command(flatten)]
+        environment: Environment,
+        /// A path, or `postgres://...`, `s3://...`, `gs://...`, `az://...`
+        #[arg(long, value_name = "PLACE")]
+        to: String,
+        #[command(flatten)]
+        asking: Asking,
+    },
+}
+
+/// How a change by hand is agreed to.
+#[derive(Debug, Default, Args)]
+pub struct Asking {
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Wait that long for another run that holds what this one changes: `90s`, `5m`
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
 }
 
 /// Which environment.
@@ -207,6 +331,15 @@ pub struct Running {
     /// Operations at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub parallelism: u16,
+    /// Wait that long for another run that holds what this one changes: `90s`, `5m`
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
+}
+
+/// A duration as people write it.
+fn duration(text: &str) -> Result<Duration, String> {
+    let read = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
+    Duration::try_from(read).map_err(|_| "it must not be negative".to_owned())
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ mod planning;
 mod project;
 mod running;
 mod session;
+mod settings;
 mod store;
 mod variables;
 mod wiring;
 
-use arguments::{Arguments, Command, StateCommand};
+use arguments::{Arguments, Command};
 use clap::Parser as _;
 use error::{CommandError, Exit};
 use model::Diagnostic;
@@ -71,12 +72,7 @@ async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> 
         Command::Output { environment, name, raw } => {
             commands::output::run(session, &environment.target, name.as_deref(), raw).await
         }
-        Command::State(StateCommand::List { environment }) => {
-            commands::state::list(session, &environment.target).await
-        }
-        Command::State(StateCommand::Show { environment, address }) => {
-            commands::state::show(session, &environment.target, &address).await
-        }
+        Command::State(command) => commands::state::run(session, command).await,
         Command::Graph { environment, variables } => {
             commands::graph::run(session, &environment.target, &variables)
         }

@@ -2,7 +2,9 @@
 //!
 //! Invariants: the environment of the process is read once, into [`Homes`]; nothing is created by asking where it is.
 
-use model::Diagnostic;
+use model::{Diagnostic, Sensitive};
+use state::keyring::Unlock;
+use state::keys::KeySource;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,12 @@ pub struct Homes {
     pub keys: PathBuf,
     /// A key file for every environment, if the user names one.
     pub key_file: Option<PathBuf>,
+    /// The passphrase of keyrings.
+    pub passphrase: Option<Sensitive<String>>,
+    /// An age identity, as a text.
+    pub age_identity: Option<Sensitive<String>>,
+    /// A file with age identities.
+    pub age_identity_file: Option<PathBuf>,
     /// Artifacts that were fetched.
     pub cache: PathBuf,
     /// Clouds on this machine.
@@ -38,14 +46,44 @@ impl Homes {
                 .with_hint("set HOME to your home directory")
             })
         };
+        let given = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let secret = |name: &str| {
+            given(name).map(|value| Sensitive::new(value.to_string_lossy().into_owned()))
+        };
         Ok(Self {
             keys: base("XDG_CONFIG_HOME", ".config")?.join("provisioner/keys"),
-            key_file: variable("PROVISIONER_KEY_FILE")
-                .filter(|path| !path.is_empty())
-                .map(PathBuf::from),
+            key_file: given("PROVISIONER_KEY_FILE").map(PathBuf::from),
+            passphrase: secret("PROVISIONER_PASSPHRASE"),
+            age_identity: secret("PROVISIONER_AGE_IDENTITY"),
+            age_identity_file: given("PROVISIONER_AGE_IDENTITY_FILE").map(PathBuf::from),
             cache: base("XDG_CACHE_HOME", ".cache")?.join("provisioner"),
             local: base("XDG_DATA_HOME", ".local/share")?.join("provisioner/local"),
         })
+    }
+
+    /// What the user can open secrets with: the key file, and what the environment of this process holds.
+    pub fn unlock(&self) -> Result<Unlock, Diagnostic> {
+        let key = match &self.key_file {
+            Some(file) => KeySource::File(file.clone()),
+            None => KeySource::Directory(self.keys.clone()),
+        };
+        let mut unlock = Unlock::new(key);
+        if let Some(passphrase) = &self.passphrase {
+            unlock = unlock.with_passphrase(passphrase.clone());
+        }
+        let mut identities: Vec<_> = self.age_identity.iter().cloned().collect();
+        if let Some(path) = &self.age_identity_file {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                let summary = format!("cannot read {}: {error}", path.display());
+                Diagnostic::error("age-identity", summary)
+                    .with_hint("PROVISIONER_AGE_IDENTITY_FILE names it")
+            })?;
+            identities.push(Sensitive::new(text));
+        }
+        for identity in identities {
+            unlock = unlock.with_age_identities(identity);
+        }
+        Ok(unlock)
     }
 
     /// The directory of an environment's local cloud.

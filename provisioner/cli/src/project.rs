@@ -5,6 +5,8 @@ use crate::arguments::Variables;
 use crate::error::CommandError;
 use crate::places;
 use crate::session::Session;
+use crate::settings::{self, Backend, Settings};
+use crate::store::LOGIN_KEY_LATER;
 use crate::variables;
 use lang::{Configuration, FileSystem, Inputs, VariableInput};
 use model::{Diagnostic, SourceMap};
@@ -21,8 +23,10 @@ pub struct Project {
     pub sources: SourceMap,
     /// Its name.
     pub environment: String,
-    /// Its state file, whether or not it exists.
+    /// Its state file, whether or not it exists, unless its settings name another place.
     pub state_file: PathBuf,
+    /// Where it is recorded, and how.
+    pub settings: Settings,
     values: BTreeMap<String, VariableInput>,
 }
 
@@ -51,31 +55,68 @@ impl Project {
         target: &Path,
         variables: &Variables,
     ) -> Result<(Self, Vec<Diagnostic>), CommandError> {
-        let (mut project, mut diagnostics) = Self::read(session, target)?;
-        let directory = places::environment_directory(target, &session.working)?;
-        let gathered =
-            variables::gather(&directory, variables, std::env::vars_os(), &mut project.sources);
-        diagnostics.extend(gathered.diagnostics);
-        project.values = gathered.values;
-        Ok((project, diagnostics))
+        Self::gathered(session, target, variables)
     }
 
     fn read(session: &Session, target: &Path) -> Result<(Self, Vec<Diagnostic>), CommandError> {
+        Self::gathered(session, target, &Variables::default())
+    }
+
+    fn gathered(
+        session: &Session,
+        target: &Path,
+        variables: &Variables,
+    ) -> Result<(Self, Vec<Diagnostic>), CommandError> {
         let directory = places::environment_directory(target, &session.working)?;
         let loaded = lang::load(&directory, &FileSystem);
         let Some(configuration) = loaded.configuration else {
             return Err(CommandError::new(loaded.diagnostics, &loaded.sources));
         };
+        let mut diagnostics = loaded.diagnostics;
+        let mut sources = loaded.sources;
+        let gathered = variables::gather(&directory, variables, std::env::vars_os(), &mut sources);
+        diagnostics.extend(gathered.diagnostics);
         let environment = configuration.environment_name();
-        let project = Self {
+        let mut project = Self {
             target: target.display().to_string(),
             state_file: places::state_file(&directory, &environment, &session.working),
+            settings: Settings::default(),
             configuration,
-            sources: loaded.sources,
+            sources,
             environment,
-            values: BTreeMap::new(),
+            values: gathered.values,
         };
-        Ok((project, loaded.diagnostics))
+        project.settings = project.read_settings(&directory)?;
+        Ok((project, diagnostics))
+    }
+
+    /// Without them nobody knows where the environment is recorded, so mistakes in them end every command.
+    fn read_settings(&self, directory: &Path) -> Result<Settings, CommandError> {
+        let inputs = self.inputs(LOGIN_KEY_LATER);
+        let found = lang::settings(&self.configuration, &inputs);
+        let failed = |diagnostics| CommandError::new(diagnostics, &self.sources);
+        if found.diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(failed(found.diagnostics));
+        }
+        let settings = settings::read(found.state.as_ref(), found.secrets.as_ref());
+        let mut settings = settings.map_err(failed)?;
+        if let Backend::Sqlite { path: Some(path) } = &mut settings.backend {
+            *path = directory.join(&*path);
+        }
+        Ok(settings)
+    }
+
+    /// Where the environment is recorded, for people.
+    pub fn state_place(&self) -> String {
+        match &self.settings.backend {
+            Backend::Sqlite { path } => {
+                path.as_ref().unwrap_or(&self.state_file).display().to_string()
+            }
+            Backend::Postgres { .. } => {
+                "the PostgreSQL database that its `state` block names".to_owned()
+            }
+            Backend::Object { url, .. } => url.clone(),
+        }
     }
 
     /// What evaluation starts from.

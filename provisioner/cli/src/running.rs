@@ -1,5 +1,7 @@
-//! Running a plan while holding the environment: what `apply` and `destroy` share.
+//! Planning and running: what `apply` and `destroy` share.
 //!
+//! Nothing is held while people read a plan. When it is to run, what it writes is taken and checked; if it no longer fits
+//! because another run was there meanwhile, it is made anew, and asked for again if it means something else.
 //! Invariants: nothing runs that was not shown and agreed to; whatever happens, the lease is given back; an error of the
 //! run is told before one of giving back.
 
@@ -9,7 +11,7 @@ use crate::interrupt;
 use crate::planning::{self, World};
 use crate::session::Session;
 use crate::wiring::Wired;
-use engine::{ApplyError, ApplyOptions, CancelToken, Level, Purpose, Run, RunReport, RunRequest};
+use engine::{ApplyError, CancelToken, Level, Purpose, RunReport, RunRequest};
 use model::diagnostic::Label;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
@@ -29,7 +31,12 @@ pub struct Ready<'a> {
     pub command: String,
     /// The texts that diagnostics point into.
     pub sources: &'a SourceMap,
+    /// Seconds that a lease lives unless it is renewed.
+    pub lease_seconds: u32,
 }
+
+/// How often a plan is made anew because another run changed what it is about.
+const ROUNDS: u32 = 5;
 
 /// What a run looks at before it plans.
 pub struct Looking<'a> {
@@ -56,14 +63,19 @@ pub fn refuse_to_ask(session: &Session, running: &Running) -> Result<(), Command
     if running.auto_approve || (session.console.is_interactive() && !session.json) {
         return Ok(());
     }
-    Err(Diagnostic::error("nobody-to-ask", "there is nobody to ask whether the plan shall run")
-        .with_detail("standard input and standard error are no terminal, or JSON is wanted")
-        .with_hint("give --auto-approve, or save a plan with `plan -o FILE` and apply that")
+    Err(nobody_to_ask("give --auto-approve, or save a plan with `plan -o FILE` and apply that")
         .into())
 }
 
+/// What would be asked cannot be.
+pub fn nobody_to_ask(hint: &str) -> Diagnostic {
+    Diagnostic::error("nobody-to-ask", "there is nobody to ask whether this shall be done")
+        .with_detail("standard input and standard error are no terminal, or JSON is wanted")
+        .with_hint(hint)
+}
+
 impl Ready<'_> {
-    /// Takes the environment, settles what an earlier run left, looks at what is there, plans, asks, runs.
+    /// Settles what an earlier run left, looks at what is there, plans, asks, runs.
     pub async fn plan_and_run(
         &self,
         purpose: Purpose,
@@ -71,46 +83,88 @@ impl Ready<'_> {
         make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
         let cancel = listen()?;
-        let request = RunRequest { run: run_id(), command: self.command.clone() };
-        let run = self.wired.engine.begin_run(request).await?;
-        let result = self.steps(&run, purpose, &cancel, looking, make).await;
-        let finished = run.finish().await;
-        let ended = result?;
-        finished?;
-        Ok(ended)
+        let mut agreed: Option<Plan> = None;
+        for round in 1..=ROUNDS {
+            let recorded = match self.wired.engine.recover(&self.request(), purpose, &cancel).await
+            {
+                Err(ApplyError::Interrupted) => return Ok(Ended::Early),
+                recovered => recovered?,
+            };
+            let make_now = |actual: &Actual| make(&recorded, actual);
+            let Some(plan) = self.look_and_plan(&recorded, looking, &cancel, make_now).await?
+            else {
+                return Ok(Ended::Early);
+            };
+            if agreed.as_ref().is_none_or(|before| !means_the_same(before, &plan)) {
+                self.announce(&plan);
+                if plan.has_changes() && !self.is_agreed(&plan, &cancel).await {
+                    let early = cancel.level() > Level::Running;
+                    return Ok(if early { Ended::Early } else { Ended::Declined });
+                }
+            }
+            match self.run(&plan, &cancel).await {
+                Err(ApplyError::Stale(records)) if round < ROUNDS => {
+                    let what = records.iter().map(ToString::to_string).collect::<Vec<_>>();
+                    let text = format!("Planning again: {}.", what.join("; "));
+                    self.session.console.message_line(&text);
+                    agreed = Some(plan);
+                }
+                Err(ApplyError::Interrupted) => return Ok(Ended::Early),
+                Ok(report) => return self.after(plan, report, &cancel, make).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Diagnostic::error("busy", "other runs keep changing what this one is about")
+            .with_hint("wait until they are done, or limit this one with --target")
+            .into())
     }
 
-    async fn steps(
+    fn request(&self) -> RunRequest {
+        RunRequest {
+            run: run_id(),
+            command: self.command.clone(),
+            wait: self.running.lock_timeout,
+            lease_seconds: self.lease_seconds,
+        }
+    }
+
+    /// Takes what the plan writes and runs it.
+    async fn run(&self, plan: &Plan, cancel: &CancelToken) -> Result<RunReport, ApplyError> {
+        let engine = &self.wired.engine;
+        self.wired.progress.expect(plan.operations.len());
+        let run = engine.begin_run(&self.request(), engine::scope_of(plan), cancel).await?;
+        let report = run.apply(plan, usize::from(self.running.parallelism), cancel).await;
+        let finished = run.finish().await;
+        let report = report?;
+        finished?;
+        Ok(report)
+    }
+
+    /// Outputs that another run made stale meanwhile are evaluated again, as long as that changes no object.
+    async fn after(
         &self,
-        run: &Run,
-        purpose: Purpose,
+        plan: Plan,
+        mut report: RunReport,
         cancel: &CancelToken,
-        looking: &Looking<'_>,
         make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
-        let recorded = match run.settle(purpose, cancel).await {
-            Err(ApplyError::Interrupted) => return Ok(Ended::Early),
-            settled => settled?,
-        };
-        let make = |actual: &Actual| make(&recorded, actual);
-        let Some(plan) = self.look_and_plan(&recorded, looking, cancel, make).await? else {
-            return Ok(Ended::Early);
-        };
-        self.announce(&plan);
-        if !plan.has_changes() {
-            if !plan.destroy {
-                // What refresh brought up to date and what describes the nodes is written all the same.
-                run.apply(&plan, 1, cancel).await?;
+        for _ in 1..ROUNDS {
+            if !report.outputs_left || !report.is_complete() {
+                break;
             }
-            return Ok(Ended::Nothing);
+            let recorded = self.wired.engine.load().await.map_err(ApplyError::from)?;
+            let newer = make(&recorded, &Actual::new())?;
+            if !newer.operations.is_empty() {
+                break;
+            }
+            let again = self.run(&newer, cancel).await?;
+            report.outputs_left = again.outputs_left;
+            report.outputs = again.outputs;
+            if !again.outputs_left {
+                report.diagnostics.retain(|diagnostic| diagnostic.code != "outputs-left");
+            }
         }
-        if !self.is_agreed(&plan, cancel).await {
-            let early = cancel.level() > Level::Running;
-            return Ok(if early { Ended::Early } else { Ended::Declined });
-        }
-        self.wired.progress.expect(plan.operations.len());
-        let parallelism = usize::from(self.running.parallelism);
-        Ok(Ended::Ran(run.apply(&plan, parallelism, cancel).await?))
+        Ok(if plan.has_changes() { Ended::Ran(report) } else { Ended::Nothing })
     }
 
     /// None if it was interrupted. What the configuration leads to beyond the records makes it look at everything.
@@ -151,12 +205,8 @@ impl Ready<'_> {
         // People have read it when it was made; whether it still fits is not known yet.
         self.session.console.message_line(&views::plan::summary(&plan));
         self.wired.progress.expect(plan.operations.len());
-        let options = ApplyOptions {
-            parallelism: usize::from(self.running.parallelism),
-            run: run_id(),
-            command: self.command.clone(),
-        };
-        match self.wired.engine.apply(plan, options, cancel).await {
+        let parallelism = usize::from(self.running.parallelism);
+        match self.wired.engine.apply(&plan, &self.request(), parallelism, &cancel).await {
             Err(ApplyError::Interrupted) => Ok(Ended::Early),
             report => Ok(Ended::Ran(report?)),
         }
@@ -231,6 +281,14 @@ impl Ready<'_> {
     }
 }
 
+/// Whether two plans do the same for the same reasons, whatever the state's serial.
+fn means_the_same(before: &Plan, now: &Plan) -> bool {
+    before.operations == now.operations
+        && before.changes == now.changes
+        && before.outputs == now.outputs
+        && before.adopted == now.adopted
+}
+
 fn listen() -> Result<CancelToken, CommandError> {
     interrupt::listen().map_err(|error| {
         Diagnostic::error("signals", format!("cannot watch for signals: {error}")).into()
@@ -273,7 +331,7 @@ fn span(place: &str, sources: &SourceMap) -> Option<Span> {
 }
 
 /// Unique enough for one environment: no two processes of a host share an id and a moment.
-fn run_id() -> String {
+pub fn run_id() -> String {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S.%6fZ");
     format!("{now}-{}", std::process::id())
 }

@@ -1,4 +1,4 @@
-//! The environment's state file, its key, and saved plans.
+//! Where an environment is recorded, its keys, and saved plans.
 //!
 //! Invariant: asking never creates anything; only [`Store::create`] does.
 
@@ -6,17 +6,21 @@ use crate::error::CommandError;
 use crate::places::{self, Homes};
 use crate::project::Project;
 use crate::session::Session;
+use crate::settings::{Backend, Settings};
 use crate::wiring;
 use model::plan::Plan;
 use model::record::Recorded;
 use model::{Diagnostic, SourceMap};
 use nodes::Identity;
-use state::StateStore as _;
-use state::keys::{EnvironmentKey, KeySource};
+use state::keyring::Unlock;
+use state::keys::Keys;
 use state::plan_file::{self, Binding, Expected};
+use state::rows::Codec;
 use state::seal::Sealer;
 use state::sqlite::SqliteStore;
-use std::path::Path;
+use state::vault::Vault;
+use state::{Dump, StateStore, export};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Stands for the login key of an environment that has none yet: it is made with the environment, by the first apply.
@@ -25,44 +29,53 @@ pub const LOGIN_KEY_LATER: &str = "ssh-ed25519 (made by the first apply)";
 /// For how long after it was made a saved plan may be applied: a week gives people time to agree to it.
 const PLAN_VALID: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
 
-/// An environment that exists, with its key.
+/// An environment that exists.
 pub struct Store {
-    /// The store itself.
-    pub port: Arc<SqliteStore>,
-    /// The environment's name.
-    pub environment: String,
-    key: EnvironmentKey,
+    /// Where it is recorded.
+    pub port: Arc<dyn StateStore>,
+    /// What it is.
+    pub identity: state::Identity,
+    /// Seconds that a lease lives unless it is renewed.
+    pub lease_seconds: u32,
+    vault: Vault,
 }
 
 impl Store {
     /// The store of an environment that was written before; none if it was not.
     pub async fn open(project: &Project) -> Result<Option<Self>, CommandError> {
-        let port = port(&project.state_file, &project.environment)?;
-        Self::opened(port, &project.environment).await
+        Self::opened(port(project)?, &project.settings).await
     }
 
     /// The store of an environment, made now if there is none.
     pub async fn create(session: &Session, project: &Project) -> Result<Self, CommandError> {
-        let port = port(&project.state_file, &project.environment)?;
+        let port = port(project)?;
         port.prepare().await?;
         if let Some(warning) = port.warning() {
             session.show(&[Diagnostic::warning("state-place", warning)], &SourceMap::default());
         }
-        let vanished = || {
-            Diagnostic::error("state-vanished", "the state file vanished as soon as it was made")
-        };
-        Ok(Self::opened(port, &project.environment).await?.ok_or_else(vanished)?)
+        let vanished =
+            || Diagnostic::error("state-vanished", "the state vanished as soon as it was made");
+        Ok(Self::opened(port, &project.settings).await?.ok_or_else(vanished)?)
     }
 
     /// What is recorded of an environment; nothing if it was never written. Needs the key only for secrets.
     pub async fn load_or_default(project: &Project) -> Result<Recorded, CommandError> {
-        Ok(port(&project.state_file, &project.environment)?.load().await?)
+        Ok(port(project)?.load().await?)
     }
 
-    async fn opened(port: SqliteStore, environment: &str) -> Result<Option<Self>, CommandError> {
-        let key = port.key().await?;
-        let environment = environment.to_owned();
-        Ok(key.map(|key| Self { port: Arc::new(port), environment, key }))
+    async fn opened(
+        port: Arc<dyn StateStore>,
+        settings: &Settings,
+    ) -> Result<Option<Self>, CommandError> {
+        let Some(identity) = port.identity().await? else { return Ok(None) };
+        let vault = Vault::unlocked_by(
+            Homes::of_user()?.unlock()?,
+            identity.keyring.clone(),
+            settings.secrets,
+            identity.lineage.clone(),
+            identity.key_check.clone(),
+        );
+        Ok(Some(Self { port, identity, lease_seconds: settings.lease_seconds, vault }))
     }
 
     /// What is recorded.
@@ -70,19 +83,25 @@ impl Store {
         Ok(self.port.load().await?)
     }
 
+    /// The environment's keys, opened.
+    pub fn keys(&self) -> Result<Keys, CommandError> {
+        Ok(self.vault.keys()?)
+    }
+
     /// The identity with which nodes are logged in to.
-    pub fn identity(&self) -> Identity {
-        identity(self.key.login_seed().expose(), &self.environment)
+    pub fn login(&self) -> Result<Identity, CommandError> {
+        let seed = self.keys()?.login().login_seed();
+        Ok(identity(seed.expose(), &self.identity.environment))
     }
 
-    async fn sealer(&self) -> Result<Sealer, CommandError> {
-        let gone = || Diagnostic::error("state-vanished", "the state file is gone");
-        Ok(self.port.sealer().await?.ok_or_else(gone)?)
+    /// What seals and opens for this environment.
+    pub fn sealer(&self) -> Result<Sealer, state::StateError> {
+        self.vault.sealer().cloned()
     }
 
-    /// The public part of the identity, as nodes know it.
-    pub fn login_key(&self) -> String {
-        self.identity().public_line()
+    /// The public part of the login, as nodes know it.
+    pub fn login_key(&self) -> Result<String, CommandError> {
+        Ok(self.login()?.public_line())
     }
 }
 
@@ -91,15 +110,84 @@ pub fn identity(seed: &[u8; 32], environment: &str) -> Identity {
     Identity::from_seed(seed, &format!("provisioner {environment}"))
 }
 
-fn port(path: &Path, environment: &str) -> Result<SqliteStore, CommandError> {
-    Ok(SqliteStore::open(path, environment, key_source()?)?)
+/// Where a project's environment is recorded, whether or not it was ever written.
+fn port(project: &Project) -> Result<Arc<dyn StateStore>, CommandError> {
+    let settings = &project.settings;
+    backend(&settings.backend, &project.state_file, &project.environment, settings)
 }
 
-fn key_source() -> Result<KeySource, CommandError> {
-    let homes = Homes::of_user()?;
-    Ok(match homes.key_file {
-        Some(file) => KeySource::File(file),
-        None => KeySource::Directory(homes.keys),
+/// A place for an environment of that name; `file` is the embedded one's own.
+pub fn backend(
+    backend: &Backend,
+    file: &Path,
+    environment: &str,
+    settings: &Settings,
+) -> Result<Arc<dyn StateStore>, CommandError> {
+    let unlock = Homes::of_user()?.unlock()?;
+    match backend {
+        Backend::Sqlite { path } => {
+            let path = path.as_deref().unwrap_or(file);
+            Ok(Arc::new(embedded(path, environment, unlock, settings)?))
+        }
+        Backend::Postgres { .. } | Backend::Object { .. } => {
+            Err(Diagnostic::error("backend-missing", "this backend is not part of this build")
+                .into())
+        }
+    }
+}
+
+fn embedded(
+    path: &Path,
+    environment: &str,
+    unlock: Unlock,
+    _settings: &Settings,
+) -> Result<SqliteStore, CommandError> {
+    Ok(SqliteStore::open(path, environment, unlock.key_source().clone())?)
+}
+
+/// Records an environment anew from an export; its key must be there. How many objects it has.
+pub async fn found(
+    project: &Project,
+    text: &str,
+    place: &str,
+    lineage: &str,
+) -> Result<usize, CommandError> {
+    let unlock = Homes::of_user()?.unlock()?;
+    let key = unlock.key_source().read(lineage)?;
+    let identity = state::Identity {
+        environment: project.environment.clone(),
+        lineage: lineage.to_owned(),
+        key_check: key.check_value(),
+        keyring: None,
+    };
+    let vault = Vault::unlocked_by(
+        unlock,
+        None,
+        project.settings.secrets,
+        identity.lineage.clone(),
+        identity.key_check.clone(),
+    );
+    let export = export::read(text, place, || vault.sealer().cloned())?;
+    let version = export.into_version();
+    let count = version.records.len();
+    let codec = Codec { place, vault: &vault };
+    let base = Some(codec.encode_base(&version, Vec::new())?);
+    let dump = Dump { identity, epoch: 0, base, journal: Vec::new() };
+    port(project)?.take_over(dump).await?;
+    Ok(count)
+}
+
+/// Reads a text file that the user named.
+pub fn read_file(path: &Path) -> Result<String, Diagnostic> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Diagnostic::error("unreadable", format!("cannot read {}: {error}", path.display()))
+    })
+}
+
+/// Writes a file that the user named; only they can read it.
+pub fn write_file(path: &Path, text: &str) -> Result<(), Diagnostic> {
+    state::write_private(path, text.as_bytes()).map_err(|error| {
+        Diagnostic::error("unwritable", format!("cannot write {}: {error}", path.display()))
     })
 }
 
@@ -114,34 +202,43 @@ pub struct Saved {
 }
 
 /// Saves a plan, sealed and signed with the environment's keys.
-pub async fn save_plan(path: &Path, plan: &Plan, store: &Store) -> Result<(), CommandError> {
+pub fn save_plan(path: &Path, plan: &Plan, store: &Store) -> Result<(), CommandError> {
     let binding = Binding { provider_versions: wiring::provider_versions(), valid_for: PLAN_VALID };
-    Ok(plan_file::write(path, plan, &store.sealer().await?, &binding)?)
+    Ok(plan_file::write(path, plan, &store.sealer()?, &binding)?)
 }
 
-/// Opens a saved plan, and the environment that it was made for.
+/// Opens a saved plan, and the environment that it was made for: the embedded state at or above the working directory
+/// or the plan, else what the environment's own directory names.
 pub async fn load_plan(session: &Session, path: &Path) -> Result<Saved, CommandError> {
-    let header = plan_file::inspect(path)?;
-    let environment = header.environment;
-    for candidate in places::state_candidates(path, &environment, &session.working) {
-        let port = port(&candidate, &environment)?;
-        if port.lineage().await?.as_ref() != Some(&header.lineage) {
+    let statement = plan_file::inspect(path)?;
+    let environment = &statement.environment;
+    let named = places::environment_directory(Path::new(environment), &session.working).ok();
+    let project = named.as_ref().map(|directory| Project::load(session, directory)).transpose()?;
+    let mut found = Vec::new();
+    if let Some(project) = &project {
+        found.push((port(project)?, project.settings.clone()));
+    }
+    for candidate in places::state_candidates(path, environment, &session.working) {
+        let settings = project.as_ref().map(|project| project.settings.clone()).unwrap_or_default();
+        let file = Backend::Sqlite { path: Some(PathBuf::from(&candidate)) };
+        found.push((backend(&file, &candidate, environment, &settings)?, settings));
+    }
+    for (port, settings) in found {
+        let Some(store) = Store::opened(port, &settings).await? else { continue };
+        if store.identity.lineage != statement.lineage {
             continue;
         }
-        if let Some(store) = Store::opened(port, &environment).await? {
-            let fit = Expected {
-                environment: &environment,
-                sealer: &store.sealer().await?,
-                now: jiff::Timestamp::now(),
-                provider_versions: &wiring::provider_versions(),
-            };
-            let plan = plan_file::read(path, &fit)?;
-            let named = places::environment_directory(Path::new(&environment), &session.working);
-            let target = named.ok().map(|directory| directory.display().to_string());
-            return Ok(Saved { plan, store, target });
-        }
+        let fit = Expected {
+            environment,
+            sealer: &store.sealer()?,
+            now: jiff::Timestamp::now(),
+            provider_versions: &wiring::provider_versions(),
+        };
+        let plan = plan_file::read(path, &fit)?;
+        let target = named.map(|directory| directory.display().to_string());
+        return Ok(Saved { plan, store, target });
     }
-    let short = header.lineage.get(..8).unwrap_or(&header.lineage);
+    let short = statement.lineage.get(..8).unwrap_or(&statement.lineage);
     Err(Diagnostic::error(
         "no-state-for-plan",
         format!("no state of environment `{environment}`, lineage {short}, for {}", path.display()),

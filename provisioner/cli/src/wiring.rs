@@ -46,7 +46,7 @@ pub fn wire_with(
     progress: Arc<dyn Progress>,
 ) -> Result<Wired, CommandError> {
     let records = Arc::new(LiveRecords::default());
-    let factory = Arc::new(Factory::new(session, store.identity(), records.clone())?);
+    let factory = Arc::new(Factory::new(session, store.login()?, records.clone())?);
     let events: Arc<dyn EventSink> = progress.clone();
     let ports = Ports {
         store: store.port.clone(),
@@ -56,7 +56,7 @@ pub fn wire_with(
         clock: Arc::new(SystemClock::new(seed())),
         records,
     };
-    Ok(Wired { engine: Engine::new(&store.environment, ports), factory, progress })
+    Ok(Wired { engine: Engine::new(&store.identity.environment, ports), factory, progress })
 }
 
 /// Spreads the retries of programs that run at the same time.

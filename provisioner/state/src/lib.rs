@@ -13,6 +13,7 @@ pub mod clock;
 #[doc(hidden)]
 pub mod conformance;
 mod error;
+pub mod export;
 pub mod fault;
 mod files;
 pub mod holder;
@@ -37,3 +38,8 @@ pub use port::{
 };
 pub use rules::LEASE_SECONDS;
 pub use scope::Scope;
+
+/// Writes a file whole or not at all, in place of an older one; only its owner can read it.
+pub fn write_private(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {
+    files::write_private(path, content, true)
+}

@@ -19,6 +19,7 @@ pub mod diagnostics;
 pub mod differences;
 mod fold;
 mod grouping;
+pub mod history;
 pub mod outputs;
 pub mod plan;
 mod plan_json;

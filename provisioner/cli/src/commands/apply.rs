@@ -36,7 +36,7 @@ pub async fn run(
         planning::fresh(session, &project, wishes.clone())?;
         Store::create(session, &project).await?
     };
-    let inputs = project.inputs(&store.login_key());
+    let inputs = project.inputs(&store.login_key()?);
     let wired = wiring::wire(session, &store)?;
     let ready = Ready {
         session,
@@ -44,6 +44,7 @@ pub async fn run(
         running,
         command: format!("apply {}", project.target),
         sources: &project.sources,
+        lease_seconds: store.lease_seconds,
     };
     let make = |recorded: &Recorded, actual: &model::plan::Actual| {
         let world = World { recorded, actual };
@@ -89,6 +90,7 @@ async fn saved(session: &Session, file: &Path, running: &Running) -> Result<Exit
         running,
         command: format!("apply {}", file.display()),
         sources: &sources,
+        lease_seconds: saved.store.lease_seconds,
     };
     let environment = saved.plan.environment.clone();
     let ended = ready.run_saved(saved.plan).await?;

@@ -35,6 +35,7 @@ pub async fn run(
         running,
         command: format!("destroy {}", project.target),
         sources: &project.sources,
+        lease_seconds: store.lease_seconds,
     };
     let make = |recorded: &Recorded, actual: &Actual| {
         let world = World { recorded, actual };

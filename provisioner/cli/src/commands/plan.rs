@@ -44,7 +44,7 @@ pub async fn run(
     };
     show(session, &plan);
     if let (Some(path), Some(store)) = (&saving.out, &store) {
-        store::save_plan(path, &plan, store).await?;
+        store::save_plan(path, &plan, store)?;
         let program = &session.program;
         session.console.message_line(&format!(
             "Saved. To do exactly this: {program} apply {}",
@@ -62,7 +62,7 @@ async fn recorded(
     refresh: bool,
     wishes: &Wishes,
 ) -> Result<Plan, CommandError> {
-    let inputs = project.inputs(&store.login_key());
+    let inputs = project.inputs(&store.login_key()?);
     // The events of reading are for people; the data is the plan.
     let progress = views::progress::sink(&session.console, false);
     let wired = wiring::wire_with(session, store, progress)?;
@@ -91,7 +91,7 @@ async fn warn_of_run(
     recorded: &Recorded,
 ) -> Result<(), CommandError> {
     let unfinished = recorded.unfinished.len();
-    let warning = match store.port.held_by().await? {
+    let warning = match store.port.leases().await?.into_iter().next() {
         Some(info) => Diagnostic::warning(
             "run-under-way",
             format!(

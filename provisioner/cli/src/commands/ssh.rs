@@ -27,7 +27,7 @@ pub async fn run(
     let (Some(node), Some(store)) = (node, &store) else {
         return Err(no_node(&project.environment, name, &nodes).into());
     };
-    let pool = Pool::new(store.identity(), nodes::ssh::Settings::default());
+    let pool = Pool::new(store.login()?, nodes::ssh::Settings::default());
     let host = pool.host(&connection(node)?);
     let command = (!command.is_empty()).then(|| command.join(" "));
     let code = nodes::terminal::attach(&host, command).await?;

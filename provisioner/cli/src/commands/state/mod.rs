@@ -1,0 +1,162 @@
+//! `state ...`: looks at what is recorded, and changes it by hand. Objects are never touched.
+//!
+//! What changes the state takes a lease on what it changes, asks first, and is journaled.
+
+mod edit;
+mod history;
+mod look;
+mod terraform;
+mod transfer;
+
+use crate::arguments::{Asking, StateCommand};
+use crate::error::{CommandError, Exit};
+use crate::project::Project;
+use crate::running::{nobody_to_ask, run_id};
+use crate::session::Session;
+use crate::store::Store;
+use model::record::Recorded;
+use model::{Address, Diagnostic};
+use state::{Lease, LeaseRequest, Scope, StateError};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Runs the command.
+pub async fn run(session: &Session, command: StateCommand) -> Result<Exit, CommandError> {
+    match command {
+        StateCommand::List { environment, at } => {
+            look::list(session, &environment.target, at).await
+        }
+        StateCommand::Show { environment, address, at } => {
+            look::show(session, &environment.target, &address, at).await
+        }
+        StateCommand::Check { environment } => look::check(session, &environment.target).await,
+        StateCommand::Leases { environment } => look::leases(session, &environment.target).await,
+        StateCommand::Unlock { environment, lease, asking } => {
+            edit::unlock(session, &environment.target, lease, &asking).await
+        }
+        StateCommand::History { environment, entries, run } => {
+            history::run(session, &environment.target, entries, run.as_deref()).await
+        }
+        StateCommand::Restore { environment, version, asking } => {
+            edit::restore(session, &environment.target, version, &asking).await
+        }
+        StateCommand::Prune { environment, keep, older_than, asking } => {
+            edit::prune(session, &environment.target, keep, older_than, &asking).await
+        }
+        StateCommand::Mv { environment, from, to, asking } => {
+            edit::mv(session, &environment.target, &from, &to, &asking).await
+        }
+        StateCommand::Rm { environment, addresses, asking } => {
+            edit::rm(session, &environment.target, &addresses, &asking).await
+        }
+        StateCommand::Export { environment, out, at } => {
+            transfer::export(session, &environment.target, out.as_deref(), at).await
+        }
+        StateCommand::Import { environment, file, skip_unknown, asking } => {
+            transfer::import(session, &environment.target, &file, skip_unknown, &asking).await
+        }
+        StateCommand::Migrate { environment, to, asking } => {
+            transfer::migrate(session, &environment.target, &to, &asking).await
+        }
+    }
+}
+
+/// An environment that was written before.
+async fn existing(session: &Session, target: &Path) -> Result<(Project, Store), CommandError> {
+    let project = Project::load(session, target)?;
+    match Store::open(&project).await? {
+        Some(store) => Ok((project, store)),
+        None => Err(never_applied(&project).into()),
+    }
+}
+
+fn never_applied(project: &Project) -> Diagnostic {
+    let summary = format!("environment `{}` was never applied from here", project.environment);
+    Diagnostic::error("no-state", summary).with_hint(format!(
+        "its state would be at {}; run this in the project's directory",
+        project.state_place()
+    ))
+}
+
+/// An address that the user gave.
+fn parsed(text: &str) -> Result<Address, CommandError> {
+    let parsed = Address::parse(text);
+    Ok(parsed.map_err(|error| Diagnostic::error("not-an-address", error.to_string()))?)
+}
+
+/// Asks; an error if the answer is not `yes` or nobody can be asked.
+async fn agree(session: &Session, asking: &Asking, question: &str) -> Result<(), CommandError> {
+    if asking.auto_approve {
+        return Ok(());
+    }
+    if session.json || !session.console.is_interactive() {
+        return Err(nobody_to_ask("give --auto-approve").into());
+    }
+    let (console, question) =
+        (session.console.clone(), format!("{question} Only `yes` is a yes: "));
+    let answer = tokio::task::spawn_blocking(move || console.ask(&question)).await;
+    if matches!(answer, Ok(Some(answer)) if answer == "yes") {
+        return Ok(());
+    }
+    session.console.message_line("Nothing was done.");
+    Err(CommandError::default())
+}
+
+/// Calls whose end is not known must be settled before anything of theirs is changed by hand.
+fn refuse_unfinished<'a>(
+    recorded: &Recorded,
+    touched: impl IntoIterator<Item = &'a Address>,
+) -> Result<(), CommandError> {
+    let is_open =
+        |address: &&Address| recorded.unfinished.iter().any(|intent| intent.address == **address);
+    match touched.into_iter().find(is_open) {
+        None => Ok(()),
+        Some(address) => Err(Diagnostic::error(
+            "unfinished",
+            format!("the end of a call for {address} is not known"),
+        )
+        .with_hint("run `apply` first: it looks up how the call ended")
+        .into()),
+    }
+}
+
+/// Takes a lease, waiting as long as the user said.
+async fn take(
+    store: &Store,
+    asking: &Asking,
+    command: &str,
+    scope: Scope,
+) -> Result<Lease, CommandError> {
+    let run = run_id();
+    let started = Instant::now();
+    loop {
+        let request = LeaseRequest {
+            run: run.clone(),
+            command: command.to_owned(),
+            scope: scope.clone(),
+            seconds: store.lease_seconds,
+        };
+        match store.port.acquire(request).await {
+            Err(StateError::Held { .. }) if started.elapsed() < asking.lock_timeout => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            taken => return Ok(taken?),
+        }
+    }
+}
+
+/// Does something under a lease and gives it back, whatever came of it.
+async fn under_lease<T>(
+    store: &Store,
+    asking: &Asking,
+    command: &str,
+    scope: Scope,
+    work: impl AsyncFnOnce(&Lease) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let lease = take(store, asking, command, scope).await?;
+    let done = work(&lease).await;
+    let released = store.port.release(lease).await;
+    let done = done?;
+    released?;
+    Ok(done)
+}
