@@ -53,7 +53,7 @@ pub struct Plan {
     pub changed_outputs: BTreeSet<String>,
     /// Provider configurations by key.
     pub providers: BTreeMap<String, ProviderConfig>,
-    /// Node sets after the apply.
+    /// Node sets after the apply; with targets, only the nodes that are then as configured.
     pub node_sets: BTreeMap<String, NodeSet>,
     /// Records brought up to date by refresh: apply writes them first (same objects, newer attributes).
     pub refreshed: Vec<Record>,

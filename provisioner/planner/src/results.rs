@@ -50,26 +50,22 @@ impl<'a> Results<'a> {
         outputs
     }
 
-    /// The node sets after the apply. Nodes that are recorded and not configured are the executor's to keep or drop:
-    /// it knows what became of them.
+    /// The node sets after the apply, but for nodes that stay as they are recorded or are not configured any more: the
+    /// executor knows what became of them.
     pub fn node_sets(&self, desired: &Desired) -> BTreeMap<String, NodeSet> {
         let set = |(name, set): (&String, &NodeSet)| {
-            let nodes = set.nodes.iter().filter_map(|node| self.node(name, node)).collect();
+            let nodes =
+                set.nodes.iter().filter(|node| self.is_settled(name, node)).cloned().collect();
             (name.clone(), NodeSet { nodes, services: set.services.clone() })
         };
         desired.node_sets.iter().map(set).collect()
     }
 
-    /// A node as configured, or as recorded while something that its machine comes from is left undone. A machine that
-    /// comes from nothing goes by the node's own instances.
-    fn node(&self, set: &str, node: &Node) -> Option<Node> {
+    /// Whether a node will be as configured. A machine that comes from nothing goes by the node's own instances.
+    fn is_settled(&self, set: &str, node: &Node) -> bool {
         let own = || self.pending.iter().any(|at| at.node() == Some((set, &node.name)));
         let from_nothing = sources(&node.machine).is_empty();
-        if self.settles(&node.machine) && !(from_nothing && own()) {
-            return Some(node.clone());
-        }
-        let recorded = self.recorded.node_sets.get(set)?;
-        recorded.iter().find(|known| known.name == node.name).cloned()
+        self.settles(&node.machine) && !(from_nothing && own())
     }
 }
 
@@ -81,6 +77,7 @@ pub(crate) fn changed_outputs(
     let stays = |name: &String| match (recorded.outputs.get(name), planned.get(name)) {
         (Some(old), Some(new)) => {
             old.sensitive == new.sensitive
+                && old.description == new.description
                 && new.value.is_wholly_known()
                 && same(&new.value, &typed(&old.value, &new.value.ty()))
         }

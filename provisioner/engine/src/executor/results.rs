@@ -1,8 +1,8 @@
 //! What a run writes beside records: provider configurations, outputs, node sets.
 //!
 //! Invariants: provider configurations are recorded before the first call that uses them, and stay while a
-//! record needs them; an output is written only when everything it comes from succeeded; a node stays
-//! recorded while anything of it does.
+//! record needs them; an output is written only when the plan changes it and everything it comes from succeeded; a node
+//! stays recorded while anything of it does. What the plan does not decide stays as other runs may have written it.
 
 use super::RunReport;
 use crate::Engine;
@@ -60,15 +60,20 @@ pub(super) async fn write(
     let mut results = RunResults {
         outputs: changes(&recorded.outputs, &outputs)?,
         providers: changes(&recorded.providers, &ending.providers())?,
-        node_sets: changes(&recorded.node_sets, &ending.node_sets())?,
+        node_sets: changes(&recorded.node_sets, &ending.node_sets(recorded, &ending.alive()))?,
     };
     report.outputs = outputs;
-    let describes = !results.outputs.is_empty() || !results.node_sets.is_empty();
-    if describes && let Some(moved) = ending.changed_by_others().await? {
-        report.outputs.clone_from(&recorded.outputs);
-        report.outputs_left = true;
-        report.diagnostics.push(left_to_the_next_plan(&moved));
-        (results.outputs, results.node_sets) = Default::default();
+    if !results.outputs.is_empty() || !results.node_sets.is_empty() {
+        let now = engine.ports.store.load().await?;
+        if let Some(moved) = ending.changed_by_others(&now) {
+            report.outputs.clone_from(&recorded.outputs);
+            report.outputs_left = true;
+            report.diagnostics.push(left_to_the_next_plan(&moved));
+            (results.outputs, results.node_sets) = Default::default();
+        } else {
+            let alive = now.records.keys().filter_map(node_of).collect();
+            results.node_sets = changes(&now.node_sets, &ending.node_sets(&now, &alive))?;
+        }
     }
     engine.ports.store.write_results(held.check()?, results).await
 }
@@ -92,7 +97,7 @@ struct Ending<'a> {
 
 impl Ending<'_> {
     /// An instance that outputs come from, which this run did not write and which is not as when the plan was made.
-    async fn changed_by_others(&self) -> Result<Option<Address>, StateError> {
+    fn changed_by_others(&self, now: &Recorded) -> Option<Address> {
         let ours: BTreeSet<&Address> = self
             .plan
             .operations
@@ -102,20 +107,12 @@ impl Ending<'_> {
             .chain(self.plan.adopted.iter().map(|adopted| &adopted.record.address))
             .chain(&self.plan.vanished)
             .collect();
-        let mut read = self
-            .plan
-            .output_revisions
-            .iter()
-            .filter(|(address, _)| !ours.contains(address))
-            .peekable();
-        if read.peek().is_none() {
-            return Ok(None);
-        }
-        let now = self.engine.ports.store.load().await?.records;
+        let mut read =
+            self.plan.output_revisions.iter().filter(|(address, _)| !ours.contains(address));
         let moved = |(address, revision): &(&Address, &u64)| {
-            now.get(*address).map_or(0, |record| record.revision) != **revision
+            now.records.get(*address).map_or(0, |record| record.revision) != **revision
         };
-        Ok(read.find(moved).map(|(address, _)| address.clone()))
+        read.find(moved).map(|(address, _)| address.clone())
     }
 
     fn resolve(&self, value: &Value) -> Result<Value, Diagnostic> {
@@ -127,38 +124,26 @@ impl Ending<'_> {
         self.engine.ports.resolver.resolve(value, &outputs)
     }
 
+    /// What is recorded, with what the plan changes.
     fn outputs(&self, report: &mut RunReport) -> BTreeMap<String, Output> {
-        let mut outputs = BTreeMap::new();
-        for (name, output) in &self.plan.outputs {
+        let mut outputs = self.recorded.outputs.clone();
+        for name in &self.plan.changed_outputs {
+            let Some(output) = self.plan.outputs.get(name) else {
+                if self.undone.is_empty() {
+                    outputs.remove(name);
+                }
+                continue;
+            };
             match self.resolve(&output.value) {
                 Ok(value) if value.is_wholly_known() => {
-                    let output = Output { value, ..output.clone() };
-                    outputs.insert(name.clone(), output);
+                    outputs.insert(name.clone(), Output { value, ..output.clone() });
                 }
-                Ok(_) => self.keep(name, &mut outputs),
-                Err(diagnostic) => {
-                    // After a failure that is to be expected and needs no second message.
-                    if self.undone.is_empty() {
-                        report.diagnostics.push(diagnostic);
-                    }
-                    self.keep(name, &mut outputs);
-                }
-            }
-        }
-        if !self.undone.is_empty() {
-            for name in self.recorded.outputs.keys() {
-                if !self.plan.outputs.contains_key(name) {
-                    self.keep(name, &mut outputs);
-                }
+                // After a failure that is to be expected and needs no second message.
+                Err(diagnostic) if self.undone.is_empty() => report.diagnostics.push(diagnostic),
+                _ => {}
             }
         }
         outputs
-    }
-
-    fn keep(&self, name: &str, outputs: &mut BTreeMap<String, Output>) {
-        if let Some(output) = self.recorded.outputs.get(name) {
-            outputs.insert(name.to_owned(), output.clone());
-        }
     }
 
     fn providers(&self) -> BTreeMap<String, ProviderConfig> {
@@ -171,29 +156,36 @@ impl Ending<'_> {
         providers
     }
 
-    fn node_sets(&self) -> BTreeMap<String, Vec<Node>> {
+    /// The nodes of which anything is recorded.
+    fn alive(&self) -> BTreeSet<(String, String)> {
+        let records = self.engine.ports.records.select(|record| record.address.node().is_some());
+        records.iter().filter_map(|record| node_of(&record.address)).collect()
+    }
+
+    /// The nodes of the plan; and of those that are recorded, the ones that it does not know and that are still there.
+    fn node_sets(
+        &self,
+        recorded: &Recorded,
+        alive: &BTreeSet<(String, String)>,
+    ) -> BTreeMap<String, Vec<Node>> {
         let mut sets: BTreeMap<String, Vec<Node>> = BTreeMap::new();
         for (set, planned) in &self.plan.node_sets {
             let nodes = planned.nodes.iter().filter_map(|node| self.node(set, node));
             sets.insert(set.clone(), nodes.collect());
         }
-        let alive: BTreeSet<(String, String)> = self
-            .engine
-            .ports
-            .records
-            .select(|record| record.address.node().is_some())
-            .iter()
-            .filter_map(|record| record.address.node())
-            .map(|(set, node)| (set.to_owned(), node.to_owned()))
-            .collect();
-        for (set, nodes) in &self.recorded.node_sets {
-            for node in nodes {
-                let is_alive = alive.contains(&(set.clone(), node.name.clone()));
-                let known =
-                    sets.get(set).is_some_and(|nodes| nodes.iter().any(|n| n.name == node.name));
-                if is_alive && !known {
-                    sets.entry(set.clone()).or_default().push(node.clone());
-                }
+        for (set, nodes) in &recorded.node_sets {
+            let known = sets.remove(set).unwrap_or_default();
+            let of_plan = |node: &&Node| known.iter().any(|other| other.name == node.name);
+            let is_alive = |node: &&Node| alive.contains(&(set.clone(), node.name.clone()));
+            let others = nodes.iter().filter(|node| !of_plan(node) && is_alive(node)).cloned();
+            let mut merged: Vec<Node> = known.iter().cloned().chain(others).collect();
+            if !self.plan.targets.is_empty() {
+                // In the order that they have: the plan knows only some of them.
+                let place = |node: &Node| nodes.iter().position(|other| other.name == node.name);
+                merged.sort_by_key(|node| place(node).unwrap_or(nodes.len()));
+            }
+            if !merged.is_empty() || self.plan.node_sets.contains_key(set) {
+                sets.insert(set.clone(), merged);
             }
         }
         sets
@@ -209,4 +201,8 @@ impl Ending<'_> {
             }
         }
     }
+}
+
+fn node_of(address: &Address) -> Option<(String, String)> {
+    address.node().map(|(set, node)| (set.to_owned(), node.to_owned()))
 }
