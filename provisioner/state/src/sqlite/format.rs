@@ -109,7 +109,7 @@ pub const ONLY_2: [(&str, &str); 3] = [
 pub fn exists(path: &Path, doing: Doing) -> Result<bool, StateError> {
     match path.metadata() {
         Ok(metadata) if metadata.len() == 0 => Err(corrupt(path, "it is empty")),
-        Ok(metadata) if metadata.len() < 512 => {
+        Ok(metadata) if metadata.len() < 100 => {
             Err(corrupt(path, "it is too short for a state file"))
         }
         Ok(_) => Ok(true),

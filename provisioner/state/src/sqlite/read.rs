@@ -280,6 +280,11 @@ impl Reader {
         ))
     }
 
+    fn base(&self) -> Result<Option<Base>> {
+        // In format 1 a journal was whole.
+        if self.format == 1 { Ok(None) } else { base(&self.connection, &self.path) }
+    }
+
     fn raw_entry(&self, sequence: u64) -> Result<Option<RawEntry>> {
         let sql = format!("SELECT {ENTRY} FROM journal WHERE seq = ?");
         let read = self.connection.query_row(&sql, [sequence], entry).optional();
@@ -349,7 +354,7 @@ impl Reader {
             self.codec().check_entry(&raw)?;
             return Ok((raw.sequence, raw.hash));
         }
-        let base = base(&self.connection, &self.path)?;
+        let base = self.base()?;
         Ok(base.map(|base| (base.serial, base.head)).unwrap_or_default())
     }
 
@@ -369,7 +374,7 @@ impl Reader {
 
     /// Walks the journal up to and with entry `until`, and gives what it folds to.
     fn walk(&self, until: u64, mut take: impl FnMut(RawEntry)) -> Result<(Version, Vec<u8>)> {
-        let mut walk = Walk::new(self.codec(), base(&self.connection, &self.path)?.as_ref())?;
+        let mut walk = Walk::new(self.codec(), self.base()?.as_ref())?;
         let sql = format!("SELECT {ENTRY} FROM journal WHERE seq <= {until} ORDER BY seq");
         self.each("journal", &sql, |row| {
             let raw = self.row("journal", entry(row))?;
@@ -383,7 +388,7 @@ impl Reader {
 
     /// The version after a journal entry.
     pub fn version(&self, serial: u64) -> Result<Version> {
-        let first = base(&self.connection, &self.path)?.map_or(0, |base| base.serial);
+        let first = self.base()?.map_or(0, |base| base.serial);
         let last = self.meta.serial;
         if serial < first || serial > last {
             return Err(StateError::NoVersion { serial, first, last });
@@ -455,13 +460,13 @@ impl Reader {
         let mut journal = Vec::new();
         let (version, head) = self.walk(LAST, |raw| journal.push(raw))?;
         self.expect_end(version.serial, &head)?;
-        let base = base(&self.connection, &self.path)?;
+        let base = self.base()?;
         Ok(Dump { identity: self.meta.identity(), epoch: self.meta.epoch, base, journal })
     }
 
     /// Journal entries after one.
     pub fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
-        let first = base(&self.connection, &self.path)?.map_or(0, |base| base.serial);
+        let first = self.base()?.map_or(0, |base| base.serial);
         let sql = format!("SELECT {ENTRY} FROM journal WHERE seq > {after} ORDER BY seq");
         let (codec, mut entries, mut next) = (self.codec(), Vec::new(), after.max(first) + 1);
         self.each("journal", &sql, |row| {

@@ -2,11 +2,14 @@
 
 mod crash;
 mod damage;
-mod format_1;
+mod formats;
+mod keys;
 mod refusals;
+mod turns;
 
 use super::*;
 use crate::conformance::{self, CANARY, Fixture, create, gone, intent, record, recorded, request};
+use crate::keys::KeySource;
 use model::record::IntentAction;
 use std::collections::BTreeSet;
 use tempfile::TempDir;
@@ -29,6 +32,10 @@ impl Files {
 
     fn store(&self, name: &str) -> SqliteStore {
         SqliteStore::open(self.path(name), name, self.keys()).unwrap()
+    }
+
+    fn store_or_error(&self, name: &str) -> Result<SqliteStore> {
+        SqliteStore::open(self.path(name), name, self.keys())
     }
 
     fn shared(&self, name: &str) -> Arc<dyn StateStore> {
@@ -115,7 +122,7 @@ async fn preparing_makes_the_lineage_and_the_key_once() {
     let files = Files::new();
     let store = files.store("new");
     let lineage = store.prepare().await.unwrap().lineage;
-    assert_eq!(store.prepare().await.unwrap(), lineage);
+    assert_eq!(store.prepare().await.unwrap().lineage, lineage);
     assert_eq!(store.load().await.unwrap().lineage, lineage);
     let key = store.key().await.unwrap().unwrap();
     assert!(files.keys().path(&lineage).exists());
@@ -131,11 +138,12 @@ async fn two_programs_that_make_an_environment_make_one() {
         let stores = [files.store("new"), files.store("new"), files.store("new")];
         let (one, two, three) =
             tokio::join!(stores[0].prepare(), stores[1].prepare(), stores[2].prepare());
-        let lineages = BTreeSet::from([one.unwrap(), two.unwrap(), three.unwrap()]);
+        let made = [one, two, three].map(|made| made.unwrap().lineage);
+        let lineages = BTreeSet::from(made);
         assert_eq!(lineages.len(), 1);
         drop(stores);
         let names: Vec<_> = all_bytes(files.0.path()).into_iter().map(|(path, _)| path).collect();
-        assert_eq!(names.len(), 2, "one state file, one key: {names:?}");
+        assert_eq!(names.len(), 3, "one state file, its lock, one key: {names:?}");
     }
 }
 
@@ -197,7 +205,7 @@ async fn the_holder_is_known_to_others() {
     let store = files.store("held");
     let lease = store.acquire(request("r1")).await.unwrap();
     let other = files.store("held");
-    assert_eq!(other.held_by().await.unwrap(), Some(lease.info.clone()));
+    assert_eq!(other.leases().await.unwrap(), [lease.info.clone()]);
     let error = other.acquire(request("r2")).await.unwrap_err();
     let message = error.to_string();
     let LeaseInfo { owner, host, pid, since, expires, .. } = &lease.info;
@@ -206,5 +214,5 @@ async fn the_holder_is_known_to_others() {
     }
     assert!(error.hint().unwrap().contains(expires));
     store.release(lease).await.unwrap();
-    assert_eq!(other.held_by().await.unwrap(), None);
+    assert!(other.leases().await.unwrap().is_empty());
 }

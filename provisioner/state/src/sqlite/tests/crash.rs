@@ -2,17 +2,36 @@
 
 use super::*;
 use std::io::BufRead as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 const DIRECTORY: &str = "PROVISIONER_TEST_VICTIM_DIRECTORY";
+
+/// The directory that the program is to work in; none in a usual run of the tests.
+pub fn directory() -> Option<PathBuf> {
+    std::env::var_os(DIRECTORY).map(PathBuf::from)
+}
+
+/// Runs one test of this very program as a program of its own.
+pub fn spawn(test: &str, directory: &Path, settings: &[(&str, usize)]) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    for (name, value) in settings {
+        command.env(name, value.to_string());
+    }
+    command
+        .args([test, "--exact", "--nocapture"])
+        .env(DIRECTORY, directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
 
 /// Not a test of its own: the program that the next one kills. It says every record that it was told is durable.
 #[tokio::test]
 async fn victim() {
-    let Some(directory) = std::env::var_os(DIRECTORY) else {
+    let Some(directory) = directory() else {
         return;
     };
-    let directory = PathBuf::from(directory);
     let keys = KeySource::Directory(directory.join("keys"));
     let path = directory.join("state").join("victim.sqlite");
     let store: Arc<dyn StateStore> = Arc::new(SqliteStore::open(path, "victim", keys).unwrap());
@@ -26,12 +45,7 @@ async fn victim() {
 
 /// Kills a fresh victim after it has said `lines` records; those it said.
 fn kill_after(directory: &Path, lines: usize) -> BTreeSet<String> {
-    let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["sqlite::tests::crash::victim", "--exact", "--nocapture"])
-        .env(DIRECTORY, directory)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut victim = spawn("sqlite::tests::crash::victim", directory, &[]);
     let mut output = std::io::BufReader::new(victim.stdout.take().unwrap()).lines();
     let mut said = BTreeSet::new();
     let said_in = |line: &str| Some(line.split_once("durable ")?.1.to_owned());
