@@ -13,11 +13,11 @@
 
 mod measuring;
 
-use measuring::{Cost, cost_of, installed, measuring_main, setting, so_far};
+use measuring::{Cost, cost_of, measuring_main, so_far};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use tests::Workbench;
+use tests::{Workbench, installed, setting};
 
 /// Operations that are timed at each size, in as many runs as it takes.
 const OPERATIONS: u64 = 1_000;
@@ -143,7 +143,7 @@ fn beside_terraform() {
             println!("{n:>8}        terraform    is not on this machine");
             continue;
         };
-        let theirs = terraform_apply(&bench, Path::new(&terraform), &count);
+        let theirs = terraform_apply(&bench, &terraform, &count);
         print("terraform", n, theirs);
         println!(
             "{n:>8}        times less {:>13.1} {:>10.1} {:>15.1} {:>12.1}",

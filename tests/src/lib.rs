@@ -4,10 +4,12 @@
 //! Invariant: when a workbench is dropped, its environments are destroyed, whatever the test did.
 //! Refuses to know: the program's crates. Only its command line, its files and the system it ran on.
 
+mod chance;
 mod run;
 mod traces;
 mod workbench;
 
+pub use chance::{Random, installed, setting};
 pub use run::{Finished, Running};
 pub use traces::Traces;
 pub use workbench::Workbench;

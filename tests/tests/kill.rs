@@ -4,26 +4,10 @@
 //! or half there); `PROVISIONER_TEST_SEED` replays a run.
 
 use nix::sys::signal::Signal;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tests::{Workbench, wait_until};
+use std::time::{Duration, Instant};
+use tests::{Random, Workbench, setting, wait_until};
 
 const STAGING: &str = "environments/staging";
-
-/// A small generator (xorshift), so that a seed replays a run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 fn arguments(port: &str) -> Vec<String> {
     let words = ["apply", STAGING, "--auto-approve", "--var", "size=11", "--var"];
@@ -34,10 +18,7 @@ fn arguments(port: &str) -> Vec<String> {
 
 #[test]
 fn killed_at_any_instant_the_next_apply_brings_everything_right() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").subsec_nanos();
-    let seed = setting("PROVISIONER_TEST_SEED", u64::from(now) | 1);
-    println!("PROVISIONER_TEST_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::seeded(|seed| println!("{seed}"));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port().to_string();
     drop(listener);

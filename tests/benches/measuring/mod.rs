@@ -6,8 +6,6 @@
 
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
-use std::ffi::OsString;
-use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -102,16 +100,4 @@ pub fn so_far(pid: i32) -> (f64, f64) {
     let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
     let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
     (nanoseconds / 1e9, written.and_then(|text| text.parse().ok()).unwrap_or_default())
-}
-
-/// Where a program is, if this machine has it.
-pub fn installed(program: &str) -> Option<OsString> {
-    let path = std::env::var_os("PATH")?;
-    let mut places = std::env::split_paths(&path).map(|directory| directory.join(program));
-    places.find(|place| Path::is_file(place)).map(Into::into)
-}
-
-/// A number from the environment.
-pub fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
