@@ -181,6 +181,49 @@ fn a_destruction_takes_along_what_depends_on_its_target() {
     destroy(&bench);
 }
 
+const PAIR: &str = r#"
+environment "pair" {}
+
+module "network" {
+  source = "../modules/network/local"
+  name   = "pair"
+}
+
+node_set "pair" {
+  pool "local" {
+    source  = "../modules/node/local"
+    size    = 2
+    domains = ["a"]
+    inputs  = { network = module.network.id }
+  }
+}
+"#;
+
+fn nodes(bench: &Workbench) -> Vec<String> {
+    let shown = bench.run(&["show", "env", "--json"]).exits(0).json();
+    let nodes = shown["node_sets"]["pair"].as_array().cloned().unwrap_or_default();
+    nodes.iter().map(|node| node["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn nodes_come_and_go_one_by_one() {
+    let bench = Workbench::new();
+    bench.write("env/main.hcl", PAIR);
+    let names = ["pair-local-001", "pair-local-002"];
+    let target = |name: &str| format!("node_set.pair.node[\"{name}\"]");
+    apply(&bench, &["--target", &target(names[1])]).exits(0);
+    assert_eq!(nodes(&bench), names[1..]);
+    bench.run(&["ssh", "env", names[1], "--", "true"]).exits(0);
+    apply(&bench, &["--target", &target(names[0])]).exits(0);
+    assert_eq!(nodes(&bench), names);
+    bench.run(&["plan", "env", "--detailed-exitcode"]).exits(0);
+    bench.run(&["destroy", "env", "--auto-approve", "--target", &target(names[1])]).exits(0);
+    assert_eq!(nodes(&bench), names[..1]);
+    apply(&bench, &["--target", "node_set.pair"]).exits(0);
+    assert_eq!(nodes(&bench), names);
+    destroy(&bench);
+}
+
 #[test]
 fn a_wrong_target_is_a_mistake_with_a_hint() {
     let bench = bench();

@@ -180,9 +180,9 @@ impl Ending<'_> {
             let others = nodes.iter().filter(|node| !of_plan(node) && is_alive(node)).cloned();
             let mut merged: Vec<Node> = known.iter().cloned().chain(others).collect();
             if !self.plan.targets.is_empty() {
-                // In the order that they have: the plan knows only some of them.
-                let place = |node: &Node| nodes.iter().position(|other| other.name == node.name);
-                merged.sort_by_key(|node| place(node).unwrap_or(nodes.len()));
+                // The plan knows only some of them, and not in which order the pools are declared.
+                merged
+                    .sort_by(|one, other| (&one.pool, one.index).cmp(&(&other.pool, other.index)));
             }
             if !merged.is_empty() || self.plan.node_sets.contains_key(set) {
                 sets.insert(set.clone(), merged);
