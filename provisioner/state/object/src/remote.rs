@@ -1,0 +1,181 @@
+//! Requests: objects made once, read, listed, removed. What fails in passing is tried again, boundedly, with backoff and jitter.
+//!
+//! Invariant: an object is only ever made (create-only), never changed, so trying again is harmless; whether an
+//! object that is "already there" is one's own, its content tells.
+//! Refuses to know: what is in an object.
+
+use crate::chance::Chance;
+use crate::place::Place;
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::path::Path;
+use object_store::{Error, ObjectStoreExt as _, PutMode, PutOptions};
+use state::StateError;
+use std::time::Duration;
+
+type Result<T, E = StateError> = std::result::Result<T, E>;
+
+/// How often a request is tried.
+const TRIES: u32 = 6;
+/// The longest wait after the first failure; it doubles.
+const FIRST_WAIT_MS: u64 = 100;
+/// The longest wait.
+const LAST_WAIT_MS: u64 = 5_000;
+/// Removals at one time.
+const AT_ONCE: usize = 16;
+
+/// An object in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Name within its directory.
+    pub name: String,
+    /// When it was made, by the store's clock, in milliseconds since 1970.
+    pub made_ms: i64,
+}
+
+/// One environment's objects.
+pub struct Remote {
+    place: Place,
+    environment: String,
+    chance: Chance,
+}
+
+impl Remote {
+    /// The objects of an environment.
+    pub fn new(place: Place, environment: &str, chance: Chance) -> Self {
+        Self { place, environment: environment.to_owned(), chance }
+    }
+
+    /// For people.
+    pub fn shown(&self) -> String {
+        format!("{}/{}", self.place.shown.trim_end_matches('/'), self.environment)
+    }
+
+    /// Randomness for names and waits.
+    pub fn chance(&self) -> &Chance {
+        &self.chance
+    }
+
+    /// The object's name for people.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}/{name}", self.shown())
+    }
+
+    fn path(&self, name: &str) -> Path {
+        let prefix = self.place.prefix.split('/').filter(|part| !part.is_empty());
+        prefix.chain([self.environment.as_str()]).chain(name.split('/')).collect()
+    }
+
+    /// Makes an object; false if there is one of that name.
+    pub async fn create(&self, name: &str, body: &Bytes) -> Result<bool> {
+        let path = self.path(name);
+        let put = || async {
+            let options = PutOptions::from(PutMode::Create);
+            match self.place.objects.put_opts(&path, body.clone().into(), options).await {
+                Ok(_) => Ok(true),
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        self.persist(put).await.map_err(|error| self.failed(Doing::Writing, name, &error))
+    }
+
+    /// Reads an object; none if there is none.
+    pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
+        let path = self.path(name);
+        let get = || async {
+            match self.place.objects.get(&path).await {
+                Ok(found) => found.bytes().await.map(Some),
+                Err(Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        self.persist(get).await.map_err(|error| self.failed(Doing::Reading, name, &error))
+    }
+
+    /// The objects of a directory in the order of their names, those after `after` if it is given.
+    pub async fn list(&self, directory: &str, after: Option<&str>) -> Result<Vec<Listed>> {
+        let path = self.path(directory);
+        let after = after.map(|after| self.path(&format!("{directory}/{after}")));
+        let list = || async {
+            let stream = match &after {
+                Some(after) => self.place.objects.list_with_offset(Some(&path), after),
+                None => self.place.objects.list(Some(&path)),
+            };
+            stream.try_collect::<Vec<_>>().await
+        };
+        let found = self.persist(list).await;
+        let found = found.map_err(|error| self.failed(Doing::Reading, directory, &error))?;
+        let listed = |meta: object_store::ObjectMeta| {
+            let made_ms = meta.last_modified.timestamp_millis();
+            meta.location.filename().map(|name| Listed { name: name.to_owned(), made_ms })
+        };
+        let mut listed: Vec<_> = found.into_iter().filter_map(listed).collect();
+        listed.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(listed)
+    }
+
+    /// Removes objects, about in their order. Those that are gone already are no error.
+    pub async fn delete(&self, names: Vec<String>) -> Result<()> {
+        let each = futures::stream::iter(names).map(|name| self.delete_one(name));
+        each.buffered(AT_ONCE).try_collect().await
+    }
+
+    async fn delete_one(&self, name: String) -> Result<()> {
+        let path = self.path(&name);
+        let delete = || async {
+            match self.place.objects.delete(&path).await {
+                Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        self.persist(delete).await.map_err(|error| self.failed(Doing::Writing, &name, &error))
+    }
+
+    async fn persist<T, F: Future<Output = object_store::Result<T>>>(
+        &self,
+        request: impl Fn() -> F,
+    ) -> object_store::Result<T> {
+        for number in 1..TRIES {
+            match request().await {
+                Err(error) if passing(&error) => self.wait(number).await,
+                answer => return answer,
+            }
+        }
+        request().await
+    }
+
+    /// Waits after failure `number` (from 1): up to twice as long as after the one before, and never the same.
+    pub async fn wait(&self, number: u32) {
+        let longest = FIRST_WAIT_MS.saturating_mul(1 << number.min(16)).min(LAST_WAIT_MS);
+        let wait = longest / 4 + self.chance.below(longest * 3 / 4);
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+
+    fn failed(&self, doing: Doing, name: &str, error: &Error) -> StateError {
+        let (path, why) = (self.name(name), error.to_string());
+        let hint = match error {
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+                "docs/state-object.md lists the permissions that are needed and where credentials are read from"
+            }
+            Error::NotFound { .. } => "make the bucket or container first, or correct its name",
+            _ => return StateError::Unreachable { place: self.shown(), why },
+        };
+        let hint = hint.to_owned();
+        match doing {
+            Doing::Reading => StateError::Unreadable { path, why, hint },
+            Doing::Writing => StateError::Storage { path, why, hint },
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Doing {
+    Reading,
+    Writing,
+}
+
+/// Whether the same request may succeed later.
+fn passing(error: &Error) -> bool {
+    matches!(error, Error::Generic { .. })
+}
