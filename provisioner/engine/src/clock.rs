@@ -1,8 +1,8 @@
-//! The Clock port: time that passes and the seed of chance, so that tests replay.
-//!
-//! Refuses to know what time it is for people: the engine stores no wall-clock time.
+//! The Clock port: time that passes, the time of day that deadlines are told in, and the seed of chance, so that tests
+//! replay.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -12,6 +12,9 @@ pub trait Clock: Send + Sync {
     /// Milliseconds since some fixed moment; never goes back.
     fn now_ms(&self) -> u64;
 
+    /// Milliseconds since 1970-01-01T00:00:00Z, as other machines know them: only for what is recorded.
+    fn wall_ms(&self) -> u64;
+
     /// Waits.
     async fn sleep(&self, duration: Duration);
 
@@ -19,7 +22,7 @@ pub trait Clock: Send + Sync {
     fn seed(&self) -> u64;
 }
 
-/// The clock of the machine; under tokio's paused time, that one.
+/// The clock of the machine.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
     start: Instant,
@@ -39,6 +42,10 @@ impl Clock for SystemClock {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    fn wall_ms(&self) -> u64 {
+        u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+    }
+
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
@@ -46,4 +53,16 @@ impl Clock for SystemClock {
     fn seed(&self) -> u64 {
         self.seed
     }
+}
+
+/// The time of day as it is recorded: RFC 3339.
+pub(crate) fn written(wall_ms: u64) -> String {
+    let ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX).to_string()
+}
+
+/// The time of day that was recorded; none if there was none.
+pub(crate) fn read(recorded: &str) -> Option<u64> {
+    let time: Timestamp = recorded.parse().ok()?;
+    u64::try_from(time.as_millisecond()).ok()
 }

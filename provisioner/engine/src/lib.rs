@@ -2,10 +2,10 @@
 //! (recovery), and journals every step.
 //!
 //! Invariants: nothing that changes the world is called before its intent is durable, and no event of success is
-//! published before its outcome is; one run holds the environment's lease from settling to the last
-//! write; the engine may refuse a plan, it never chooses. Refuses to know: the language's syntax, concrete
+//! published before its outcome is; a run holds what it writes from the check of its plan to its last write; the engine may refuse a plan, it never chooses. Refuses to know: the language's syntax, concrete
 //! providers and stores, the terminal.
 
+mod caller;
 mod cancel;
 mod clock;
 mod configured;
@@ -20,6 +20,8 @@ mod refresh;
 mod retry;
 mod run;
 mod send;
+mod settle;
+mod sweep;
 
 pub use cancel::{CancelToken, Level};
 pub use clock::{Clock, SystemClock};
@@ -30,6 +32,7 @@ pub use node_provider::{Fleet, NodePorts, NodeProvider, node_schema};
 pub use recover::Purpose;
 pub use retry::RetryPolicy;
 pub use run::{Run, RunRequest, scope_of};
+pub use sweep::{adopted, adopting, with_adopted};
 
 use configured::Configured;
 use model::diagnostic::Label;

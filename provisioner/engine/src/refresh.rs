@@ -1,6 +1,6 @@
 //! Refresh: what the recorded objects look like now, read in batches.
 //!
-//! Invariants: it changes nothing; an error that is no plain "absent" or "unreachable" is a diagnostic, because a
+//! Invariants: it changes nothing; "absent" is believed only when the object would have to show by now; an error that is no plain "absent" or "unreachable" is a diagnostic, because a
 //! plan made in ignorance could delete or duplicate.
 
 use crate::error::provider_diagnostic;
@@ -70,33 +70,34 @@ impl Engine {
         reads
     }
 
-    /// One batch; what failed in passing is read again, a bounded number of times.
+    /// One batch. What failed in passing is read again, a bounded number of times; what does not show, for as long as
+    /// its type's objects may take to show.
     async fn read_batch(&self, provider: Arc<dyn Provider>, records: Vec<&Record>) -> Vec<Read> {
-        let mut waiting: Vec<ReadRequest> =
-            records.into_iter().map(|record| request(provider.as_ref(), record)).collect();
+        let clock = &self.ports.clock;
+        let mut waiting: Vec<Asked<'_>> =
+            records.into_iter().map(|record| Asked::new(provider.as_ref(), record)).collect();
         let mut reads = Vec::new();
-        let mut attempt = 1;
+        let (mut round, started_ms) = (1, clock.now_ms());
         while !waiting.is_empty() {
-            let mut answers = provider.read_many(&waiting).await.into_iter();
+            let asked_ms = clock.now_ms().saturating_sub(started_ms);
+            let requests: Vec<ReadRequest> =
+                waiting.iter().map(|asked| asked.request.clone()).collect();
+            let mut answers = provider.read_many(&requests).await.into_iter();
             let mut again = Vec::new();
-            for request in waiting {
-                match answers.next().unwrap_or_else(|| Err(no_answer(&request.address))) {
-                    Err(error) if error.class.is_retryable() && attempt < self.retry.attempts => {
-                        again.push(request);
-                    }
-                    answer => {
-                        let read =
-                            answer.and_then(|seen| checked(provider.as_ref(), &request, seen));
-                        reads.push((request.address, read));
-                    }
+            for mut asked in waiting {
+                let answer = answers.next().unwrap_or_else(|| Err(no_answer(asked.address())));
+                if asked.is_to_be_asked_again(&answer, asked_ms, self.retry.attempts) {
+                    again.push(asked);
+                } else {
+                    reads
+                        .push((asked.address().clone(), asked.conclude(provider.as_ref(), answer)));
                 }
             }
             if let Some(first) = again.first() {
-                let salt = retry::salt(&first.id);
-                let wait = self.retry.wait(attempt, self.ports.clock.seed() ^ salt);
-                self.ports.clock.sleep(wait).await;
+                let salt = retry::salt(&first.request.id);
+                clock.sleep(self.retry.wait(round, clock.seed() ^ salt)).await;
             }
-            attempt += 1;
+            round += 1;
             waiting = again;
         }
         reads
@@ -120,12 +121,62 @@ impl Engine {
     }
 }
 
-fn request(provider: &dyn Provider, record: &Record) -> ReadRequest {
-    let attributes = match conform::resource(provider.schema(), &record.address) {
-        Ok(schema) => conform::recorded(schema, &record.attributes),
-        Err(_) => record.attributes.clone(),
-    };
-    ReadRequest { address: record.address.clone(), id: record.id.clone(), attributes }
+/// A record that is being read.
+struct Asked<'a> {
+    record: &'a Record,
+    request: ReadRequest,
+    /// For how long an object may not show though it is there, in milliseconds.
+    settle_ms: u64,
+    failures: u32,
+}
+
+impl<'a> Asked<'a> {
+    fn new(provider: &dyn Provider, record: &'a Record) -> Self {
+        let (attributes, settle_ms) = match conform::resource(provider.schema(), &record.address) {
+            Ok(schema) => {
+                (conform::recorded(schema, &record.attributes), schema.adoption.settle_ms)
+            }
+            Err(_) => (record.attributes.clone(), 0),
+        };
+        let (address, id) = (record.address.clone(), record.id.clone());
+        Self { record, request: ReadRequest { address, id, attributes }, settle_ms, failures: 0 }
+    }
+
+    fn address(&self) -> &Address {
+        &self.record.address
+    }
+
+    fn is_to_be_asked_again(
+        &mut self,
+        answer: &Result<Observation, ProviderError>,
+        asked_ms: u64,
+        attempts: u32,
+    ) -> bool {
+        match answer {
+            Ok(Observation::Absent(_)) => asked_ms < self.settle_ms,
+            Ok(_) => false,
+            Err(error) => {
+                self.failures += 1;
+                error.class.is_retryable() && self.failures < attempts
+            }
+        }
+    }
+
+    fn conclude(
+        self,
+        provider: &dyn Provider,
+        answer: Result<Observation, ProviderError>,
+    ) -> Result<Observation, ProviderError> {
+        match answer? {
+            // Half-made objects read as absent. One whose identity is known must go, so it is not given up.
+            Observation::Absent(_)
+                if self.record.tainted && self.record.id != self.record.address.to_string() =>
+            {
+                Ok(Observation::Present(self.request.attributes))
+            }
+            seen => checked(provider, &self.request, seen),
+        }
+    }
 }
 
 /// An observation brought to the schema's types, with the secrets of the schema and of the record marked.

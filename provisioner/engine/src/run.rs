@@ -5,8 +5,11 @@
 //! lease. Invariant: a run that is dropped writes nothing more; its lease ends by itself, and its unfinished
 //! intents are the next run's first work.
 
+use crate::caller::Caller;
 use crate::executor::{self, fit};
 use crate::lease::Held;
+use crate::recover;
+use crate::retry::Budget;
 use crate::{ApplyError, CancelToken, Engine, Level, Purpose, RunReport};
 use model::event::Event;
 use model::plan::Plan;
@@ -37,6 +40,7 @@ pub struct RunRequest {
 pub struct Run {
     engine: Engine,
     held: Arc<Held>,
+    budget: Arc<Budget>,
     id: String,
     keeper: JoinHandle<()>,
 }
@@ -70,7 +74,8 @@ impl Engine {
         let lease = self.take(request, scope, cancel).await?;
         let held = Held::new(lease, clock.clone(), asked_ms);
         let keeper = tokio::spawn(held.clone().keep(self.ports.store.clone()));
-        Ok(Run { engine: self.clone(), held, id: request.run.clone(), keeper })
+        let budget = Arc::new(Budget::new(&self.retry));
+        Ok(Run { engine: self.clone(), held, budget, id: request.run.clone(), keeper })
     }
 
     async fn take(
@@ -174,7 +179,17 @@ impl Run {
     ) -> Result<(), ApplyError> {
         let mut recorded = self.engine.load().await?;
         recorded.unfinished.retain(|open| intents.iter().any(|one| one.sequence == open.sequence));
-        self.engine.settle(&self.held, &recorded, purpose, cancel).await
+        recover::settle(&self.caller(cancel), &recorded, purpose).await
+    }
+
+    fn caller(&self, cancel: &CancelToken) -> Caller {
+        let Self { engine, held, budget, .. } = self;
+        Caller {
+            engine: engine.clone(),
+            held: held.clone(),
+            budget: budget.clone(),
+            cancel: cancel.clone(),
+        }
     }
 
     /// Runs a plan that fits the state, to its end or as far as it goes. Failed operations are in the report.
@@ -187,8 +202,7 @@ impl Run {
         let recorded = self.engine.load().await?;
         fit::check(plan, &recorded, &self.engine.environment)?;
         let recorded = self.prepare(plan, recorded).await?;
-        executor::run(&self.engine, &self.held, &self.id, plan, &recorded, parallelism, cancel)
-            .await
+        executor::run(&self.caller(cancel), &self.id, plan, &recorded, parallelism).await
     }
 
     /// Writes what the plan adopts, what refresh found and the providers that the plan uses, before anything is called.

@@ -1,10 +1,9 @@
 //! One call to a provider, made from a durable intent alone, and what its answer means for the records.
-//! The executor sends an intent for the first time, recovery sends the identical one again.
+//! Whoever sends it, for the first time or again, sends the identical request.
 //!
 //! Invariant: nothing beside the intent and the schema decides what is sent.
 
-use crate::lease::Held;
-use crate::{Engine, conform, retry};
+use crate::conform;
 use model::record::{Intent, IntentAction, Outcome, Record};
 use model::schema::ResourceSchema;
 use model::{Address, Value};
@@ -22,27 +21,8 @@ pub(crate) struct Sent {
     pub(crate) note: Option<String>,
 }
 
-/// Sends an intent's call, with bounded retries of the identical request.
-pub(crate) async fn send(
-    engine: &Engine,
-    held: &Held,
-    provider: &dyn Provider,
-    intent: &Intent,
-    progress: Arc<dyn Progress>,
-) -> Result<Sent, ProviderError> {
-    let schema = conform::resource(provider.schema(), &intent.address).map_err(invalid)?;
-    let salt = retry::salt(&intent.token);
-    let once = || async {
-        held.check().map_err(|error| {
-            ProviderError::new(ErrorClass::Denied, error.to_string()).maybe_done()
-        })?;
-        call(provider, schema, intent, progress.clone()).await
-    };
-    let clock = engine.ports.clock.as_ref();
-    engine.retry.run(clock, salt, progress.as_ref(), once).await
-}
-
-async fn call(
+/// One call.
+pub(crate) async fn call(
     provider: &dyn Provider,
     schema: &ResourceSchema,
     intent: &Intent,
@@ -110,12 +90,14 @@ pub(crate) fn recorded(
     })
 }
 
-/// A record that stands for a creation of which nothing can be found out, because the place of its object is out
-/// of reach: tainted, so that the next plan makes it anew and nothing is orphaned.
-pub(crate) fn tainted(schema: &ResourceSchema, intent: &Intent) -> Outcome {
+/// A record that stands for a creation that did not come to its end as far as anybody can tell: tainted, so that the
+/// next plan makes it anew and nothing is orphaned. Without an identity of its own, the address stands for it.
+pub(crate) fn tainted(schema: &ResourceSchema, intent: &Intent, id: Option<String>) -> Outcome {
     let known = conform::attributes(schema, &intent.request, &intent.request);
     let attributes = known.unwrap_or_else(|_| intent.request.clone());
-    let record = Record { attributes, tainted: true, ..record_of(intent) };
+    let plain = record_of(intent);
+    let id = id.unwrap_or_else(|| plain.id.clone());
+    let record = Record { id, attributes, tainted: true, ..plain };
     Outcome::Recorded { record: Box::new(record), deposed: deposed(intent) }
 }
 
@@ -148,17 +130,27 @@ fn prior(intent: &Intent) -> Result<&Record, ProviderError> {
     })
 }
 
-fn invalid(why: String) -> ProviderError {
+pub(crate) fn invalid(why: String) -> ProviderError {
     ProviderError::new(ErrorClass::Invalid, why)
 }
 
-/// The idempotency token of a call. The lease's epoch counts attempts: it rises with every run, and
-/// within a run an instance has one call of each action.
+/// Which try of an instance's call a token belongs to. An instance has one open intent at a time, so a later
+/// try is made only after the one before was settled: it had its effect, it failed for good, or it never happened. Epochs
+/// rise with every lease of the environment, so no try ever has the number of another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Try {
+    /// The lease's epoch.
+    pub(crate) epoch: u64,
+    /// From 1, within the operation.
+    pub(crate) number: u32,
+}
+
+/// The idempotency token of a call.
 pub(crate) fn token(
     lineage: &str,
     address: &Address,
     generation: u64,
-    attempt: u64,
+    attempt: Try,
     action: IntentAction,
 ) -> String {
     let action = match action {
@@ -167,6 +159,7 @@ pub(crate) fn token(
         IntentAction::Delete => "delete",
         IntentAction::DeleteDeposed => "delete-deposed",
     };
-    let text = format!("{lineage}\0{address}\0{generation}\0{attempt}\0{action}");
+    let Try { epoch, number } = attempt;
+    let text = format!("{lineage}\0{address}\0{generation}\0{epoch}.{number}\0{action}");
     model::digest::sha256_hex(text.as_bytes())
 }

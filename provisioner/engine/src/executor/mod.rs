@@ -11,30 +11,28 @@ pub(crate) mod results;
 
 pub use report::{Failure, RunReport, Skipped};
 
-use crate::lease::Held;
-use crate::{ApplyError, CancelToken, Engine, Level};
+use crate::caller::Caller;
+use crate::{ApplyError, Level};
 use model::event::Event;
 use model::plan::{Operation, Plan};
 use model::record::Recorded;
 use operation::{Ended, Job};
 use state::StateError;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use tokio::task::{Id, JoinError, JoinSet};
 
 /// Runs a plan that was checked to fit.
 pub(crate) async fn run(
-    engine: &Engine,
-    held: &Arc<Held>,
+    caller: &Caller,
     run: &str,
     plan: &Plan,
     recorded: &Recorded,
     parallelism: usize,
-    cancel: &CancelToken,
 ) -> Result<RunReport, ApplyError> {
+    let Caller { engine, held, cancel, .. } = caller;
     let started_ms = engine.ports.clock.now_ms();
-    let mut dispatcher = Dispatcher::new(engine, held, run, plan, recorded);
-    dispatcher.dispatch(parallelism.max(1), cancel).await;
+    let mut dispatcher = Dispatcher::new(caller, run, plan, recorded);
+    dispatcher.dispatch(parallelism.max(1)).await;
     let Dispatcher { report: mut run_report, broken, .. } = dispatcher;
     run_report.interrupted = cancel.level() > Level::Running;
     let written = match broken {
@@ -53,8 +51,7 @@ pub(crate) async fn run(
 
 /// Decides what runs next, and folds what ended into the report.
 struct Dispatcher<'a> {
-    engine: &'a Engine,
-    held: &'a Arc<Held>,
+    caller: &'a Caller,
     run: &'a str,
     plan: &'a Plan,
     lineage: &'a str,
@@ -68,13 +65,7 @@ struct Dispatcher<'a> {
 }
 
 impl<'a> Dispatcher<'a> {
-    fn new(
-        engine: &'a Engine,
-        held: &'a Arc<Held>,
-        run: &'a str,
-        plan: &'a Plan,
-        recorded: &'a Recorded,
-    ) -> Self {
+    fn new(caller: &'a Caller, run: &'a str, plan: &'a Plan, recorded: &'a Recorded) -> Self {
         let mut waiting = BTreeMap::new();
         let mut ready = BTreeSet::new();
         for operation in &plan.operations {
@@ -85,8 +76,7 @@ impl<'a> Dispatcher<'a> {
             }
         }
         Self {
-            engine,
-            held,
+            caller,
             run,
             plan,
             lineage: &recorded.lineage,
@@ -99,7 +89,8 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    async fn dispatch(&mut self, parallelism: usize, cancel: &CancelToken) {
+    async fn dispatch(&mut self, parallelism: usize) {
+        let Caller { held, cancel, .. } = self.caller;
         let mut told = false;
         loop {
             if self.broken.is_none() && cancel.level() == Level::Running {
@@ -114,8 +105,8 @@ impl<'a> Dispatcher<'a> {
                     self.stop("stopped at once; the next apply looks up how its call ended");
                     break;
                 }
-                () = self.held.gone() => {
-                    self.broken.get_or_insert(StateError::LeaseLost { epoch: self.held.epoch() });
+                () = held.gone() => {
+                    self.broken.get_or_insert(StateError::LeaseLost { epoch: held.epoch() });
                     self.stop("the lease was lost; the next apply looks up how its call ended");
                     break;
                 }
@@ -144,15 +135,14 @@ impl<'a> Dispatcher<'a> {
         {
             let operation = self.operation(id).clone();
             let job = Job {
-                engine: self.engine.clone(),
-                held: self.held.clone(),
+                caller: self.caller.clone(),
                 run: self.run.to_owned(),
                 lineage: self.lineage.to_owned(),
                 config: crate::refresh::config_of(&self.plan.providers, &operation.provider),
                 operation,
             };
             let handle = self.tasks.spawn(job.run());
-            let now_ms = self.engine.ports.clock.now_ms();
+            let now_ms = self.caller.engine.ports.clock.now_ms();
             self.in_flight.insert(handle.id(), (id, now_ms));
         }
     }
@@ -165,7 +155,7 @@ impl<'a> Dispatcher<'a> {
         let Some((id, started_ms)) = self.in_flight.remove(&task) else {
             return;
         };
-        let elapsed_ms = self.engine.ports.clock.now_ms().saturating_sub(started_ms);
+        let elapsed_ms = self.caller.engine.ports.clock.now_ms().saturating_sub(started_ms);
         let Operation { address, kind, .. } = self.operation(id).clone();
         match ended {
             Ended::Succeeded { note } => {
@@ -251,6 +241,6 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn publish(&self, event: Event) {
-        self.engine.ports.events.publish(event);
+        self.caller.engine.ports.events.publish(event);
     }
 }

@@ -1,27 +1,27 @@
 //! One operation, from resolved arguments to a durable outcome.
 //!
-//! Invariants: intent, call, outcome, in this order and each durable before the next; a call whose end is not known
-//! gets no outcome, so that recovery finds it.
+//! Invariants: intent, call, outcome, in this order and each durable before the next; a call whose answer was lost is
+//! settled before anything else is done about the instance; where that fails it gets no outcome, so that recovery finds it.
 
+use crate::caller::{Call, CallError, Caller, Teller};
 use crate::error::provider_diagnostic;
-use crate::lease::Held;
-use crate::send::{send, token};
-use crate::{Engine, conform};
-use model::event::{Event, EventSink};
+use crate::send::{Sent, Try, token};
+use crate::settle::Settled;
+use crate::{Level, Purpose, conform};
+use model::event::Event;
 use model::graph::ProviderConfig;
 use model::plan::{Operation, OperationKind};
 use model::record::{Intent, IntentAction, Outcome, Record};
 use model::schema::ResourceSchema;
 use model::{Address, Diagnostic, Value};
-use provider::Progress;
+use provider::{ErrorClass, Provider, ProviderError};
 use state::StateError;
 use std::sync::Arc;
 use tokio::task::JoinError;
 
 /// One operation with all it needs to run.
 pub(super) struct Job {
-    pub(super) engine: Engine,
-    pub(super) held: Arc<Held>,
+    pub(super) caller: Caller,
     pub(super) run: String,
     pub(super) lineage: String,
     pub(super) config: ProviderConfig,
@@ -69,6 +69,16 @@ impl From<Diagnostic> for Refusal {
     }
 }
 
+/// How one try ended; whatever is known is durable.
+enum End {
+    /// It had its effect. One line worth telling.
+    Done(Option<String>),
+    /// The answer was lost, and it is proven that the call had no effect.
+    NeverHappened(ProviderError),
+    /// It failed, or its end is not known.
+    Failed(ProviderError),
+}
+
 impl Job {
     pub(super) async fn run(self) -> Ended {
         let ended = match self.operation.kind {
@@ -80,7 +90,7 @@ impl Job {
             Err(Refusal::Diagnostic(diagnostic)) => Ended::Failed(diagnostic),
             Err(Refusal::State(error)) => {
                 if matches!(error, StateError::LeaseLost { .. }) {
-                    self.held.lose();
+                    self.caller.held.lose();
                 }
                 Ended::Broken(error)
             }
@@ -90,22 +100,22 @@ impl Job {
     async fn forget(&self) -> Result<Option<String>, Refusal> {
         self.publish_started();
         let address = &self.operation.address;
-        let store = &self.engine.ports.store;
-        store.forget(self.held.check()?, address).await?;
-        self.engine.ports.records.forget(address);
+        let store = &self.caller.engine.ports.store;
+        store.forget(self.caller.held.check()?, address).await?;
+        self.caller.engine.ports.records.forget(address);
         Ok(None)
     }
 
     async fn call(&self) -> Result<Option<String>, Refusal> {
         let address = &self.operation.address;
-        let ports = &self.engine.ports;
-        let configured = self.engine.provider(&self.config, &self.lineage);
+        let ports = &self.caller.engine.ports;
+        let configured = self.caller.engine.provider(&self.config, &self.lineage);
         let prepared =
             configured.map_err(|error| provider_diagnostic(&error, address)).and_then(|provider| {
                 let intent = self.intent(provider.schema().resources.get(address.kind()))?;
                 Ok((provider, intent))
             });
-        let (provider, intent) = match prepared {
+        let (provider, mut intent) = match prepared {
             Ok((provider, Some(intent))) => (provider, intent),
             Ok((_, None)) => {
                 self.publish_started();
@@ -116,49 +126,114 @@ impl Job {
                 return Err(diagnostic.into());
             }
         };
-        let sequence = ports.store.begin(self.held.check()?, intent.clone()).await?;
-        ports.records.begin(&intent);
+        self.begin(&mut intent).await?;
         self.publish_started();
-        let steps = Arc::new(Steps {
-            id: self.operation.id,
-            address: address.clone(),
-            events: ports.events.clone(),
-        });
-        match send(&self.engine, &self.held, provider.as_ref(), &intent, steps).await {
-            Ok(sent) => {
-                self.finish(&intent, sequence, sent.outcome).await?;
-                Ok(sent.note)
+        let mut tries = 1;
+        loop {
+            let (may_again, error) = match self.carry_out(provider.as_ref(), &intent).await? {
+                End::Done(note) => return Ok(note),
+                End::NeverHappened(error) => (tries < self.caller.engine.retry.attempts, error),
+                End::Failed(error) => (false, error),
+            };
+            if !may_again || self.caller.budget.pay(error.class).is_none() {
+                return Err(self.placed(provider_diagnostic(&error, address)).into());
             }
-            Err(error) => {
-                if !error.outcome_unknown {
-                    let message = error.message.clone();
-                    let outcome = Outcome::Failed { message };
-                    self.finish(&intent, sequence, outcome).await?;
-                }
-                Err(self.placed(provider_diagnostic(&error, address)).into())
+            tries += 1;
+            // It is proven that nothing came of the token before.
+            self.number(&mut intent, tries);
+            if let Ok(schema) = conform::resource(provider.schema(), address) {
+                intent.deadline = self.caller.deadline(schema.adoption);
             }
+            self.begin(&mut intent).await?;
+            ports.events.publish(Event::OperationRetried {
+                id: self.operation.id,
+                address: address.clone(),
+                attempt: tries,
+                wait_ms: 0,
+                message: error.message,
+            });
         }
     }
 
-    async fn finish(
-        &self,
-        intent: &Intent,
-        sequence: u64,
-        outcome: Outcome,
-    ) -> Result<(), StateError> {
-        let ports = &self.engine.ports;
+    /// Makes the intent durable.
+    async fn begin(&self, intent: &mut Intent) -> Result<(), StateError> {
+        let ports = &self.caller.engine.ports;
+        intent.sequence = ports.store.begin(self.caller.held.check()?, intent.clone()).await?;
+        ports.records.begin(intent);
+        Ok(())
+    }
+
+    /// Makes the call and its outcome durable, as far as that is known.
+    async fn carry_out(&self, provider: &dyn Provider, intent: &Intent) -> Result<End, StateError> {
+        let events = self.caller.engine.ports.events.clone();
+        let (id, address) = (Some(self.operation.id), intent.address.clone());
+        let teller = Arc::new(Teller { id, address, events });
+        let made = Call { provider, intent, teller };
+        let lost = match self.caller.send(&made, 1).await {
+            Ok(sent) => return self.done(intent, sent).await,
+            Err(CallError::State(error)) => return Err(error),
+            Err(CallError::Provider(error)) if !error.outcome_unknown => {
+                return self.failed(intent, error).await;
+            }
+            Err(CallError::Provider(error)) => error,
+            Err(CallError::Interrupted) => return Ok(End::Failed(interrupted(intent))),
+        };
+        if self.caller.cancel.level() > Level::Running {
+            return Ok(End::Failed(lost));
+        }
+        match self.caller.settle(&made, Purpose::Apply, 1).await {
+            Ok(Settled::Done { sent, .. }) => self.done(intent, sent).await,
+            Ok(Settled::Tainted { outcome, .. }) => {
+                self.finish(intent, outcome).await?;
+                let hint = "what it has left is recorded; the next apply makes it anew";
+                let error = ProviderError { outcome_unknown: false, ..lost };
+                Ok(End::Failed(error.with_hint(hint)))
+            }
+            Ok(Settled::Refused(error)) => self.failed(intent, error).await,
+            Ok(Settled::NeverHappened) => {
+                let error = ProviderError { outcome_unknown: false, ..lost };
+                let message = error.message.clone();
+                self.finish(intent, Outcome::Failed { message }).await?;
+                Ok(End::NeverHappened(error))
+            }
+            Err(CallError::State(error)) => Err(error),
+            Err(CallError::Provider(error)) => Ok(End::Failed(error.maybe_done())),
+            Err(CallError::Interrupted) => Ok(End::Failed(interrupted(intent))),
+        }
+    }
+
+    async fn done(&self, intent: &Intent, sent: Sent) -> Result<End, StateError> {
+        self.finish(intent, sent.outcome).await?;
+        Ok(End::Done(sent.note))
+    }
+
+    async fn failed(&self, intent: &Intent, error: ProviderError) -> Result<End, StateError> {
+        let message = error.message.clone();
+        self.finish(intent, Outcome::Failed { message }).await?;
+        Ok(End::Failed(error))
+    }
+
+    async fn finish(&self, intent: &Intent, outcome: Outcome) -> Result<(), StateError> {
+        let ports = &self.caller.engine.ports;
         // Whatever the lease's age: the store itself refuses a zombie, and an outcome lost is a call to look up.
-        let lease = self.held.lease();
-        let stored = ports.store.finish(lease, sequence, outcome.clone()).await?;
+        let lease = self.caller.held.lease();
+        let stored = ports.store.finish(lease, intent.sequence, outcome.clone()).await?;
         ports.records.settle(intent, &outcome, stored);
         Ok(())
+    }
+
+    /// Gives the intent the token of its instance's try of that number in this operation.
+    fn number(&self, intent: &mut Intent, number: u32) {
+        let attempt = Try { epoch: self.caller.held.epoch(), number };
+        let Intent { address, generation, action, .. } = &*intent;
+        intent.token = token(&self.lineage, address, *generation, attempt, *action);
     }
 
     /// What will be called; none when there is nothing left to delete.
     fn intent(&self, schema: Option<&ResourceSchema>) -> Result<Option<Intent>, Diagnostic> {
         let operation = &self.operation;
         let address = &operation.address;
-        let records = &self.engine.ports.records;
+        let records = &self.caller.engine.ports.records;
         let schema = schema.ok_or_else(|| {
             let summary = format!("no provider offers the resource type `{}`", address.kind());
             self.placed(Diagnostic::error("unknown-resource-type", summary).about(address))
@@ -196,21 +271,23 @@ impl Job {
             Some(record) if action != IntentAction::Create => record.generation,
             _ => records.next_generation(address),
         };
-        Ok(Some(Intent {
-            deadline: String::new(),
+        let mut intent = Intent {
+            deadline: self.caller.deadline(schema.adoption),
             sequence: 0,
             run: self.run.clone(),
             address: address.clone(),
             action,
             provider: operation.provider.clone(),
             provider_config: self.config.clone(),
-            token: token(&self.lineage, address, generation, self.held.epoch(), action),
+            token: String::new(),
             generation,
             request,
             prior,
             dependencies: operation.dependencies.clone(),
             lifecycle: operation.lifecycle.clone(),
-        }))
+        };
+        self.number(&mut intent, 1);
+        Ok(Some(intent))
     }
 
     /// The arguments, resolved and converted; refused when they would mean another action than the plan's.
@@ -220,10 +297,10 @@ impl Job {
         prior: Option<&Record>,
     ) -> Result<Value, Diagnostic> {
         let operation = &self.operation;
-        let records = &self.engine.ports.records;
+        let records = &self.caller.engine.ports.records;
         let given = operation.arguments.clone().unwrap_or_else(|| Value::object::<&str>([]));
         let outputs = |address: &Address| records.attributes(address);
-        let resolver = &self.engine.ports.resolver;
+        let resolver = &self.caller.engine.ports.resolver;
         let about = |diagnostic: Diagnostic| self.placed(diagnostic.about(&operation.address));
         let resolved = resolver.resolve(&given, &outputs).map_err(about)?;
         let arguments = conform::arguments(schema, &resolved)
@@ -274,7 +351,7 @@ impl Job {
     }
 
     fn publish_started(&self) {
-        self.engine.ports.events.publish(Event::OperationStarted {
+        self.caller.engine.ports.events.publish(Event::OperationStarted {
             id: self.operation.id,
             address: self.operation.address.clone(),
             kind: self.operation.kind,
@@ -282,19 +359,7 @@ impl Job {
     }
 }
 
-/// Publishes the steps of one operation.
-struct Steps {
-    id: u32,
-    address: Address,
-    events: Arc<dyn EventSink>,
-}
-
-impl Progress for Steps {
-    fn step(&self, step: &str) {
-        self.events.publish(Event::OperationProgress {
-            id: self.id,
-            address: self.address.clone(),
-            step: step.to_owned(),
-        });
-    }
+fn interrupted(intent: &Intent) -> ProviderError {
+    let message = format!("{}: interrupted before the end of its call was known", intent.address);
+    ProviderError::new(ErrorClass::Transient, message).maybe_done()
 }

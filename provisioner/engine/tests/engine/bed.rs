@@ -1,10 +1,12 @@
 //! What the engine's tests stand on: a cloud and a store in memory, the real planner, and a configuration made of
 //! a few lines.
 
+use async_trait::async_trait;
 use engine::{
-    ApplyError, CancelToken, Engine, LiveRecords, Ports, ProviderFactory, Purpose, Resolver, Run,
-    RunReport, RunRequest, SystemClock, scope_of,
+    ApplyError, CancelToken, Clock, Engine, LiveRecords, Ports, ProviderFactory, Purpose, Resolver,
+    Run, RunReport, RunRequest, scope_of,
 };
+use jiff::Timestamp;
 use model::event::{Event, EventSink};
 use model::graph::{Desired, Instance, Lifecycle, Output, Projection, ProviderConfig};
 use model::plan::Plan;
@@ -22,7 +24,10 @@ use state::rules::LEASE_SECONDS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::time::Instant;
 
+/// 2026-01-01T00:00:00Z.
+const EPOCH_MS: u64 = 1_767_225_600_000;
 pub const ENVIRONMENT: &str = "test";
 
 /// Resolves references to attributes; the tests need no expressions.
@@ -73,6 +78,41 @@ impl ProviderFactory for Factory {
     }
 }
 
+/// Time that tokio's paused time moves: every engine and every store of a test has this one.
+#[derive(Clone)]
+pub struct PausedTime(Instant);
+
+impl PausedTime {
+    fn passed(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap()
+    }
+}
+
+#[async_trait]
+impl Clock for PausedTime {
+    fn now_ms(&self) -> u64 {
+        self.passed()
+    }
+
+    fn wall_ms(&self) -> u64 {
+        EPOCH_MS + self.passed()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    fn seed(&self) -> u64 {
+        7
+    }
+}
+
+impl state::clock::Clock for PausedTime {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(i64::try_from(self.wall_ms()).unwrap()).unwrap()
+    }
+}
+
 /// Keeps events.
 #[derive(Default)]
 pub struct Heard(Mutex<Vec<Event>>);
@@ -102,12 +142,21 @@ impl Heard {
         self.all().iter().filter_map(short).collect()
     }
 
-    pub fn steps(&self) -> Vec<String> {
-        let step = |event: &Event| match event {
-            Event::OperationProgress { step, .. } => Some(step.clone()),
+    /// Numbers of calls that were made again.
+    pub fn retries(&self) -> Vec<u32> {
+        let number = |event: &Event| match event {
+            Event::OperationRetried { attempt, .. } => Some(*attempt),
             _ => None,
         };
-        self.all().iter().filter_map(step).collect()
+        self.all().iter().filter_map(number).collect()
+    }
+
+    pub fn notices(&self) -> Vec<String> {
+        let notice = |event: &Event| match event {
+            Event::Notice { message } => Some(message.clone()),
+            _ => None,
+        };
+        self.all().iter().filter_map(notice).collect()
     }
 
     pub fn recovered(&self) -> Vec<String> {
@@ -126,7 +175,7 @@ pub struct Block {
     pub name: String,
     /// Instances whose `id` it refers to.
     pub refers: Vec<&'static str>,
-    /// `size` of a disk, `label` of a machine.
+    /// `size` of a disk, `version` of a service, `label` of others.
     pub setting: i64,
     pub create_first: bool,
 }
@@ -157,14 +206,17 @@ pub struct Bed {
     pub store: MemoryStore,
     pub heard: Arc<Heard>,
     pub records: Arc<LiveRecords>,
+    pub time: PausedTime,
     runs: Mutex<u64>,
 }
 
 impl Default for Bed {
     fn default() -> Self {
+        let time = PausedTime(Instant::now());
         Self {
             cloud: Cloud::new(),
-            store: MemoryStore::new(),
+            store: MemoryStore::new().with_clock(Arc::new(time.clone())),
+            time,
             heard: Arc::default(),
             records: Arc::default(),
             runs: Mutex::default(),
@@ -189,10 +241,24 @@ impl Bed {
             factory: Arc::new(Factory(self.cloud.clone())),
             resolver: Arc::new(References),
             events: self.heard.clone(),
-            clock: Arc::new(SystemClock::new(7)),
+            clock: Arc::new(self.time.clone()),
             records: self.records.clone(),
         };
         Engine::new(ENVIRONMENT, ports)
+    }
+
+    /// An engine of another program, which is there, with what it hears.
+    pub fn program(&self) -> (Engine, Arc<Heard>) {
+        let heard = Arc::new(Heard::default());
+        let ports = Ports {
+            store: Arc::new(self.store.clone()),
+            factory: Arc::new(Factory(self.cloud.clone())),
+            resolver: Arc::new(References),
+            events: heard.clone(),
+            clock: Arc::new(self.time.clone()),
+            records: Arc::default(),
+        };
+        (Engine::new(ENVIRONMENT, ports), heard)
     }
 
     /// An engine whose program counts as gone as soon as another asks.
@@ -335,6 +401,13 @@ fn instance(block: &Block, ids: &BTreeMap<&str, Value>) -> Instance {
         ]),
         "memory_machine" => {
             Value::object([name, ("disks", refers), ("label", block.setting.to_string().into())])
+        }
+        "memory_bucket" => Value::object([name, ("label", block.setting.to_string().into())]),
+        "memory_address" => Value::object([("label", block.setting.to_string().into())]),
+        "memory_service" => {
+            let machine = ids[block.refers[0]].clone();
+            let version = ("version", block.setting.to_string().into());
+            Value::object([name, ("machine", machine), version])
         }
         _ => Value::object([("of", refers)]),
     };

@@ -138,8 +138,11 @@ async fn a_passing_fault_is_retried_and_each_attempt_is_shown() {
     let blocks = [block("memory_disk.a", &[])];
     let report = bed.apply(&blocks).await;
     assert!(report.is_complete());
-    let steps = bed.heard.steps();
-    assert!(steps.iter().any(|step| step.starts_with("attempt 2 of 4 in ")), "{steps:?}");
+    assert_eq!(bed.heard.retries(), [2, 3]);
+    let journal = bed.store.journal(0).await.unwrap();
+    let told: Vec<_> = journal.iter().filter(|entry| entry.kind == "attempt").collect();
+    assert_eq!(told.len(), 2, "the journal knows every call");
+    assert_eq!(told[0].body["attempt"]["class"], "throttled");
     let tokens: BTreeSet<_> = bed.cloud.ledger().into_iter().map(|call| call.token).collect();
     assert_eq!(tokens.len(), 1, "a retry has the same token");
     bed.assert_converged(&blocks, "after retries").await;

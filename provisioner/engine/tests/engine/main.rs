@@ -5,4 +5,7 @@
 mod bed;
 mod executor;
 mod node_provider;
+mod parallel;
 mod recovery;
+mod retries;
+mod sweep;

@@ -1,0 +1,294 @@
+//! Makes the calls of one run: under its lease, within their deadlines, again where that is right.
+//!
+//! Invariants: nothing is sent when the lease may have ended; a call is made again only after the journal knows it; an
+//! answer that was lost once makes the end unknown until a success or [`Caller::settle`] tells; a call that got no answer by
+//! its deadline is given up, with its end unknown.
+
+use crate::clock::{read, written};
+use crate::lease::Held;
+use crate::retry::{Budget, Failed, salt};
+use crate::send::{Sent, call, invalid, recorded};
+use crate::{CancelToken, Engine, Level, conform};
+use model::Address;
+use model::event::{Event, EventSink};
+use model::record::{Intent, IntentAction};
+use model::schema::{Adoption, ResourceSchema};
+use provider::{ErrorClass, Found, Lookup, Progress, Provider, ProviderError};
+use state::{Attempt, StateError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a run makes its calls with.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) engine: Engine,
+    pub(crate) held: Arc<Held>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) cancel: CancelToken,
+}
+
+/// Why there is no good answer.
+pub(crate) enum CallError {
+    /// The provider's last word.
+    Provider(ProviderError),
+    /// The journal cannot be written, or the lease is lost: the run must end.
+    State(StateError),
+    /// The user does not want to wait longer.
+    Interrupted,
+}
+
+impl From<ProviderError> for CallError {
+    fn from(error: ProviderError) -> Self {
+        Self::Provider(error)
+    }
+}
+
+impl From<StateError> for CallError {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// Tells people about one call.
+pub(crate) struct Teller {
+    /// The operation's number; none in recovery.
+    pub(crate) id: Option<u32>,
+    pub(crate) address: Address,
+    pub(crate) events: Arc<dyn EventSink>,
+}
+
+impl Progress for Teller {
+    fn step(&self, step: &str) {
+        if let Some(id) = self.id {
+            let (address, step) = (self.address.clone(), step.to_owned());
+            self.events.publish(Event::OperationProgress { id, address, step });
+        }
+    }
+}
+
+impl Teller {
+    fn retried(&self, attempt: &Attempt) {
+        let Attempt { number, message, wait_ms, .. } = attempt.clone();
+        let address = self.address.clone();
+        self.events.publish(match self.id {
+            Some(id) => Event::OperationRetried { id, address, attempt: number, wait_ms, message },
+            None => Event::Notice { message: format!("{address} is sent again: {message}") },
+        });
+    }
+
+    pub(crate) fn notice(&self, message: String) {
+        self.events.publish(Event::Notice { message });
+    }
+}
+
+/// One call to make.
+pub(crate) struct Call<'a> {
+    pub(crate) provider: &'a dyn Provider,
+    /// Durable, with its sequence.
+    pub(crate) intent: &'a Intent,
+    pub(crate) teller: Arc<Teller>,
+}
+
+impl Call<'_> {
+    pub(crate) fn schema(&self) -> Result<&ResourceSchema, ProviderError> {
+        conform::resource(self.provider.schema(), &self.intent.address).map_err(invalid)
+    }
+}
+
+impl Caller {
+    /// The deadline of a call that is about to be made.
+    pub(crate) fn deadline(&self, adoption: Adoption) -> String {
+        written(self.wall_ms().saturating_add(adoption.deadline_ms))
+    }
+
+    pub(crate) fn wall_ms(&self) -> u64 {
+        self.engine.ports.clock.wall_ms()
+    }
+
+    /// Whether the identical request can be sent (again) now without a second effect: updates and deletions go by the
+    /// object's identity; a creation needs a token that is kept for as long as the call may take.
+    pub(crate) fn is_repeatable(&self, intent: &Intent, adoption: Adoption) -> bool {
+        match (intent.action, adoption.token_retention_s) {
+            (IntentAction::Create, None) => false,
+            (IntentAction::Create, Some(seconds)) if seconds != Adoption::FOR_EVER => {
+                let until_ms = sent_ms(intent, adoption)
+                    .map(|sent_ms| sent_ms.saturating_add(seconds.saturating_mul(1_000)));
+                let done_ms = self.wall_ms().saturating_add(adoption.deadline_ms);
+                until_ms.is_some_and(|until_ms| done_ms <= until_ms)
+            }
+            _ => true,
+        }
+    }
+
+    /// Sends an intent's call; `number` is the call's, from 1.
+    pub(crate) async fn send(&self, made: &Call<'_>, number: u32) -> Result<Sent, CallError> {
+        let schema = made.schema()?;
+        let deadline_ms = if number == 1 { read(&made.intent.deadline) } else { None };
+        let deadline_ms = deadline_ms
+            .unwrap_or_else(|| self.wall_ms().saturating_add(schema.adoption.deadline_ms));
+        match self.insist(made, schema, number, deadline_ms).await {
+            Err(CallError::Provider(error)) if is_taken_name(schema, made.intent, &error) => {
+                self.ours_by_name(made, schema, error).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn insist(
+        &self,
+        made: &Call<'_>,
+        schema: &ResourceSchema,
+        mut number: u32,
+        deadline_ms: u64,
+    ) -> Result<Sent, CallError> {
+        let policy = &self.engine.retry;
+        let chance = self.engine.ports.clock.seed() ^ salt(&made.intent.token);
+        let (mut is_lost, mut last_cost, mut tries) = (false, 0, 1);
+        loop {
+            let mut error = match self.once(made, schema, deadline_ms).await? {
+                Ok(sent) => {
+                    self.budget.succeeded(last_cost);
+                    return Ok(sent);
+                }
+                Err(error) => error,
+            };
+            let failed = Failed {
+                error: &error,
+                number: tries,
+                repeatable: self.is_repeatable(made.intent, schema.adoption),
+                left_ms: deadline_ms.saturating_sub(self.wall_ms()),
+            };
+            let next = policy.next(&failed, chance);
+            is_lost |= error.outcome_unknown;
+            error.outcome_unknown = is_lost;
+            let Some(wait) = next else { return Err(after(tries, error).into()) };
+            let Some(cost) = self.budget.pay(error.class) else {
+                return Err(after(tries, error).with_hint(SPENT).into());
+            };
+            (last_cost, number, tries) = (cost, number + 1, tries + 1);
+            self.journal(made, number, &error, wait).await?;
+            match self.pause(wait).await {
+                Err(CallError::Interrupted) => return Err(after(tries - 1, error).into()),
+                waited => waited?,
+            }
+        }
+    }
+
+    /// Makes durable that a call will be made again, and tells it.
+    pub(crate) async fn journal(
+        &self,
+        made: &Call<'_>,
+        number: u32,
+        error: &ProviderError,
+        wait: Duration,
+    ) -> Result<(), StateError> {
+        let attempt = Attempt {
+            number,
+            class: class(error.class).to_owned(),
+            message: error.message.clone(),
+            wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        };
+        let store = &self.engine.ports.store;
+        store.attempt(self.held.check()?, made.intent.sequence, attempt.clone()).await?;
+        made.teller.retried(&attempt);
+        Ok(())
+    }
+
+    /// One call, given up at its deadline.
+    async fn once(
+        &self,
+        made: &Call<'_>,
+        schema: &ResourceSchema,
+        deadline_ms: u64,
+    ) -> Result<Result<Sent, ProviderError>, StateError> {
+        self.held.check()?;
+        let left = Duration::from_millis(deadline_ms.saturating_sub(self.wall_ms()));
+        let answer = call(made.provider, schema, made.intent, made.teller.clone());
+        tokio::select! {
+            answer = answer => Ok(answer),
+            () = self.engine.ports.clock.sleep(left) => {
+                let message = format!(
+                    "{}: no answer within {}",
+                    made.intent.address,
+                    spoken(schema.adoption.deadline_ms)
+                );
+                Ok(Err(ProviderError::new(ErrorClass::Transient, message).maybe_done()))
+            }
+        }
+    }
+
+    /// The name is taken: by this very creation, if its request got to the cloud twice on the way.
+    async fn ours_by_name(
+        &self,
+        made: &Call<'_>,
+        schema: &ResourceSchema,
+        taken: ProviderError,
+    ) -> Result<Sent, CallError> {
+        let arguments = conform::arguments(schema, &made.intent.request).map_err(invalid)?;
+        match made.provider.find(made.find(Lookup::Name, &arguments)).await {
+            Ok(Found::One(object)) => Ok(recorded(schema, made.intent, object, &arguments)?),
+            Ok(_) => {
+                let hint = "an object of this environment that the state does not know is shown by `plan`, with a way to adopt it; another's keeps its name";
+                Err(taken.with_hint(hint).into())
+            }
+            // Not known whose it is: looked up before anything else is done.
+            Err(_) => Err(taken.maybe_done().into()),
+        }
+    }
+
+    /// Waits, unless the run is to end first.
+    pub(crate) async fn pause(&self, wait: Duration) -> Result<(), CallError> {
+        tokio::select! {
+            () = self.engine.ports.clock.sleep(wait) => Ok(()),
+            () = self.cancel.reached(Level::Finish) => Err(CallError::Interrupted),
+            () = self.held.gone() => {
+                Err(StateError::LeaseLost { epoch: self.held.epoch() }.into())
+            }
+        }
+    }
+}
+
+const SPENT: &str = "the retries of this run are used up, because too many calls failed: look at the provider's health, then apply again";
+
+/// When the call was sent for the first time.
+pub(crate) fn sent_ms(intent: &Intent, adoption: Adoption) -> Option<u64> {
+    Some(read(&intent.deadline)?.saturating_sub(adoption.deadline_ms))
+}
+
+fn is_taken_name(schema: &ResourceSchema, intent: &Intent, error: &ProviderError) -> bool {
+    schema.adoption.unique_name
+        && intent.action == IntentAction::Create
+        && error.class == ErrorClass::Conflict
+        && !error.outcome_unknown
+}
+
+fn after(tries: u32, mut error: ProviderError) -> ProviderError {
+    if tries > 1 {
+        let told = format!("after {tries} attempts");
+        error.detail = match error.detail.as_str() {
+            "" => told,
+            detail => format!("{detail}\n{told}"),
+        };
+    }
+    error
+}
+
+fn class(class: ErrorClass) -> &'static str {
+    match class {
+        ErrorClass::Throttled => "throttled",
+        ErrorClass::Transient => "transient",
+        ErrorClass::Conflict => "conflict",
+        ErrorClass::Quota => "quota",
+        ErrorClass::Invalid => "invalid",
+        ErrorClass::Denied => "denied",
+        ErrorClass::NotFound => "not found",
+    }
+}
+
+/// A time as people say it.
+pub(crate) fn spoken(ms: u64) -> String {
+    match ms.div_ceil(1_000) {
+        seconds @ 0..=120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds.div_ceil(60)),
+    }
+}
