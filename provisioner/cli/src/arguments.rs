@@ -258,6 +258,9 @@ pub enum StateCommand {
         #[command(flatten)]
         asking: Asking,
     },
+    /// The environment's keys: what opens them, and new ones
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Copy the state with its history to another store
     Migrate {
         #[command(flatten)]
@@ -268,6 +271,68 @@ pub enum StateCommand {
         #[command(flatten)]
         asking: Asking,
     },
+}
+
+/// The environment's keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Show which generations of keys there are, and what opens them
+    Show {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Make new keys and seal everything recorded with them
+    Rotate {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Add ways to open the keys
+    Add {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        ways: WaysIn,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Remove ways to open the keys
+    Remove {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        ways: WaysIn,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Forget an old generation of keys, and with it what only that one opens
+    Forget {
+        #[command(flatten)]
+        environment: Environment,
+        /// The generation: `k1`
+        generation: String,
+        /// Even the one that the login to the nodes comes from
+        #[arg(long)]
+        lose_login: bool,
+        #[command(flatten)]
+        asking: Asking,
+    },
+}
+
+/// Ways to open the keys.
+#[derive(Debug, Default, Args)]
+#[group(required = true, multiple = true)]
+pub struct WaysIn {
+    /// Whoever has the identity of this age recipient (`age1...`); may be given several times
+    #[arg(long, value_name = "RECIPIENT")]
+    pub age: Vec<String>,
+    /// Whoever knows the passphrase; a new one is in `PROVISIONER_NEW_PASSPHRASE`
+    #[arg(long)]
+    pub passphrase: bool,
+    /// Whoever has the key file
+    #[arg(long)]
+    pub key_file: bool,
 }
 
 /// How a change by hand is agreed to.

@@ -73,11 +73,6 @@ impl Default for Settings {
 }
 
 impl Ways {
-    /// Whether the key file is the only way.
-    pub fn is_empty(&self) -> bool {
-        self.age.is_empty() && !self.passphrase
-    }
-
     /// With the passphrase that was given.
     pub fn with(&self, passphrase: Option<&Sensitive<String>>) -> Result<Vec<NewWrap>, Diagnostic> {
         let mut ways: Vec<_> = self.age.iter().cloned().map(NewWrap::Age).collect();

@@ -10,9 +10,9 @@ use crate::settings::{Backend, Settings};
 use crate::wiring;
 use model::plan::Plan;
 use model::record::Recorded;
-use model::{Diagnostic, SourceMap};
+use model::{Diagnostic, Sensitive, SourceMap};
 use nodes::Identity;
-use state::keyring::Unlock;
+use state::keyring::{NewWrap, Unlock};
 use state::keys::Keys;
 use state::plan_file::{self, Binding, Expected};
 use state::rows::Codec;
@@ -20,8 +20,12 @@ use state::seal::Sealer;
 use state::sqlite::SqliteStore;
 use state::vault::Vault;
 use state::{Dump, StateStore, export};
+use state_object::ObjectStateStore;
+use state_postgres::{PostgresOptions, PostgresStore};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Stands for the login key of an environment that has none yet: it is made with the environment, by the first apply.
 pub const LOGIN_KEY_LATER: &str = "ssh-ed25519 (made by the first apply)";
@@ -48,6 +52,7 @@ impl Store {
 
     /// The store of an environment, made now if there is none.
     pub async fn create(session: &Session, project: &Project) -> Result<Self, CommandError> {
+        project.settings.ways.with(Homes::of_user()?.passphrase.as_ref())?;
         let port = port(project)?;
         port.prepare().await?;
         if let Some(warning) = port.warning() {
@@ -123,26 +128,52 @@ pub fn backend(
     environment: &str,
     settings: &Settings,
 ) -> Result<Arc<dyn StateStore>, CommandError> {
-    let unlock = Homes::of_user()?.unlock()?;
-    match backend {
+    let homes = Homes::of_user()?;
+    let unlock = homes.unlock()?;
+    // Its passphrase is needed only where an environment is made.
+    let ways = settings.ways.with(homes.passphrase.as_ref()).unwrap_or_default();
+    Ok(match backend {
         Backend::Sqlite { path } => {
             let path = path.as_deref().unwrap_or(file);
-            Ok(Arc::new(embedded(path, environment, unlock, settings)?))
+            let store = SqliteStore::open(path, environment, unlock)?;
+            Arc::new(store.with_secrets(settings.secrets).with_initial_keyring(ways))
         }
-        Backend::Postgres { .. } | Backend::Object { .. } => {
-            Err(Diagnostic::error("backend-missing", "this backend is not part of this build")
-                .into())
+        Backend::Postgres { url, options } => {
+            Arc::new(database(url, options, environment, unlock, settings, ways)?)
         }
-    }
+        Backend::Object { url, options } => {
+            let options = options.iter().map(|(k, v)| (k.clone(), v.expose().clone())).collect();
+            let store = ObjectStateStore::open(url, &options, environment, unlock)?;
+            Arc::new(store.with_secrets(settings.secrets).with_initial_keyring(ways))
+        }
+    })
 }
 
-fn embedded(
-    path: &Path,
+fn database(
+    url: &Sensitive<String>,
+    options: &BTreeMap<String, Sensitive<String>>,
     environment: &str,
     unlock: Unlock,
-    _settings: &Settings,
-) -> Result<SqliteStore, CommandError> {
-    Ok(SqliteStore::open(path, environment, unlock.key_source().clone())?)
+    settings: &Settings,
+    ways: Vec<NewWrap>,
+) -> Result<PostgresStore, CommandError> {
+    let mut opened = PostgresOptions::new(unlock);
+    opened.secrets = settings.secrets;
+    opened.initial_keyring = ways;
+    opened.patience = Duration::from_secs(u64::from(settings.lease_seconds / 2));
+    for (name, value) in options {
+        match name.as_str() {
+            "schema" => opened.schema.clone_from(value.expose()),
+            "password" => opened.password = Some(value.clone()),
+            _ => {
+                let summary = format!("postgres has no argument `{name}`");
+                return Err(Diagnostic::error("settings-unknown", summary)
+                    .with_hint("there are: url, schema, password, lease_s")
+                    .into());
+            }
+        }
+    }
+    Ok(PostgresStore::open(url.expose(), environment, opened)?)
 }
 
 /// Records an environment anew from an export; its key must be there. How many objects it has.

@@ -4,6 +4,7 @@
 
 mod edit;
 mod history;
+mod keys;
 mod look;
 mod terraform;
 mod transfer;
@@ -55,6 +56,7 @@ pub async fn run(session: &Session, command: StateCommand) -> Result<Exit, Comma
         StateCommand::Import { environment, file, skip_unknown, asking } => {
             transfer::import(session, &environment.target, &file, skip_unknown, &asking).await
         }
+        StateCommand::Keys(command) => keys::run(session, command).await,
         StateCommand::Migrate { environment, to, asking } => {
             transfer::migrate(session, &environment.target, &to, &asking).await
         }
