@@ -16,6 +16,7 @@ use model::schema::{Adoption, ResourceSchema};
 use provider::{ErrorClass, Found, Lookup, Progress, Provider, ProviderError};
 use state::{Attempt, StateError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What a run makes its calls with.
@@ -87,6 +88,37 @@ pub(crate) struct Call<'a> {
     /// Durable, with its sequence.
     pub(crate) intent: &'a Intent,
     pub(crate) teller: Arc<Teller>,
+    /// What was sent of it so far, by whichever run.
+    pub(crate) sendings: Sendings,
+}
+
+/// How often a call was sent, and when last.
+#[derive(Debug, Default)]
+pub(crate) struct Sendings {
+    count: AtomicU32,
+    last_ms: AtomicU64,
+}
+
+impl Sendings {
+    /// So many, the last one then.
+    pub(crate) fn of(count: u32, last_ms: u64) -> Self {
+        Self { count: AtomicU32::new(count), last_ms: AtomicU64::new(last_ms) }
+    }
+
+    /// One more at that time; its number, from 1.
+    pub(crate) fn add(&self, at_ms: u64) -> u32 {
+        self.last_ms.fetch_max(at_ms, Ordering::AcqRel);
+        self.count.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// When it was sent last; 0 if that is not known.
+    pub(crate) fn last_ms(&self) -> u64 {
+        self.last_ms.load(Ordering::Acquire)
+    }
 }
 
 impl Call<'_> {
@@ -120,13 +152,14 @@ impl Caller {
         }
     }
 
-    /// Sends an intent's call; `number` is the call's, from 1.
-    pub(crate) async fn send(&self, made: &Call<'_>, number: u32) -> Result<Sent, CallError> {
+    /// Sends an intent's call. The first sending has the intent's deadline, one in its place another as long.
+    pub(crate) async fn send(&self, made: &Call<'_>) -> Result<Sent, CallError> {
         let schema = made.schema()?;
-        let deadline_ms = if number == 1 { read(&made.intent.deadline) } else { None };
+        let is_first = made.sendings.count() == 0;
+        let deadline_ms = read(&made.intent.deadline).filter(|_| is_first);
         let deadline_ms = deadline_ms
             .unwrap_or_else(|| self.wall_ms().saturating_add(schema.adoption.deadline_ms));
-        match self.insist(made, schema, number, deadline_ms).await {
+        match self.insist(made, schema, deadline_ms).await {
             Err(CallError::Provider(error)) if is_taken_name(schema, made.intent, &error) => {
                 self.ours_by_name(made, schema, error).await
             }
@@ -138,7 +171,6 @@ impl Caller {
         &self,
         made: &Call<'_>,
         schema: &ResourceSchema,
-        mut number: u32,
         deadline_ms: u64,
     ) -> Result<Sent, CallError> {
         let policy = &self.engine.retry;
@@ -165,8 +197,8 @@ impl Caller {
             let Some(cost) = self.budget.pay(error.class) else {
                 return Err(after(tries, error).with_hint(SPENT).into());
             };
-            (last_cost, number, tries) = (cost, number + 1, tries + 1);
-            self.journal(made, number, &error, wait).await?;
+            (last_cost, tries) = (cost, tries + 1);
+            self.journal(made, &error, wait).await?;
             match self.pause(wait).await {
                 Err(CallError::Interrupted) => return Err(after(tries - 1, error).into()),
                 waited => waited?,
@@ -178,12 +210,11 @@ impl Caller {
     pub(crate) async fn journal(
         &self,
         made: &Call<'_>,
-        number: u32,
         error: &ProviderError,
         wait: Duration,
     ) -> Result<(), StateError> {
         let attempt = Attempt {
-            number,
+            number: made.sendings.count() + 1,
             class: class(error.class).to_owned(),
             message: error.message.clone(),
             wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
@@ -202,6 +233,7 @@ impl Caller {
         deadline_ms: u64,
     ) -> Result<Result<Sent, ProviderError>, StateError> {
         self.held.check()?;
+        made.sendings.add(self.wall_ms());
         let left = Duration::from_millis(deadline_ms.saturating_sub(self.wall_ms()));
         let answer = call(made.provider, schema, made.intent, made.teller.clone());
         tokio::select! {
@@ -251,7 +283,7 @@ impl Caller {
 const SPENT: &str = "the retries of this run are used up, because too many calls failed: look at the provider's health, then apply again";
 
 /// When the call was sent for the first time.
-pub(crate) fn sent_ms(intent: &Intent, adoption: Adoption) -> Option<u64> {
+fn sent_ms(intent: &Intent, adoption: Adoption) -> Option<u64> {
     Some(read(&intent.deadline)?.saturating_sub(adoption.deadline_ms))
 }
 

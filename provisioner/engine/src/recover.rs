@@ -3,7 +3,8 @@
 //! Invariants: the stored intent is all that is needed, and how it is settled is in `settle`; an intent gets its outcome
 //! only when its end is known. A second crash in here is like the first.
 
-use crate::caller::{Call, CallError, Caller, Teller};
+use crate::caller::{Call, CallError, Caller, Sendings, Teller};
+use crate::clock::read;
 use crate::error::provider_diagnostic;
 use crate::refresh::config_of;
 use crate::send::tainted;
@@ -45,8 +46,9 @@ pub(crate) async fn settle(
     engine.ports.events.publish(Event::RecoveryStarted { intents: intents.len() });
     let again = sendings(caller, intents).await?;
     let each = intents.iter().map(|intent| {
-        let calls = 1 + again.get(&intent.sequence).copied().unwrap_or(0);
-        let one = One { caller, intent, purpose, calls, lineage: &recorded.lineage };
+        let (count, last_ms) = again.get(&intent.sequence).copied().unwrap_or_default();
+        let sent = (count + 1, last_ms);
+        let one = One { caller, intent, purpose, sent, lineage: &recorded.lineage };
         async move {
             if caller.cancel.level() > Level::Running {
                 return Err(ApplyError::Interrupted);
@@ -75,15 +77,22 @@ pub(crate) async fn settle(
     }
 }
 
-/// How often the journal says that each call was made again.
-async fn sendings(caller: &Caller, intents: &[Intent]) -> Result<BTreeMap<u64, u32>, StateError> {
+/// How often each call was made again, and when it was last, as the journal tells.
+async fn sendings(
+    caller: &Caller,
+    intents: &[Intent],
+) -> Result<BTreeMap<u64, (u32, u64)>, StateError> {
     let first = intents.iter().map(|intent| intent.sequence).min().unwrap_or(0);
-    let mut again = BTreeMap::new();
+    let mut again = BTreeMap::<u64, (u32, u64)>::new();
     for entry in caller.engine.ports.store.journal(first).await? {
+        let number = |path: &str| entry.body.pointer(path).and_then(serde_json::Value::as_u64);
         if entry.kind == "attempt"
-            && let Some(sequence) = entry.body.get("intent").and_then(serde_json::Value::as_u64)
+            && let Some(sequence) = number("/intent")
         {
-            *again.entry(sequence).or_default() += 1;
+            let wait_ms = number("/attempt/wait_ms").unwrap_or(0);
+            let sent_ms = read(&entry.at).unwrap_or(0).saturating_add(wait_ms);
+            let (count, last_ms) = again.entry(sequence).or_default();
+            (*count, *last_ms) = (*count + 1, sent_ms.max(*last_ms));
         }
     }
     Ok(again)
@@ -94,8 +103,8 @@ struct One<'a> {
     caller: &'a Caller,
     intent: &'a Intent,
     purpose: Purpose,
-    /// Calls made so far.
-    calls: u32,
+    /// How often it was sent so far, and when it was sent again last.
+    sent: (u32, u64),
     lineage: &'a str,
 }
 
@@ -130,15 +139,16 @@ impl One<'_> {
         &self,
         provider: &dyn Provider,
     ) -> Result<(Outcome, &'static str), CallError> {
-        let Self { caller, intent, purpose, calls, .. } = self;
+        let Self { caller, intent, purpose, sent: (count, last_ms), .. } = self;
         if self.is_out_of_reach(provider).await {
             return Ok(left_to_the_plan(provider, intent));
         }
         let events = caller.engine.ports.events.clone();
         let teller = Arc::new(Teller { id: None, address: intent.address.clone(), events });
-        let made = Call { provider, intent, teller };
+        let sendings = Sendings::of(*count, *last_ms);
+        let made = Call { provider, intent, teller, sendings };
         let failed = |message: String| Outcome::Failed { message };
-        Ok(match caller.settle(&made, *purpose, *calls).await {
+        Ok(match caller.settle(&made, *purpose).await {
             Ok(Settled::Done { sent, how }) => (sent.outcome, how),
             Ok(Settled::Tainted { outcome, how }) => (outcome, how),
             Ok(Settled::Refused(error)) => (failed(error.message), "failed again"),

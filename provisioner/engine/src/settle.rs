@@ -11,7 +11,7 @@
 //! Refuses to know: who asks (recovery, or the run that lost the answer).
 
 use crate::Purpose;
-use crate::caller::{Call, CallError, Caller, sent_ms, spoken};
+use crate::caller::{Call, CallError, Caller, spoken};
 use crate::clock::read;
 use crate::conform;
 use crate::send::{Sent, invalid, recorded, tainted};
@@ -61,17 +61,16 @@ impl Call<'_> {
 }
 
 impl Caller {
-    /// Finds out how the call of an intent ended of which `calls` were made; an error leaves that unknown.
+    /// Finds out how a call ended; an error leaves that unknown.
     pub(crate) async fn settle(
         &self,
         made: &Call<'_>,
         purpose: Purpose,
-        calls: u32,
     ) -> Result<Settled, CallError> {
         let schema = made.schema()?;
         let adoption = schema.adoption;
         if made.intent.action != IntentAction::Create {
-            return self.send_again(made, calls).await;
+            return self.send_again(made).await;
         }
         let is_left = purpose == Purpose::Destroy
             && made.provider.deletes_half_made(made.intent.address.kind());
@@ -85,13 +84,12 @@ impl Caller {
             if is_left {
                 return Ok(left_to_deletion(schema, made.intent));
             }
-            return match self.send_again(made, calls).await? {
-                Settled::Refused(error) => self.refused(made, schema, calls, error).await,
+            return match self.send_again(made).await? {
+                Settled::Refused(error) => self.refused(made, schema, error).await,
                 settled => Ok(settled),
             };
         }
-        let until_ms = self.over_ms(made.intent, adoption, calls);
-        match self.wait_and_look(made, schema, by(adoption), until_ms).await? {
+        match self.wait_and_look(made, schema, by(adoption)).await? {
             Settled::NeverHappened if is_left => Ok(left_to_deletion(schema, made.intent)),
             Settled::NeverHappened => self.half_made(made, schema).await,
             settled => Ok(settled),
@@ -99,14 +97,14 @@ impl Caller {
     }
 
     /// The identical request, with a deadline of its own.
-    async fn send_again(&self, made: &Call<'_>, calls: u32) -> Result<Settled, CallError> {
+    async fn send_again(&self, made: &Call<'_>) -> Result<Settled, CallError> {
         let lost = ProviderError::new(ErrorClass::Transient, "how its call ended is not known");
-        self.journal(made, calls + 1, &lost, Duration::ZERO).await?;
+        self.journal(made, &lost, Duration::ZERO).await?;
         let how = match made.intent.action {
             IntentAction::Create | IntentAction::Update => "sent again",
             IntentAction::Delete | IntentAction::DeleteDeposed => "deleted",
         };
-        match self.send(made, calls + 1).await {
+        match self.send(made).await {
             Ok(sent) => Ok(Settled::Done { sent, how }),
             Err(CallError::Provider(error))
                 if !error.outcome_unknown && !error.class.is_retryable() =>
@@ -123,14 +121,12 @@ impl Caller {
         &self,
         made: &Call<'_>,
         schema: &ResourceSchema,
-        calls: u32,
         error: ProviderError,
     ) -> Result<Settled, CallError> {
         if made.provider.deletes_half_made(made.intent.address.kind()) {
             return Ok(Settled::Refused(error));
         }
-        let until_ms = self.over_ms(made.intent, schema.adoption, calls);
-        match self.wait_and_look(made, schema, Some(Lookup::Token), until_ms).await? {
+        match self.wait_and_look(made, schema, Some(Lookup::Token)).await? {
             Settled::NeverHappened => Ok(Settled::Refused(error)),
             settled => Ok(settled),
         }
@@ -142,9 +138,9 @@ impl Caller {
         made: &Call<'_>,
         schema: &ResourceSchema,
         by: Option<Lookup>,
-        until_ms: u64,
     ) -> Result<Settled, CallError> {
         let by = by.ok_or_else(|| cannot_be_found(made.intent))?;
+        let until_ms = self.over_ms(made, schema.adoption);
         let (mut pause, mut failures, mut is_told) = (LOOK_AGAIN, 0, false);
         loop {
             let left_ms = until_ms.saturating_sub(self.wall_ms());
@@ -177,19 +173,16 @@ impl Caller {
     }
 
     /// From when on nothing of the call can happen or show any more.
-    fn over_ms(&self, intent: &Intent, adoption: Adoption, calls: u32) -> u64 {
-        let fresh_ms = self.wall_ms().saturating_add(adoption.deadline_ms);
-        // Written by an older program: it may have been sent just now.
-        let deadline_ms = read(&intent.deadline).unwrap_or(fresh_ms);
-        // Sent again with a deadline of its own, perhaps just now; while the token was kept, and not longer.
-        let again_ms = match (adoption.token_retention_s, sent_ms(intent, adoption)) {
-            (Some(Adoption::FOR_EVER), _) if calls > 1 => fresh_ms,
-            (Some(seconds), Some(sent_ms)) if calls > 1 => {
-                fresh_ms.min(sent_ms.saturating_add(seconds.saturating_mul(1_000)))
+    fn over_ms(&self, made: &Call<'_>, adoption: Adoption) -> u64 {
+        let sent_ms = made.sendings.last_ms();
+        let given_up_ms = match (read(&made.intent.deadline), sent_ms) {
+            // Written by an older program: it may have been sent just now.
+            (None, 0) => self.wall_ms().saturating_add(adoption.deadline_ms),
+            (deadline_ms, sent_ms) => {
+                sent_ms.saturating_add(adoption.deadline_ms).max(deadline_ms.unwrap_or(0))
             }
-            _ => 0,
         };
-        deadline_ms.max(again_ms).saturating_add(adoption.settle_ms)
+        given_up_ms.saturating_add(adoption.settle_ms)
     }
 
     /// What the creation has left, if it shows. An error with an unknown outcome: several objects.

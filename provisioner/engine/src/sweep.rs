@@ -44,6 +44,9 @@ impl Engine {
                 Err(error) => diagnostics.push(not_searched(&key, &error)),
             }
         }
+        if found.iter().all(|(_, _, owned)| owned.is_empty()) {
+            return Ok((Vec::new(), diagnostics));
+        }
         // Read after the listing: what a run made meanwhile is in there.
         let now = self.ports.store.load().await?;
         let leases = self.ports.store.leases().await?;

@@ -3,7 +3,7 @@
 //! Invariants: intent, call, outcome, in this order and each durable before the next; a call whose answer was lost is
 //! settled before anything else is done about the instance; where that fails it gets no outcome, so that recovery finds it.
 
-use crate::caller::{Call, CallError, Caller, Teller};
+use crate::caller::{Call, CallError, Caller, Sendings, Teller};
 use crate::error::provider_diagnostic;
 use crate::send::{Sent, Try, token};
 use crate::settle::Settled;
@@ -168,8 +168,8 @@ impl Job {
         let events = self.caller.engine.ports.events.clone();
         let (id, address) = (Some(self.operation.id), intent.address.clone());
         let teller = Arc::new(Teller { id, address, events });
-        let made = Call { provider, intent, teller };
-        let lost = match self.caller.send(&made, 1).await {
+        let made = Call { provider, intent, teller, sendings: Sendings::default() };
+        let lost = match self.caller.send(&made).await {
             Ok(sent) => return self.done(intent, sent).await,
             Err(CallError::State(error)) => return Err(error),
             Err(CallError::Provider(error)) if !error.outcome_unknown => {
@@ -181,7 +181,7 @@ impl Job {
         if self.caller.cancel.level() > Level::Running {
             return Ok(End::Failed(lost));
         }
-        match self.caller.settle(&made, Purpose::Apply, 1).await {
+        match self.caller.settle(&made, Purpose::Apply).await {
             Ok(Settled::Done { sent, .. }) => self.done(intent, sent).await,
             Ok(Settled::Tainted { outcome, .. }) => {
                 self.finish(intent, outcome).await?;

@@ -1,65 +1,26 @@
-//! What the engine's tests stand on: a cloud and a store in memory, the real planner, and a configuration made of
-//! a few lines.
+//! What the engine's tests stand on: a cloud and a store in memory, and the real planner.
 
-use async_trait::async_trait;
+pub use crate::configuration::{Block, ENVIRONMENT, PausedTime, address, block, diamond};
+
+use crate::configuration::{self, References};
 use engine::{
-    ApplyError, CancelToken, Clock, Engine, LiveRecords, Ports, ProviderFactory, Purpose, Resolver,
-    Run, RunReport, RunRequest, scope_of,
+    ApplyError, CancelToken, Engine, LiveRecords, Ports, ProviderFactory, Purpose, Run, RunReport,
+    RunRequest, scope_of,
 };
-use jiff::Timestamp;
 use model::event::{Event, EventSink};
-use model::graph::{Desired, Instance, Lifecycle, Output, Projection, ProviderConfig};
+use model::graph::ProviderConfig;
 use model::plan::Plan;
 use model::record::Recorded;
 use model::schema::ProviderSchema;
-use model::value::Data;
-use model::{Address, Diagnostic, Residual, Span, Value};
-use planner::{Options, Planner};
 use provider::memory::{self, Cloud, MemoryProvider};
 use provider::{Owner, Provider, ProviderError};
 use state::StateStore;
 use state::holder::Holder;
 use state::memory::MemoryStore;
 use state::rules::LEASE_SECONDS;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// 2026-01-01T00:00:00Z.
-const EPOCH_MS: u64 = 1_767_225_600_000;
-pub const ENVIRONMENT: &str = "test";
-
-/// Resolves references to attributes; the tests need no expressions.
-pub struct References;
-
-impl Resolver for References {
-    fn resolve(
-        &self,
-        value: &Value,
-        outputs: &dyn Fn(&Address) -> Option<Value>,
-    ) -> Result<Value, Diagnostic> {
-        let mut missing = None;
-        let resolved = value.map_leaves(&mut |leaf| {
-            let Data::Unknown(unknown) = leaf.data() else { return leaf.clone() };
-            let Residual::Output { address, path } = unknown.residual.as_ref() else {
-                return leaf.clone();
-            };
-            let found = outputs(address);
-            let found = path.iter().fold(found, |value, step| value?.get(step));
-            found.unwrap_or_else(|| {
-                missing = Some(address.clone());
-                leaf.clone()
-            })
-        });
-        match missing {
-            None => Ok(resolved),
-            Some(address) => {
-                Err(Diagnostic::error("unresolved", format!("{address} has no record")))
-            }
-        }
-    }
-}
 
 /// Makes providers over one cloud.
 pub struct Factory(pub Cloud);
@@ -75,41 +36,6 @@ impl ProviderFactory for Factory {
         owner: &Owner,
     ) -> Result<Arc<dyn Provider>, ProviderError> {
         Ok(Arc::new(MemoryProvider::new(self.0.clone(), owner.clone())))
-    }
-}
-
-/// Time that tokio's paused time moves: every engine and every store of a test has this one.
-#[derive(Clone)]
-pub struct PausedTime(Instant);
-
-impl PausedTime {
-    fn passed(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap()
-    }
-}
-
-#[async_trait]
-impl Clock for PausedTime {
-    fn now_ms(&self) -> u64 {
-        self.passed()
-    }
-
-    fn wall_ms(&self) -> u64 {
-        EPOCH_MS + self.passed()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-
-    fn seed(&self) -> u64 {
-        7
-    }
-}
-
-impl state::clock::Clock for PausedTime {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(i64::try_from(self.wall_ms()).unwrap()).unwrap()
     }
 }
 
@@ -168,39 +94,6 @@ impl Heard {
     }
 }
 
-/// One block of the configuration.
-#[derive(Clone, Debug)]
-pub struct Block {
-    pub address: &'static str,
-    pub name: String,
-    /// Instances whose `id` it refers to.
-    pub refers: Vec<&'static str>,
-    /// `size` of a disk, `version` of a service, `label` of others.
-    pub setting: i64,
-    pub create_first: bool,
-}
-
-pub fn block(address: &'static str, refers: &[&'static str]) -> Block {
-    Block {
-        address,
-        name: address.to_owned(),
-        refers: refers.to_vec(),
-        setting: 1,
-        create_first: false,
-    }
-}
-
-/// Two disks, two machines on them, a check over both.
-pub fn diamond() -> Vec<Block> {
-    vec![
-        block("memory_disk.a", &[]),
-        block("memory_disk.b", &[]),
-        block("memory_machine.one", &["memory_disk.a"]),
-        block("memory_machine.two", &["memory_disk.a", "memory_disk.b"]),
-        block("memory_check.all", &["memory_machine.one", "memory_machine.two"]),
-    ]
-}
-
 pub struct Bed {
     pub cloud: Cloud,
     pub store: MemoryStore,
@@ -212,7 +105,7 @@ pub struct Bed {
 
 impl Default for Bed {
     fn default() -> Self {
-        let time = PausedTime(Instant::now());
+        let time = PausedTime::new(7);
         Self {
             cloud: Cloud::new(),
             store: MemoryStore::new().with_clock(Arc::new(time.clone())),
@@ -222,10 +115,6 @@ impl Default for Bed {
             runs: Mutex::default(),
         }
     }
-}
-
-pub fn address(text: &str) -> Address {
-    Address::parse(text).unwrap()
 }
 
 /// A program that is not there any more.
@@ -354,71 +243,10 @@ pub async fn plan_from(engine: &Engine, recorded: &Recorded, blocks: &[Block]) -
     let (actual, problems) = engine.refresh(recorded).await;
     assert!(problems.is_empty(), "{problems:?}");
     let schemas = BTreeMap::from([("memory".to_owned(), memory::schema())]);
-    let options = Options {
-        environment: ENVIRONMENT.to_owned(),
-        created_at: "2026-01-01T00:00:00Z".to_owned(),
-        ..Options::default()
-    };
-    let planner = Planner::new(recorded, &actual, &schemas, options);
-    let plan = if blocks.is_empty() {
-        planner.plan_destroy().unwrap()
-    } else {
-        planner.plan(&desired(&planner, blocks)).unwrap()
-    };
+    let plan = configuration::plan(recorded, &actual, &schemas, blocks, &[]).unwrap();
     let faults = planner::check::check(&plan);
     assert!(faults.is_empty(), "{faults:?}");
     // Through its file form, as a saved plan goes.
     let json = serde_json::to_string(&plan).unwrap();
     serde_json::from_str(&json).unwrap()
-}
-
-fn desired(planner: &Planner<'_>, blocks: &[Block]) -> Desired {
-    let mut desired = Desired { environment: ENVIRONMENT.to_owned(), ..Desired::default() };
-    let config = ProviderConfig { name: "memory".to_owned(), arguments: Value::object::<&str>([]) };
-    desired.providers.insert("memory".to_owned(), config);
-    let mut ids: BTreeMap<&str, Value> = BTreeMap::new();
-    for block in blocks {
-        let instance = instance(block, &ids);
-        let attributes = planner.attributes(&instance).unwrap();
-        let id = attributes.get("id").unwrap().with_origin(&instance.address);
-        ids.insert(block.address, id.clone());
-        let output = Output { value: id, sensitive: false, description: String::new() };
-        desired.outputs.insert(block.address.replace('.', "_"), output);
-        desired.instances.push(instance);
-    }
-    desired
-}
-
-fn instance(block: &Block, ids: &BTreeMap<&str, Value>) -> Instance {
-    let address = address(block.address);
-    let refers = Value::tuple(block.refers.iter().map(|name| ids[name].clone()));
-    let name = ("name", Value::from(block.name.as_str()));
-    let arguments = match address.kind() {
-        "memory_disk" => Value::object([
-            name,
-            ("size", block.setting.into()),
-            ("key", Value::from("hunter2").into_sensitive()),
-        ]),
-        "memory_machine" => {
-            Value::object([name, ("disks", refers), ("label", block.setting.to_string().into())])
-        }
-        "memory_bucket" => Value::object([name, ("label", block.setting.to_string().into())]),
-        "memory_address" => Value::object([("label", block.setting.to_string().into())]),
-        "memory_service" => {
-            let machine = ids[block.refers[0]].clone();
-            let version = ("version", block.setting.to_string().into());
-            Value::object([name, ("machine", machine), version])
-        }
-        _ => Value::object([("of", refers)]),
-    };
-    Instance {
-        provider: "memory".to_owned(),
-        arguments,
-        depends_on: BTreeSet::default(),
-        lifecycle: Lifecycle { create_before_destroy: block.create_first, ..Lifecycle::default() },
-        sequence: None,
-        span: Span { file: "main.hcl".into(), start: 0, end: 0 },
-        place: format!("main.hcl:1:1 ({})", block.address),
-        address,
-    }
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
 
 mod bed;
+#[path = "../configuration/mod.rs"]
+mod configuration;
 mod executor;
 mod node_provider;
 mod parallel;

@@ -55,7 +55,7 @@ async fn without_a_token_nothing_is_sent_again_before_it_is_known_that_nothing_c
         bed.cloud.fault_next(name, Fault::LoseRequest(Transient));
         assert!(bed.apply(&three()).await.is_complete());
         let settle_ms = bed.cloud.nature(name.split('.').next().unwrap()).adoption.settle_ms;
-        let proven = Duration::from_secs(60) + Duration::from_millis(settle_ms);
+        let proven = Duration::from_mins(1) + Duration::from_millis(settle_ms);
         assert!(start.elapsed() >= proven, "{name}: sent again after {:?}", start.elapsed());
         assert_eq!((calls(&bed, name), tokens(&bed, name)), (2, 2), "{name}: another try");
         let notices = bed.heard.notices();
@@ -103,7 +103,7 @@ async fn a_throttled_call_is_made_until_its_deadline() {
     let report = bed.apply(&[block("memory_disk.a", &[])]).await;
     assert_eq!(report.failed[0].diagnostic.code, "provider-throttled");
     assert!(calls(&bed, "memory_disk.a") > 4, "longer than after other faults");
-    assert!(start.elapsed() <= Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() <= Duration::from_mins(1), "{:?}", start.elapsed());
     assert!(
         bed.store.load().await.unwrap().unfinished.is_empty(),
         "nothing was done: that is known"
