@@ -100,6 +100,9 @@ pub enum Command {
         variables: Variables,
         #[command(flatten)]
         targets: Targets,
+        /// What to do with objects that carry this environment's mark and that the state does not know
+        #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+        strays: Strays,
         #[command(flatten)]
         running: Running,
     },
@@ -374,11 +377,28 @@ pub struct Targets {
     pub targets: Vec<String>,
 }
 
+/// What becomes of objects that carry the environment's mark and that the state does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Strays {
+    /// Tell them
+    #[default]
+    Tell,
+    /// Record them: those that are configured are kept
+    Adopt,
+    /// Delete them
+    Delete,
+    /// Do not look for them
+    Ignore,
+}
+
 /// How a plan is made.
 #[derive(Debug, Args)]
 pub struct Planning {
     #[command(flatten)]
     pub limits: Targets,
+    /// What to do with objects that carry this environment's mark and that the state does not know
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub strays: Strays,
     /// Replace this object even if nothing forces it
     #[arg(long, value_name = "ADDRESS")]
     pub replace: Vec<String>,

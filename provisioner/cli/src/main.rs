@@ -65,8 +65,8 @@ async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> 
         Command::Apply { target, variables, planning, running } => {
             commands::apply::run(session, &target, &variables, &planning, &running).await
         }
-        Command::Destroy { environment, variables: _, targets, running } => {
-            commands::destroy::run(session, &environment.target, &targets, &running).await
+        Command::Destroy { environment, variables: _, targets, strays, running } => {
+            commands::destroy::run(session, &environment.target, &targets, strays, &running).await
         }
         Command::Show { target } => commands::show::run(session, &target).await,
         Command::Output { environment, name, raw } => {

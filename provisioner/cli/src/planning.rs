@@ -1,6 +1,6 @@
 //! From a configuration and what is recorded to a plan: evaluation, the providers' own checks, the planner, the checker.
 
-use crate::arguments::{Planning, Targets, Variables};
+use crate::arguments::{Planning, Strays, Targets, Variables};
 use crate::error::CommandError;
 use crate::project::Project;
 use crate::session::Session;
@@ -9,7 +9,7 @@ use crate::wiring::Factory;
 use engine::{Engine, ProviderFactory as _};
 use lang::{Evaluated, Inputs};
 use model::graph::{Desired, Projection};
-use model::plan::{Actual, Plan};
+use model::plan::{Actual, Observation, Plan, Stray};
 use model::record::Recorded;
 use model::{Address, Diagnostic, SourceMap};
 use planner::{Options, Planner, Target};
@@ -23,6 +23,14 @@ pub struct World<'a> {
     pub recorded: &'a Recorded,
     /// What refresh saw.
     pub actual: &'a Actual,
+}
+
+/// What becomes of strays, and which are looked for.
+pub struct Sweeping<'a> {
+    /// What becomes of them.
+    pub strays: Strays,
+    /// What the plan is limited to; none for everything.
+    pub targets: &'a [Target],
 }
 
 /// What the user asks of a plan.
@@ -120,6 +128,44 @@ pub async fn refresh(
     }
     session.show(&diagnostics, &SourceMap::default());
     Ok(actual)
+}
+
+/// A plan that knows of strays: objects that carry the environment's mark and that the state does not know.
+pub async fn swept(
+    session: &Session,
+    engine: &Engine,
+    sweeping: &Sweeping<'_>,
+    world: &World<'_>,
+    make: impl Fn(&World<'_>) -> Result<Plan, CommandError>,
+) -> Result<Plan, CommandError> {
+    let World { recorded, actual } = world;
+    if sweeping.strays == Strays::Ignore {
+        return make(world);
+    }
+    let (mut strays, warnings) = engine.sweep(recorded, &recorded.providers).await?;
+    session.show(&warnings, &SourceMap::default());
+    let targets = sweeping.targets;
+    strays.retain(|stray| targets.is_empty() || targets.iter().any(|t| t.matches(&stray.address)));
+    if sweeping.strays == Strays::Tell || strays.is_empty() {
+        let mut plan = make(world)?;
+        plan.strays = strays;
+        return Ok(plan);
+    }
+    let mut taken: BTreeSet<Address> = recorded.records.keys().cloned().collect();
+    let adopt = |stray: &Stray| {
+        // One object an instance; what is half made is made anew.
+        let is_free = stray.attributes.is_some() && taken.insert(stray.address.clone());
+        engine::adopted(stray, None, sweeping.strays == Strays::Delete || !is_free)
+    };
+    let adopted: Vec<_> = strays.iter().map(adopt).collect();
+    let mut seen = (*actual).clone();
+    for adopted in adopted.iter().filter(|adopted| !adopted.deposed) {
+        let record = &adopted.record;
+        seen.insert(record.address.clone(), Observation::Present(record.attributes.clone()));
+    }
+    let known = engine::with_adopted(recorded, &adopted);
+    let plan = make(&World { recorded: &known, actual: &seen })?;
+    checked(engine::adopting(plan, recorded, adopted))
 }
 
 /// What a plan limited to targets looks at, as far as what is recorded tells.

@@ -5,10 +5,10 @@
 //! Invariants: nothing runs that was not shown and agreed to; whatever happens, the lease is given back; an error of the
 //! run is told before one of giving back.
 
-use crate::arguments::Running;
+use crate::arguments::{Running, Strays};
 use crate::error::{CommandError, Exit};
 use crate::interrupt;
-use crate::planning::{self, World};
+use crate::planning::{self, Sweeping, World};
 use crate::session::Session;
 use crate::wiring::Wired;
 use engine::{ApplyError, CancelToken, Level, Purpose, RunReport, RunRequest};
@@ -44,6 +44,8 @@ pub struct Looking<'a> {
     pub refresh: bool,
     /// What the plan is limited to; none for everything.
     pub targets: &'a [Target],
+    /// What becomes of objects that the state does not know.
+    pub strays: Strays,
 }
 
 /// How a run ended.
@@ -90,9 +92,7 @@ impl Ready<'_> {
                 Err(ApplyError::Interrupted) => return Ok(Ended::Early),
                 recovered => recovered?,
             };
-            let make_now = |actual: &Actual| make(&recorded, actual);
-            let Some(plan) = self.look_and_plan(&recorded, looking, &cancel, make_now).await?
-            else {
+            let Some(plan) = self.look_and_plan(&recorded, looking, &cancel, &make).await? else {
                 return Ok(Ended::Early);
             };
             if agreed.as_ref().is_none_or(|before| !means_the_same(before, &plan)) {
@@ -173,19 +173,31 @@ impl Ready<'_> {
         recorded: &Recorded,
         looking: &Looking<'_>,
         cancel: &CancelToken,
-        make: impl Fn(&Actual) -> Result<Plan, CommandError>,
+        make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
     ) -> Result<Option<Plan>, CommandError> {
         if !looking.refresh {
-            return make(&Actual::new()).map(Some);
+            return make(recorded, &Actual::new()).map(Some);
         }
         let near = planning::within_reach(recorded, looking.targets);
         let Some(actual) = self.look(&near, cancel).await? else { return Ok(None) };
-        let plan = make(&actual)?;
-        if !planning::looked_past(&plan, &World { recorded, actual: &actual }) {
+        let world = World { recorded, actual: &actual };
+        let plan = self.sweep(&world, looking, &make).await?;
+        if !planning::looked_past(&plan, &world) {
             return Ok(Some(plan));
         }
         let Some(actual) = self.look(recorded, cancel).await? else { return Ok(None) };
-        make(&actual).map(Some)
+        self.sweep(&World { recorded, actual: &actual }, looking, &make).await.map(Some)
+    }
+
+    async fn sweep(
+        &self,
+        world: &World<'_>,
+        looking: &Looking<'_>,
+        make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
+    ) -> Result<Plan, CommandError> {
+        let sweeping = Sweeping { strays: looking.strays, targets: looking.targets };
+        let make = |world: &World<'_>| make(world.recorded, world.actual);
+        planning::swept(self.session, &self.wired.engine, &sweeping, world, make).await
     }
 
     async fn look(

@@ -1,6 +1,6 @@
 //! `apply`: makes an environment as configured, or runs a saved plan exactly as it is.
 
-use crate::arguments::{Planning, Running, Variables};
+use crate::arguments::{Planning, Running, Strays, Variables};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Wishes, World};
 use crate::running::{self, Looking, Ready};
@@ -53,7 +53,11 @@ pub async fn run(
     let ended = ready
         .plan_and_run(
             Purpose::Apply,
-            &Looking { refresh: planning.refresh, targets: &wishes.targets },
+            &Looking {
+                refresh: planning.refresh,
+                targets: &wishes.targets,
+                strays: planning.strays,
+            },
             make,
         )
         .await?;
@@ -69,13 +73,14 @@ fn refuse_options(variables: &Variables, planning: &Planning) -> Result<(), Comm
         || !variables.files.is_empty()
         || !planning.replace.is_empty()
         || !planning.limits.targets.is_empty()
+        || planning.strays != Strays::Tell
         || !planning.refresh;
     if !changes {
         return Ok(());
     }
     Err(Diagnostic::error("plan-is-complete", "a saved plan runs exactly as it is")
         .with_hint(
-            "leave --var, --var-file, --target, --replace and --refresh out, or make a new plan with them",
+            "leave --var, --var-file, --target, --replace, --strays and --refresh out, or make a new plan with them",
         )
         .into())
 }

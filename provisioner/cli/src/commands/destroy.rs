@@ -1,6 +1,6 @@
 //! `destroy`: deletes everything recorded of an environment, or what targets mean, after asking. Twice is once.
 
-use crate::arguments::{Running, Targets};
+use crate::arguments::{Running, Strays, Targets};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Wishes, World};
 use crate::project::Project;
@@ -19,6 +19,7 @@ pub async fn run(
     session: &Session,
     target: &Path,
     limits: &Targets,
+    strays: Strays,
     running: &Running,
 ) -> Result<Exit, CommandError> {
     let wishes = Wishes::limited(limits)?;
@@ -41,7 +42,7 @@ pub async fn run(
         let world = World { recorded, actual };
         planning::plan_destroy(&project.environment, &wired.factory, &world, wishes.clone())
     };
-    let looking = Looking { refresh: true, targets: &wishes.targets };
+    let looking = Looking { refresh: true, targets: &wishes.targets, strays };
     let ended = ready.plan_and_run(Purpose::Destroy, &looking, make).await?;
     let did = wishes.targets.is_empty() && !matches!(ended, Ended::Nothing);
     ready.end(ended, |session| {

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Planning, Variables};
 use crate::error::{CommandError, Exit};
-use crate::planning::{self, Wishes, World};
+use crate::planning::{self, Sweeping, Wishes, World};
 use crate::project::Project;
 use crate::session::Session;
 use crate::store::{self, Store};
@@ -39,7 +39,7 @@ pub async fn run(
         store => store,
     };
     let plan = match &store {
-        Some(store) => recorded(session, &project, store, planning.refresh, &wishes).await?,
+        Some(store) => recorded(session, &project, store, planning, &wishes).await?,
         None => planning::fresh(session, &project, wishes)?,
     };
     show(session, &plan);
@@ -59,7 +59,7 @@ async fn recorded(
     session: &Session,
     project: &Project,
     store: &Store,
-    refresh: bool,
+    options: &Planning,
     wishes: &Wishes,
 ) -> Result<Plan, CommandError> {
     let inputs = project.inputs(&store.login_key()?);
@@ -68,20 +68,23 @@ async fn recorded(
     let wired = wiring::wire_with(session, store, progress)?;
     let recorded = store.load().await?;
     warn_of_run(session, store, &recorded).await?;
-    let make = |actual: &Actual| {
-        let world = World { recorded: &recorded, actual };
-        planning::plan(session, project, &inputs, &wired.factory, &world, wishes.clone())
+    let make = |world: &World<'_>| {
+        planning::plan(session, project, &inputs, &wired.factory, world, wishes.clone())
     };
-    if !refresh {
-        return make(&Actual::new());
+    if !options.refresh {
+        return make(&World { recorded: &recorded, actual: &Actual::new() });
     }
+    let sweeping = Sweeping { strays: options.strays, targets: &wishes.targets };
     let near = planning::within_reach(&recorded, &wishes.targets);
     let actual = planning::refresh(session, &wired.engine, &near).await?;
-    let plan = make(&actual)?;
-    if !planning::looked_past(&plan, &World { recorded: &recorded, actual: &actual }) {
+    let world = World { recorded: &recorded, actual: &actual };
+    let plan = planning::swept(session, &wired.engine, &sweeping, &world, make).await?;
+    if !planning::looked_past(&plan, &world) {
         return Ok(plan);
     }
-    make(&planning::refresh(session, &wired.engine, &recorded).await?)
+    let actual = planning::refresh(session, &wired.engine, &recorded).await?;
+    let world = World { recorded: &recorded, actual: &actual };
+    planning::swept(session, &wired.engine, &sweeping, &world, make).await
 }
 
 /// A plan that is made while a run goes on, or after one was cut off, may not be what `apply` will do.
