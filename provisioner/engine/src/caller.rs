@@ -6,6 +6,7 @@
 
 use crate::clock::{read, written};
 use crate::lease::Held;
+use crate::redact::Redaction;
 use crate::retry::{Budget, Failed, salt};
 use crate::send::{Sent, call, invalid, recorded};
 use crate::{CancelToken, Engine, Level, conform};
@@ -56,15 +57,23 @@ pub(crate) struct Teller {
     pub(crate) id: Option<u32>,
     pub(crate) address: Address,
     pub(crate) events: Arc<dyn EventSink>,
+    /// What it must not tell.
+    pub(crate) redaction: Redaction,
 }
 
 impl Progress for Teller {
     fn step(&self, step: &str) {
         if let Some(id) = self.id {
-            let (address, step) = (self.address.clone(), step.to_owned());
+            let (address, step) = (self.address.clone(), self.redaction.text(step.to_owned()));
             self.events.publish(Event::OperationProgress { id, address, step });
         }
     }
+}
+
+/// The secrets of an intent.
+pub(crate) fn secrets_of(intent: &Intent) -> Redaction {
+    let prior = intent.prior.iter().map(|prior| &prior.attributes);
+    Redaction::of(prior.chain([&intent.request, &intent.provider_config.arguments]))
 }
 
 impl Teller {
@@ -237,7 +246,7 @@ impl Caller {
         let left = Duration::from_millis(deadline_ms.saturating_sub(self.wall_ms()));
         let answer = call(made.provider, schema, made.intent, made.teller.clone());
         tokio::select! {
-            answer = answer => Ok(answer),
+            answer = answer => Ok(answer.map_err(|error| made.teller.redaction.error(error))),
             () = self.engine.ports.clock.sleep(left) => {
                 let message = format!(
                     "{}: no answer within {}",

@@ -16,6 +16,7 @@ mod lease;
 mod live;
 pub mod node_provider;
 mod recover;
+mod redact;
 mod refresh;
 mod retry;
 mod run;

@@ -3,7 +3,7 @@
 //! Invariants: the stored intent is all that is needed, and how it is settled is in `settle`; an intent gets its outcome
 //! only when its end is known. A second crash in here is like the first.
 
-use crate::caller::{Call, CallError, Caller, Sendings, Teller};
+use crate::caller::{Call, CallError, Caller, Sendings, Teller, secrets_of};
 use crate::clock::read;
 use crate::error::provider_diagnostic;
 use crate::refresh::config_of;
@@ -144,7 +144,8 @@ impl One<'_> {
             return Ok(left_to_the_plan(provider, intent));
         }
         let events = caller.engine.ports.events.clone();
-        let teller = Arc::new(Teller { id: None, address: intent.address.clone(), events });
+        let (address, redaction) = (intent.address.clone(), secrets_of(intent));
+        let teller = Arc::new(Teller { id: None, address, events, redaction });
         let sendings = Sendings::of(*count, *last_ms);
         let made = Call { provider, intent, teller, sendings };
         let failed = |message: String| Outcome::Failed { message };

@@ -3,7 +3,7 @@
 //! Invariants: intent, call, outcome, in this order and each durable before the next; a call whose answer was lost is
 //! settled before anything else is done about the instance; where that fails it gets no outcome, so that recovery finds it.
 
-use crate::caller::{Call, CallError, Caller, Sendings, Teller};
+use crate::caller::{Call, CallError, Caller, Sendings, Teller, secrets_of};
 use crate::error::provider_diagnostic;
 use crate::send::{Sent, Try, token};
 use crate::settle::Settled;
@@ -167,7 +167,7 @@ impl Job {
     async fn carry_out(&self, provider: &dyn Provider, intent: &Intent) -> Result<End, StateError> {
         let events = self.caller.engine.ports.events.clone();
         let (id, address) = (Some(self.operation.id), intent.address.clone());
-        let teller = Arc::new(Teller { id, address, events });
+        let teller = Arc::new(Teller { id, address, events, redaction: secrets_of(intent) });
         let made = Call { provider, intent, teller, sendings: Sendings::default() };
         let lost = match self.caller.send(&made).await {
             Ok(sent) => return self.done(intent, sent).await,
