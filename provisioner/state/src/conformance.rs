@@ -309,7 +309,8 @@ async fn results(scene: Scene<'_>) {
     assert_eq!(loaded.providers["local"], provider("none"));
     assert_eq!(loaded.node_sets["edge"], [node]);
     let outputs = BTreeMap::from([("password".to_owned(), None), ("never".to_owned(), None)]);
-    ok("results", store.write_results(&lease, RunResults { outputs, ..RunResults::default() })).await;
+    ok("results", store.write_results(&lease, RunResults { outputs, ..RunResults::default() }))
+        .await;
     let after = ok("load", store.load()).await;
     assert_eq!(after.outputs.keys().collect::<Vec<_>>(), ["url"], "only what is named changes");
     assert_eq!(after.node_sets, loaded.node_sets);
@@ -367,7 +368,7 @@ async fn held(scene: Scene<'_>) {
         panic!("it is held: {refused:?}");
     };
     assert_eq!((*by, addresses), (lease.info.clone(), Vec::new()));
-    assert_eq!(ok("leases", two.leases()).await, [lease.info.clone()]);
+    assert_eq!(ok("leases", two.leases()).await, std::slice::from_ref(&lease.info));
     ok("renew", one.renew(&lease)).await;
     scene.clock.advance(59);
     assert!(two.acquire(request("r2")).await.is_err(), "renewed in time");
@@ -525,7 +526,7 @@ async fn edits(scene: Scene<'_>) {
     };
     ok("edit", store.edit(&lease, edit)).await;
     let loaded = ok("load", store.load()).await;
-    assert_eq!(Vec::from_iter(loaded.records.keys().cloned()), [stays.address, address("a.y")]);
+    assert!(loaded.records.keys().eq(&[stays.address, address("a.y")]));
     assert_eq!(loaded.records[&address("a.y")].attributes, old.attributes);
     assert_eq!(loaded.deposed, [record("a.z", "z")]);
     let back = Edit {
@@ -556,7 +557,8 @@ async fn some_history(store: &Arc<dyn StateStore>) -> Lease {
     let changed = Record { attributes: changed, ..one };
     ok("finish", store.finish(&lease, sequence, recorded(changed.clone(), None))).await;
     let outputs = BTreeMap::from([("o".to_owned(), Some(output(1.into(), false)))]);
-    ok("results", store.write_results(&lease, RunResults { outputs, ..RunResults::default() })).await;
+    ok("results", store.write_results(&lease, RunResults { outputs, ..RunResults::default() }))
+        .await;
     delete(store, &lease, changed).await;
     lease
 }
@@ -620,8 +622,7 @@ async fn moved_to_another_store(scene: Scene<'_>) {
     assert!(matches!(held, Err(StateError::Held { .. })), "{held:?}");
     ok("release", store.release(lease)).await;
     let dump = ok("dump", store.dump()).await;
-    let other =
-        scene.fixture.open_elsewhere(scene.name, scene.clock.clone(), Holder::current());
+    let other = scene.fixture.open_elsewhere(scene.name, scene.clock.clone(), Holder::current());
     ok("take over", other.take_over(dump.clone())).await;
     assert_eq!(ok("load", other.load()).await, ok("load", store.load()).await);
     assert_eq!(ok("journal", other.journal(0)).await, ok("journal", store.journal(0)).await);

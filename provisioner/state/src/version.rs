@@ -100,7 +100,9 @@ impl Version {
             }
             "refreshed" => {
                 let Refreshed { records, vanished } = read(&entry.body)?;
-                records.into_iter().for_each(|record| self.put(record));
+                for record in records {
+                    self.put(record);
+                }
                 for address in &vanished {
                     self.remove(address);
                 }
@@ -210,8 +212,9 @@ impl Version {
         let same = |old: &Record, new: &Record| {
             Record { revision: 0, ..old.clone() } == Record { revision: 0, ..new.clone() }
         };
-        let is_new =
-            |record: &&Record| self.records.get(&record.address).is_none_or(|now| !same(now, record));
+        let is_new = |record: &&Record| {
+            self.records.get(&record.address).is_none_or(|now| !same(now, record))
+        };
         let gone = |address: &&Address| !past.records.contains_key(*address);
         let missing = |of: &[Record], from: &[Record]| -> Vec<Record> {
             of.iter().filter(|record| !from.contains(record)).cloned().collect()

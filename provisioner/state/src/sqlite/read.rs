@@ -13,6 +13,7 @@ use crate::version::{Base, Version};
 use model::record::{Intent, Record, Recorded};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
@@ -129,6 +130,11 @@ impl Findings {
         Ok(())
     }
 
+    /// What is sound is kept, damage is a finding.
+    fn sound<T>(&self, found: Result<T>, keep: impl FnOnce(T)) -> Result<()> {
+        self.note(found.map(keep))
+    }
+
     fn add(&self, what: impl Into<String>) {
         self.0.borrow_mut().push(what.into());
     }
@@ -233,7 +239,7 @@ impl Reader {
         self.scan(table, &sql, read, take)
     }
 
-    fn removed(&self, take: Take<()>) -> Result<()> {
+    fn removed(&self, take: Take<(String, u64)>) -> Result<()> {
         let sql = "SELECT address, revision, hash FROM removed ORDER BY id";
         let read = |row: &Row| {
             let columns = (row.get(0), row.get(1), row.get(2));
@@ -242,7 +248,7 @@ impl Reader {
             let hash: Vec<u8> = self.row("removed", columns.2)?;
             let fits =
                 check_removed(&address, revision, &hash).map_err(|what| corrupt(&self.path, what));
-            Ok((hash, fits))
+            Ok((hash, fits.map(|()| (address, revision))))
         };
         self.scan(Table::Removed, sql, read, take)
     }
@@ -331,7 +337,7 @@ impl Reader {
         })?;
         self.unfinished(&mut keep(&mut recorded.unfinished))?;
         // What is not given must be whole all the same: a plan relies on the revisions of what is gone.
-        self.removed(&mut |fits| fits)?;
+        self.removed(&mut |row| row.map(drop))?;
         if self.format == 1 {
             // It has no tallies; its journal tells whether something is missing.
             let (version, head) = self.walk(LAST, drop)?;
@@ -405,43 +411,74 @@ impl Reader {
     pub fn check(&self) -> Result<CheckReport> {
         let mut report = CheckReport::default();
         let findings = Findings::default();
+        let mut seen = Recorded {
+            lineage: self.meta.lineage.clone(),
+            serial: self.meta.serial,
+            ..Recorded::default()
+        };
+        let mut removed = BTreeMap::new();
         findings.note(self.pages(&findings))?;
         findings.note(self.records(Table::Resource, &mut |record| {
             report.records += 1;
-            findings.note(record.map(drop))
+            findings.sound(record, |record| {
+                seen.records.insert(record.address.clone(), record);
+            })
         }))?;
-        findings
-            .note(self.records(Table::Deposed, &mut |record| findings.note(record.map(drop))))?;
-        findings.note(self.removed(&mut |fits| findings.note(fits)))?;
-        findings.note(self.results(&mut |result| findings.note(result.map(drop))))?;
-        findings.note(self.unfinished(&mut |intent| findings.note(intent.map(drop))))?;
+        findings.note(self.records(Table::Deposed, &mut |record| {
+            findings.sound(record, |record| seen.deposed.push(record))
+        }))?;
+        findings.note(self.removed(&mut |row| {
+            findings.sound(row, |(address, revision)| {
+                removed.insert(address, revision);
+            })
+        }))?;
+        findings.note(self.results(&mut |result| {
+            findings.sound(result, |(name, row)| row.add_to(&mut seen, name))
+        }))?;
+        findings.note(self.unfinished(&mut |intent| {
+            findings.sound(intent, |intent| seen.unfinished.push(intent))
+        }))?;
         findings.note(self.leases().map(drop))?;
+        report.entries = self.check_journal(&findings, &seen, &removed)?;
+        report.findings = findings.0.into_inner();
+        Ok(report)
+    }
+
+    /// Whether the journal is one chain that folds to what was read from the tables; how many entries it has.
+    fn check_journal(
+        &self,
+        findings: &Findings,
+        seen: &Recorded,
+        removed: &BTreeMap<String, u64>,
+    ) -> Result<u64> {
         let rows_are_sound = findings.0.borrow().is_empty();
-        let told = self.walk(LAST, |_| report.entries += 1).and_then(|(version, head)| {
+        let mut entries = 0;
+        let told = self.walk(LAST, |_| entries += 1).and_then(|(version, head)| {
             self.expect_end(version.serial, &head)?;
             Ok(version)
         });
+        let place = &self.place;
         match told {
             Ok(version) if rows_are_sound => {
-                if version.into_recorded(self.meta.lineage.clone()) != self.recorded()? {
+                let gone = version.removed.iter();
+                let gone = gone.map(|(address, revision)| (address.to_string(), *revision));
+                let same = gone.collect::<BTreeMap<_, _>>() == *removed;
+                if !same || version.into_recorded(self.meta.lineage.clone()) != *seen {
                     findings.add("the journal tells another state than the tables");
                 }
             }
             Ok(version) => findings.add(format!(
-                "what to do: the journal is whole, and its version {} is all that was recorded;                  take it from there, or put a good copy of {} in its place",
-                version.serial, self.place
+                "what to do: the journal is whole, and its version {} is all that was recorded; \
+                 take it from there, or put a good copy of {place} in its place",
+                version.serial
             )),
             Err(error) => {
                 findings.note(Err(error))?;
                 let rest = if rows_are_sound { "; only history is damaged" } else { "" };
-                findings.add(format!(
-                    "what to do: put a good copy of {} in its place{rest}",
-                    self.place
-                ));
+                findings.add(format!("what to do: put a good copy of {place} in its place{rest}"));
             }
         }
-        report.findings = findings.0.into_inner();
-        Ok(report)
+        Ok(entries)
     }
 
     /// What SQLite says about pages and indexes.

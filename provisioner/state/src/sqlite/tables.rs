@@ -51,7 +51,9 @@ impl SqlTables<'_> {
     /// Runs a statement that drops rows and gives their hashes.
     fn drop_rows(&mut self, table: Table, sql: &str, parameters: impl Params) -> Result<usize> {
         let hashes: Vec<Vec<u8>> = self.all(sql, parameters, |row| row.get(0))?;
-        hashes.iter().for_each(|hash| self.tally(table).remove(hash));
+        for hash in &hashes {
+            self.tally(table).remove(hash);
+        }
         Ok(hashes.len())
     }
 
@@ -161,7 +163,9 @@ impl Tables for SqlTables<'_> {
     fn leases(&self) -> Result<Vec<LeaseRow>> {
         let rows = self.all(read::LEASES, [], read::lease)?;
         let mut tally = Tally::default();
-        rows.iter().for_each(|(_, hash, _)| tally.add(hash));
+        for (_, hash, _) in &rows {
+            tally.add(hash);
+        }
         if tally != *self.present.meta.tallies.of(Table::Lease) {
             return Err(self
                 .codec()

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod flips;
 mod formats;
 mod keys;
 mod refusals;
@@ -20,6 +21,12 @@ struct Files(TempDir);
 impl Files {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Where writing is quick, for tests that do so thousands of times.
+    fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self(tempfile::tempdir_in(memory).unwrap()) } else { Self::new() }
     }
 
     fn keys(&self) -> KeySource {
@@ -205,7 +212,7 @@ async fn the_holder_is_known_to_others() {
     let store = files.store("held");
     let lease = store.acquire(request("r1")).await.unwrap();
     let other = files.store("held");
-    assert_eq!(other.leases().await.unwrap(), [lease.info.clone()]);
+    assert_eq!(other.leases().await.unwrap(), std::slice::from_ref(&lease.info));
     let error = other.acquire(request("r2")).await.unwrap_err();
     let message = error.to_string();
     let LeaseInfo { owner, host, pid, since, expires, .. } = &lease.info;

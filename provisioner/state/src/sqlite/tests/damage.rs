@@ -124,7 +124,7 @@ async fn a_record_put_in_the_place_of_another_does_not_open() {
     let files = Files::new();
     files.with_content("e").await;
     let other = files.store("f");
-    other.prepare().await.unwrap().lineage;
+    other.prepare().await.unwrap();
     drop(other);
     // Even with hashes made to fit, the seal of another place does not open: here the whole row of another record.
     let connection = Connection::open(files.path("e")).unwrap();
@@ -138,35 +138,6 @@ async fn a_record_put_in_the_place_of_another_does_not_open() {
     drop(connection);
     let what = what_is_damaged(&files, "e").await;
     assert!(what.contains("`local_machine.x`") && what.contains("does not open"), "{what}");
-}
-
-/// A bit is flipped all over the file: loading gives an error or the truth, never something else.
-#[tokio::test]
-async fn a_flipped_bit_anywhere_is_noticed_or_harmless() {
-    let files = Files::new();
-    let truth = files.with_content("e").await;
-    let path = files.path("e");
-    let good = std::fs::read(&path).unwrap();
-    let mut noticed = 0;
-    for at in (0..good.len()).step_by(61) {
-        let mut bytes = good.clone();
-        bytes[at] ^= 1 << (at % 8);
-        std::fs::write(&path, &bytes).unwrap();
-        let loaded = match SqliteStore::open(&path, "e", files.keys()) {
-            Ok(store) => store.load().await,
-            Err(error) => Err(error),
-        };
-        match loaded {
-            Ok(loaded) => assert_eq!(loaded, truth, "byte {at}"),
-            Err(error) => {
-                noticed += 1;
-                assert!(!error.to_string().contains(CANARY), "byte {at}: {error}");
-            }
-        }
-        let _ = std::fs::remove_file(format::with_suffix(&path, "-wal"));
-        let _ = std::fs::remove_file(format::with_suffix(&path, "-shm"));
-    }
-    assert!(noticed > 50, "only {noticed} were noticed");
 }
 
 #[tokio::test]

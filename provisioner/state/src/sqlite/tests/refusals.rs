@@ -108,6 +108,49 @@ async fn a_full_disk_loses_nothing() {
     assert_eq!(loaded.records.len(), before.records.len() + durable);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_up_in_the_middle_of_a_group_leaves_all_or_nothing_of_each_write() {
+    let files = Files::new();
+    let before = files.with_content("e").await;
+    let mut store = files.store("e");
+    let pages = std::fs::metadata(files.path("e")).unwrap().len() / 4096;
+    store.max_pages = Some(u32::try_from(pages).unwrap() + 12);
+    let store: Arc<dyn StateStore> = Arc::new(store);
+    let lease = store.acquire(request("r2")).await.unwrap();
+    let tasks = (0..64).map(|number| {
+        let (store, lease) = (store.clone(), lease.clone());
+        tokio::spawn(async move {
+            let text = format!("local_volume.v{number}");
+            let begun = store.begin(&lease, intent(&text, IntentAction::Create, None)).await;
+            let sequence = begun.map_err(|error| (None, error))?;
+            let outcome = recorded(record(&text, "v"), None);
+            let finished = store.finish(&lease, sequence, outcome).await;
+            finished.map(|_| sequence).map_err(|error| (Some(sequence), error))
+        })
+    });
+    let (mut durable, mut open) = (0, BTreeSet::new());
+    for task in tasks.collect::<Vec<_>>() {
+        match task.await.unwrap() {
+            Ok(_) => durable += 1,
+            Err((begun, error)) => {
+                open.extend(begun);
+                assert!(matches!(error, StateError::Storage { .. }), "{error}");
+                assert!(error.hint().unwrap().contains("make room"), "{error}");
+            }
+        }
+    }
+    assert!(durable < 64, "it must fill up");
+    drop(store);
+    let store = files.store("e");
+    let loaded = store.load().await.unwrap();
+    assert_eq!(loaded.records.len(), before.records.len() + durable);
+    let left = loaded.unfinished.iter().map(|intent| intent.sequence);
+    let left = left.filter(|sequence| *sequence > before.serial).collect::<BTreeSet<_>>();
+    assert_eq!(left, open, "what was told is what is there");
+    assert_eq!(store.check().await.unwrap().findings, Vec::<String>::new());
+    store.renew(&lease).await.expect("with room again it goes on");
+}
+
 /// Runs as a user whom the file system refuses, even where the tests run as root: the kernel checks the rights of the
 /// thread that asks, and threads that it starts inherit them.
 pub fn as_nobody<T: Send>(work: impl Future<Output = T> + Send) -> T {

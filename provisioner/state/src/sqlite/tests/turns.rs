@@ -72,6 +72,17 @@ async fn eight_programs_commit_at_the_same_time() {
     assert!(store.leases().await.unwrap().is_empty());
 }
 
+/// Whether this program holds a record lock on a file. Source: proc_locks(5).
+fn has_lock(path: &Path) -> bool {
+    let inode = std::os::unix::fs::MetadataExt::ino(&path.metadata().unwrap());
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let (pid, file) = (std::process::id().to_string(), format!(":{inode}"));
+    locks
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .any(|fields| fields[1] == "POSIX" && fields[4] == pid && fields[5].ends_with(&file))
+}
+
 /// A program that closes a file gives up all its locks on it. If reading did that under an open writer, the next program
 /// that leaves would take itself for the last one and remove the write-ahead log that this one goes on to write.
 #[tokio::test]
@@ -86,6 +97,7 @@ async fn reading_beside_a_writer_keeps_its_place() {
         let before = inode();
         store.load().await.unwrap();
         files.store("e").journal(0).await.unwrap();
+        assert!(has_lock(&files.path("e")), "the writer's lock on the file is still there");
         finish(start(files.0.path(), number));
         assert_eq!(inode(), before, "the log is still the one that is written");
         create(&store, &lease, &mine(9)[number], "id").await;
