@@ -3,7 +3,7 @@
 //! Invariant: what is wrong is said with the argument's name, and no content of a file is ever part of a message.
 
 use super::schema::NAME;
-use model::Value;
+use model::{Type, Value};
 use nodes::probe::{From, Probe, ProbeKind};
 use nodes::service::Restart;
 use nodes::{Artifact, Connection, FactCommand, FileSpec, Selection, ServiceSpec, Source};
@@ -18,6 +18,24 @@ pub(super) struct FactsArguments {
     pub(super) connection: Connection,
     artifact: Option<ArtifactArguments>,
     commands: BTreeMap<String, String>,
+}
+
+/// What the commands of `facts` printed; secret where the command is.
+pub(super) fn fact_values<'a>(
+    arguments: &Value,
+    printed: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Value {
+    let commands = arguments.get("commands");
+    let secret = |name: &str| {
+        let all = commands.as_ref().is_some_and(|commands| commands.marks().sensitive);
+        let one = commands.as_ref().and_then(|commands| commands.get(name));
+        all || one.is_some_and(|command| command.deep_marks().sensitive)
+    };
+    let value = |(name, printed): (&'a String, &'a String)| {
+        let value = Value::from(printed.as_str());
+        (name.as_str(), if secret(name) { value.into_sensitive() } else { value })
+    };
+    Value::map(Type::String, printed.into_iter().map(value))
 }
 
 /// Arguments of `service`.

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use model::plan::Observation;
 use model::schema::ProviderSchema;
 use model::value::Entries;
-use model::{Address, Diagnostic, Number, Type, Value};
+use model::{Address, Diagnostic, Number, Value};
 use nodes::probe::From;
 use nodes::{
     Cache, Connection, Host, Installer, Member, Observer, PairOptions, Pool, Step, StepEvent,
@@ -124,9 +124,7 @@ impl NodeProvider {
             .facts(&host, address.name(), artifact.as_ref(), &facts.commands(), &steps)
             .await
             .map_err(|error| failure::install(&error))?;
-        let values =
-            values.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str())));
-        let computed = [("values", Value::map(Type::String, values))];
+        let computed = [("values", arguments::fact_values(arguments, &values))];
         Ok(object(address, arguments, computed, None))
     }
 

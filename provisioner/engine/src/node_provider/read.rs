@@ -7,7 +7,7 @@ use super::arguments::{self, FactsArguments};
 use super::{Kind, NodeProvider, failure, with};
 use futures::StreamExt as _;
 use model::plan::Observation;
-use model::{Type, Value};
+use model::Value;
 use nodes::service::{InstallCause, InstallError, RunState};
 use nodes::{Connection, Host, HostError, Observed};
 use provider::{ErrorClass, ProviderError, ReadRequest};
@@ -162,9 +162,8 @@ async fn facts(provider: &NodeProvider, host: &Arc<dyn Host>, request: &ReadRequ
     match tokio::time::timeout(FACTS_LIMIT, asked).await {
         Ok(Ok(None)) => Ok(Observation::Present(request.attributes.clone())),
         Ok(Ok(Some(values))) => {
-            let values =
-                values.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str())));
-            let seen = [("values", Value::map(Type::String, values))];
+            let values = arguments::fact_values(&request.attributes, &values);
+            let seen = [("values", values)];
             Ok(Observation::Present(with(&request.attributes, seen)))
         }
         Ok(Err(error)) => Ok(no_facts(&error)),
