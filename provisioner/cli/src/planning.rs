@@ -257,7 +257,8 @@ fn validate_arguments(desired: &Desired, factory: &Factory, lineage: &str) -> Ve
                 if diagnostic.labels.is_empty() {
                     diagnostic = diagnostic.with_label(instance.span.clone(), "");
                 }
-                diagnostic.about(&instance.address)
+                let diagnostic = diagnostic.about(&instance.address);
+                engine::without_secrets(diagnostic, &instance.arguments)
             }));
         }
     }

@@ -31,14 +31,14 @@ pub use executor::{Failure, RunReport, Skipped};
 pub use live::LiveRecords;
 pub use node_provider::{Fleet, NodePorts, NodeProvider, node_schema};
 pub use recover::Purpose;
+pub use redact::without_secrets;
 pub use retry::RetryPolicy;
 pub use run::{Run, RunRequest, scope_of};
 pub use sweep::{adopted, adopting, with_adopted};
 
 use configured::Configured;
-use model::diagnostic::Label;
 use model::event::EventSink;
-use model::graph::{Desired, ProviderConfig};
+use model::graph::ProviderConfig;
 use model::record::Recorded;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
@@ -119,27 +119,6 @@ impl Engine {
         let recorded = self.ports.store.load().await?;
         self.ports.records.replace_all(&recorded);
         Ok(recorded)
-    }
-
-    /// What the providers say about arguments beyond their types. Calls nothing outside.
-    pub fn validate(&self, desired: &Desired, lineage: &str) -> Vec<Diagnostic> {
-        let mut diagnostics = Vec::new();
-        for instance in &desired.instances {
-            let config = refresh::config_of(&desired.providers, &instance.provider);
-            let address = &instance.address;
-            let mut found = match self.provider(&config, lineage) {
-                Ok(provider) => provider.validate(address, &instance.arguments),
-                Err(error) => vec![error::provider_diagnostic(&error, address)],
-            };
-            for diagnostic in &mut found {
-                if diagnostic.labels.is_empty() {
-                    let label = Label { span: instance.span.clone(), message: String::new() };
-                    diagnostic.labels.push(label);
-                }
-            }
-            diagnostics.extend(found);
-        }
-        diagnostics
     }
 
     /// The provider of a configuration, made on first use.

@@ -3,8 +3,8 @@
 //! Invariant: no text that goes into the journal, an event or a message holds a sensitive value of the call it is about, nor
 //! one of its lines. Refuses to know: what is a secret beyond the marks of values.
 
-use model::Value;
 use model::value::Data;
+use model::{Diagnostic, Value};
 use provider::ProviderError;
 
 /// Shorter secrets are not looked for: they are in every text.
@@ -52,6 +52,17 @@ impl Redaction {
             hints: error.hints.into_iter().map(|hint| self.text(hint)).collect(),
             ..error
         }
+    }
+}
+
+/// What is said about a call with these arguments, without their secrets.
+pub fn without_secrets(diagnostic: Diagnostic, arguments: &Value) -> Diagnostic {
+    let redaction = Redaction::of([arguments]);
+    Diagnostic {
+        summary: redaction.text(diagnostic.summary),
+        detail: redaction.text(diagnostic.detail),
+        hints: diagnostic.hints.into_iter().map(|hint| redaction.text(hint)).collect(),
+        ..diagnostic
     }
 }
 

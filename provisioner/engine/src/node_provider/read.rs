@@ -6,8 +6,8 @@
 use super::arguments::{self, FactsArguments};
 use super::{Kind, NodeProvider, failure, with};
 use futures::StreamExt as _;
-use model::plan::Observation;
 use model::Value;
+use model::plan::Observation;
 use nodes::service::{InstallCause, InstallError, RunState};
 use nodes::{Connection, Host, HostError, Observed};
 use provider::{ErrorClass, ProviderError, ReadRequest};
