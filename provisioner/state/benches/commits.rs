@@ -97,7 +97,8 @@ fn size(runtime: &tokio::runtime::Runtime, records: usize) {
     let (lease, begin) = timed(|| runtime.block_on(store.acquire(asked)).expect("a lease"));
     let (cpu_before, bytes_before) = (cpu(), counted("io", "wchar:"));
     let ((), time) = timed(|| runtime.block_on(commits(&store, &lease)));
-    let (used, bytes) = (cpu() - cpu_before, counted("io", "wchar:") - bytes_before);
+    let used = cpu().saturating_sub(cpu_before);
+    let bytes = counted("io", "wchar:") - bytes_before;
     runtime.block_on(store.release(lease)).expect("released");
     let (dump, dumped) = timed(|| runtime.block_on(store.dump()).expect("a dump"));
     let other = tempfile::tempdir().expect("a directory");
@@ -178,7 +179,9 @@ fn main() {
                 " records  file MB    load s   lease s  CPU us/c.  bytes/c.   ms/c.   dump s  taken s  check s  peak MB",
             );
             let sizes = if words.is_empty() { vec!["100", "10000"] } else { words };
-            sizes.into_iter().for_each(|records| size(&runtime, number(records)));
+            for records in sizes {
+                size(&runtime, number(records));
+            }
         }
     }
 }

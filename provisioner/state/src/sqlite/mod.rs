@@ -3,7 +3,9 @@
 //! Write-ahead log, `synchronous = FULL`; records and journal change in one transaction; every row carries a
 //! hash and the journal is a hash chain, so that a flipped bit is named and never believed. One thread a store writes
 //! (`writer`), grouping what is asked for at the same time; reading takes another connection and no lease.
-//! The file is made by the first write, whole or not at all.
+//! Programs take turns to commit (`turn`). `meta` tells how many rows there are and what their hashes sum up to, so
+//! that a load need not walk the journal. The file is made by the first write, whole or not at all; one of an older
+//! format is read as it is, and the first write brings it up to date (`migrate`).
 //!
 //! Refuses to know: where state files are kept, what is in a plan.
 

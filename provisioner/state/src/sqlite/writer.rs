@@ -296,6 +296,9 @@ fn open(path: &Path, max_pages: Option<u32>) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Looks at every page once, before the first write. Loading sees every row, but not what only a writer trusts: indexes,
+/// lists of free pages, where a page says that its free space begins. Without this look, 4 of 2 261 flipped bits that no
+/// reader could notice had the next write destroy rows. It costs a twentieth of a load.
 fn check_integrity(connection: &Connection, path: &Path) -> Result<()> {
     let found = connection
         .pragma_query_value(None, "integrity_check", |row| row.get::<_, String>(0))

@@ -173,3 +173,43 @@ async fn damage_in_an_index_stops_a_run_before_it_writes() {
     let error = files.store("e").acquire(request("r2")).await.unwrap_err();
     assert!(matches!(error, StateError::Corrupt { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn an_older_copy_in_its_place_is_refused_until_that_is_confirmed() {
+    let files = Files::new();
+    let before = files.with_content("e").await;
+    let path = files.path("e");
+    let old = std::fs::read(&path).unwrap();
+    let store = files.shared("e");
+    let lease = store.acquire(request("r2")).await.unwrap();
+    store.release(lease).await.unwrap();
+    drop(store);
+    std::fs::write(&path, old).unwrap();
+    let lock = crate::sqlite::turn::lock_path(&path);
+    for error in [
+        files.store("e").load().await.unwrap_err(),
+        files.store("e").acquire(request("r3")).await.unwrap_err(),
+    ] {
+        let message = error.to_string();
+        assert!(message.contains("last 2 commits are missing"), "{message}");
+        assert!(message.contains(&format!("remove {}", lock.display())), "{message}");
+    }
+    std::fs::remove_file(lock).unwrap();
+    assert_eq!(files.store("e").load().await.unwrap(), before);
+    files.store("e").acquire(request("r3")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_environment_that_comes_back_is_no_older_copy() {
+    let files = Files::new();
+    let store = files.shared("e");
+    let lease = store.acquire(request("r1")).await.unwrap();
+    create(&store, &lease, "local_machine.x", "one").await;
+    store.release(lease).await.unwrap();
+    let (dump, loaded) = (store.dump().await.unwrap(), store.load().await.unwrap());
+    drop(store);
+    std::fs::remove_file(files.path("e")).unwrap();
+    files.store("e").take_over(dump).await.unwrap();
+    assert_eq!(files.store("e").load().await.unwrap(), loaded);
+    files.store("e").acquire(request("r2")).await.unwrap();
+}
