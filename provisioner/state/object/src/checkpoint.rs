@@ -102,8 +102,10 @@ async fn clean(reading: &Reading) -> Result<()> {
         format::parse_numbers(name).is_some_and(|(of, _)| of < number)
     });
     let segments = remote.list(format::SEGMENTS, None).await?;
+    // Its own segment stays: so a checkpoint is newer than any segment that may be missing, and who stands on a segment that
+    // was made where one was removed sees that.
     let segments = old(&segments, format::SEGMENTS, |name| {
-        name.parse().is_ok_and(|of: u64| of <= number)
+        name.parse().is_ok_and(|of: u64| of < number)
     });
     remote.delete(checkpoints).await?;
     remote.delete(segments).await?;

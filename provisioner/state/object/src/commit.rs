@@ -342,21 +342,18 @@ impl Shared {
                 _ => Err(error),
             },
         };
-        match ours {
-            Ok(true) if reading.is_recent(replica.confirmed) => {}
-            Ok(true) => match is_replaced(reading, number).await {
-                Ok(false) => {}
-                Ok(true) => return self.settle(replica, proposal).await,
-                Err(error) => {
-                    proposal.take_back(replica, false);
-                    return Err(error);
-                }
-            },
-            Ok(false) => {
+        let removed = match ours {
+            Ok(_) if !reading.is_recent(replica.confirmed) => is_replaced(reading, number).await,
+            _ => Ok(false),
+        };
+        match (ours, removed) {
+            (Ok(_), Ok(true)) => return self.settle(replica, proposal).await,
+            (Ok(true), Ok(false)) => {}
+            (Ok(false), Ok(false)) => {
                 proposal.take_back(replica, true);
                 return Ok(false);
             }
-            Err(error) => {
+            (Err(error), _) | (_, Err(error)) => {
                 proposal.take_back(replica, !matches!(error, StateError::Unreachable { .. }));
                 return Err(error);
             }
@@ -391,16 +388,19 @@ impl Shared {
     async fn settle(&self, replica: &mut Replica, proposal: Proposal) -> Result<bool> {
         *replica = Replica::default();
         replica.follow(&self.reading).await?;
-        let (Some(live), Some(ours)) = (&replica.live, proposal.segment.entries.last()) else {
-            return Ok(false);
+        let counts = match (&replica.live, proposal.segment.entries.last()) {
+            (Some(live), Some(ours)) => live.whole(&self.reading).await?.journal.contains(ours),
+            _ => false,
         };
-        let whole = live.whole(&self.reading).await?;
-        Ok(whole.journal.iter().any(|raw| raw == ours))
+        if let (false, Some(birth)) = (counts, proposal.birth) {
+            birth.discard();
+        }
+        Ok(counts)
     }
 }
 
-/// Whether a checkpoint stands at this segment or after it.
+/// Whether a checkpoint stands after this segment.
 async fn is_replaced(reading: &Reading, number: u64) -> Result<bool> {
     let newest = reading.newest_checkpoint().await?;
-    Ok(newest.is_some_and(|(newest, _)| newest >= number))
+    Ok(newest.is_some_and(|(newest, _)| newest > number))
 }

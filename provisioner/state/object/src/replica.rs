@@ -346,17 +346,37 @@ impl Replica {
     }
 
     async fn try_follow(&mut self, reading: &Reading) -> Result<()> {
+        let mut seen = 0;
         for _ in 0..LOOKS {
-            if !reading.is_recent(self.confirmed) && !self.anchor(reading).await? {
-                continue;
-            }
-            let end = self.walk(reading).await?;
+            let end = match self.follow_once(reading).await {
+                Ok(Some(end)) => end,
+                Ok(None) => continue,
+                Err(error @ StateError::Corrupt { .. }) if !reading.is_recent(self.confirmed) => {
+                    // What was removed meanwhile, and what was made in its place, is no damage: then there is a newer
+                    // checkpoint.
+                    match reading.newest_checkpoint().await? {
+                        Some((newest, _)) if newest > seen => seen = newest,
+                        _ => return Err(error),
+                    }
+                    *self = Self::default();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             if reading.is_recent(self.confirmed) || !self.is_behind(reading).await? {
                 self.confirmed = Some(end);
                 return Ok(());
             }
         }
         Err(reading.outrun())
+    }
+
+    /// Follows to where there is no next segment, and when that was asked; none if it must start again.
+    async fn follow_once(&mut self, reading: &Reading) -> Result<Option<Moment>> {
+        if !reading.is_recent(self.confirmed) && !self.anchor(reading).await? {
+            return Ok(None);
+        }
+        self.walk(reading).await.map(Some)
     }
 
     async fn is_behind(&self, reading: &Reading) -> Result<bool> {
@@ -377,22 +397,25 @@ impl Replica {
             let head = checkpoint.segment.clone();
             let live = Some(Live::from_checkpoint(checkpoint, reading)?);
             *self = Self { live, number, head, confirmed: Some(moment), since };
-            self.catch_up(reading).await?;
         }
         self.confirmed = Some(moment);
+        self.catch_up(reading).await?;
         Ok(true)
     }
 
-    /// Reads many segments at one time; those that are not there any more end it.
+    /// Reads many segments at one time. None may be missing among those that are there.
     async fn catch_up(&mut self, reading: &Reading) -> Result<()> {
         let last = format::number(self.number);
         let listed = reading.remote.list(format::SEGMENTS, Some(&last)).await?;
         let numbers: Vec<u64> =
             listed.iter().filter_map(|listed| listed.name.parse().ok()).collect();
-        let following = (self.number + 1..).zip(&numbers).take_while(|(next, found)| next == *found);
-        let wanted: Vec<u64> = following.map(|(next, _)| next).collect();
+        if let Some((missing, _)) = (self.number + 1..).zip(&numbers).find(|(next, found)| next != *found) {
+            let name = format!("{}/{}", format::SEGMENTS, format::number(missing));
+            let what = "it is missing, though later ones are there".to_owned();
+            return Err(StateError::Corrupt { path: reading.remote.name(&name), what });
+        }
         let mut segments =
-            futures::stream::iter(wanted).map(|number| reading.segment(number)).buffered(AT_ONCE);
+            futures::stream::iter(numbers).map(|number| reading.segment(number)).buffered(AT_ONCE);
         while let Some(Some(found)) = segments.try_next().await? {
             self.take(found, reading)?;
         }

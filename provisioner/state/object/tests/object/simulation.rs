@@ -9,7 +9,7 @@ use state::{LeaseRequest, StateError, StateStore};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 
 /// What a simulation knows was acknowledged.
 #[derive(Default)]
@@ -54,6 +54,7 @@ async fn live(
 async fn simulate(seed: u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let world = if dice.below(2) == 0 { World::new() } else { World::hasty(1 + dice.below(6)) };
+    let world = if dice.below(10) == 0 { world } else { world.with_ready_key() };
     let ledger: Arc<Mutex<Ledger>> = Arc::default();
     let programs = 1 + dice.below(4);
     let mut lives = Vec::new();

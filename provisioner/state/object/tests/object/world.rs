@@ -11,7 +11,7 @@ use state::keys::KeySource;
 use state::{Lease, LeaseRequest, Scope, StateStore};
 use state_object::{ObjectStateStore, Place, Tuning};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// One bucket in memory, keys in a directory, a clock that stands still.
@@ -19,6 +19,8 @@ pub struct World {
     pub bucket: Arc<InMemory>,
     pub clock: Arc<ManualClock>,
     pub keys: tempfile::TempDir,
+    /// One key for all environments, so that none needs to be made.
+    key: Option<KeySource>,
     pub tuning: Tuning,
 }
 
@@ -28,6 +30,7 @@ impl World {
             bucket: Arc::new(InMemory::new()),
             clock: Arc::new(ManualClock::new(Timestamp::from_second(1_790_000_000).unwrap())),
             keys: tempfile::tempdir().unwrap(),
+            key: None,
             tuning: Tuning::default(),
         }
     }
@@ -37,8 +40,21 @@ impl World {
         Self { tuning: Tuning { segments, grace: Duration::ZERO }, ..Self::new() }
     }
 
+    /// With a key that is there already: making one waits for the disk.
+    pub fn with_ready_key(mut self) -> Self {
+        static READY: OnceLock<tempfile::TempDir> = OnceLock::new();
+        let directory = READY.get_or_init(|| {
+            let directory = tempfile::tempdir().unwrap();
+            KeySource::File(directory.path().join("key")).create("any").unwrap();
+            directory
+        });
+        self.key = Some(KeySource::File(directory.path().join("key")));
+        self
+    }
+
     pub fn key_source(&self) -> KeySource {
-        KeySource::Directory(self.keys.path().to_owned())
+        let made = || KeySource::Directory(self.keys.path().to_owned());
+        self.key.clone().unwrap_or_else(made)
     }
 
     /// A program that reaches the objects in this way.
