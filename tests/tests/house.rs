@@ -18,6 +18,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("provider", vec!["model"]),
         ("nodes", vec!["model"]),
         ("state", vec!["model"]),
+        ("state-postgres", vec!["model", "state"]),
+        ("state-object", vec!["model", "state"]),
         ("views", vec!["model"]),
         ("provider-builtin", vec!["model", "provider"]),
         ("provider-local", vec!["model", "provider"]),

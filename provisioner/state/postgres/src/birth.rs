@@ -8,7 +8,7 @@ use crate::flush::{self, Flushed};
 use crate::meta::{Meta, signed};
 use crate::overlay::{Changes, removed_hash};
 use crate::place::{Place, aside};
-use crate::session::{Session, answered};
+use crate::session::{LONG, Session, answered};
 use jiff::Timestamp;
 use model::digest::hex;
 use state::image::Image;
@@ -108,7 +108,7 @@ pub async fn take_over(place: &Arc<Place>, image: &Arc<Image>, again: bool) -> R
         epoch: image.epoch,
         head: image.head(),
     };
-    session.command(place, "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    session.command(place, &format!("BEGIN ISOLATION LEVEL READ COMMITTED;{LONG}")).await?;
     let empty = Meta { identity, serial: 0, epoch: 0, head: Vec::new() };
     if !insert(session, place, &empty).await? {
         let found = found(session, place).await?;

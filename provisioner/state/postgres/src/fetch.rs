@@ -7,7 +7,7 @@
 use crate::errors::{Trouble, trouble};
 use crate::meta::{Meta, column, corrupt, number, signed};
 use crate::place::{Place, aside};
-use crate::session::{Session, answered};
+use crate::session::{LONG, Session, Typed, answered, answered_in_the_end};
 use crate::walk;
 use jiff::Timestamp;
 use state::rows::{RawEntry, RecordRow};
@@ -17,7 +17,7 @@ use state::version::Base;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 
 type Result<T, E = Trouble> = std::result::Result<T, E>;
 
@@ -33,14 +33,14 @@ const OPEN: &str =
     FROM @.unfinished u LEFT JOIN @.journal j ON j.environment = u.environment AND j.seq = u.seq
     WHERE u.environment = $1 AND (u.address = ANY ($2) OR u.seq = ANY ($3)) ORDER BY u.seq";
 const RECORDS: &str = "SELECT address, provider, revision, body, hash FROM @.resource
-    WHERE environment = $1 AND (address = ANY ($2)
-      OR address IN (SELECT address FROM @.unfinished WHERE environment = $1 AND seq = ANY ($3)))";
+    WHERE environment = $1 AND address IN (SELECT unnest($2::text[])
+      UNION SELECT address FROM @.unfinished WHERE environment = $1 AND seq = ANY ($3))";
 const REMOVED: &str = "SELECT address, revision, hash FROM @.removed
-    WHERE environment = $1 AND (address = ANY ($2)
-      OR address IN (SELECT address FROM @.unfinished WHERE environment = $1 AND seq = ANY ($3)))";
+    WHERE environment = $1 AND address IN (SELECT unnest($2::text[])
+      UNION SELECT address FROM @.unfinished WHERE environment = $1 AND seq = ANY ($3))";
 const DEPOSED: &str = "SELECT address, provider, revision, body, hash, id, object FROM @.deposed
-    WHERE environment = $1 AND (address = ANY ($2)
-      OR address IN (SELECT address FROM @.unfinished WHERE environment = $1 AND seq = ANY ($3)))
+    WHERE environment = $1 AND address IN (SELECT unnest($2::text[])
+      UNION SELECT address FROM @.unfinished WHERE environment = $1 AND seq = ANY ($3))
     ORDER BY id";
 const PROVIDERS: &str = "SELECT provider, count(*) FROM
     (SELECT provider FROM @.resource WHERE environment = $1
@@ -211,6 +211,9 @@ pub async fn fetch(
         let row = deposed_row(&row, place)?;
         fetched.deposed.entry(row.row.address.clone()).or_default().push(row);
     }
+    if fetched.asked.alone.is_some() {
+        session.command(place, LONG).await?;
+    }
     match fetched.asked.alone.clone() {
         None => {}
         Some(Alone::Prune(serial)) => fetch_pruning(session, place, &mut fetched, serial).await?,
@@ -302,8 +305,9 @@ pub fn result(row: &Row, place: &Place) -> Result<ResultBytes, state::StateError
 
 /// Every row that a statement with the environment as its one parameter gives.
 pub async fn all(session: &Session, place: &Place, sql: &str) -> Result<Vec<Row>> {
-    answered(async {
-        let rows = session.client.query(&place.schema.sql(sql), &[&place.environment]).await;
+    answered_in_the_end(async {
+        let named: Typed = &[(&place.environment, Type::TEXT)];
+        let rows = session.client.query_typed(&place.schema.sql(sql), named).await;
         rows.map_err(|error| trouble(&place.shown, &error))
     })
     .await

@@ -9,7 +9,7 @@ use crate::fetch::Fetched;
 use crate::meta::{Meta, column, signed};
 use crate::overlay::Changes;
 use crate::place::Place;
-use crate::session::{Session, answered};
+use crate::session::{Session, answered_in_the_end};
 use crate::walk::base_bytes;
 use state::rows::RecordRow;
 use tokio_postgres::types::ToSql;
@@ -129,7 +129,7 @@ pub async fn flush(
     };
     // The commit is on its way before the answer to the write is there: if that failed, it commits nothing.
     let both = async { Ok(futures::join!(write, session.command(place, "COMMIT"))) };
-    Ok(match answered(both).await {
+    Ok(match answered_in_the_end(both).await {
         Err(Trouble::Passing(why))
         | Ok((Err(Trouble::Passing(why)), _) | (_, Err(Trouble::Passing(why)))) => {
             Flushed::Unknown(why)

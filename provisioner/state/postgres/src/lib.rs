@@ -113,6 +113,7 @@ impl PostgresStore {
         let place = Arc::new(Place {
             config: target.config,
             connector,
+            unproven: target.unproven,
             schema: schema::Schema::new(&options.schema),
             environment: environment.to_owned(),
             unlock: options.unlock,
@@ -212,6 +213,13 @@ impl Needs {
 impl StateStore for PostgresStore {
     fn place(&self) -> String {
         self.place.shown.clone()
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.place.unproven.then(|| {
+            let shown = &self.place.shown;
+            format!("{shown} need not prove who it is: write `sslmode=verify-full` in its URL")
+        })
     }
 
     async fn identity(&self) -> Result<Option<Identity>> {

@@ -39,7 +39,8 @@ pub struct Changes {
     /// How much more, or less, a provider configuration is used.
     pub providers: BTreeMap<String, i64>,
     pub base: Option<Base>,
-    pub keyring: Option<Option<String>>,
+    /// Whether the keyring is another one.
+    pub rekeyed: bool,
     /// Epochs that were relied on.
     pub epochs: BTreeSet<u64>,
 }
@@ -57,13 +58,13 @@ impl Changes {
             *self.providers.entry(provider).or_default() += more;
         }
         self.base = other.base.or(self.base.take());
-        self.keyring = other.keyring.or(self.keyring.take());
+        self.rekeyed |= other.rekeyed;
         self.epochs.extend(other.epochs);
     }
 
     /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
-        self.journal.is_empty() && self.leases.is_empty() && self.keyring.is_none()
+        self.journal.is_empty() && self.leases.is_empty() && !self.rekeyed
     }
 }
 
@@ -379,7 +380,7 @@ impl Tables for Overlay<'_> {
             self.reseal(all)?;
         }
         self.meta.identity.keyring = keyring.map(str::to_owned);
-        self.job.keyring = Some(keyring.map(str::to_owned));
+        self.job.rekeyed = true;
         Ok(())
     }
 

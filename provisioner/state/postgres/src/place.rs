@@ -23,6 +23,8 @@ pub struct Place {
     pub secrets: Secrets,
     /// Ways into the keyring of an environment that is made now; a key file and no keyring if there are none.
     pub ways: Vec<NewWrap>,
+    /// Whether the server is not asked to prove who it is.
+    pub unproven: bool,
     /// For people: no user, no password.
     pub shown: String,
     /// How long a write is tried again after the connection broke.

@@ -52,7 +52,8 @@ INSERT INTO @.format VALUES (0);
 "];
 
 /// The version that this program writes.
-pub const VERSION: u32 = MIGRATIONS.len() as u32;
+pub const VERSION: u32 = 1;
+const _: () = assert!(MIGRATIONS.len() == VERSION as usize);
 
 /// A schema's name as it stands in SQL.
 #[derive(Clone, Debug)]

@@ -5,30 +5,41 @@
 use crate::errors::{Trouble, trouble};
 use crate::place::Place;
 use crate::schema::VERSION;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use state::StateError;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::AbortHandle;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Statement};
 
 type Result<T, E = Trouble> = std::result::Result<T, E>;
 
 /// How long an answer may take, before the connection is held to be dead. Longer than the server waits for a lock.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long the answer to what concerns everything may take.
+const LONG_ANSWER: Duration = Duration::from_mins(10);
 /// What is answered sooner: connecting, and preparing.
 const GREETING: Duration = Duration::from_secs(15);
 
 /// What every connection begins with: the server does not wait forever, neither for a lock that another connection has nor for a
-/// program that vanished in the middle of a transaction; and what is acknowledged is on its disk.
+/// program that vanished in the middle of a transaction; and what is acknowledged is on its disk. What a write
+/// looks at is found by index, even while the server believes that the tables are still small.
 const AGREED: &str = "SET lock_timeout = '10s'; SET statement_timeout = '25s';
     SET idle_in_transaction_session_timeout = '15s'; SET client_min_messages = 'error';
+    SET enable_seqscan = off; SET jit = off;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
-/// What a step of the migration begins with: a long one may take its time.
-const MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0;
-    SET LOCAL lock_timeout = 0";
+/// What a transaction that concerns everything begins with: it may take its time.
+pub const LONG: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '10min'";
+
+/// What a migration begins with.
+const MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0;";
+
+/// Parameters with their types: such a question needs no preparation.
+pub type Typed<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
 
 /// An open connection.
 pub struct Session {
@@ -44,14 +55,28 @@ impl Drop for Session {
 }
 
 /// An answer, if it comes in time.
-pub async fn within<T>(limit: Duration, answer: impl Future<Output = Result<T>>) -> Result<T> {
-    let late = |_| Trouble::Passing(format!("no answer for {} seconds", limit.as_secs()));
-    tokio::time::timeout(limit, answer).await.map_err(late)?
+pub fn within<'a, T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T>> + Send + 'a,
+) -> BoxFuture<'a, Result<T>> {
+    let late = move |_| Trouble::Passing(format!("no answer for {} seconds", limit.as_secs()));
+    let answer = tokio::time::timeout(limit, answer);
+    // Questions that are asked at once make a large future.
+    Box::pin(async move { answer.await.map_err(late)? })
 }
 
 /// The same with the usual limit.
-pub async fn answered<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
-    within(ANSWER, answer).await
+pub fn answered<'a, T>(
+    answer: impl Future<Output = Result<T>> + Send + 'a,
+) -> BoxFuture<'a, Result<T>> {
+    within(ANSWER, answer)
+}
+
+/// The same with the limit of what concerns everything.
+pub fn answered_in_the_end<'a, T>(
+    answer: impl Future<Output = Result<T>> + Send + 'a,
+) -> BoxFuture<'a, Result<T>> {
+    within(LONG_ANSWER, answer)
 }
 
 impl Session {
@@ -104,7 +129,10 @@ impl Session {
 
     /// Runs statements that answer nothing.
     pub async fn command(&self, place: &Place, sql: &str) -> Result<()> {
-        self.client.batch_execute(sql).await.map_err(|error| trouble(&place.shown, &error))
+        answered_in_the_end(async {
+            self.client.batch_execute(sql).await.map_err(|error| trouble(&place.shown, &error))
+        })
+        .await
     }
 
     async fn version(&self, place: &Place) -> Result<Option<u32>> {
@@ -112,15 +140,15 @@ impl Session {
         // The table alone tells: a schema may have been made by hand, for a user who may not make one.
         let there =
             "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'format'";
-        let rows: Vec<Row> =
-            self.client.query(there, &[&place.schema.name]).await.map_err(failed)?;
+        let named: Typed = &[(&place.schema.name, Type::TEXT)];
+        let rows = self.client.query_typed(there, named).await.map_err(failed)?;
         if rows.is_empty() {
             return Ok(None);
         }
         let sql = place.schema.sql("SELECT version FROM @.format");
-        let row = self.client.query_one(&sql, &[]).await.map_err(failed)?;
-        let version = row.try_get::<_, i32>(0).map_err(failed)?;
-        Ok(Some(u32::try_from(version).unwrap_or(0)))
+        let rows = self.client.query_typed(&sql, &[]).await.map_err(failed)?;
+        let version = rows.first().map(|row| row.try_get::<_, i32>(0)).transpose();
+        Ok(Some(version.map_err(failed)?.and_then(|version| version.try_into().ok()).unwrap_or(0)))
     }
 
     /// Makes the tables, or brings them up to date: one transaction, one program at a time.

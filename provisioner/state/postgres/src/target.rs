@@ -23,6 +23,8 @@ pub struct Target {
     pub verify: Verify,
     /// Certificates to trust in place of the machine's.
     pub roots: Option<PathBuf>,
+    /// Whether what is said may be said to anybody.
+    pub unproven: bool,
     /// Host, port and database, without user and password.
     pub shown: String,
 }
@@ -66,8 +68,9 @@ impl Target {
         };
         config.ssl_mode(mode);
         bound(&mut config);
-        let shown = shown(&config);
-        Ok(Self { config, verify, roots, shown })
+        let here = config.get_hosts().iter().all(is_here);
+        let (shown, unproven) = (shown(&config), verify == Verify::Nothing && !here);
+        Ok(Self { config, verify, roots, unproven, shown })
     }
 }
 

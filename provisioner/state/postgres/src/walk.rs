@@ -6,13 +6,14 @@ use crate::errors::{Trouble, trouble};
 use crate::fetch::all;
 use crate::meta::{column, corrupt, number, signed};
 use crate::place::{Place, aside};
-use crate::session::{Session, answered};
+use crate::session::{Session, Typed, answered};
 use state::rows::{RawEntry, Walk, row_hash};
 use state::vault::Vault;
 use state::version::{Base, Version};
 use state::{StateError, rows::Codec};
 use std::sync::Arc;
 use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
 type Result<T, E = Trouble> = std::result::Result<T, E>;
 
@@ -61,8 +62,14 @@ pub async fn page(
     until: u64,
 ) -> Result<Vec<RawEntry>> {
     let (sql, from, to) = (place.schema.sql(ENTRIES), signed(after), signed(until));
+    let bounds: Typed = &[
+        (&place.environment, Type::TEXT),
+        (&from, Type::INT8),
+        (&to, Type::INT8),
+        (&PAGE, Type::INT8),
+    ];
     let rows = answered(async {
-        let rows = session.client.query(&sql, &[&place.environment, &from, &to, &PAGE]).await;
+        let rows = session.client.query_typed(&sql, bounds).await;
         rows.map_err(|error| trouble(&place.shown, &error))
     });
     let rows = rows.await?;

@@ -125,7 +125,9 @@ async fn serve(mut receiver: mpsc::Receiver<Box<dyn Job>>, mut writer: Writer) {
             }
         }
         let failure = writer.commit(&mut group).await.err();
-        group.into_iter().for_each(|job| job.answer(failure.clone()));
+        for job in group {
+            job.answer(failure.clone());
+        }
     }
 }
 
@@ -181,7 +183,9 @@ impl Writer {
             _ => self.connect().await?,
         };
         let mut asked = Needs::default();
-        group.iter().for_each(|job| asked.add(job.needs()));
+        for job in group.iter() {
+            asked.add(job.needs());
+        }
         let fetched = self.begin(&mut session, asked, pending.as_ref()).await?;
         if let Some(lost) = pending.take() {
             if fetched.written.as_ref() == Some(&lost.hash) {
@@ -226,8 +230,8 @@ impl Writer {
         let session = Session::open(&self.place, true).await?;
         let missing = || StateError::Illegal("the tables were not made".to_owned());
         let mut session = session.ok_or_else(missing)?;
-        session.prepare(&self.place, &fetch::STATEMENTS).await?;
-        session.prepare(&self.place, &flush::STATEMENTS).await?;
+        let statements = [&fetch::STATEMENTS[..], &flush::STATEMENTS].concat();
+        session.prepare(&self.place, &statements).await?;
         self.met = true;
         Ok(session)
     }

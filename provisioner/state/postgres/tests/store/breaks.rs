@@ -3,7 +3,7 @@
 use crate::Home;
 use crate::proxy::{Cut, Proxy};
 use crate::server::Server;
-use model::record::IntentAction;
+use model::record::{IntentAction, Record};
 use state::conformance::{create, intent, record, recorded, request};
 use state::{Lease, RunResults, StateError, StateStore};
 use state_postgres::PostgresStore;
@@ -11,6 +11,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+async fn records(store: &Arc<dyn StateStore>) -> Vec<Record> {
+    store.load().await.unwrap().records.into_values().collect()
+}
 
 /// A run from nothing to its end, through a proxy that cuts once. Everything is answered as if nothing had happened.
 async fn run_through(home: &Home, environment: &str, cut: Cut) -> Proxy {
@@ -28,7 +32,7 @@ async fn run_through(home: &Home, environment: &str, cut: Cut) -> Proxy {
     let providers = BTreeMap::from([("other".to_owned(), None)]);
     let results = RunResults { providers, ..RunResults::default() };
     store.write_results(&lease, results).await.unwrap();
-    assert_eq!(Vec::from_iter(store.load().await.unwrap().records.into_values()), [two], "{cut:?}");
+    assert_eq!(records(&store).await, [two], "{cut:?}");
     store.release(lease).await.unwrap();
     proxy
 }
@@ -54,7 +58,7 @@ async fn expect_one_run(home: &Home, environment: &str, cut: Cut) {
 async fn a_cut_before_or_after_any_commit_is_ridden_out() {
     let home = Home::new().await;
     // The commits of the writes and of the questions; the first are those that make the tables.
-    for number in 1..=10 {
+    for number in 1..=9 {
         for (how, cut) in
             [Cut::BeforeCommit(number), Cut::AfterCommit(number)].into_iter().enumerate()
         {
@@ -105,7 +109,7 @@ async fn busy(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_in_the_middle_of_commits_loses_nothing() {
-    let server = Server::start().unwrap();
+    let server = Server::of_ones_own().unwrap();
     let keys = tempfile::tempdir().unwrap();
     let source = state::keys::KeySource::Directory(keys.path().to_owned());
     let database = server.database().await;
@@ -148,7 +152,7 @@ async fn a_server_that_is_killed_in_the_middle_of_commits_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stays_away_ends_the_run_with_all_that_was_acknowledged() {
-    let server = Server::start().unwrap();
+    let server = Server::of_ones_own().unwrap();
     let keys = tempfile::tempdir().unwrap();
     let source = state::keys::KeySource::Directory(keys.path().to_owned());
     let database = server.database().await;
@@ -165,7 +169,7 @@ async fn a_server_that_stays_away_ends_the_run_with_all_that_was_acknowledged() 
     let away = store.load().await.unwrap_err();
     assert!(matches!(away, StateError::Unreachable { .. }), "{away:?}");
     tokio::task::block_in_place(|| server.resume());
-    assert_eq!(Vec::from_iter(store.load().await.unwrap().records.into_values()), [made]);
+    assert_eq!(records(&store).await, [made]);
     let sequence = store.begin(&lease, begun).await.unwrap();
     let outcome = recorded(record("a.x", "x"), None);
     store.finish(&lease, sequence, outcome).await.unwrap();

@@ -1,5 +1,7 @@
 //! The store on a real PostgreSQL: the conformance suite, and then what only a server and a network can get wrong.
 
+#![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
+
 mod breaks;
 mod proxy;
 mod server;

@@ -74,6 +74,9 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((store, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { continue };
+                for stream in [&store, &server] {
+                    stream.set_nodelay(true).unwrap();
+                }
                 tokio::spawn(connection(store, server, accepting.clone()));
             }
         });

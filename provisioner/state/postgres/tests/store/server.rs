@@ -26,7 +26,15 @@ pub struct Server {
 /// The server that the tests share; those that stop one have their own.
 pub fn shared() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| Server::start().expect("a server, or the test says why there is none"))
+    let start =
+        || Server::start(free_port()).expect("a server, or the test says why there is none");
+    SERVER.get_or_init(start)
+}
+
+/// A port that is free, and that the kernel gives to nobody who does not ask for it: it hands out those from 32768 on.
+fn free_port() -> Option<u16> {
+    let from = 16_000 + u16::try_from(std::process::id() % 8_000).expect("it is below 8000");
+    (from..32_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
 }
 
 /// Where PostgreSQL's programs are; says what to install if they are nowhere.
@@ -70,8 +78,12 @@ fn run(mut command: Command) {
 }
 
 impl Server {
-    /// Starts a server of one's own.
-    pub fn start() -> std::io::Result<Self> {
+    /// A server of one's own, which may be stopped. It has a socket only.
+    pub fn of_ones_own() -> std::io::Result<Self> {
+        Self::start(None)
+    }
+
+    fn start(port: Option<u16>) -> std::io::Result<Self> {
         let directory = tempfile::TempDir::with_prefix("pv-pg-")?.keep();
         let certificates = certificates(&directory)?;
         if let Some((user, group)) = ordinary_user() {
@@ -83,14 +95,14 @@ impl Server {
         let script = "cat > /dev/null; \"$1\" -D \"$0/data\" stop -m immediate; rm -rf \"$0\"";
         caretaker.args(["-c", script]).arg(&directory).arg(programs().join("pg_ctl"));
         caretaker.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Free now, and nobody else asks for it on purpose.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let server = Self { directory, port, certificates, _caretaker: caretaker.spawn()? };
+        let caretaker = caretaker.spawn()?;
+        let server =
+            Self { directory, port: port.unwrap_or(5432), certificates, _caretaker: caretaker };
         let mut initdb = as_ordinary_user(&programs().join("initdb"));
         initdb.args(["--auth=trust", "--username=owner", "--encoding=UTF8", "--locale=C", "-D"]);
         initdb.arg(server.data());
         run(initdb);
-        server.configure()?;
+        server.configure(port.is_some())?;
         server.resume();
         Ok(server)
     }
@@ -99,10 +111,10 @@ impl Server {
         self.directory.join("data")
     }
 
-    fn configure(&self) -> std::io::Result<()> {
-        let at = self.directory.display();
+    fn configure(&self, listens: bool) -> std::io::Result<()> {
+        let (at, address) = (self.directory.display(), if listens { "127.0.0.1" } else { "" });
         let settings = format!(
-            "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{at}'\nfsync = on\n\
+            "port = {}\nlisten_addresses = '{address}'\nunix_socket_directories = '{at}'\nfsync = on\n\
              ssl = on\nssl_cert_file = '{at}/server.pem'\nssl_key_file = '{at}/server.key'\n",
             self.port
         );

@@ -21,6 +21,9 @@ async fn only_the_right_server_is_believed() {
     asked(&home, "localhost", &with("verify-full", ours)).await.unwrap();
     asked(&home, "127.0.0.1", &with("verify-ca", ours)).await.unwrap();
     asked(&home, "127.0.0.1", "sslmode=require").await.unwrap();
+    let unproven = |url: &str| home.by(url, "e").warning().is_some();
+    assert!(unproven("postgresql://db.example/x?sslmode=require"));
+    assert!(!unproven("postgresql://db.example/x") && !unproven("postgresql://localhost/x"));
     asked(&home, "127.0.0.1", "sslmode=disable").await.unwrap();
     let refusals = [
         asked(&home, "127.0.0.1", &with("verify-full", ours)).await,
