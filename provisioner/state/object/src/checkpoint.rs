@@ -104,9 +104,8 @@ async fn clean(reading: &Reading) -> Result<()> {
     let segments = remote.list(format::SEGMENTS, None).await?;
     // Its own segment stays: so a checkpoint is newer than any segment that may be missing, and who stands on a segment that
     // was made where one was removed sees that.
-    let segments = old(&segments, format::SEGMENTS, |name| {
-        name.parse().is_ok_and(|of: u64| of < number)
-    });
+    let segments =
+        old(&segments, format::SEGMENTS, |name| name.parse().is_ok_and(|of: u64| of < number));
     remote.delete(checkpoints).await?;
     remote.delete(segments).await?;
     if base_serial == 0 {
@@ -117,9 +116,8 @@ async fn clean(reading: &Reading) -> Result<()> {
         format::parse_numbers(name).is_some_and(|(_, last)| last <= base_serial)
     });
     let bases = remote.list(format::BASES, None).await?;
-    let bases = old(&bases, format::BASES, |name| {
-        name.parse().is_ok_and(|of: u64| of < base_serial)
-    });
+    let bases =
+        old(&bases, format::BASES, |name| name.parse().is_ok_and(|of: u64| of < base_serial));
     remote.delete([parts, bases].concat()).await
 }
 

@@ -321,7 +321,12 @@ impl Shared {
     }
 
     /// Writes the segment; false if another one stands in its place, and then the copy is as it was.
-    pub async fn put(&self, replica: &mut Replica, proposal: Proposal, started: Moment) -> Result<bool> {
+    pub async fn put(
+        &self,
+        replica: &mut Replica,
+        proposal: Proposal,
+        started: Moment,
+    ) -> Result<bool> {
         let reading = &self.reading;
         let (number, nonce) = (proposal.segment.number, proposal.segment.nonce.clone());
         let (body, hash) = match format::encode("segment", &proposal.segment) {

@@ -27,7 +27,9 @@ pub const SKEW_SECONDS: i64 = 30;
 /// programs share its clock (the same boot of the same kernel) and need none.
 pub fn seen_from(leases: impl IntoIterator<Item = LeaseRow>, holder: &Holder) -> Vec<LeaseRow> {
     let later = |mut row: LeaseRow| {
-        let same = !holder.boot.is_empty() && row.holder.boot == holder.boot && row.holder.host == holder.host;
+        let same = !holder.boot.is_empty()
+            && row.holder.boot == holder.boot
+            && row.holder.host == holder.host;
         if !same && let Ok(expires) = row.info.expires.parse::<Timestamp>() {
             let later = expires.checked_add(SKEW_SECONDS.seconds()).unwrap_or(Timestamp::MAX);
             row.info = LeaseInfo { expires: later.to_string(), ..row.info };
@@ -180,8 +182,7 @@ impl Tables for Draft<'_> {
     }
 
     fn append(&mut self, entry: &NewEntry, body: &dyn Fn(u64) -> Result<Json>) -> Result<u64> {
-        let (serial, entries) =
-            (self.tables.image.version.serial, self.tables.image.journal.len());
+        let (serial, entries) = (self.tables.image.version.serial, self.tables.image.journal.len());
         self.note(move |image| {
             image.version.serial = serial;
             image.journal.truncate(entries);

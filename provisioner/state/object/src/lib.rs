@@ -344,8 +344,7 @@ impl StateStore for ObjectStateStore {
 
     async fn version(&self, serial: u64) -> Result<Version> {
         let place = self.place();
-        let version =
-            |image: &Image, live: &Live| image.version_at(serial, live.codec(&place));
+        let version = |image: &Image, live: &Live| image.version_at(serial, live.codec(&place));
         let found = self.read_whole(version).await?;
         found.ok_or(StateError::NoVersion { serial, first: 0, last: 0 })
     }
@@ -361,8 +360,7 @@ impl StateStore for ObjectStateStore {
         // What is in memory may be sound where the objects are not: everything is read again.
         *shared.replica.lock().await = Replica::default();
         let place = self.place();
-        let checked =
-            self.read_whole(|image, live| Ok(image.check(live.codec(&place)))).await;
+        let checked = self.read_whole(|image, live| Ok(image.check(live.codec(&place)))).await;
         match checked {
             Ok(report) => Ok(report.unwrap_or_default()),
             Err(error @ StateError::Corrupt { .. }) => {

@@ -41,18 +41,19 @@ impl Place {
         let wrong = |why: String| unusable(url, why);
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let known = ARGUMENTS.iter().find(|(name, _)| *name == scheme);
-        let (_, allowed) = known.ok_or_else(|| {
-            wrong("it begins with neither s3:// nor gs:// nor az://".to_owned())
-        })?;
+        let (_, allowed) = known
+            .ok_or_else(|| wrong("it begins with neither s3:// nor gs:// nor az://".to_owned()))?;
         if let Some(unknown) = arguments.keys().find(|name| !allowed.contains(&name.as_str())) {
             let allowed = allowed.join(", ");
             return Err(wrong(format!("it takes no argument `{unknown}`, only {allowed}")));
         }
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() || bucket.contains(['@', ':', '?', '#']) || prefix.contains(['?', '#']) {
+        if bucket.is_empty() || bucket.contains(['@', ':', '?', '#']) || prefix.contains(['?', '#'])
+        {
             return Err(wrong("it should be like s3://bucket/prefix, without secrets".to_owned()));
         }
-        let objects = connect(scheme, bucket, arguments).map_err(|error| wrong(error.to_string()))?;
+        let objects =
+            connect(scheme, bucket, arguments).map_err(|error| wrong(error.to_string()))?;
         Ok(Self { objects, prefix: prefix.trim_matches('/').to_owned(), shown: url.to_owned() })
     }
 }
@@ -142,7 +143,10 @@ mod tests {
     #[test]
     fn each_cloud_has_its_url() {
         let s3 = parse("s3://bucket/team/state/", &[("region", "eu-central-1")]).unwrap();
-        assert_eq!((s3.prefix.as_str(), s3.shown.as_str()), ("team/state", "s3://bucket/team/state/"));
+        assert_eq!(
+            (s3.prefix.as_str(), s3.shown.as_str()),
+            ("team/state", "s3://bucket/team/state/")
+        );
         assert!(s3.objects.to_string().contains("bucket"));
         let az = parse("az://container", &[("account", "acme")]).unwrap();
         assert_eq!(az.prefix, "");

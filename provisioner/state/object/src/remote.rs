@@ -96,10 +96,10 @@ impl Remote {
     /// The objects of a directory in the order of their names, those after `after` if it is given.
     pub async fn list(&self, directory: &str, after: Option<&str>) -> Result<Vec<Listed>> {
         let path = self.path(directory);
-        let after = after.map(|after| self.path(&format!("{directory}/{after}")));
+        let offset = after.map(|after| self.path(&format!("{directory}/{after}")));
         let list = || async {
-            let stream = match &after {
-                Some(after) => self.place.objects.list_with_offset(Some(&path), after),
+            let stream = match &offset {
+                Some(offset) => self.place.objects.list_with_offset(Some(&path), offset),
                 None => self.place.objects.list(Some(&path)),
             };
             stream.try_collect::<Vec<_>>().await
@@ -111,6 +111,8 @@ impl Remote {
             meta.location.filename().map(|name| Listed { name: name.to_owned(), made_ms })
         };
         let mut listed: Vec<_> = found.into_iter().filter_map(listed).collect();
+        // Some stores give the name that is asked for with those after it.
+        listed.retain(|listed| after.is_none_or(|after| *listed.name > *after));
         listed.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(listed)
     }
@@ -154,12 +156,12 @@ impl Remote {
 
     fn failed(&self, doing: Doing, name: &str, error: &Error) -> StateError {
         let (path, why) = (self.name(name), error.to_string());
-        let hint = match error {
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+        let hint = match refusal(error) {
+            Some(404) => "make the bucket or container first, or correct its name",
+            Some(_) => {
                 "docs/state-object.md lists the permissions that are needed and where credentials are read from"
             }
-            Error::NotFound { .. } => "make the bucket or container first, or correct its name",
-            _ => return StateError::Unreachable { place: self.shown(), why },
+            None => return StateError::Unreachable { place: self.shown(), why },
         };
         let hint = hint.to_owned();
         match doing {
@@ -177,5 +179,53 @@ enum Doing {
 
 /// Whether the same request may succeed later.
 fn passing(error: &Error) -> bool {
-    matches!(error, Error::Generic { .. })
+    matches!(error, Error::Generic { .. }) && refusal(error).is_none()
+}
+
+/// The status of an answer that says that the request will never do; none for what may pass.
+fn refusal(error: &Error) -> Option<u16> {
+    match error {
+        Error::NotFound { .. } => Some(404),
+        Error::PermissionDenied { .. } => Some(403),
+        Error::Unauthenticated { .. } => Some(401),
+        Error::Generic { source, .. } => {
+            // The library gives the status of some requests, listings among them, only in words.
+            let text = source.to_string();
+            let (_, status) = text.split_once("status code: ")?;
+            let status = status.get(..3)?.parse().ok()?;
+            let passes = [408, 409, 425, 429].contains(&status);
+            ((400..500).contains(&status) && !passes).then_some(status)
+        }
+        _ => Some(400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(status: &str) -> Error {
+        let source = format!("Server returned non-2xx status code: {status}: <Error>");
+        Error::Generic { store: "test", source: source.into() }
+    }
+
+    #[test]
+    fn what_will_never_do_is_not_tried_again() {
+        for (status, refused) in [
+            ("404 Not Found", Some(404)),
+            ("403 Forbidden", Some(403)),
+            ("400 Bad Request", Some(400)),
+            ("429 Too Many Requests", None),
+            ("503 Slow Down", None),
+        ] {
+            let error = told(status);
+            assert_eq!(
+                (refusal(&error), passing(&error)),
+                (refused, refused.is_none()),
+                "{status}"
+            );
+        }
+        let reset = Error::Generic { store: "test", source: "connection reset".into() };
+        assert!(passing(&reset));
+    }
 }

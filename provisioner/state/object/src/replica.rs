@@ -37,7 +37,7 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { segments: 64, grace: Duration::from_secs(3600) }
+        Self { segments: 64, grace: Duration::from_hours(1) }
     }
 }
 
@@ -409,7 +409,9 @@ impl Replica {
         let listed = reading.remote.list(format::SEGMENTS, Some(&last)).await?;
         let numbers: Vec<u64> =
             listed.iter().filter_map(|listed| listed.name.parse().ok()).collect();
-        if let Some((missing, _)) = (self.number + 1..).zip(&numbers).find(|(next, found)| next != *found) {
+        if let Some((missing, _)) =
+            (self.number + 1..).zip(&numbers).find(|(next, found)| next != *found)
+        {
             let name = format!("{}/{}", format::SEGMENTS, format::number(missing));
             let what = "it is missing, though later ones are there".to_owned();
             return Err(StateError::Corrupt { path: reading.remote.name(&name), what });

@@ -15,10 +15,16 @@ struct Acknowledged {
 }
 
 /// Takes the environment over and creates objects until the program dies. What is open from before is settled first.
-async fn run(store: &Arc<dyn StateStore>, run: &str, said: &mut Acknowledged) -> Result<(), StateError> {
+async fn run(
+    store: &Arc<dyn StateStore>,
+    run: &str,
+    said: &mut Acknowledged,
+) -> Result<(), StateError> {
     let lease = store.acquire(request(run)).await?;
     for open in store.load().await?.unfinished {
-        store.finish(&lease, open.sequence, Outcome::Failed { message: "unknown".to_owned() }).await?;
+        store
+            .finish(&lease, open.sequence, Outcome::Failed { message: "unknown".to_owned() })
+            .await?;
     }
     for number in 0..2 {
         let text = format!("a.{run}_{number}");
@@ -37,7 +43,13 @@ async fn run(store: &Arc<dyn StateStore>, run: &str, said: &mut Acknowledged) ->
 }
 
 /// A program that dies after so many requests; whether it did.
-async fn die(world: &World, run_name: &str, after: u64, done: bool, said: &mut Acknowledged) -> bool {
+async fn die(
+    world: &World,
+    run_name: &str,
+    after: u64,
+    done: bool,
+    said: &mut Acknowledged,
+) -> bool {
     let objects = Faulty::sound(&world.bucket).dying(after, done);
     let requests = objects.requests.clone();
     let store: Arc<dyn StateStore> = Arc::new(world.through(objects, after).with_holder(gone()));

@@ -83,7 +83,8 @@ impl Faulty {
 
     fn below(&self, bound: u64) -> u64 {
         let mut random = self.random.lock().unwrap();
-        *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (*random >> 33) % bound
     }
 
@@ -137,7 +138,8 @@ impl ObjectStore for Faulty {
     ) -> Result<PutResult> {
         let lost = self.enter(&self.requests.put).await?;
         let take = |left: u64| left.checked_sub(1);
-        let lost = self.lose_puts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() || lost;
+        let lost =
+            self.lose_puts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() || lost;
         Self::leave(lost, self.inner.put_opts(location, payload, options).await)
     }
 
@@ -154,7 +156,10 @@ impl ObjectStore for Faulty {
         Self::leave(lost, self.inner.get_opts(location, options).await)
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         // The one who removes removes one object at a time.
         let number = self.requests.all.fetch_add(1, Ordering::SeqCst);
         self.requests.delete.fetch_add(1, Ordering::SeqCst);

@@ -1,7 +1,7 @@
 //! The object store against what object stores do: races, lost answers, throttling, programs that die between any two
 //! requests.
 
-
+mod azurite;
 mod conforms;
 mod crash;
 mod faults;

@@ -98,10 +98,13 @@ async fn a_history_moves_in_from_memory_and_sqlite() {
     let reader = world.program(2);
     assert_sound(&reader).await;
     let whole = reader.dump().await.unwrap();
-    assert_eq!((&whole.base, &whole.journal[..dump.journal.len()]), (&dump.base, &dump.journal[..]));
+    assert_eq!(
+        (&whole.base, &whole.journal[..dump.journal.len()]),
+        (&dump.base, &dump.journal[..])
+    );
     // And back again.
-    let back =
-        SqliteStore::open(file.path().join("back.sqlite"), "production", world.key_source()).unwrap();
+    let back = SqliteStore::open(file.path().join("back.sqlite"), "production", world.key_source())
+        .unwrap();
     back.take_over(whole).await.unwrap();
     assert_eq!(back.load().await.unwrap(), reader.load().await.unwrap());
     let foreign = MemoryStore::new().dump().await.unwrap();
@@ -129,10 +132,15 @@ async fn keys_are_rotated_and_forgotten() {
     assert_sound(&reader).await;
     assert!(count(&world.names().await, "checkpoint/") > 0, "sealed anew at once");
     let generations: Vec<_> = rotated.generations().collect();
-    let without = rotated.forget(&unlock, generations[0], state::keyring::Forget::LoseLogin).unwrap();
+    let without =
+        rotated.forget(&unlock, generations[0], state::keyring::Forget::LoseLogin).unwrap();
     store.rekey(&lease, Some(without.text())).await.unwrap();
     let loaded = world.program(3).load().await.unwrap();
-    assert_eq!(loaded.records.len(), 6, "nothing that is needed now is sealed by what was forgotten");
+    assert_eq!(
+        loaded.records.len(),
+        6,
+        "nothing that is needed now is sealed by what was forgotten"
+    );
 }
 
 #[tokio::test]
@@ -168,7 +176,8 @@ async fn damage_is_found_and_named() {
         let store = world.program(1);
         let lease = taken(&store, "r1").await;
         create_many(&store, &lease, 0, 8).await;
-        let last = world.names().await.into_iter().rfind(|name| name.starts_with("segment/")).unwrap();
+        let last =
+            world.names().await.into_iter().rfind(|name| name.starts_with("segment/")).unwrap();
         for name in world.names().await {
             let path = Path::from(format!("team/state/production/{name}"));
             let sound = world.bucket.get(&path).await.unwrap().bytes().await.unwrap();

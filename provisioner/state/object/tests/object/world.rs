@@ -76,7 +76,9 @@ impl World {
         use futures::TryStreamExt as _;
         let all: Vec<_> = self.bucket.list(None).try_collect().await.unwrap();
         let prefix = "team/state/production/";
-        all.iter().map(|meta| meta.location.as_ref().strip_prefix(prefix).unwrap().to_owned()).collect()
+        all.iter()
+            .map(|meta| meta.location.as_ref().strip_prefix(prefix).unwrap().to_owned())
+            .collect()
     }
 }
 
