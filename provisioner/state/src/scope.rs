@@ -6,8 +6,9 @@
 use model::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-/// A part of an environment.
+/// A part of an environment. Every write carries it, so a copy is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
@@ -17,9 +18,9 @@ pub enum Scope {
     /// These instances.
     Addresses {
         /// What is written.
-        writes: BTreeSet<Address>,
+        writes: Arc<BTreeSet<Address>>,
         /// What must stay as it is meanwhile.
-        reads: BTreeSet<Address>,
+        reads: Arc<BTreeSet<Address>>,
     },
 }
 
@@ -33,7 +34,7 @@ impl Scope {
             return Self::Environment;
         }
         reads.retain(|address| !writes.contains(address));
-        Self::Addresses { writes, reads }
+        Self::Addresses { writes: Arc::new(writes), reads: Arc::new(reads) }
     }
 
     /// Whether a holder may write an instance.
