@@ -26,7 +26,9 @@ const LOCK: &str = "SELECT name, lineage, key_check, keyring, serial, epoch, hea
     FROM @.environment WHERE name = $1 FOR UPDATE";
 /// After the wait for the lock: the server's clock, in milliseconds.
 const CLOCK: &str = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-const LEASES: &str = "SELECT epoch, body, hash FROM @.lease
+/// A lease can be large, and every write relies on one: what is known already is not sent again.
+const LEASES: &str =
+    "SELECT epoch, CASE WHEN hash = ANY ($4) THEN NULL ELSE body END, hash FROM @.lease
     WHERE environment = $1 AND ($2 OR epoch = ANY ($3))";
 const OPEN: &str =
     "SELECT u.seq, u.address, j.run, j.at, j.kind, j.address, j.body, j.prev_hash, j.hash
@@ -127,13 +129,16 @@ pub struct Everything {
 /// Kind, name, body and hash of a result.
 pub type ResultBytes = (String, String, Vec<u8>, Vec<u8>);
 
+/// Leases and their hashes by epoch.
+pub type Leases = BTreeMap<u64, (Vec<u8>, Arc<LeaseRow>)>;
+
 /// What was there when the transaction began.
 pub struct Fetched {
     pub asked: Needs,
     pub meta: Meta,
     pub now: Timestamp,
     pub vault: Arc<Vault>,
-    pub leases: BTreeMap<u64, Arc<LeaseRow>>,
+    pub leases: Leases,
     pub open: BTreeMap<u64, Open>,
     pub records: BTreeMap<String, RecordRow>,
     pub removed: BTreeMap<String, (u64, Vec<u8>)>,
@@ -148,11 +153,13 @@ pub struct Fetched {
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// Begins the transaction, locks the environment and fetches; none if there is no such environment.
+/// Begins the transaction, locks the environment and fetches; none if there is no such environment. `known` are leases that
+/// were fetched before, `written` the number of a journal entry to look for.
 pub async fn fetch(
     session: &Session,
     place: &Place,
     asked: Needs,
+    known: &Leases,
     written: Option<u64>,
 ) -> Result<Option<Fetched>> {
     let name = &place.environment;
@@ -161,12 +168,14 @@ pub async fn fetch(
     let (epochs, sequences) = (signed_all(&asked.epochs), signed_all(&asked.sequences));
     let addresses: Vec<_> = asked.addresses.iter().collect();
     let at = written.map_or(0, signed);
+    let hashes: Vec<_> = known.values().map(|(hash, _)| hash.as_slice()).collect();
     let about: Parameters = &[name, &addresses, &sequences];
     let query = async |sql: &'static str, parameters: Parameters| {
         let rows = session.client.query(session.statement(sql)?, parameters).await;
         rows.map_err(|error| trouble(&place.shown, &error))
     };
-    let (one, leases_of): (Parameters, Parameters) = (&[name], &[name, &asked.all_leases, &epochs]);
+    let (one, leases_of): (Parameters, Parameters) =
+        (&[name], &[name, &asked.all_leases, &epochs, &hashes]);
     let (used, written_at): (Parameters, Parameters) = (&[name, &asked.providers], &[name, &at]);
     // Each is sent when it is first polled, in this order: one round trip for all.
     let all = async {
@@ -191,7 +200,7 @@ pub async fn fetch(
     let vault = place.vault(&meta.identity);
     let mut fetched = Fetched {
         now: now(&clock?, place)?,
-        leases: decoded_leases(&leases?, place, &vault)?,
+        leases: decoded_leases(&leases?, place, &vault, known)?,
         open: keyed(&open?, |row| open_intent(row, place))?,
         records: keyed(&records?, |row| record(row, place).map(|row| (row.address.clone(), row)))?,
         removed: keyed(&removed?, |row| removed_row(row, place))?,
@@ -237,17 +246,23 @@ pub fn now(rows: &[Row], place: &Place) -> Result<Timestamp> {
     Ok(at.map_err(|error| corrupt(&place.shown, error.to_string()))?)
 }
 
-/// Leases from `epoch, body, hash`.
+/// Leases from `epoch, body, hash`; one without a body is among the known ones.
 pub fn decoded_leases(
     rows: &[Row],
     place: &Place,
     vault: &Vault,
-) -> Result<BTreeMap<u64, Arc<LeaseRow>>> {
+    known: &Leases,
+) -> Result<Leases> {
     let (codec, at) = (place.codec(vault), &place.shown);
     keyed(rows, |row| {
         let epoch = number(row, 0, at)?;
-        let (body, hash) = (column::<Vec<u8>>(row, 1, at)?, column::<Vec<u8>>(row, 2, at)?);
-        Ok((epoch, Arc::new(codec.decode_lease(epoch, &body, &hash)?)))
+        let (body, hash) = (column::<Option<Vec<u8>>>(row, 1, at)?, column::<Vec<u8>>(row, 2, at)?);
+        let lease = match (body, known.get(&epoch)) {
+            (Some(body), _) => Arc::new(codec.decode_lease(epoch, &body, &hash)?),
+            (None, Some((known, lease))) if *known == hash => lease.clone(),
+            (None, _) => return Err(corrupt(at, format!("lease {epoch} has another's hash"))),
+        };
+        Ok((epoch, (hash, lease)))
     })
 }
 

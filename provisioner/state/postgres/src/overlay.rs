@@ -218,7 +218,9 @@ impl Tables for Overlay<'_> {
 
     fn leases(&self) -> Result<Vec<LeaseRow>> {
         self.expect(|asked| asked.all_leases, "all leases")?;
-        let mut leases = self.fetched.leases.clone();
+        let fetched = self.fetched.leases.iter();
+        let mut leases: BTreeMap<_, _> =
+            fetched.map(|(epoch, (_, lease))| (*epoch, lease.clone())).collect();
         for (epoch, changed) in self.group.leases.iter().chain(&self.job.leases) {
             match changed {
                 Some(lease) => drop(leases.insert(*epoch, lease.clone())),
@@ -234,7 +236,7 @@ impl Tables for Overlay<'_> {
         {
             return Ok(changed.clone());
         }
-        let found = self.fetched.leases.get(&epoch).cloned();
+        let found = self.fetched.leases.get(&epoch).map(|(_, lease)| lease.clone());
         if found.is_some() {
             self.relied.borrow_mut().insert(epoch);
         }

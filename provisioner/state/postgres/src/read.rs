@@ -3,7 +3,7 @@
 //! Refuses to know: writing.
 
 use crate::errors::Trouble;
-use crate::fetch::{self, all, decoded_leases, open_intent, record, result};
+use crate::fetch::{self, Leases, all, decoded_leases, open_intent, record, result};
 use crate::meta::Meta;
 use crate::place::{Place, aside};
 use crate::session::{Session, answered};
@@ -160,8 +160,8 @@ impl<'a> View<'a> {
     /// All leases.
     pub async fn leases(&self) -> Result<Vec<LeaseRow>> {
         let rows = all(self.session, self.place, LEASES).await?;
-        let leases = decoded_leases(&rows, self.place, &self.vault)?;
-        Ok(leases.into_values().map(|lease| LeaseRow::clone(&lease)).collect())
+        let leases = decoded_leases(&rows, self.place, &self.vault, &Leases::new())?;
+        Ok(leases.into_values().map(|(_, lease)| LeaseRow::clone(&lease)).collect())
     }
 
     /// The version after a journal entry.

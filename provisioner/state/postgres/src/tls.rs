@@ -49,12 +49,14 @@ impl Connector {
         };
         let name = verify == Verify::ChainAndName;
         let verifier = Arc::new(Verifier { provider: provider.clone(), trusted, name });
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
+        // A server that is asked for TLS at once (`sslnegotiation=direct`) wants to be told what for.
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self(Arc::new(config)))
     }
 }
@@ -202,5 +204,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_exchange_that_outlives_quantum_computers_is_offered_first() {
+        let connector = Connector::new(Verify::Nothing, None).unwrap();
+        let groups = &connector.0.crypto_provider().kx_groups;
+        assert_eq!(groups[0].name(), rustls::NamedGroup::X25519MLKEM768);
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("empty.pem");
+        std::fs::write(&path, "").unwrap();
+        for path in [path, directory.path().join("missing.pem")] {
+            let why = Connector::new(Verify::Chain, Some(&path)).err().unwrap();
+            assert!(why.contains(&path.display().to_string()), "{why}");
+        }
     }
 }

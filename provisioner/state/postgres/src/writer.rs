@@ -8,7 +8,7 @@
 
 use crate::birth;
 use crate::errors::Trouble;
-use crate::fetch::{self, Fetched, Needs};
+use crate::fetch::{self, Fetched, Leases, Needs};
 use crate::flush::{self, Flushed};
 use crate::overlay::Overlay;
 use crate::place::{Place, aside};
@@ -78,7 +78,7 @@ impl Queue {
         let (sender, receiver) = mpsc::channel(GROUP);
         tokio::spawn(serve(
             receiver,
-            Writer { place, clock, session: None, met: false, vault: None },
+            Writer { place, clock, session: None, met: false, leases: Leases::new(), vault: None },
         ));
         Self(sender)
     }
@@ -144,6 +144,8 @@ struct Writer {
     session: Option<Session>,
     /// Whether the server ever answered.
     met: bool,
+    /// The leases that were fetched last.
+    leases: Leases,
     /// The vault whose keys are known to open.
     vault: Option<Arc<Vault>>,
 }
@@ -243,16 +245,19 @@ impl Writer {
         asked: Needs,
         pending: Option<&Pending>,
     ) -> Result<Fetched, Trouble> {
-        let written = pending.map(|pending| pending.sequence);
-        if let Some(fetched) = fetch::fetch(session, &self.place, asked.clone(), written).await? {
-            return Ok(fetched);
-        }
-        session.command(&self.place, "ROLLBACK").await?;
-        birth::make(session, &self.place).await?;
-        let made = fetch::fetch(session, &self.place, asked, written).await?;
-        let vanished =
-            || Trouble::Passing("the environment vanished as soon as it was made".to_owned());
-        made.ok_or_else(vanished)
+        let (place, written) = (&self.place, pending.map(|pending| pending.sequence));
+        let found = fetch::fetch(session, place, asked.clone(), &self.leases, written).await?;
+        let fetched = if let Some(fetched) = found {
+            fetched
+        } else {
+            session.command(place, "ROLLBACK").await?;
+            birth::make(session, place).await?;
+            let made = fetch::fetch(session, place, asked, &self.leases, written).await?;
+            let why = "the environment vanished as soon as it was made";
+            made.ok_or_else(|| Trouble::Passing(why.to_owned()))?
+        };
+        self.leases.clone_from(&fetched.leases);
+        Ok(fetched)
     }
 
     /// Without the right keys nothing is begun that could not be finished.
