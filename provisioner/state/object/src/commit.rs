@@ -17,6 +17,7 @@ use state::holder::Holder;
 use state::image::ImageTables;
 use state::rows::Codec;
 use state::rules::{self, Tables};
+use state::vault::Secrets;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -237,6 +238,10 @@ impl Shared {
             }
         };
         let now = rules::whole_milliseconds(self.reading.clock.now());
+        if self.reading.secrets == Secrets::Sealed {
+            // Without the right key nothing is begun that could not be finished.
+            live.vault.sealer()?;
+        }
         let serial = live.image.version.serial;
         let mut changes = Changes::default();
         let any = self.run(live, jobs, count, &mut changes, now);

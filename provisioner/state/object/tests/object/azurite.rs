@@ -74,7 +74,7 @@ fn start(program: &Path) -> Azurite {
         .spawn()
         .unwrap();
     let azurite = Azurite { child, port, _data: data };
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "the emulator does not answer");
         std::thread::sleep(Duration::from_millis(50));

@@ -165,7 +165,7 @@ async fn lost_answers_give_no_entry_twice() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_reached_is_told_and_the_next_write_goes_on() {
     let world = World::new();
-    let objects = Faulty::sound(&world.bucket).dying(3, false);
+    let objects = Faulty::sound(&world.bucket).dying(4, false);
     let store: Arc<dyn StateStore> = Arc::new(world.through(objects, 1));
     let lease = taken(&store, "r1").await;
     let error = store.begin(&lease, intent("a.x", IntentAction::Create, None)).await.unwrap_err();

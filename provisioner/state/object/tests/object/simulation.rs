@@ -73,7 +73,7 @@ async fn simulate(seed: u64) {
         let store = world.through(objects, seed * 16 + number).with_holder(holder);
         // Some programs want what others want too.
         let name = dice.below(programs);
-        let addresses: Vec<_> = (0..1 + dice.below(3)).map(|o| format!("a.p{name}_{o}")).collect();
+        let addresses: Vec<_> = (0..=dice.below(3)).map(|o| format!("a.p{name}_{o}")).collect();
         let texts: Vec<_> = addresses.iter().map(String::as_str).collect();
         let request = part(&format!("r{number}"), &texts);
         lives.push(tokio::spawn(live(Arc::new(store), request, addresses, ledger.clone())));
@@ -82,7 +82,8 @@ async fn simulate(seed: u64) {
         // What a program is refused is up to it; that it panics is not.
         let _ended = life.await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
-    verify(seed, &world, &ledger.lock().unwrap()).await;
+    let ledger = std::mem::take(&mut *ledger.lock().unwrap());
+    verify(seed, &world, &ledger).await;
 }
 
 async fn verify(seed: u64, world: &World, ledger: &Ledger) {

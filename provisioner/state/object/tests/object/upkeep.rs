@@ -157,10 +157,13 @@ async fn no_secret_stands_in_an_object() {
     }
 }
 
+/// What becomes of an object's content; none if it goes.
+type Hurt = fn(&[u8]) -> Option<Vec<u8>>;
+
 /// Each object in turn is cut, changed and removed; nobody believes what is left.
 #[tokio::test]
 async fn damage_is_found_and_named() {
-    let damage: [fn(&[u8]) -> Option<Vec<u8>>; 3] = [
+    let damage: [Hurt; 3] = [
         |body| Some(body[..body.len() / 2].to_vec()),
         |body| {
             let mut body = body.to_vec();
@@ -247,4 +250,24 @@ async fn a_commit_is_one_request() {
     let requests = objects.requests.clone();
     world.through(objects, 2).load().await.unwrap();
     assert_eq!(requests.counts()[2..], [2, 0], "checkpoints and segments are listed once");
+}
+
+/// A segment holds what the commit changed, however much is recorded.
+#[tokio::test]
+async fn a_commit_costs_the_same_however_much_is_recorded() {
+    let mut world = World::new().with_ready_key();
+    world.tuning = Tuning { segments: 1_000_000, ..Tuning::default() };
+    let store = world.program(1);
+    let lease = taken(&store, "r1").await;
+    create_many(&store, &lease, 100, 500).await;
+    let mut sizes = Vec::new();
+    for name in world.names().await {
+        let path = Path::from(format!("team/state/production/{name}"));
+        sizes.push(world.bucket.head(&path).await.unwrap().size);
+    }
+    assert_eq!(sizes.len(), 801);
+    let largest = |sizes: &[u64]| sizes.iter().copied().max().unwrap();
+    let (first, last) = (largest(&sizes[1..41]), largest(&sizes[761..]));
+    assert!(last <= first + 16, "{first} bytes at first, {last} at last");
+    assert!(first < 4096, "{first} bytes");
 }
