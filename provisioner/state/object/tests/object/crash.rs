@@ -114,7 +114,7 @@ async fn crash_everywhere(segments: u64, again: &[u64]) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_acknowledged_is_lost_whichever_request_is_the_last() {
-    for segments in [1, 2, 3] {
+    for segments in [1, 3] {
         let crashes = crash_everywhere(segments, &[]).await;
         assert!(crashes > 40, "{crashes}");
     }

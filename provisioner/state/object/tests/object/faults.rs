@@ -23,6 +23,8 @@ pub struct Odds {
     pub loses_answer: u64,
     /// It takes up to two seconds.
     pub delays: u64,
+    /// A PUT fails, and is done up to a minute later.
+    pub late: u64,
 }
 
 /// One program's way to the objects.
@@ -137,6 +139,16 @@ impl ObjectStore for Faulty {
         options: PutOptions,
     ) -> Result<PutResult> {
         let lost = self.enter(&self.requests.put).await?;
+        if self.below(1000) < self.odds.late {
+            let (inner, location) = (self.inner.clone(), location.clone());
+            let after = Duration::from_millis(self.below(60_000));
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                // Nobody waits for it.
+                let _ = inner.put_opts(&location, payload, options).await;
+            });
+            return Err(broken("timed out"));
+        }
         let take = |left: u64| left.checked_sub(1);
         let lost =
             self.lose_puts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() || lost;

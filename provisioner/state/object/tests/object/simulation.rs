@@ -1,5 +1,5 @@
 //! Several programs, faults of every kind, deaths at random requests: thousands of seeds, each of which repeats.
-//! `PROVISIONER_SEED=n` runs one alone.
+//! `PROVISIONER_SEED=7` runs one alone, `PROVISIONER_SEED=1000..9000` others.
 
 use crate::faults::{Faulty, Odds};
 use crate::world::{World, assert_sound, elsewhere, part};
@@ -64,6 +64,7 @@ async fn simulate(seed: u64) {
             fails: dice.below(100),
             loses_answer: dice.below(150),
             delays: 300 + dice.below(400),
+            late: dice.below(100),
         };
         let mut objects = Faulty::sound(&world.bucket).with_odds(odds, dice.below(u64::MAX >> 33));
         if dice.below(2) == 0 {
@@ -114,8 +115,13 @@ async fn verify(seed: u64, world: &World, ledger: &Ledger) {
 
 #[test]
 fn whatever_happens_nothing_acknowledged_is_lost() {
-    let chosen = std::env::var("PROVISIONER_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = chosen.map_or(0..SEEDS, |seed: u64| seed..seed + 1);
+    let seeds = match std::env::var("PROVISIONER_SEED") {
+        Err(_) => 0..SEEDS,
+        Ok(chosen) => match chosen.split_once("..") {
+            Some((from, to)) => from.parse().unwrap()..to.parse().unwrap(),
+            None => chosen.parse().map(|seed: u64| seed..seed + 1).unwrap(),
+        },
+    };
     let threads = 2;
     std::thread::scope(|scope| {
         for thread in 0..threads {
