@@ -246,6 +246,7 @@ impl Caller {
         let left = Duration::from_millis(deadline_ms.saturating_sub(self.wall_ms()));
         let answer = call(made.provider, schema, made.intent, made.teller.clone());
         tokio::select! {
+            biased;
             answer = answer => Ok(answer.map_err(|error| made.teller.redaction.error(error))),
             () = self.engine.ports.clock.sleep(left) => {
                 let message = format!(
@@ -258,7 +259,8 @@ impl Caller {
         }
     }
 
-    /// The name is taken: by this very creation, if its request got to the cloud twice on the way.
+    /// The name is taken: by this very creation, if its request got to the cloud twice on the way. That may not show at
+    /// once.
     async fn ours_by_name(
         &self,
         made: &Call<'_>,
@@ -266,22 +268,34 @@ impl Caller {
         taken: ProviderError,
     ) -> Result<Sent, CallError> {
         let arguments = conform::arguments(schema, &made.intent.request).map_err(invalid)?;
-        match made.provider.find(made.find(Lookup::Name, &arguments)).await {
-            Ok(Found::One(object)) => Ok(recorded(schema, made.intent, object, &arguments)?),
-            Ok(_) => {
-                let hint = "an object of this environment that the state does not know is shown by `plan`, with a way to adopt it; another's keeps its name";
-                Err(taken.with_hint(hint).into())
+        let until_ms = self.wall_ms().saturating_add(schema.adoption.settle_ms);
+        loop {
+            let left_ms = until_ms.saturating_sub(self.wall_ms());
+            match made.provider.find(made.find(Lookup::Name, &arguments)).await {
+                Ok(Found::One(object)) => {
+                    return Ok(recorded(schema, made.intent, object, &arguments)?);
+                }
+                Ok(_) if left_ms == 0 => {
+                    let hint = "an object of this environment that the state does not know is shown by `plan`, with a way to adopt it; another's keeps its name";
+                    return Err(taken.with_hint(hint).into());
+                }
+                Ok(_) => {}
+                // Not known whose it is: looked up before anything else is done.
+                Err(_) => return Err(taken.maybe_done().into()),
             }
-            // Not known whose it is: looked up before anything else is done.
-            Err(_) => Err(taken.maybe_done().into()),
+            match self.pause(Duration::from_millis(left_ms.min(1_000))).await {
+                Err(CallError::Interrupted) => return Err(taken.maybe_done().into()),
+                waited => waited?,
+            }
         }
     }
 
     /// Waits, unless the run is to end first.
     pub(crate) async fn pause(&self, wait: Duration) -> Result<(), CallError> {
         tokio::select! {
-            () = self.engine.ports.clock.sleep(wait) => Ok(()),
+            biased;
             () = self.cancel.reached(Level::Finish) => Err(CallError::Interrupted),
+            () = self.engine.ports.clock.sleep(wait) => Ok(()),
             () = self.held.gone() => {
                 Err(StateError::LeaseLost { epoch: self.held.epoch() }.into())
             }

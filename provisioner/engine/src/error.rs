@@ -3,6 +3,7 @@
 use model::{Address, Diagnostic};
 use provider::{ErrorClass, ProviderError};
 use state::StateError;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One record that is not as it was when the plan was made.
@@ -50,6 +51,9 @@ pub enum ApplyError {
     /// Records that the plan relies on have changed.
     #[error("the plan no longer fits the state: {}", list(.0))]
     Stale(Vec<StaleRecord>),
+    /// A run that ended after the plan was made has left calls about these without an outcome.
+    #[error("another run has left calls whose end is not known: {}", list(&.0.iter().collect::<Vec<_>>()))]
+    Overtaken(BTreeSet<Address>),
     /// The plan contradicts itself: a defect, or a changed file.
     #[error("the plan cannot be run as it stands: {}", list(.0))]
     Illegal(Vec<Diagnostic>),
@@ -76,6 +80,12 @@ fn addresses(unsettled: &[Unsettled]) -> String {
 }
 
 impl ApplyError {
+    /// Whether nothing was changed, because the plan was made before something happened: recovering, looking and planning
+    /// again helps.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self, Self::Stale(_) | Self::Overtaken(_))
+    }
+
     /// The same as diagnostics: the error itself first, then what it is made of.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {
@@ -91,6 +101,11 @@ impl ApplyError {
                     )
                     .with_hint("nothing was changed; make a new plan and review it"),
             ],
+            Self::Overtaken(_) => {
+                vec![Diagnostic::error("overtaken", self.to_string()).with_hint(
+                    "nothing was changed; run the command again: it looks them up first",
+                )]
+            }
             Self::Illegal(diagnostics) => diagnostics.clone(),
             Self::Unsettled(unsettled) => {
                 let first = Diagnostic::error("unsettled", self.to_string()).with_hint(

@@ -58,6 +58,7 @@ pub(crate) async fn settle(
     });
     let all = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
     let results = tokio::select! {
+        biased;
         results = all => results,
         () = cancel.reached(Level::Stop) => return Err(ApplyError::Interrupted),
         () = held.gone() => return Err(StateError::LeaseLost { epoch: held.epoch() }.into()),

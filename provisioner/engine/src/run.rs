@@ -20,8 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// How long to wait before another try at a lease that is held.
-const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// How long to wait before the second try at a lease that is held; it doubles.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
+/// The longest wait between two tries.
+const TRY_AGAIN_MOST: Duration = Duration::from_secs(4);
+
+/// How often a saved plan is tried again when other runs die before it.
+const OVERTAKEN: u32 = 3;
 
 /// What is known of a run before it begins.
 #[derive(Clone, Debug)]
@@ -69,25 +74,24 @@ impl Engine {
         scope: Scope,
         cancel: &CancelToken,
     ) -> Result<Run, ApplyError> {
-        let clock = &self.ports.clock;
-        let asked_ms = clock.now_ms();
-        let lease = self.take(request, scope, cancel).await?;
-        let held = Held::new(lease, clock.clone(), asked_ms);
+        let (lease, asked_ms) = self.take(request, scope, cancel).await?;
+        let held = Held::new(lease, self.ports.clock.clone(), asked_ms);
         let keeper = tokio::spawn(held.clone().keep(self.ports.store.clone()));
         let budget = Arc::new(Budget::new(&self.retry));
         Ok(Run { engine: self.clone(), held, budget, id: request.run.clone(), keeper })
     }
 
+    /// The lease, and when it was asked for.
     async fn take(
         &self,
         request: &RunRequest,
         scope: Scope,
         cancel: &CancelToken,
-    ) -> Result<Lease, ApplyError> {
+    ) -> Result<(Lease, u64), ApplyError> {
         let (store, clock) = (&self.ports.store, &self.ports.clock);
         let wait_ms = u64::try_from(request.wait.as_millis()).unwrap_or(u64::MAX);
         let started_ms = clock.now_ms();
-        let mut told = 0;
+        let (mut told, mut pause) = (0, TRY_AGAIN);
         loop {
             let wanted = LeaseRequest {
                 run: request.run.clone(),
@@ -95,12 +99,14 @@ impl Engine {
                 scope: scope.clone(),
                 seconds: request.lease_seconds,
             };
+            let asked_ms = clock.now_ms();
             let (by, addresses) = match store.acquire(wanted).await {
-                Ok(lease) => return Ok(lease),
+                Ok(lease) => return Ok((lease, asked_ms)),
                 Err(StateError::Held { by, addresses }) => (by, addresses),
                 Err(error) => return Err(error.into()),
             };
-            if clock.now_ms().saturating_sub(started_ms) >= wait_ms {
+            let waited_ms = clock.now_ms().saturating_sub(started_ms);
+            if waited_ms >= wait_ms {
                 return Err(StateError::Held { by, addresses }.into());
             }
             if told != by.epoch {
@@ -110,9 +116,11 @@ impl Engine {
                     .publish(Event::LeaseAwaited { holder: described(&by), addresses });
             }
             tokio::select! {
-                () = clock.sleep(TRY_AGAIN) => {}
+                biased;
                 () = cancel.reached(Level::Finish) => return Err(ApplyError::Interrupted),
+                () = clock.sleep(pause.min(Duration::from_millis(wait_ms - waited_ms))) => {}
             }
+            pause = pause.saturating_mul(2).min(TRY_AGAIN_MOST);
         }
     }
 
@@ -159,13 +167,21 @@ impl Engine {
         parallelism: usize,
         cancel: &CancelToken,
     ) -> Result<RunReport, ApplyError> {
-        self.recover(request, Purpose::Apply, cancel).await?;
-        let run = self.begin_run(request, scope_of(plan), cancel).await?;
-        let result = run.apply(plan, parallelism, cancel).await;
-        let finished = run.finish().await;
-        let report = result?;
-        finished?;
-        Ok(report)
+        let mut overtaken = 0;
+        loop {
+            self.recover(request, Purpose::Apply, cancel).await?;
+            let run = self.begin_run(request, scope_of(plan), cancel).await?;
+            let result = run.apply(plan, parallelism, cancel).await;
+            let finished = run.finish().await;
+            match result {
+                Err(ApplyError::Overtaken(_)) if overtaken < OVERTAKEN => overtaken += 1,
+                result => {
+                    let report = result?;
+                    finished?;
+                    return Ok(report);
+                }
+            }
+        }
     }
 }
 
@@ -199,10 +215,20 @@ impl Run {
         parallelism: usize,
         cancel: &CancelToken,
     ) -> Result<RunReport, ApplyError> {
-        let recorded = self.engine.load().await?;
+        let recorded = self.nothing_open(plan).await?;
         fit::check(plan, &recorded, &self.engine.environment)?;
         let recorded = self.prepare(plan, recorded).await?;
         executor::run(&self.caller(cancel), &self.id, plan, &recorded, parallelism).await
+    }
+
+    /// What is recorded; an error if a run that died after the plan was made, or that this one has waited for, has left
+    /// calls about what the plan reads or writes: how they ended comes first.
+    async fn nothing_open(&self, plan: &Plan) -> Result<Recorded, ApplyError> {
+        let recorded = self.engine.load().await?;
+        let open = recorded.unfinished.iter().map(|open| &open.address);
+        let touched = open.filter(|address| plan.base_revisions.contains_key(*address));
+        let touched: BTreeSet<_> = touched.cloned().collect();
+        if touched.is_empty() { Ok(recorded) } else { Err(ApplyError::Overtaken(touched)) }
     }
 
     /// Writes what the plan adopts, what refresh found and the providers that the plan uses, before anything is called.
