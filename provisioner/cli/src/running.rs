@@ -109,6 +109,10 @@ impl Ready<'_> {
                     self.session.console.message_line(&text);
                     agreed = Some(plan);
                 }
+                Err(error) if error.is_outdated() && round < ROUNDS => {
+                    self.session.console.message_line(&format!("Planning again: {error}."));
+                    agreed = Some(plan);
+                }
                 Err(ApplyError::Interrupted) => return Ok(Ended::Early),
                 Ok(report) => return self.after(plan, report, &cancel, make).await,
                 Err(error) => return Err(error.into()),

@@ -33,12 +33,15 @@ use world::Off;
 
 /// Runs in all.
 const RUNS: u64 = 10_000;
-/// Runs without each safeguard; bounded, because one violation is enough.
-const RUNS_WITHOUT: u64 = 600;
+/// Runs without each safeguard.
+const RUNS_WITHOUT: u64 = 200;
+/// Seeds that are run twice.
+const REPEATED: u64 = 50;
 /// Failures that are told.
 const TOLD: usize = 3;
 
 const HOLDS: &str = "every_run_converges";
+const REPEATS: &str = "a_seed_repeats_exactly";
 const NEEDED: &str = "without_any_one_safeguard_runs_go_wrong";
 
 /// What the command line asks for.
@@ -97,7 +100,7 @@ fn main() -> ExitCode {
         Err(why) => return fail(&why),
     };
     if arguments.list {
-        for test in [HOLDS, NEEDED].into_iter().filter(|test| arguments.wants(test)) {
+        for test in [HOLDS, REPEATS, NEEDED].into_iter().filter(|test| arguments.wants(test)) {
             say(&format!("{test}: test"));
         }
         return ExitCode::SUCCESS;
@@ -108,6 +111,9 @@ fn main() -> ExitCode {
     let mut holds = true;
     if arguments.wants(HOLDS) {
         holds &= all_converge(arguments.first, arguments.runs.unwrap_or(RUNS));
+    }
+    if arguments.wants(REPEATS) {
+        holds &= all_repeat();
     }
     if arguments.wants(NEEDED) {
         holds &= each_is_needed();
@@ -212,6 +218,22 @@ fn all_converge(first: u64, runs: u64) -> bool {
         say(&format!("seeds that went wrong: {:?}", tally.failed));
     }
     is_covered && tally.failed.is_empty()
+}
+
+/// Two runs of one seed have the same trace, line by line.
+fn all_repeat() -> bool {
+    let different = Mutex::new(Vec::new());
+    every(0, REPEATED, Off::Nothing, |scenario, _| {
+        let [first, second] = [(); 2].map(|()| run::run(scenario, Off::Nothing, true).trace);
+        if first != second {
+            let line = first.iter().zip(&second).find(|(one, other)| one != other);
+            different.lock().unwrap().push((scenario.seed, line.map(|(one, _)| one.clone())));
+        }
+        false
+    });
+    let different = different.into_inner().unwrap();
+    say(&format!("{REPEATS}: {REPEATED} seeds run twice; different are {different:?}"));
+    different.is_empty()
 }
 
 /// The simulation can fail: without any one of the safeguards it does.
