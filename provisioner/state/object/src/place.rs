@@ -75,7 +75,8 @@ fn connect(
 ) -> object_store::Result<Arc<dyn ObjectStore>> {
     let endpoint = arguments.get("endpoint");
     let options = ClientOptions::new()
-        .with_timeout(REQUEST)
+        // `remote` knows how much is sent and how long that may take.
+        .with_timeout_disabled()
         .with_connect_timeout(CONNECT)
         .with_allow_http(endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")));
     Ok(match scheme {
@@ -118,8 +119,6 @@ fn connect(
     })
 }
 
-/// One request, whole.
-const REQUEST: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// What is tried again within a request; `remote` tries again around it, whatever the store.

@@ -7,11 +7,13 @@
 use crate::chance::Chance;
 use crate::place::Place;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt as _, PutMode, PutOptions};
 use state::StateError;
 use std::time::Duration;
+use tokio::time::Instant;
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
 
@@ -21,6 +23,12 @@ const TRIES: u32 = 6;
 const FIRST_WAIT_MS: u64 = 100;
 /// The longest wait.
 const LAST_WAIT_MS: u64 = 5_000;
+/// How long trying may take as a whole before it ends, so that a run ends before its leases do.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// How long an answer may take, or the next piece of a long one.
+const ANSWER: Duration = Duration::from_secs(15);
+/// How much longer for each kilobyte that is sent.
+const KILOBYTE: Duration = Duration::from_millis(20);
 /// Removals at one time.
 const AT_ONCE: usize = 16;
 
@@ -69,9 +77,12 @@ impl Remote {
     /// Makes an object; false if there is one of that name.
     pub async fn create(&self, name: &str, body: &Bytes) -> Result<bool> {
         let path = self.path(name);
+        let kilobytes = u32::try_from(body.len() / 1024).unwrap_or(u32::MAX);
+        let limit = ANSWER + KILOBYTE.saturating_mul(kilobytes);
         let put = || async {
             let options = PutOptions::from(PutMode::Create);
-            match self.place.objects.put_opts(&path, body.clone().into(), options).await {
+            let put = self.place.objects.put_opts(&path, body.clone().into(), options);
+            match within(limit, put).await? {
                 Ok(_) => Ok(true),
                 Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(false),
                 Err(error) => Err(error),
@@ -84,8 +95,10 @@ impl Remote {
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>> {
         let path = self.path(name);
         let get = || async {
-            match self.place.objects.get(&path).await {
-                Ok(found) => found.bytes().await.map(Some),
+            match within(ANSWER, self.place.objects.get(&path)).await? {
+                Ok(found) => {
+                    all(found.into_stream()).await.map(|pieces| Some(pieces.concat().into()))
+                }
                 Err(Error::NotFound { .. }) => Ok(None),
                 Err(error) => Err(error),
             }
@@ -102,7 +115,7 @@ impl Remote {
                 Some(offset) => self.place.objects.list_with_offset(Some(&path), offset),
                 None => self.place.objects.list(Some(&path)),
             };
-            stream.try_collect::<Vec<_>>().await
+            all(stream).await
         };
         let found = self.persist(list).await;
         let found = found.map_err(|error| self.failed(Doing::Reading, directory, &error))?;
@@ -126,7 +139,7 @@ impl Remote {
     async fn delete_one(&self, name: String) -> Result<()> {
         let path = self.path(&name);
         let delete = || async {
-            match self.place.objects.delete(&path).await {
+            match within(ANSWER, self.place.objects.delete(&path)).await? {
                 Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
                 Err(error) => Err(error),
             }
@@ -138,13 +151,17 @@ impl Remote {
         &self,
         request: impl Fn() -> F,
     ) -> object_store::Result<T> {
-        for number in 1..TRIES {
+        let started = Instant::now();
+        let mut number = 1;
+        loop {
             match request().await {
-                Err(error) if passing(&error) => self.wait(number).await,
+                Err(error) if passing(&error) && number < TRIES && started.elapsed() < PATIENCE => {
+                    self.wait(number).await;
+                    number += 1;
+                }
                 answer => return answer,
             }
         }
-        request().await
     }
 
     /// Waits after failure `number` (from 1): up to twice as long as after the one before, and never the same.
@@ -175,6 +192,25 @@ impl Remote {
 enum Doing {
     Reading,
     Writing,
+}
+
+/// What comes within the time.
+async fn within<T>(limit: Duration, coming: impl Future<Output = T>) -> object_store::Result<T> {
+    tokio::time::timeout(limit, coming).await.map_err(|_| {
+        let source = format!("no answer within {} s", limit.as_secs()).into();
+        Error::Generic { store: "object store", source }
+    })
+}
+
+/// All pieces of an answer, each of which comes in time.
+async fn all<T>(
+    mut stream: BoxStream<'_, object_store::Result<T>>,
+) -> object_store::Result<Vec<T>> {
+    let mut pieces = Vec::new();
+    while let Some(piece) = within(ANSWER, stream.next()).await? {
+        pieces.push(piece?);
+    }
+    Ok(pieces)
 }
 
 /// Whether the same request may succeed later.

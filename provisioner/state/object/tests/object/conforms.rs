@@ -86,7 +86,7 @@ async fn conforms_with_checkpoints_everywhere() {
 /// Each request may fail, be delayed, or be done without an answer.
 #[tokio::test(start_paused = true)]
 async fn conforms_on_a_bad_day() {
-    let odds = Odds { fails: 100, loses_answer: 100, delays: 100, late: 50 };
+    let odds = Odds { fails: 100, loses_answer: 100, delays: 100, late: 50, hangs: 10 };
     conformance::run(&Buckets::new(odds, Tuning::default())).await;
     let tuning = Tuning { segments: 2, grace: Duration::ZERO };
     conformance::run(&Buckets::new(odds, tuning)).await;

@@ -23,6 +23,8 @@ pub struct Odds {
     pub loses_answer: u64,
     /// It takes up to two seconds.
     pub delays: u64,
+    /// It is not done, and there is never an answer.
+    pub hangs: u64,
     /// A PUT fails, and is done up to a minute later.
     pub late: u64,
 }
@@ -102,6 +104,9 @@ impl Faulty {
         }
         if self.below(1000) < self.odds.delays {
             tokio::time::sleep(Duration::from_millis(self.below(2000))).await;
+        }
+        if self.below(1000) < self.odds.hangs {
+            std::future::pending::<()>().await;
         }
         if self.below(1000) < self.odds.fails {
             return Err(broken("503 slow down"));
@@ -186,6 +191,9 @@ impl ObjectStore for Faulty {
         self.requests.list.fetch_add(1, Ordering::SeqCst);
         if number >= self.dies_after || self.below(1000) < self.odds.fails {
             return futures::stream::once(async { Err(broken("503 slow down")) }).boxed();
+        }
+        if self.below(1000) < self.odds.hangs {
+            return futures::stream::pending().boxed();
         }
         self.inner.list(prefix)
     }

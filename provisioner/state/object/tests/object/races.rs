@@ -1,6 +1,6 @@
 //! Several programs at the same time, and what becomes of those that stood still.
 
-use crate::faults::Faulty;
+use crate::faults::{Faulty, Odds};
 use crate::world::{World, assert_sound, elsewhere, part, taken};
 use model::record::IntentAction;
 use state::conformance::{create, intent, record, recorded, request};
@@ -203,4 +203,15 @@ async fn many_jobs_share_a_segment() {
     assert!(put - before[0] <= 3, "{} segments", put - before[0]);
     assert_eq!([get, list, delete], [before[1], before[2], before[3]], "nothing else is asked");
     assert_eq!(store.load().await.unwrap().unfinished.len(), 41);
+}
+
+/// A store that takes requests and never answers.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_ends_the_wait() {
+    let world = World::new();
+    let objects =
+        Faulty::sound(&world.bucket).with_odds(Odds { hangs: 1000, ..Odds::default() }, 1);
+    let store: Arc<dyn StateStore> = Arc::new(world.through(objects, 1));
+    let error = store.acquire(request("r1")).await.unwrap_err();
+    assert!(error.to_string().contains("no answer within"), "{error}");
 }

@@ -65,6 +65,7 @@ async fn simulate(seed: u64) {
             loses_answer: dice.below(150),
             delays: 300 + dice.below(400),
             late: dice.below(100),
+            hangs: dice.below(20),
         };
         let mut objects = Faulty::sound(&world.bucket).with_odds(odds, dice.below(u64::MAX >> 33));
         if dice.below(2) == 0 {
