@@ -101,7 +101,7 @@ impl Front {
             (weather.lost_answers, Fate::LostAnswer),
             (weather.hangs, Fate::Hangs),
             (if request.is_install() { 0 } else { weather.late }, Fate::Late(chance.below(60_000))),
-            (if is_create { weather.half_made } else { 0 }, Fate::HalfMade),
+            (if is_create || request.is_install() { weather.half_made } else { 0 }, Fate::HalfMade),
             (if is_create && is_guarded { weather.twice } else { 0 }, Fate::Twice),
         ];
         let mut drawn = chance.below(1_000);
@@ -156,7 +156,8 @@ impl Front {
                 std::future::pending().await
             }
             Fate::HalfMade => {
-                let fault = Fault::CutAfter(1);
+                let steps = if is_install { world.chance().below(3) } else { 1 };
+                let fault = Fault::CutAfter(usize::try_from(steps).unwrap_or_default());
                 world.cloud.fault_next(&address.to_string(), fault);
                 self.arrive(request, 0, false).await
             }

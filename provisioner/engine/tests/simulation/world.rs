@@ -7,6 +7,7 @@ use crate::configuration::PausedTime;
 use crate::scenario::{Place, Weather};
 use model::Address;
 use model::record::Outcome;
+use model::schema::Adoption;
 use provider::memory::{Cloud, schema};
 use state::holder::Holder;
 use state::memory::MemoryStore;
@@ -84,13 +85,22 @@ impl World {
         if weather.limits {
             cloud.enforce_limits();
         }
+        let mut chance = Chance::new(!seed);
+        for kind in [schema::DISK, schema::MACHINE, schema::CHECK] {
+            let mut nature = cloud.nature(kind);
+            // A token as long as there is an object, for a while, or none; then only the tag tells.
+            nature.adoption.token_retention_s =
+                chance.pick(&[Some(Adoption::FOR_EVER), Some(Adoption::FOR_EVER), Some(150), None]);
+            (nature.hidden_ms, nature.adoption.settle_ms) = chance.pick(&[(0, 0), (2_000, 2_000)]);
+            cloud.set_nature(kind, nature);
+        }
         Arc::new(Self {
             cloud,
             store: MemoryStore::seeded(random).with_clock(Arc::new(time.clone())),
             time,
             off,
             weather: Mutex::new(weather),
-            chance: Mutex::new(Chance::new(!seed)),
+            chance: Mutex::new(chance),
             seen: Mutex::default(),
             is_traced,
         })
