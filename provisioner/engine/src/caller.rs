@@ -276,8 +276,9 @@ impl Caller {
                     return Ok(recorded(schema, made.intent, object, &arguments)?);
                 }
                 Ok(_) if left_ms == 0 => {
-                    let hint = "an object of this environment that the state does not know is shown by `plan`, with a way to adopt it; another's keeps its name";
-                    return Err(taken.with_hint(hint).into());
+                    let hint = "`plan` shows an object of this environment that the state does not know, with a way to adopt it; another's keeps its name";
+                    let is_explained = !taken.hints.is_empty();
+                    return Err(if is_explained { taken } else { taken.with_hint(hint) }.into());
                 }
                 Ok(_) => {}
                 // Not known whose it is: looked up before anything else is done.

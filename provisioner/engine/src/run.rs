@@ -167,9 +167,10 @@ impl Engine {
         parallelism: usize,
         cancel: &CancelToken,
     ) -> Result<RunReport, ApplyError> {
+        let purpose = if plan.destroy { Purpose::Destroy } else { Purpose::Apply };
         let mut overtaken = 0;
         loop {
-            self.recover(request, Purpose::Apply, cancel).await?;
+            self.recover(request, purpose, cancel).await?;
             let run = self.begin_run(request, scope_of(plan), cancel).await?;
             let result = run.apply(plan, parallelism, cancel).await;
             let finished = run.finish().await;

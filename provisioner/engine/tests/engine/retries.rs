@@ -1,12 +1,14 @@
 //! Calls that fail in passing, answers that are lost, deadlines, and the budget that all of it comes from.
 
-use crate::bed::{Bed, Block, address, block};
+use crate::bed::{Bed, Block, ENVIRONMENT, address, block};
 use engine::{ApplyError, CancelToken, Engine, Level, RetryPolicy};
 use model::record::{IntentAction, Recorded};
 use provider::ErrorClass::{Conflict, Denied, Invalid, NotFound, Quota, Throttled, Transient};
-use provider::memory::{Fault, Nature};
+use provider::memory::{Fault, MemoryProvider, Nature};
+use provider::{CreateRequest, DeleteRequest, Owner, Provider as _, Silent};
 use state::StateStore as _;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -251,6 +253,36 @@ async fn a_type_without_any_way_to_look_stops_the_run() {
     let ApplyError::Unsettled(open) = &error else { panic!("{error}") };
     assert!(open[0].diagnostic.hints.iter().any(|hint| hint.contains("look for it in the cloud")));
     assert_eq!(bed.cloud.objects().len(), 1, "no second one is made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_objects_of_one_creation_are_left_to_people() {
+    let bed = Bed::default();
+    let recorded = die_in(&bed, "memory_address.a", Fault::Hang).await;
+    let intent = &recorded.unfinished[0];
+    let owner = Owner { environment: ENVIRONMENT.to_owned(), lineage: recorded.lineage.clone() };
+    let request = CreateRequest {
+        address: intent.address.clone(),
+        token: intent.token.clone(),
+        arguments: intent.request.clone(),
+        progress: Arc::new(Silent),
+    };
+    // The request got to the cloud a second time, by whatever way.
+    let provider = MemoryProvider::new(bed.cloud.clone(), owner);
+    let second = provider.create(request).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let blocks = [block("memory_address.a", &[])];
+    let stopped = bed.apply_on(&bed.engine(), &blocks, &CancelToken::new()).await;
+    let error = stopped.unwrap_err();
+    let ApplyError::Unsettled(open) = &error else { panic!("{error}") };
+    for object in bed.cloud.objects() {
+        assert!(open[0].diagnostic.summary.contains(&object.id), "{}", open[0].diagnostic.summary);
+    }
+    assert!(open[0].diagnostic.hints.iter().any(|hint| hint.contains("delete all but one")));
+    let (address, attributes) = (intent.address.clone(), second.attributes);
+    let delete = DeleteRequest { address, id: second.id, attributes, progress: Arc::new(Silent) };
+    provider.delete(delete).await.unwrap();
+    bed.settle_down(&blocks, 1, "after a person decided").await;
 }
 
 #[tokio::test(start_paused = true)]
