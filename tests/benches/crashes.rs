@@ -88,8 +88,8 @@ trait Contender {
     fn recorded(&self) -> Option<BTreeSet<String>>;
     /// The directory with one entry an object.
     fn cloud(&self) -> PathBuf;
-    /// Whether something is left that says that somebody holds the state.
-    fn has_lock_file(&self) -> bool;
+    /// Whether the state is still said to be held by somebody.
+    fn is_locked(&self) -> bool;
     /// Takes away state and cloud.
     fn reset(&self);
     /// Where its processes are.
@@ -113,7 +113,7 @@ trait Contender {
 struct Trial {
     unreadable: bool,
     unrecorded: usize,
-    lock_file: bool,
+    locked: bool,
     failed: bool,
     orphans: usize,
     duplicates: usize,
@@ -145,7 +145,7 @@ fn trial(contender: &dyn Contender, instant: Duration) -> Trial {
     let recorded = contender.recorded();
     let unreadable = recorded.is_none();
     let unrecorded = contender.objects().difference(&recorded.unwrap_or_default()).count();
-    let lock_file = contender.has_lock_file();
+    let locked = contender.is_locked();
     let started = Instant::now();
     let next = contender.start().wait().expect("it can be waited for");
     let apply_s = started.elapsed().as_secs_f64();
@@ -158,7 +158,7 @@ fn trial(contender: &dyn Contender, instant: Duration) -> Trial {
     Trial {
         unreadable,
         unrecorded,
-        lock_file,
+        locked,
         failed: !next.success(),
         orphans: objects.difference(&recorded).count(),
         duplicates: by_number.values().map(|count| count - 1).sum(),
@@ -176,7 +176,7 @@ fn print(columns: &[(&str, Vec<Trial>)]) {
     };
     line("trials", columns.iter().map(|(name, _)| (*name).to_owned()).collect());
     row("state file empty or unreadable", &|all| of(all, |trial| trial.unreadable));
-    row("lock file left behind", &|all| of(all, |trial| trial.lock_file));
+    row("a lock left behind", &|all| of(all, |trial| trial.locked));
     row("objects without a record after the kill", &|all| of(all, |trial| trial.unrecorded > 0));
     row("  mean (most)", &|all| spread(all, |trial| trial.unrecorded));
     row("next apply fails: a hand is needed", &|all| of(all, |trial| trial.failed));
@@ -240,9 +240,12 @@ impl Contender for Provisioner {
         self.bench.path("cloud/volumes")
     }
 
-    fn has_lock_file(&self) -> bool {
-        // Its locks are the kernel's, and a lease of a program that has ended is nobody's.
-        false
+    fn is_locked(&self) -> bool {
+        if !self.bench.path("state/crash.sqlite").exists() {
+            return false;
+        }
+        let leases = self.bench.run(&["state", "leases", "env", "--json"]).exits(0).json();
+        leases.as_array().is_none_or(|held| !held.is_empty())
     }
 
     fn reset(&self) {
@@ -314,7 +317,7 @@ impl Contender for Terraform {
         self.bench.path("cloud")
     }
 
-    fn has_lock_file(&self) -> bool {
+    fn is_locked(&self) -> bool {
         self.file(".terraform.tfstate.lock.info").exists()
     }
 
