@@ -57,6 +57,8 @@ struct Dispatcher<'a> {
     lineage: &'a str,
     /// Operations not yet started, with what they still wait for.
     waiting: BTreeMap<u32, BTreeSet<u32>>,
+    /// Who waits for an operation, so that its end touches these and no others.
+    waiters: BTreeMap<u32, Vec<u32>>,
     ready: BTreeSet<u32>,
     in_flight: BTreeMap<Id, (u32, u64)>,
     tasks: JoinSet<Ended>,
@@ -67,12 +69,16 @@ struct Dispatcher<'a> {
 impl<'a> Dispatcher<'a> {
     fn new(caller: &'a Caller, run: &'a str, plan: &'a Plan, recorded: &'a Recorded) -> Self {
         let mut waiting = BTreeMap::new();
+        let mut waiters: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         let mut ready = BTreeSet::new();
         for operation in &plan.operations {
             if operation.needs.is_empty() {
                 ready.insert(operation.id);
             } else {
                 waiting.insert(operation.id, operation.needs.clone());
+            }
+            for need in &operation.needs {
+                waiters.entry(*need).or_default().push(operation.id);
             }
         }
         Self {
@@ -81,6 +87,7 @@ impl<'a> Dispatcher<'a> {
             plan,
             lineage: &recorded.lineage,
             waiting,
+            waiters,
             ready,
             in_flight: BTreeMap::new(),
             tasks: JoinSet::new(),
@@ -174,14 +181,13 @@ impl<'a> Dispatcher<'a> {
 
     /// What waited only for `id` is ready now.
     fn release(&mut self, id: u32) {
-        for needs in self.waiting.values_mut() {
+        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+            let Some(needs) = self.waiting.get_mut(&waiter) else { continue };
             needs.remove(&id);
-        }
-        let ready: Vec<u32> =
-            self.waiting.iter().filter(|(_, needs)| needs.is_empty()).map(|(id, _)| *id).collect();
-        for id in ready {
-            self.waiting.remove(&id);
-            self.ready.insert(id);
+            if needs.is_empty() {
+                self.waiting.remove(&waiter);
+                self.ready.insert(waiter);
+            }
         }
     }
 
