@@ -60,7 +60,7 @@ service "daemon" {
   version = "1"
   facts   = { token = sensitive("cat /etc/hostname >/dev/null; printf 'canary-'; printf 'fact-51e2'") }
   file "config" {
-    content = "password = ${var.by_environment}\nfact = ${node.facts.daemon.token}\n"
+    content = "password = ${var.by_environment}\nfact = ${node.facts.daemon.token}\nwrong = ${var.wrong}\n"
     mode    = "0600"
   }
   command     = ["/bin/sh", "-c", "exec sleep 1000000"]
@@ -181,7 +181,8 @@ fn no_secret_is_left_anywhere() {
     }
     assert!(wrong.is_empty(), "secrets in clear: {wrong:#?}");
     assert!(found.iter().any(|path| path.ends_with("secrets.sqlite")) && looked > 20, "{looked}");
-    let on_nodes = found.iter().filter(|path| on_a_node(path)).filter_map(|p| std::fs::read(p).ok());
+    let on_nodes =
+        found.iter().filter(|path| on_a_node(path)).filter_map(|p| std::fs::read(p).ok());
     let written: Vec<_> = on_nodes.filter(|content| holds(content, BY_ENVIRONMENT)).collect();
     assert!(!written.is_empty(), "the node has its configuration, so there was something to find");
     scene.bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
@@ -242,7 +243,9 @@ fn keys_change_and_everything_still_opens() {
     let opened = with(&["output", "env", "s", "--raw"], &passphrase).exits(0);
     assert_eq!(opened.stdout.trim(), BY_OPTION);
     with(&["plan", "env", "--detailed-exitcode"], &passphrase).exits(0);
-    with(&["state", "show", "env", "terraform_data.x", "--at", "3"], &passphrase).exits(0);
+    let history = with(&["state", "history", "env", "--json"], &passphrase).exits(0).json();
+    let first = history[0]["version"].to_string();
+    with(&["state", "show", "env", "terraform_data.x", "--at", &first], &passphrase).exits(0);
     with(&["state", "check", "env"], &passphrase).exits(0).says("all sound");
     let keys = with(&["state", "keys", "show", "env", "--json"], &passphrase).exits(0).json();
     assert_eq!(keys["current"], "k2", "{keys}");

@@ -168,6 +168,7 @@ impl<'a> Drawing<'a> {
         self.draw_forward(&mut needs);
         self.draw_replacements(&mut needs);
         self.draw_removals(&mut needs);
+        self.draw_left_behind(&mut needs);
         self.draw_unreachable(&mut needs);
         self.draw_updates_before_removals(&mut needs);
         needs
@@ -221,6 +222,30 @@ impl<'a> Drawing<'a> {
                     gone[index] = Rc::new(vec![vertex]);
                 }
                 None => gone[index] = above,
+            }
+        }
+    }
+
+    /// The same for a deposed object whose instance has no record any more: a stray that is to go, say.
+    fn draw_left_behind(&self, needs: &mut Needs) {
+        let mut left: BTreeMap<&Address, Vec<usize>> = BTreeMap::new();
+        for (index, vertex) in self.vertices.iter().enumerate() {
+            if vertex.deposed.is_some() && !self.fates.at.contains_key(vertex.address) {
+                left.entry(vertex.address).or_default().push(index);
+            }
+        }
+        if left.is_empty() {
+            return;
+        }
+        let of_fates = self.fates.all.iter().enumerate();
+        let of_fates = of_fates.filter_map(|(at, fate)| Some((fate.record?, self.removal[at]?)));
+        let of_deposed = self.vertices.iter().enumerate();
+        let of_deposed = of_deposed.filter_map(|(at, vertex)| Some((vertex.deposed?, at)));
+        for (record, removal) in of_fates.chain(of_deposed) {
+            for vertex in record.dependencies.iter().filter_map(|on| left.get(on)).flatten() {
+                if record.address != *self.vertices[*vertex].address {
+                    add(needs, *vertex, removal, Why::DependentGone);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::disk::{Lock, read_json, write_json};
 use crate::error::LocalError;
 use crate::launch::{Launched, UP_FILE, change_attachments, launch};
 use crate::layout::{Kind, check_name};
-use crate::network::{Cidr, check_instance, check_owner, end_behind, running_behind};
+use crate::network::{Cidr, check_environment, check_owner, end_behind, running_behind};
 use crate::record::{
     Attachment, FORMAT, Isolation, MachineArguments, MachineRecord, NetworkRecord, Owner, Running,
     Up,
@@ -163,7 +163,7 @@ impl Cloud {
         let name = &arguments.name;
         check_arguments(arguments)?;
         let before = self.machine(name)?;
-        check_instance(Kind::Machine, name, &before.record.owner, owner)?;
+        check_environment(Kind::Machine, name, &before.record.owner, owner)?;
         let mut record = before.record.clone();
         record.arguments = MachineArguments {
             network: before.record.arguments.network.clone(),
@@ -281,7 +281,7 @@ impl Cloud {
         else {
             return self.layout().sweep();
         };
-        check_instance(Kind::Machine, name, &record.owner, owner)?;
+        check_environment(Kind::Machine, name, &record.owner, owner)?;
         let lock = self.stop_machine(name, None)?;
         self.layout().discard(Kind::Machine, name)?;
         drop(lock);

@@ -195,7 +195,7 @@ impl Cloud {
     /// Starts a network that has stopped; its machines then have to be started anew.
     pub fn mend_network(&self, owner: &Owner, name: &str) -> Result<Found, LocalError> {
         let found = self.network(name)?;
-        check_instance(Kind::Network, name, &found.record.owner, owner)?;
+        check_environment(Kind::Network, name, &found.record.owner, owner)?;
         self.start_network(name)
     }
 
@@ -275,7 +275,7 @@ impl Cloud {
         else {
             return self.layout().sweep();
         };
-        check_instance(Kind::Network, name, &record.owner, owner)?;
+        check_environment(Kind::Network, name, &record.owner, owner)?;
         let inside = self.machines_in(name)?;
         if let Some(first) = inside.first() {
             return Err(LocalError::Refused {
@@ -309,13 +309,13 @@ pub(crate) fn check_owner(
 }
 
 /// A deletion or update may touch any object of the same instance.
-pub(crate) fn check_instance(
+pub(crate) fn check_environment(
     kind: Kind,
     name: &str,
     found: &Owner,
     asking: &Owner,
 ) -> Result<(), LocalError> {
-    if found.is_same_instance(asking) {
+    if found.is_same_environment(asking) {
         return Ok(());
     }
     Err(conflict(kind, name, found))

@@ -259,7 +259,7 @@ fn look(
 fn read(cloud: &Cloud, owner: &Owner, request: &ReadRequest) -> Result<Observation, LocalError> {
     let kind = resource(&request.address)?;
     Ok(match look(cloud, kind, &request.id, &request.attributes)? {
-        Some((found, object, _)) if found.is_same_instance(owner) => {
+        Some((found, object, _)) if found.is_same_environment(owner) => {
             Observation::Present(object.attributes)
         }
         Some((found, ..)) => Observation::Absent(format!("`{}` is now one of {found}", request.id)),

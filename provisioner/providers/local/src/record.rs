@@ -28,6 +28,12 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// Whether both are of the same environment. The state knows which object belongs to which instance, and `state mv`
+    /// may have given the instance another address since the object was made.
+    pub fn is_same_environment(&self, other: &Self) -> bool {
+        self.lineage == other.lineage
+    }
+
     /// Whether both are the same instance of the same environment.
     pub fn is_same_instance(&self, other: &Self) -> bool {
         self.lineage == other.lineage && self.address == other.address

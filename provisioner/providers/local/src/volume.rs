@@ -4,7 +4,7 @@ use crate::cloud::Cloud;
 use crate::disk::{make_directory, read_json};
 use crate::error::LocalError;
 use crate::layout::{Kind, Layout, check_name};
-use crate::network::{check_instance, check_owner};
+use crate::network::{check_environment, check_owner};
 use crate::record::{Attachment, FORMAT, MachineRecord, Owner, Running, VolumeRecord};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -60,7 +60,7 @@ impl Cloud {
         else {
             return self.layout().sweep();
         };
-        check_instance(Kind::Volume, name, &record.owner, owner)?;
+        check_environment(Kind::Volume, name, &record.owner, owner)?;
         if let Some(machine) = self.machines_with(name)?.first() {
             return Err(LocalError::Refused {
                 what: format!("volume `{name}` is attached to machine `{machine}`"),

@@ -93,7 +93,7 @@ fn runs(journal: &[JournalEntry]) -> Vec<HistoryRow> {
                 row.by = by(entry);
                 row.command = text(&entry.body, &["lease", "command"]);
             }
-            "run-finished" | "unlocked" => *open -= 1,
+            "run-finished" => *open -= 1,
             "outcome" => add(outcome(entry, &actions), 1),
             "refreshed" => {
                 add("brought up to date", length(entry, "records"));
@@ -103,6 +103,10 @@ fn runs(journal: &[JournalEntry]) -> Vec<HistoryRow> {
             "edited" => add("edited", 1),
             "pruned" => add("pruned", 1),
             "rekeyed" => add("rekeyed", 1),
+            "unlocked" => {
+                *open -= 1;
+                add("unlocked", 1);
+            }
             _ => {}
         }
     }
