@@ -135,7 +135,8 @@ impl Codec<'_> {
     /// A record of table `resource` or `deposed`.
     pub fn encode_record(&self, table: &str, record: &Record) -> Result<RecordRow> {
         let address = record.address.to_string();
-        let body = self.encode(json_of(record)?, &record_place(table, &address, record.revision))?;
+        let body =
+            self.encode(json_of(record)?, &record_place(table, &address, record.revision))?;
         let (provider, revision) = (record.provider.clone(), record.revision);
         let hash = record_hash(table, &address, &provider, revision, &body).to_vec();
         Ok(RecordRow { address, provider, revision, body, hash })
@@ -293,6 +294,11 @@ impl<'a> Walk<'a> {
         Ok(Self { codec, head, version })
     }
 
+    /// Goes on where another walk ended.
+    pub fn resumed(codec: Codec<'a>, version: Version, head: Vec<u8>) -> Self {
+        Self { codec, head, version }
+    }
+
     /// The next entry.
     pub fn step(&mut self, raw: &RawEntry) -> Result<()> {
         let (codec, expected) = (self.codec, self.version.serial + 1);
@@ -304,9 +310,9 @@ impl<'a> Walk<'a> {
             return Err(codec.corrupt(what));
         }
         let entry = codec.open_entry(raw)?;
-        self.version
-            .fold(&entry)
-            .map_err(|why| codec.corrupt(format!("journal entry {expected} cannot stand: {why}")))?;
+        self.version.fold(&entry).map_err(|why| {
+            codec.corrupt(format!("journal entry {expected} cannot stand: {why}"))
+        })?;
         self.head.clone_from(&raw.hash);
         Ok(())
     }
@@ -327,7 +333,8 @@ mod base16 {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let byte =
+            |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
         (0..text.len())
             .step_by(2)
             .map(byte)
