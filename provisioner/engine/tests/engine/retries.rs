@@ -4,7 +4,7 @@ use crate::bed::{Bed, Block, ENVIRONMENT, address, block};
 use engine::{ApplyError, CancelToken, Engine, Level, RetryPolicy};
 use model::record::{IntentAction, Recorded};
 use provider::ErrorClass::{Conflict, Denied, Invalid, NotFound, Quota, Throttled, Transient};
-use provider::memory::{Fault, MemoryProvider, Nature};
+use provider::memory::{Fault, MemoryProvider, Nature, Stored};
 use provider::{CreateRequest, DeleteRequest, Owner, Provider as _, Silent};
 use state::StateStore as _;
 use std::collections::BTreeSet;
@@ -225,6 +225,22 @@ async fn what_a_crash_left_half_made_is_recorded_and_goes() {
         assert_eq!(bed.cloud.objects().len(), wanted.len(), "{name}");
         assert!(bed.cloud.objects().iter().all(|object| object.complete));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_listed_and_was_deleted_is_not_adopted() {
+    let bed = Bed::default();
+    let lingering = Nature { lingers_ms: 20_000, ..bed.cloud.nature("memory_address") };
+    bed.cloud.set_nature("memory_address", lingering);
+    let recorded = die_in(&bed, "memory_address.a", Fault::Hang).await;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let owner = Owner { environment: ENVIRONMENT.to_owned(), lineage: recorded.lineage };
+    let made = bed.cloud.objects().remove(0);
+    let Stored { id, address, attributes, .. } = made;
+    let delete = DeleteRequest { address, id, attributes, progress: Arc::new(Silent) };
+    MemoryProvider::new(bed.cloud.clone(), owner).delete(delete).await.unwrap();
+    bed.settle_down(&[block("memory_address.a", &[])], 1, "deleted by a person").await;
+    assert_eq!(bed.heard.recovered(), ["memory_address.a: never happened"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ type Answer<T> = Result<T, ProviderError>;
 enum Fate {
     Answered,
     Refused,
+    Denied,
     Throttled,
     LostRequest,
     LostAnswer,
@@ -94,19 +95,30 @@ impl Front {
         let is_create = matches!(request, Request::Create(_));
         let adoption = self.adoption(request);
         let is_guarded = adoption.token_retention_s.is_some() || adoption.unique_name;
+        let address = request.address();
+        if self.mortal.world.loses(address, false) && chance.hits(weather.denied_next) {
+            return chance.pick(&[Fate::Denied, Fate::Refused]);
+        }
+        // At any time before the deadline, or just before it.
+        let late_ms = chance.below(60_000);
+        let late_ms = if chance.hits(500) { late_ms } else { 57_000 + late_ms / 20 };
         let fates = [
             (weather.refused, Fate::Refused),
+            (weather.denied, Fate::Denied),
             (weather.throttled, Fate::Throttled),
             (weather.lost_requests, Fate::LostRequest),
             (weather.lost_answers, Fate::LostAnswer),
             (weather.hangs, Fate::Hangs),
-            (if request.is_install() { 0 } else { weather.late }, Fate::Late(chance.below(60_000))),
+            (if request.is_install() { 0 } else { weather.late }, Fate::Late(late_ms)),
             (if is_create || request.is_install() { weather.half_made } else { 0 }, Fate::HalfMade),
             (if is_create && is_guarded { weather.twice } else { 0 }, Fate::Twice),
         ];
         let mut drawn = chance.below(1_000);
         for (share, fate) in fates {
             if drawn < share {
+                if matches!(fate, Fate::LostRequest | Fate::LostAnswer | Fate::Late(_)) {
+                    self.mortal.world.loses(address, true);
+                }
                 return fate;
             }
             drawn -= share;
@@ -137,9 +149,13 @@ impl Front {
             Fate::Refused => {
                 Err(ProviderError::new(ErrorClass::Transient, format!("{word} {address}: refused")))
             }
+            Fate::Denied => {
+                Err(ProviderError::new(ErrorClass::Denied, format!("{word} {address}: denied")))
+            }
             Fate::Throttled => {
                 let error = ProviderError::new(ErrorClass::Throttled, format!("{word}: too many"));
-                Err(error.retry_after(world.chance().below(4_000)))
+                let most_ms = world.chance().pick(&[4_000, 40_000]);
+                Err(error.retry_after(world.chance().below(most_ms)))
             }
             Fate::LostRequest => lost(),
             Fate::LostAnswer => self.arrive(request, on_the_way, false).await.and_then(|_| lost()),

@@ -63,6 +63,9 @@ pub struct Life {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
     pub refused: u64,
+    pub denied: u64,
+    /// Refused or denied right after an answer about the same instance was lost.
+    pub denied_next: u64,
     pub throttled: u64,
     pub lost_requests: u64,
     pub lost_answers: u64,
@@ -232,6 +235,8 @@ fn weather(chance: &mut Chance) -> Weather {
     let scale = chance.pick(&[0, 0, 1, 1, 3]);
     Weather {
         refused: 20 * scale,
+        denied: 4 * scale,
+        denied_next: 120 * scale,
         throttled: 20 * scale,
         lost_requests: 20 * scale,
         lost_answers: 30 * scale,

@@ -51,6 +51,8 @@ struct Seen {
     deleted: BTreeSet<String>,
     /// Tokens that have made their object.
     spent: BTreeSet<String>,
+    /// Instances about which the last answer was lost.
+    lost: BTreeSet<Address>,
     crashes: u64,
 }
 
@@ -195,6 +197,12 @@ impl World {
 
     pub fn deletes(&self, id: &str) {
         self.seen().deleted.insert(id.to_owned());
+    }
+
+    /// Notes whether the answer about an instance was lost; whether the one before was.
+    pub fn loses(&self, address: &Address, is_lost: bool) -> bool {
+        let mut seen = self.seen();
+        if is_lost { !seen.lost.insert(address.clone()) } else { seen.lost.remove(address) }
     }
 
     /// Whether a creation with this token has made its object before.
