@@ -5,11 +5,13 @@
 //! Refuses to know: the program's crates. Only its command line, its files and the system it ran on.
 
 mod chance;
+mod postgres;
 mod run;
 mod traces;
 mod workbench;
 
 pub use chance::{Random, installed, setting};
+pub use postgres::Postgres;
 pub use run::{Finished, Running};
 pub use traces::Traces;
 pub use workbench::Workbench;

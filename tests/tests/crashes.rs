@@ -71,7 +71,10 @@ fn faulty(bench: &Workbench, inject: &str, round: usize) -> Finished {
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", &traced[0], "-e", &traced[1]]);
     command.arg(bench.path("provisioner")).args(apply(round));
     let output = command.output().expect("a command starts");
-    assert!(output.status.code() != Some(127), "install `strace`, as `.ci/run` does: {output:?}");
+    assert!(
+        output.status.code() != Some(127),
+        "install `strace`, as tests/setup.sh does: {output:?}"
+    );
     let finished = Finished::new(format!("{inject} of an apply of round {round}"), &output);
     finished.never_says("panicked").never_says("strace:")
 }

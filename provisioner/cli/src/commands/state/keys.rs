@@ -83,11 +83,9 @@ async fn show(session: &Session, target: &Path) -> Result<Exit, CommandError> {
     if session.json {
         console.json(&json!({ "current": current, "generations": generations, "ways": ways }));
     } else {
-        let mut text = format!("current     {current}\ngenerations {}\n", generations.join(", "));
-        for way in ways {
-            text.push_str(&format!("opens with  {way}\n"));
-        }
-        console.data(&text);
+        console.data_line(&format!("current      {current}"));
+        console.data_line(&format!("generations  {}", generations.join(", ")));
+        console.data_line(&format!("opens with   {}", ways.join(", ")));
     }
     Ok(Exit::Done)
 }
@@ -119,13 +117,12 @@ async fn change(
     let new = under_lease(&store, asking, said.command, Scope::Environment, async |lease| {
         // What another program has put in place meanwhile counts.
         let identity = store.port.identity().await?.unwrap_or_else(|| store.identity.clone());
-        let present = match identity.keyring.as_deref() {
-            Some(text) => Keyring::parse(text).map_err(StateError::from)?,
-            None => {
-                let key = store.keys()?.login().clone();
-                let ways = [NewWrap::KeyFile(key.clone())];
-                Keyring::around(key, &identity.lineage, &ways).map_err(StateError::from)?
-            }
+        let present = if let Some(text) = identity.keyring.as_deref() {
+            Keyring::parse(text).map_err(StateError::from)?
+        } else {
+            let key = store.keys()?.login().clone();
+            let ways = [NewWrap::KeyFile(key.clone())];
+            Keyring::around(key, &identity.lineage, &ways).map_err(StateError::from)?
         };
         let new = make(&present, &unlock, &store)?;
         store.port.rekey(lease, Some(new.text())).await?;

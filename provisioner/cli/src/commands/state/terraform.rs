@@ -143,17 +143,17 @@ fn record(
     provider: &str,
     schema: &ResourceSchema,
 ) -> Result<Record, String> {
-    let mut text = resource.module.as_ref().map(|module| format!("{module}.")).unwrap_or_default();
-    text.push_str(&format!("{}.{}", resource.kind, resource.name));
-    match &instance.index_key {
-        None => {}
-        Some(Json::Number(index)) => text.push_str(&format!("[{index}]")),
+    let module = resource.module.as_ref().map(|module| format!("{module}.")).unwrap_or_default();
+    let block = format!("{module}{}.{}", resource.kind, resource.name);
+    let key = match &instance.index_key {
+        None => String::new(),
+        Some(Json::Number(index)) => format!("[{index}]"),
         Some(key) => {
-            let key = key.as_str().ok_or_else(|| format!("the key of {text} is no text"))?;
-            let key = key.replace('\\', "\\\\").replace('"', "\\\"");
-            text.push_str(&format!("[\"{key}\"]"));
+            let key = key.as_str().ok_or_else(|| format!("the key of {block} is no text"))?;
+            format!("[\"{}\"]", key.replace('\\', "\\\\").replace('"', "\\\""))
         }
-    }
+    };
+    let text = format!("{block}{key}");
     let address = Address::parse(&text).map_err(|error| error.to_string())?;
     let id = instance.attributes.get("id").and_then(Json::as_str);
     let id = id.ok_or_else(|| format!("{address} has no id"))?.to_owned();
