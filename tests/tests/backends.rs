@@ -75,7 +75,7 @@ fn a_database_records_an_environment() {
     for (nth, round) in ["round=1", "round=2"].into_iter().enumerate() {
         let run = bench.start(&["apply", "env", YES, "--parallelism", "2", "--var", round]);
         let done = || run.said_so_far().matches('✓').count() > 10 * (nth + 1);
-        wait_until("it is in the middle", Duration::from_secs(60), done);
+        wait_until("it is in the middle", Duration::from_mins(1), done);
         run.signal(Signal::SIGKILL);
         run.finish();
         is_whole(&bench, round);

@@ -13,21 +13,24 @@ use tests::{Running, Workbench, wait_until};
 const PARTS: usize = 8;
 /// Volumes in each part.
 const EACH: usize = 40;
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Parts that share nothing but the environment. Another `round` replaces everything.
 fn environment() -> String {
-    let mut text = "environment \"lease\" {\n  state {\n    backend = \"sqlite\"\n    lease_s = 15\n  }\n}\n\n".to_owned();
-    text.push_str("variable \"round\" {\n  type    = string\n  default = \"0\"\n}\n\n");
-    for part in 0..PARTS {
-        text.push_str(&format!(
+    let part = |part: usize| {
+        format!(
             "resource \"local_volume\" \"p{part}\" {{\n  count = {EACH}\n  \
-             name  = \"p{part}-${{count.index}}-${{var.round}}\"\n  size  = 1\n}}\n\n"
-        ));
-    }
+             name  = \"p{part}-${{count.index}}-${{var.round}}\"\n  size  = 1\n}}\n"
+        )
+    };
+    let parts: Vec<_> = (0..PARTS).map(part).collect();
     let lists: Vec<_> = (0..PARTS).map(|part| format!("local_volume.p{part}[*].name")).collect();
-    text.push_str(&format!("output \"names\" {{\n  value = concat({})\n}}\n", lists.join(", ")));
-    text
+    let (parts, names) = (parts.join("\n"), lists.join(", "));
+    format!(
+        "environment \"lease\" {{\n  state {{\n    backend = \"sqlite\"\n    lease_s = 15\n  }}\n}}\n\n\
+         variable \"round\" {{\n  type    = string\n  default = \"0\"\n}}\n\n{parts}\n\
+         output \"names\" {{\n  value = concat({names})\n}}\n"
+    )
 }
 
 fn bench() -> Workbench {

@@ -167,8 +167,8 @@ mod tests {
         }
     }
 
-    fn sealer() -> Result<Sealer> {
-        Ok(Sealer::new(Sensitive::new([7; 32]), "0123"))
+    fn key() -> Sealer {
+        Sealer::new(Sensitive::new([7; 32]), "0123")
     }
 
     fn version(names: &[(String, u64)]) -> Version {
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn it_shows_no_secret_and_says_what_it_is() {
-        let text = write(&identity(), &version(&[("one".to_owned(), 3)]), sealer).unwrap();
+        let text = write(&identity(), &version(&[("one".to_owned(), 3)]), || Ok(key())).unwrap();
         assert!(!text.contains(CANARY), "{text}");
         assert!(is_export(&text) && !is_export("{\"version\": 4}"));
         let first = text.lines().nth(1).unwrap();
@@ -190,7 +190,10 @@ mod tests {
         let wrong = || Ok(Sealer::new(Sensitive::new([8; 32]), "0123"));
         assert!(matches!(read(&text, "file", wrong), Err(StateError::Key(_))));
         let newer = text.replace("\"version\": 1", "\"version\": 9");
-        assert!(matches!(read(&newer, "file", sealer), Err(StateError::Newer { found: 9, .. })));
+        assert!(matches!(
+            read(&newer, "file", || Ok(key())),
+            Err(StateError::Newer { found: 9, .. })
+        ));
     }
 
     proptest! {
@@ -199,9 +202,9 @@ mod tests {
             names in proptest::collection::vec(("[a-z]{1,8}", 1_u64..50), 0..6),
         ) {
             let names: Vec<_> = names;
-            let text = write(&identity(), &version(&names), sealer).unwrap();
-            let back = read(&text, "file", sealer).unwrap().into_version();
-            prop_assert_eq!(write(&identity(), &back, sealer).unwrap(), text);
+            let text = write(&identity(), &version(&names), || Ok(key())).unwrap();
+            let back = read(&text, "file", || Ok(key())).unwrap().into_version();
+            prop_assert_eq!(write(&identity(), &back, || Ok(key())).unwrap(), text);
         }
     }
 }

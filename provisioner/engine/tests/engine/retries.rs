@@ -228,6 +228,19 @@ async fn what_a_crash_left_half_made_is_recorded_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_of_the_second_sending_says_nothing_about_the_first() {
+    let bed = Bed::default();
+    bed.cloud.fault_next("memory_disk.a", Fault::Late { class: Transient, after_ms: 50_000 });
+    for _ in 0..2 {
+        bed.cloud.fault_next("memory_disk.a", Fault::Fail(Denied));
+    }
+    let blocks = [block("memory_disk.a", &[])];
+    assert!(bed.apply(&blocks).await.is_complete());
+    assert_eq!(calls(&bed, "memory_disk.a"), 3);
+    bed.assert_converged(&blocks, "the first sending had its effect").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_listed_and_was_deleted_is_not_adopted() {
     let bed = Bed::default();
     let lingering = Nature { lingers_ms: 20_000, ..bed.cloud.nature("memory_address") };
