@@ -71,6 +71,8 @@ fn every_version_can_be_read_and_restored() {
     let at = |version: u64| version.to_string();
     assert_eq!(listed(&bench, &["--at", &at(first)]).len(), 3);
     assert_eq!(listed(&bench, &[]).len(), 4);
+    let then = bench.run(&["state", "show", "env", "--at", &at(first)]).exits(0);
+    then.says("3 objects").never_says("local_volume.v[2]");
     let export = |more: &[&str]| {
         let mut words = vec!["state", "export", "env"];
         words.extend(more);

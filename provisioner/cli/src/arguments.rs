@@ -155,12 +155,12 @@ pub enum StateCommand {
         #[arg(long, value_name = "VERSION")]
         at: Option<u64>,
     },
-    /// Show one object
+    /// Show one object, or all that is recorded
     Show {
         #[command(flatten)]
         environment: Environment,
         /// The object's address, as `state list` gives it
-        address: String,
+        address: Option<String>,
         /// As it was in this version (see `state history`)
         #[arg(long, value_name = "VERSION")]
         at: Option<u64>,

@@ -5,6 +5,7 @@ use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::session::Session;
 use crate::store::{self, Store};
+use model::record::Recorded;
 use std::path::Path;
 
 /// Runs the command.
@@ -15,17 +16,17 @@ pub async fn run(session: &Session, target: &Path) -> Result<Exit, CommandError>
     }
     let project = Project::load(session, target)?;
     let recorded = Store::load_or_default(&project).await?;
+    everything(session, &project.environment, &recorded);
+    Ok(Exit::Done)
+}
+
+/// Shows all that is recorded, now or in a version.
+pub fn everything(session: &Session, environment: &str, recorded: &Recorded) {
     let console = &session.console;
     if session.json {
-        console.json(&views::state::json(&project.environment, &recorded));
+        console.json(&views::state::json(environment, recorded));
     } else {
         let palette = console.out_palette();
-        console.data(&views::state::human(
-            &project.environment,
-            &recorded,
-            palette,
-            console.width(),
-        ));
+        console.data(&views::state::human(environment, recorded, palette, console.width()));
     }
-    Ok(Exit::Done)
 }

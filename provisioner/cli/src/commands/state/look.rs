@@ -44,15 +44,19 @@ pub async fn list(session: &Session, target: &Path, at: Option<u64>) -> Result<E
     Ok(Exit::Done)
 }
 
-/// Shows one object, or all of a version.
+/// Shows one object, or all that is recorded.
 pub async fn show(
     session: &Session,
     target: &Path,
-    address: &str,
+    address: Option<&str>,
     at: Option<u64>,
 ) -> Result<Exit, CommandError> {
-    let wanted = parsed(address)?;
+    let wanted = address.map(parsed).transpose()?;
     let (project, recorded) = recorded(session, target, at).await?;
+    let Some(wanted) = wanted else {
+        crate::commands::show::everything(session, &project.environment, &recorded);
+        return Ok(Exit::Done);
+    };
     let Some(record) = recorded.records.get(&wanted) else {
         let (program, target) = (&session.program, &project.target);
         let at = at.map(|at| format!(" --at {at}")).unwrap_or_default();

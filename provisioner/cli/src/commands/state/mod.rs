@@ -28,7 +28,7 @@ pub async fn run(session: &Session, command: StateCommand) -> Result<Exit, Comma
             look::list(session, &environment.target, at).await
         }
         StateCommand::Show { environment, address, at } => {
-            look::show(session, &environment.target, &address, at).await
+            look::show(session, &environment.target, address.as_deref(), at).await
         }
         StateCommand::Check { environment } => look::check(session, &environment.target).await,
         StateCommand::Leases { environment } => look::leases(session, &environment.target).await,
