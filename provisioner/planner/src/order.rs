@@ -6,6 +6,7 @@
 //! plans.
 
 use crate::cycle;
+use crate::decide::makes;
 use crate::fates::{Fate, Fates};
 use crate::topology::topological;
 use model::plan::{Action, Operation, OperationKind};
@@ -70,6 +71,19 @@ type Needs = Vec<BTreeMap<usize, Why>>;
 
 /// Vertices, shared between instances that mean the same ones.
 type Shared = Rc<Vec<usize>>;
+
+/// Whether a vertex needs another, at once or in steps.
+fn leads_to(needs: &Needs, from: usize, goal: usize) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut stack = vec![from];
+    while let Some(vertex) = stack.pop() {
+        if vertex == goal {
+            return true;
+        }
+        stack.extend(needs[vertex].keys().copied().filter(|need| seen.insert(*need)));
+    }
+    false
+}
 
 /// All operations, numbered.
 pub(crate) fn operations(
@@ -171,6 +185,7 @@ impl<'a> Drawing<'a> {
         self.draw_left_behind(&mut needs);
         self.draw_unreachable(&mut needs);
         self.draw_updates_before_removals(&mut needs);
+        self.draw_leftovers_first(&mut needs);
         needs
     }
 
@@ -301,6 +316,22 @@ impl<'a> Drawing<'a> {
                 if let (Some(forget), Some(gone)) = (self.forget[index], gone) {
                     add(needs, forget, gone, Why::WentWith);
                 }
+            }
+        }
+    }
+
+    /// What an earlier run left of an instance goes before a new object of it is made: both may want the same name. Not
+    /// where the deletion itself waits for the creation.
+    fn draw_leftovers_first(&self, needs: &mut Needs) {
+        for (index, vertex) in self.vertices.iter().enumerate() {
+            let Some(record) = vertex.deposed else { continue };
+            let fate = self.fates.at.get(&record.address).copied();
+            let makes_one = |fate: &usize| makes(self.fates.all[*fate].action);
+            let Some(creation) = fate.filter(makes_one).and_then(|fate| self.forward[fate]) else {
+                continue;
+            };
+            if !leads_to(needs, index, creation) {
+                add(needs, creation, index, Why::OldFirst);
             }
         }
     }

@@ -7,13 +7,12 @@ use crate::world::{Mortal, Off, World};
 use crate::{cloud, store};
 use async_trait::async_trait;
 use engine::{
-    ApplyError, CancelToken, Clock, Engine, Failure, LiveRecords, Ports, ProviderFactory, Purpose,
+    ApplyError, CancelToken, Clock, Engine, LiveRecords, Ports, ProviderFactory, Purpose,
     RunReport, RunRequest, scope_of,
 };
 use model::Address;
 use model::event::{Event, EventSink};
 use model::graph::ProviderConfig;
-use model::plan::{Operation, OperationKind, Plan};
 use model::schema::ProviderSchema;
 use planner::Target;
 use provider::{Owner, Provider, ProviderError};
@@ -179,7 +178,6 @@ async fn apply(
     for _ in 0..PLANS {
         match plan_and_run(mortal, &engine, &request, blocks, targets, cancel).await {
             Err(Ending::Error(error)) if error.is_outdated() => {}
-            Err(Ending::NameHeld) => {}
             Err(Ending::Error(error)) => return Err(error.to_string()),
             Err(Ending::NoPlan(why)) => return Err(why),
             Ok(report) => return Ok(report),
@@ -192,21 +190,6 @@ async fn apply(
 enum Ending {
     Error(ApplyError),
     NoPlan(String),
-    /// Only creations failed, of names that deposed objects of the same instances had until this very plan.
-    NameHeld,
-}
-
-/// Whether all that failed is creations of names that objects had which the same plan deletes: a crash has left them
-/// deposed, and then the instance was to be replaced delete-first. The plan after it succeeds.
-fn is_name_held(plan: &Plan, report: &RunReport) -> bool {
-    let is_going = |address: &Address| {
-        let goes = |o: &Operation| o.kind == OperationKind::DeleteDeposed && o.address == *address;
-        plan.operations.iter().any(goes)
-    };
-    let is_held = |failure: &Failure| {
-        failure.diagnostic.code == "provider-conflict" && is_going(&failure.address)
-    };
-    !report.failed.is_empty() && report.failed.iter().all(is_held)
 }
 
 impl<E: Into<ApplyError>> From<E> for Ending {
@@ -246,7 +229,7 @@ async fn plan_and_run(
     let finished = run.finish().await;
     let report = report?;
     finished?;
-    if is_name_held(&plan, &report) { Err(Ending::NameHeld) } else { Ok(report) }
+    Ok(report)
 }
 
 /// Makes providers that belong to one program.

@@ -217,6 +217,18 @@ fn deposed_objects_go_before_what_they_stood_on() {
 }
 
 #[test]
+fn what_was_left_of_an_instance_goes_before_a_new_one_is_made() {
+    let config = Config::of([Block::host("a")]);
+    let mut world = World::with(&config);
+    let left = world.record("sim_host.a").clone();
+    world.recorded.records.clear();
+    world.recorded.deposed.push(left);
+    let plan = world.plan(&config);
+    assert_eq!(steps(&plan), ["DeleteDeposed sim_host.a", "Create sim_host.a"]);
+    assert!(plan.operations[1].needs.contains(&plan.operations[0].id), "both may want one name");
+}
+
+#[test]
 fn equal_input_gives_equal_plans() {
     let forward = Config::of(["a", "b", "c", "d"].map(Block::host));
     let mut backward = forward.clone();
