@@ -10,7 +10,6 @@ use engine::{
     ApplyError, CancelToken, Clock, Engine, LiveRecords, Ports, ProviderFactory, Purpose,
     RunReport, RunRequest, scope_of,
 };
-use model::Address;
 use model::event::{Event, EventSink};
 use model::graph::ProviderConfig;
 use model::schema::ProviderSchema;
