@@ -245,7 +245,9 @@ impl<'a> Drawing<'a> {
     fn draw_left_behind(&self, needs: &mut Needs) {
         let mut left: BTreeMap<&Address, Vec<usize>> = BTreeMap::new();
         for (index, vertex) in self.vertices.iter().enumerate() {
-            if vertex.deposed.is_some() && !self.fates.at.contains_key(vertex.address) {
+            let fate = self.fates.at.get(vertex.address).map(|at| &self.fates.all[*at]);
+            let has_record = fate.is_some_and(|fate| fate.record.is_some());
+            if vertex.deposed.is_some() && !has_record {
                 left.entry(vertex.address).or_default().push(index);
             }
         }

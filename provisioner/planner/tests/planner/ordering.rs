@@ -229,6 +229,22 @@ fn what_was_left_of_an_instance_goes_before_a_new_one_is_made() {
 }
 
 #[test]
+fn what_was_left_of_an_instance_goes_after_what_stood_on_it() {
+    let base = Block::host("base");
+    let child = Block::host("child").from("parent", "sim_host.base", "id");
+    let mut world = World::with(&Config::of([base.clone(), child]));
+    let left = world.record("sim_host.base").clone();
+    world.recorded.records.remove(&address("sim_host.base"));
+    world.recorded.deposed.push(left);
+    // Whether the instance comes back or not.
+    for config in [Config::of([base]), Config::default()] {
+        let plan = world.plan(&config);
+        assert_eq!(steps(&plan)[..2], ["Delete sim_host.child", "DeleteDeposed sim_host.base"]);
+        assert!(plan.operations[1].needs.contains(&plan.operations[0].id));
+    }
+}
+
+#[test]
 fn equal_input_gives_equal_plans() {
     let forward = Config::of(["a", "b", "c", "d"].map(Block::host));
     let mut backward = forward.clone();
