@@ -154,6 +154,7 @@ fn who_was_taken_over_writes_nothing_when_it_wakes() {
     zombie.finish().exits(1).says("no longer holds what it changes");
     let after = bench.run(&["state", "export", "env"]).exits(0).stdout;
     assert_eq!(after, before, "the zombie has written");
+    // Nor has what it was asking of the cloud just then any effect.
     is_whole(&bench, 2);
     bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
 }

@@ -2,7 +2,7 @@
 //!
 //! An object may take the declared settle time to show, and a minute to be gone from listings; no longer.
 
-use super::{Case, TOKEN, Violation, broken, fits, keeps, reads_as_made};
+use super::{AMONG_STRANGERS, Case, TOKEN, Violation, broken, fits, keeps, reads_as_made};
 use crate::{ErrorClass, Found, Lookup, Object, Owned, Provider};
 use model::schema::Adoption;
 use std::time::Duration;
@@ -182,13 +182,13 @@ pub async fn among_strangers(
     theirs: &dyn Provider,
     case: &Case,
 ) -> Result<(), Violation> {
-    let made = ours.create(case.create(TOKEN)).await;
+    let made = ours.create(case.create(AMONG_STRANGERS)).await;
     let object = made.map_err(|error| broken("an object is made as asked", error.to_string()))?;
-    found(ours, case, TOKEN, &object).await?;
-    listed(ours, case, TOKEN, &object).await?;
+    found(ours, case, AMONG_STRANGERS, &object).await?;
+    listed(ours, case, AMONG_STRANGERS, &object).await?;
     let adoption = adoption(ours, case);
     for by in lookups(adoption) {
-        match look_up(theirs, case, TOKEN, by).await? {
+        match look_up(theirs, case, AMONG_STRANGERS, by).await? {
             Found::Nothing => {}
             found => return Err(broken("no stranger finds it", format!("{by:?}: {found:?}"))),
         }
@@ -197,9 +197,9 @@ pub async fn among_strangers(
         return Err(broken("no stranger is told of it", object.id));
     }
     if adoption.unique_name {
-        refuses_name(theirs, case, TOKEN).await?;
+        refuses_name(theirs, case, AMONG_STRANGERS).await?;
         refuses_name(ours, case, "conformance-other").await?;
-        found(ours, case, TOKEN, &object).await?;
+        found(ours, case, AMONG_STRANGERS, &object).await?;
     }
     reads_as_made(ours, case, &object).await?;
     super::deleted_twice(ours, case, &object).await?;

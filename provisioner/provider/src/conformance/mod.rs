@@ -94,6 +94,8 @@ fn broken(rule: &'static str, found: impl Into<String>) -> Violation {
 
 /// The token of the one creation of the suite.
 const TOKEN: &str = "conformance";
+/// Another one: clouds remember that the object of the first was made and deleted.
+const AMONG_STRANGERS: &str = "conformance-strangers";
 
 /// Runs the whole suite over one object, which is gone at the end.
 pub async fn run(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {

@@ -5,16 +5,30 @@
 //! CLOUD/networks/NAME/             network.json holder.lock holder.json log
 //! CLOUD/machines/NAME/             machine.json init.lock log root/ run/{init.json,ssh.sock,control.sock}
 //! CLOUD/volumes/NAME/              volume.json data/
+//! CLOUD/.spent/TOKEN               its object was deleted: a request that comes late makes it no second time
 //! CLOUD/KIND/.deleting-NAME-X/     being removed; whoever comes next goes on
 //! CLOUD/KIND/.creating-NAME/       not yet an object; whoever comes next removes it
 //! ```
 
-use crate::disk::{Lock, make_directory, names_in, random_hex, remove_tree, write_json};
+use crate::disk::{Lock, make_directory, names_in, random_hex, read_json, remove_tree, write_json};
 use crate::error::{LocalError, failed_at};
-use serde::Serialize;
+use crate::record::Owner;
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The directory of tokens whose objects were deleted.
+const SPENT: &str = ".spent";
+/// They are kept so long: no program stands still longer and goes on.
+const SPENT_FOR: Duration = Duration::from_hours(7 * 24);
+
+/// What the records of all kinds have.
+#[derive(Deserialize)]
+struct Marker {
+    owner: Owner,
+}
 
 /// The three kinds of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,14 +113,23 @@ impl Layout {
     }
 
     /// Makes an object's directory with its record in it, in one step. The caller holds the lock and
-    /// has seen that the name is free.
+    /// has seen that the name is free. Refused if an object of the same creation was deleted before.
     pub fn claim<T: Serialize>(
         &self,
         _lock: &Lock,
-        kind: Kind,
-        name: &str,
+        (kind, name): (Kind, &str),
+        token: &str,
         record: &T,
     ) -> Result<PathBuf, LocalError> {
+        if self.root.join(SPENT).join(token).exists() {
+            return Err(LocalError::Refused {
+                what: format!(
+                    "{} `{name}` was made by this very request before, and deleted since",
+                    kind.word()
+                ),
+                hint: "plan again".into(),
+            });
+        }
         let parent = self.root.join(kind.directory());
         let temporary = parent.join(format!(".creating-{name}"));
         remove_tree(&temporary)?;
@@ -125,6 +148,7 @@ impl Layout {
         let directory = self.object(kind, name);
         let parent = self.root.join(kind.directory());
         let doomed = parent.join(format!(".deleting-{name}-{}", random_hex(4)?));
+        self.spend(kind, name)?;
         match fs::rename(&directory, &doomed) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed_at("remove", &directory)(error));
@@ -132,6 +156,31 @@ impl Layout {
             _ => {}
         }
         self.sweep()
+    }
+
+    /// Notes the token of an object that is about to go. Whoever was frozen while asking for the object may still ask when
+    /// others have settled its call, used the object and deleted it.
+    fn spend(&self, kind: Kind, name: &str) -> Result<(), LocalError> {
+        let Some(Marker { owner }) = read_json(&self.record(kind, name))? else { return Ok(()) };
+        let is_name = |token: &str| {
+            (1..=128).contains(&token.len())
+                && token.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        if !is_name(&owner.token) {
+            return Ok(());
+        }
+        let directory = self.root.join(SPENT);
+        make_directory(&directory)?;
+        for name in names_in(&directory)? {
+            let path = directory.join(name);
+            let age = path.metadata().ok().and_then(|it| it.modified().ok()?.elapsed().ok());
+            if age.is_some_and(|age| age > SPENT_FOR) {
+                // Another program may have removed it.
+                let _ = fs::remove_file(path);
+            }
+        }
+        let path = directory.join(owner.token);
+        fs::write(&path, []).map_err(failed_at("write", &path))
     }
 
     /// Goes on with every interrupted removal and removes directories that have become empty.
@@ -158,7 +207,9 @@ impl Layout {
             // Fails while something is in it, and that is meant.
             let _ = fs::remove_dir(&parent);
         }
-        if names_in(&self.root)? == [".lock"] {
+        let is_ours = |name: &String| name == ".lock" || name == SPENT;
+        if names_in(&self.root)?.iter().all(is_ours) {
+            remove_tree(&self.root.join(SPENT))?;
             let path = self.root.join(".lock");
             fs::remove_file(&path).map_err(failed_at("remove", &path))?;
             let _ = fs::remove_dir(&self.root);

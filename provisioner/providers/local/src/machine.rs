@@ -124,7 +124,7 @@ impl Cloud {
                 arguments: arguments.clone(),
                 address: self.choose_address(arguments)?,
             };
-            self.layout().claim(&lock, Kind::Machine, name, &record)?;
+            self.layout().claim(&lock, (Kind::Machine, name), &owner.token, &record)?;
         }
         drop(lock);
         self.first_start(name)

@@ -186,7 +186,7 @@ impl Cloud {
                 cidr: cidr.to_owned(),
                 isolation,
             };
-            self.layout().claim(&lock, Kind::Network, name, &record)?;
+            self.layout().claim(&lock, (Kind::Network, name), &owner.token, &record)?;
         }
         drop(lock);
         self.start_network(name)

@@ -39,7 +39,7 @@ impl Cloud {
                 name: name.to_owned(),
                 size_gib,
             };
-            self.layout().claim(&lock, Kind::Volume, name, &record)?;
+            self.layout().claim(&lock, (Kind::Volume, name), &owner.token, &record)?;
         }
         make_directory(&self.layout().volume_data(name))?;
         drop(lock);
