@@ -33,9 +33,7 @@ use state::clock::{Clock, SystemClock};
 use state::holder::Holder;
 use state::image::Image;
 use state::keyring::{NewWrap, Unlock};
-use state::keys::EnvironmentKey;
 use state::rules::{self, Tables};
-use state::seal::Sealer;
 use state::vault::Secrets;
 use state::version::Version;
 use state::{
@@ -132,16 +130,6 @@ impl ObjectStateStore {
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
-    }
-
-    /// The environment's key; none if the environment was never written.
-    pub async fn key(&self) -> Result<Option<EnvironmentKey>> {
-        self.read(|live| live.vault.key()).await
-    }
-
-    /// What seals and opens for this environment (plan files, say); none if it was never written.
-    pub async fn sealer(&self) -> Result<Option<Sealer>> {
-        self.read(|live| live.vault.sealer().cloned()).await
     }
 
     fn shared(&self) -> Result<Arc<Shared>> {

@@ -33,10 +33,8 @@ use read::Reader;
 use state::clock::Clock;
 use state::holder::Holder;
 use state::keyring::{NewWrap, Unlock};
-use state::keys::EnvironmentKey;
 use state::rules::{self, Tables};
-use state::seal::Sealer;
-use state::vault::{Secrets, Vault};
+use state::vault::Secrets;
 use state::version::Version;
 use state::{
     Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
@@ -139,25 +137,6 @@ impl PostgresStore {
     pub fn with_holder(mut self, holder: Holder) -> Self {
         self.holder = holder;
         self
-    }
-
-    /// The environment's key; none if the environment was never written.
-    pub async fn key(&self) -> Result<Option<EnvironmentKey>> {
-        self.opened(Vault::key).await
-    }
-
-    /// What seals and opens for this environment (plan files, say); none if it was never written.
-    pub async fn sealer(&self) -> Result<Option<Sealer>> {
-        self.opened(|vault| vault.sealer().cloned()).await
-    }
-
-    async fn opened<T: Send + 'static>(
-        &self,
-        open: impl FnOnce(&Vault) -> Result<T> + Send + 'static,
-    ) -> Result<Option<T>> {
-        let Some(identity) = self.identity().await? else { return Ok(None) };
-        let vault = self.place.vault(&identity);
-        place::aside(move || open(&vault)).await.map(Some)
     }
 
     fn queue(&self) -> Queue {

@@ -24,13 +24,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::StateError;
 use crate::holder::Holder;
 use crate::keyring::{NewWrap, Unlock};
-use crate::keys::EnvironmentKey;
 use crate::port::{
     Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
     RunResults, StateStore,
 };
 use crate::rules::{self, Tables};
-use crate::seal::{Nonces, Sealer};
+use crate::seal::Nonces;
 use crate::vault::{Secrets, Vault};
 use crate::version::Version;
 use async_trait::async_trait;
@@ -108,23 +107,6 @@ impl SqliteStore {
         })
     }
 
-    /// The store of an environment that has been written before; an error if there is no such file.
-    pub fn open_existing(
-        path: impl Into<PathBuf>,
-        environment: &str,
-        unlock: impl Into<Unlock>,
-    ) -> Result<Self> {
-        let store = Self::open(path, environment, unlock)?;
-        if store.path.exists() {
-            return Ok(store);
-        }
-        Err(StateError::Unreadable {
-            path: store.path.display().to_string(),
-            why: "there is no such file".to_owned(),
-            hint: format!("environment `{environment}` was never applied from here"),
-        })
-    }
-
     /// By another clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -157,16 +139,6 @@ impl SqliteStore {
     /// The state file.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The environment's key; none if the environment was never written.
-    pub async fn key(&self) -> Result<Option<EnvironmentKey>> {
-        self.read(|reader| reader.vault.key()).await
-    }
-
-    /// What seals and opens for this environment (plan files, say); none if it was never written.
-    pub async fn sealer(&self) -> Result<Option<Sealer>> {
-        self.read(|reader| reader.vault.sealer().cloned()).await
     }
 
     fn now(&self) -> Timestamp {

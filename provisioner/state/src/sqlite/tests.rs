@@ -119,7 +119,8 @@ async fn looking_makes_no_file() {
     let store = files.store("new");
     store.load().await.unwrap();
     store.journal(0).await.unwrap();
-    assert!(store.key().await.unwrap().is_none() && store.leases().await.unwrap().is_empty());
+    assert!(store.identity().await.unwrap().is_none());
+    assert!(store.leases().await.unwrap().is_empty());
     drop(store);
     assert!(all_bytes(files.0.path()).is_empty());
 }
@@ -131,11 +132,10 @@ async fn preparing_makes_the_lineage_and_the_key_once() {
     let lineage = store.prepare().await.unwrap().lineage;
     assert_eq!(store.prepare().await.unwrap().lineage, lineage);
     assert_eq!(store.load().await.unwrap().lineage, lineage);
-    let key = store.key().await.unwrap().unwrap();
-    assert!(files.keys().path(&lineage).exists());
-    let again = SqliteStore::open_existing(files.path("new"), "new", files.keys()).unwrap();
-    assert_eq!(again.key().await.unwrap().unwrap().login_seed(), key.login_seed());
-    assert!(SqliteStore::open_existing(files.path("no"), "no", files.keys()).is_err());
+    let key = files.keys().read(&lineage).unwrap();
+    let again = files.store("new");
+    assert_eq!(again.prepare().await.unwrap().lineage, lineage);
+    assert_eq!(files.keys().read(&lineage).unwrap().key(), key.key());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
