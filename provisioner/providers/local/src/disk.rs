@@ -62,14 +62,31 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Makes a directory that only its owner may enter, and its parents.
+/// Makes a directory that only its owner may enter, and its parents. Whoever deletes the last object of a cloud removes
+/// the directories that became empty, at any moment: what was there when it was found in the way may be gone when it is
+/// looked at, and a parent may go before its child is made. Then it is made anew.
 pub fn make_directory(path: &Path) -> Result<(), LocalError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(failed_at("create directory", path))
+    const ATTEMPTS: usize = 1_000;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    let mut made = builder.create(path);
+    for _ in 1..ATTEMPTS {
+        match &made {
+            Err(error) if went_meanwhile(error, path) => made = builder.create(path),
+            _ => break,
+        }
+    }
+    made.map_err(failed_at("create directory", path))
+}
+
+fn went_meanwhile(error: &io::Error, path: &Path) -> bool {
+    match error.kind() {
+        io::ErrorKind::NotFound => true,
+        // A file in the way stays there; a directory has gone, or is back and will do.
+        io::ErrorKind::AlreadyExists => fs::metadata(path).map_or(true, |found| found.is_dir()),
+        _ => false,
+    }
 }
 
 /// Names in a directory, sorted; none when the directory is absent.
@@ -229,6 +246,29 @@ mod tests {
         assert!(Lock::try_take(&path).unwrap().is_none());
         drop(lock);
         assert!(!Lock::is_held(&path));
+    }
+
+    #[test]
+    fn a_directory_is_made_while_others_remove_it() {
+        const ROUNDS: usize = 20_000;
+        let directory = tempfile::tempdir().unwrap();
+        let (parent, path) =
+            (directory.path().join("cloud"), directory.path().join("cloud/volumes"));
+        std::thread::scope(|threads| {
+            let removing = threads.spawn(|| {
+                for _ in 0..ROUNDS {
+                    let _ = fs::remove_dir(&path);
+                    let _ = fs::remove_dir(&parent);
+                }
+            });
+            while !removing.is_finished() {
+                make_directory(&path).unwrap();
+            }
+        });
+        make_directory(&path).unwrap();
+        assert!(path.is_dir());
+        fs::write(path.join("file"), []).unwrap();
+        make_directory(&path.join("file")).unwrap_err();
     }
 
     #[test]
