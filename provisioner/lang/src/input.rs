@@ -138,8 +138,8 @@ pub(crate) fn input_value(
             .with_detail(format!("{}{separator}{label}", diagnostic.summary))
             .with_hint(format!("the variable is of type {ty}, so its value is written as in the configuration; quote it for the shell"))
     };
-    let expression =
-        parse_expression(&input.origin, text).map_err(|diagnostic| vec![described(&diagnostic)])?;
+    let expression = parse_expression(&input.origin, text)
+        .map_err(|mistakes| mistakes.iter().map(described).collect::<Vec<_>>())?;
     let mut diagnostics = Vec::new();
     match constant(&expression, &mut diagnostics) {
         Some(value) => Ok(value),

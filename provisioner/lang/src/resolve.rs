@@ -107,13 +107,16 @@ fn expression(
         template,
         errors: Vec::new(),
     };
+    let first = |mistakes: &[Diagnostic]| match mistakes.first() {
+        Some(mistake) => at_apply(mistake, place),
+        None => Diagnostic::error("unresolved", format!("{place}: the expression cannot be read")),
+    };
     let (value, diagnostics) = if template {
         let file = SourceFile::new(place, source);
-        let parts = parse_template(&file).map_err(|diagnostic| at_apply(&diagnostic, place))?;
+        let parts = parse_template(&file).map_err(|mistakes| first(&mistakes))?;
         template_value(&file, &parts, &mut names)
     } else {
-        let expression =
-            parse_expression(place, source).map_err(|diagnostic| at_apply(&diagnostic, place))?;
+        let expression = parse_expression(place, source).map_err(|mistakes| first(&mistakes))?;
         let (value, diagnostics) = evaluate(&expression, &mut names);
         (Some(value), diagnostics)
     };

@@ -40,7 +40,7 @@ fn answer(expression: &str) -> Result<Json, String> {
     let files: Vec<_> = files.collect();
     let loaded = lang::load(std::path::Path::new("/env"), &Files::new(&files));
     let run = finish(loaded, &[], &support::Nothing(schemas()));
-    if let Some(diagnostic) = run.diagnostics.first() {
+    if let Some(diagnostic) = run.diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
         return Err(format!("{}: {}", diagnostic.code, diagnostic.summary));
     }
     run.desired.outputs["x"].value.to_plain_json().map_err(|error| error.to_string())

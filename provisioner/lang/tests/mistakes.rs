@@ -7,7 +7,7 @@ use support::{Nothing, render, run, schemas};
 /// Takes a snapshot of the diagnostics of files in memory.
 fn check(name: &str, files: &[(&str, &str)], variables: &[(&str, &str)]) {
     let run = run(files, variables, &Nothing(schemas()));
-    assert!(run.diagnostics.iter().any(model::Diagnostic::is_error), "{name}: no error");
+    assert!(!run.diagnostics.is_empty(), "{name}: nothing was found");
     insta::assert_snapshot!(name, render(&run.diagnostics, &run.sources));
 }
 

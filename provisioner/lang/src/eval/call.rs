@@ -195,7 +195,12 @@ impl Evaluator<'_> {
         }
         let parts = match parse_template(file) {
             Ok(parts) => parts,
-            Err(diagnostic) => return self.in_template(call, file, diagnostic),
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    self.in_template(call, file, mistake);
+                }
+                return failed();
+            }
         };
         let (value, diagnostics) = {
             let mut names = Given {

@@ -119,6 +119,7 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn eval(&mut self, expr: &Expr) -> Value {
         match &expr.kind {
             Kind::Literal(value) => value.clone(),
+            Kind::Broken => failed(),
             Kind::Tuple(items) => {
                 Value::tuple(items.iter().map(|item| self.eval(item)).collect::<Vec<_>>())
             }
@@ -130,7 +131,7 @@ impl<'a> Evaluator<'a> {
             Kind::Conditional(parts) => self.conditional(expr, parts),
             Kind::Call(call) => self.call(expr, call),
             Kind::Unary(operator, operand) => self.unary(expr, *operator, operand),
-            Kind::Binary(operator, operands) => self.binary(expr, *operator, operands),
+            Kind::Binary(..) => self.operators(expr),
             Kind::For(parsed) => self.for_expr(expr, parsed),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Evaluator, failed, is_failed, union};
 use crate::functions::unify;
-use crate::syntax::{Binary, Expr, Unary, references};
+use crate::syntax::{Binary, Expr, Operands, Unary, references};
 use model::convert::{article, convert};
 use model::{Data, Diagnostic, Number, Type, Value};
 use std::cmp::Ordering;
@@ -26,8 +26,25 @@ impl Evaluator<'_> {
         result.with_marks(value.marks())
     }
 
-    pub(super) fn binary(&mut self, expr: &Expr, operator: Binary, operands: &[Expr; 2]) -> Value {
-        let (left, right) = (self.eval(&operands[0]), self.eval(&operands[1]));
+    /// A chain of operators, from the innermost: it may be long, and the stack is not.
+    pub(super) fn operators(&mut self, expr: &Expr) -> Value {
+        let mut chain = Operands::chain(expr);
+        let mut left = chain.last().map_or_else(failed, |(_, _, first)| self.eval(&first[0]));
+        while let Some((expr, operator, operands)) = chain.pop() {
+            let right = self.eval(&operands[1]);
+            left = self.binary(expr, operator, left, right, operands);
+        }
+        left
+    }
+
+    fn binary(
+        &mut self,
+        expr: &Expr,
+        operator: Binary,
+        left: Value,
+        right: Value,
+        operands: &[Expr; 2],
+    ) -> Value {
         match operator {
             Binary::Equal | Binary::NotEqual => self.equality(expr, operator, &left, &right),
             Binary::And | Binary::Or => self.logical(expr, operator, &[left, right], operands),

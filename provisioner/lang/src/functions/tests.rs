@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::source::FileSystem;
-use hcl_edit::expr::{Expression, ObjectKey, UnaryOperator};
+use crate::syntax::{Expr, ItemKey, Kind, Unary, parse_expression};
 use model::value::Entries;
 use model::{Address, Data, Number, Residual};
 use serde_json::Value as Json;
@@ -28,53 +28,49 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("tonumber(\"Inf\")", "infinity is not a number that people write"),
 ];
 
-fn eval(expression: &Expression) -> Option<Result<Value, FunctionError>> {
-    let known = |value: Value| Some(Ok(value));
-    match expression {
-        Expression::Null(_) => known(Value::null(Type::Any)),
-        Expression::Bool(value) => known((*value.value()).into()),
-        Expression::Number(value) => known(Number::parse(&value.value().to_string())?.into()),
-        Expression::String(value) => known(value.as_str().into()),
-        Expression::Parenthesis(inner) => eval(inner.inner()),
-        Expression::UnaryOp(operation) if *operation.operator.value() == UnaryOperator::Neg => {
-            let value = eval(&operation.expr)?.ok()?.as_number()?;
-            known(Number::parse(&format!("-{value}"))?.into())
+fn eval(expr: &Expr) -> Option<Result<Value, FunctionError>> {
+    match &expr.kind {
+        Kind::Literal(value) => Some(Ok(value.clone())),
+        Kind::Parens(inner) => eval(inner),
+        Kind::Unary(Unary::Negate, operand) => {
+            let value = eval(operand)?.ok()?.as_number()?;
+            Some(Ok(Number::parse(&format!("-{value}"))?.into()))
         }
-        Expression::Array(items) => {
+        Kind::Tuple(items) => {
             let items = items.iter().map(eval).collect::<Option<Result<Vec<_>, _>>>()?;
             Some(items.map(Value::tuple))
         }
-        Expression::Object(object) => {
+        Kind::Object(items) => {
             let mut entries = Entries::new();
-            for (key, value) in object {
-                let key = match key {
-                    ObjectKey::Ident(name) => name.to_string(),
-                    ObjectKey::Expression(key) => eval(key)?.ok()?.as_str()?.to_owned(),
+            for item in items {
+                let key = match &item.key {
+                    ItemKey::Name(name) => name.text.clone(),
+                    ItemKey::Expr(key) => eval(key)?.ok()?.as_str()?.into(),
                 };
-                match eval(value.expr())? {
-                    Ok(value) => entries.insert(key.into(), value),
+                match eval(&item.value)? {
+                    Ok(value) => entries.insert(key, value),
                     Err(error) => return Some(Err(error)),
                 };
             }
-            known(Value::object(entries))
+            Some(Ok(Value::object(entries)))
         }
-        Expression::FuncCall(function) => {
-            let function_name = function.name.name.as_str();
-            if matches!(function_name, "try" | "can" | "templatefile" | "templatestring") {
+        Kind::Call(function) => {
+            let name = function.name.text.as_ref();
+            if matches!(name, "try" | "can" | "templatefile" | "templatestring") {
                 return None;
             }
             let mut values = Vec::new();
-            for argument in &function.args {
+            for argument in &function.arguments {
                 match eval(argument)? {
                     Ok(value) => values.push(value),
                     Err(error) => return Some(Err(error)),
                 }
             }
-            if function.args.expand_final() {
+            if function.expand {
                 let last = values.pop()?;
                 values.extend(last.as_items()?.iter().cloned());
             }
-            Some(call_here(function_name, &values))
+            Some(call_here(name, &values))
         }
         _ => None,
     }
@@ -157,7 +153,8 @@ fn answers_are_terraforms() {
         if DIFFERENT.iter().any(|(part, _)| text.contains(part)) {
             continue;
         }
-        let Some(ours) = text.parse::<Expression>().ok().and_then(|parsed| eval(&parsed)) else {
+        let Some(ours) = parse_expression("", text).ok().and_then(|parsed| eval(&parsed.root))
+        else {
             continue;
         };
         judged += 1;

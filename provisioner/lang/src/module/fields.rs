@@ -48,7 +48,7 @@ impl Fields {
 /// Reads a block's body.
 pub(crate) fn read(block: &Block, shape: &Shape, diagnostics: &mut Vec<Diagnostic>) -> Fields {
     let mut fields = Fields::default();
-    let Body { attributes, blocks } = &block.body;
+    let Body { attributes, blocks, incomplete } = &block.body;
     for attribute in attributes {
         let name = attribute.name.text.as_ref();
         if shape.required.contains(&name) || shape.optional.contains(&name) {
@@ -75,7 +75,7 @@ pub(crate) fn read(block: &Block, shape: &Shape, diagnostics: &mut Vec<Diagnosti
         }
     }
     for name in shape.required {
-        if fields.get(name).is_none() {
+        if fields.get(name).is_none() && !incomplete {
             diagnostics.push(missing_argument(block, name));
         }
     }

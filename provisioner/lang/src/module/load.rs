@@ -168,14 +168,13 @@ impl Load<'_> {
             }
         }
         let (mut module, errors) = read_module(&files, is_root);
-        let complete = diagnostics.is_empty();
         diagnostics.extend(errors);
         directory.clone_into(&mut module.directory);
         module.path = relative(&self.root, directory).to_string_lossy().as_ref().into();
-        // After a syntax error declarations are missing, and every reference to them would be reported.
-        if complete {
-            diagnostics.extend(check(&module, &files, is_root));
-        }
+        // Where a block could not be read, every reference to what it declares would be reported.
+        let incomplete = files.iter().any(|(_, body)| body.incomplete);
+        let found = check(&module, &files, is_root).into_iter();
+        diagnostics.extend(found.filter(|d| !incomplete || d.code != "unknown-reference"));
         self.found.insert(directory.to_owned(), diagnostics);
         self.texts.insert(directory.to_owned(), files.into_iter().map(|(file, _)| file).collect());
         self.modules.insert(directory.to_owned(), Arc::new(module));

@@ -393,7 +393,9 @@ impl Reader {
 
     /// The references of a `depends_on`.
     pub(super) fn dependencies(&mut self, expression: Option<&Expression>) -> Vec<Expression> {
-        let Some(expression) = expression else { return Vec::new() };
+        let Some(expression) = expression.filter(|value| !value.is_broken()) else {
+            return Vec::new();
+        };
         let mut references = Vec::new();
         let items: &[Expr] = match &expression.root.kind {
             Kind::Tuple(items) => items,

@@ -41,7 +41,7 @@ pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resour
 
 /// `provider = local.west` names a provider block, so it is read, not evaluated.
 fn read_provider(reader: &mut Reader, fields: &Fields) -> Option<(String, Span)> {
-    let expression = fields.get("provider")?;
+    let expression = fields.get("provider").filter(|value| !value.is_broken())?;
     let name = match &expression.root.kind {
         Kind::Variable(name) => Some(name.to_string()),
         Kind::Traversal(traversal) => match (&traversal.base.kind, traversal.steps.as_slice()) {
@@ -66,7 +66,7 @@ fn read_provider(reader: &mut Reader, fields: &Fields) -> Option<(String, Span)>
 fn read_lifecycle(reader: &mut Reader, block: &Block) -> Lifecycle {
     let fields = read(block, &LIFECYCLE, &mut reader.diagnostics);
     let mut ignore_changes = Vec::new();
-    if let Some(expression) = fields.get("ignore_changes") {
+    if let Some(expression) = fields.get("ignore_changes").filter(|value| !value.is_broken()) {
         match &expression.root.kind {
             Kind::Tuple(items) => {
                 for item in items {

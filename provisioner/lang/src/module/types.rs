@@ -29,6 +29,7 @@ impl Reader<'_> {
         match &expr.kind {
             Kind::Variable(word) => self.word(word, expr),
             Kind::Call(call) => self.constructor(call, expr),
+            Kind::Broken => Type::Any,
             _ => self.wrong(
                 expr,
                 "a type is a word such as `string` or a call such as `list(string)`",

@@ -2,6 +2,7 @@
 
 use crate::source::SourceFile;
 use model::{Span, Value};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// A range of bytes in the file at hand.
@@ -29,6 +30,11 @@ impl Expression {
     pub(crate) fn span(&self) -> Span {
         self.file.span(self.root.extent)
     }
+
+    /// Whether it could not be read, which has been reported.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.root.kind, Kind::Broken)
+    }
 }
 
 /// What stands between two braces, or in a file.
@@ -36,6 +42,8 @@ impl Expression {
 pub(crate) struct Body {
     pub attributes: Vec<Attribute>,
     pub blocks: Vec<Block>,
+    /// Whether arguments or blocks are missing because of mistakes that have been reported.
+    pub incomplete: bool,
 }
 
 /// `name = expression`.
@@ -72,6 +80,8 @@ pub(crate) struct Expr {
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Literal(Value),
+    /// What could not be read; reported already.
+    Broken,
     Tuple(Vec<Expr>),
     Object(Vec<Item>),
     Template(Vec<Part>),
@@ -81,8 +91,66 @@ pub(crate) enum Kind {
     Conditional(Box<[Expr; 3]>),
     Call(Box<Call>),
     Unary(Unary, Box<Expr>),
-    Binary(Binary, Box<[Expr; 2]>),
+    Binary(Binary, Operands),
     For(Box<For>),
+}
+
+/// The two sides of an operator. A long chain of operators is as deep on the left as it is long, so these are dropped
+/// one by one instead of one inside of the other.
+#[derive(Debug)]
+pub(crate) struct Operands(Box<[Expr; 2]>);
+
+impl Operands {
+    /// The operators of a chain from the outermost to the innermost, each with its expression.
+    pub(crate) fn chain(expr: &Expr) -> Vec<(&Expr, Binary, &Operands)> {
+        let mut chain = Vec::new();
+        let mut at = expr;
+        while let Kind::Binary(operator, operands) = &at.kind {
+            chain.push((at, *operator, operands));
+            at = &operands[0];
+        }
+        chain
+    }
+}
+
+impl From<[Expr; 2]> for Operands {
+    fn from(operands: [Expr; 2]) -> Self {
+        Self(Box::new(operands))
+    }
+}
+
+impl Deref for Operands {
+    type Target = [Expr; 2];
+
+    fn deref(&self) -> &[Expr; 2] {
+        &self.0
+    }
+}
+
+impl Clone for Operands {
+    fn clone(&self) -> Self {
+        let mut parts = Vec::new();
+        let mut left = &self.0[0];
+        let mut right = &self.0[1];
+        while let Kind::Binary(operator, operands) = &left.kind {
+            parts.push((left.extent, *operator, right.clone()));
+            (left, right) = (&operands.0[0], &operands.0[1]);
+        }
+        let mut whole = Self::from([left.clone(), right.clone()]);
+        while let Some((extent, operator, right)) = parts.pop() {
+            whole = Self::from([Expr { extent, kind: Kind::Binary(operator, whole) }, right]);
+        }
+        whole
+    }
+}
+
+impl Drop for Operands {
+    fn drop(&mut self) {
+        let mut left = std::mem::replace(&mut self.0[0].kind, Kind::Broken);
+        while let Kind::Binary(_, operands) = &mut left {
+            left = std::mem::replace(&mut operands.0[0].kind, Kind::Broken);
+        }
+    }
 }
 
 /// `key = value` in an object.

@@ -1,6 +1,6 @@
 //! Walks over expressions: which references are free, which functions are called.
 
-use super::ast::{Call, Expr, Extent, ItemKey, Kind, Part, Step, StepKind};
+use super::ast::{Call, Expr, Extent, ItemKey, Kind, Operands, Part, Step, StepKind};
 use std::sync::Arc;
 
 /// A reference that is not to a variable of the expression itself.
@@ -56,7 +56,7 @@ struct Walk<'v, 'e> {
 impl<'e> Walk<'_, 'e> {
     fn expr(&mut self, expr: &'e Expr) {
         match &expr.kind {
-            Kind::Literal(_) => {}
+            Kind::Literal(_) | Kind::Broken => {}
             Kind::Tuple(items) => items.iter().for_each(|item| self.expr(item)),
             Kind::Object(items) => {
                 for item in items {
@@ -77,7 +77,15 @@ impl<'e> Walk<'_, 'e> {
                 self.indexes(&traversal.steps);
             }
             Kind::Conditional(parts) => parts.iter().for_each(|part| self.expr(part)),
-            Kind::Binary(_, parts) => parts.iter().for_each(|part| self.expr(part)),
+            Kind::Binary(..) => {
+                let mut chain = Operands::chain(expr);
+                if let Some((_, _, innermost)) = chain.last() {
+                    self.expr(&innermost[0]);
+                }
+                while let Some((_, _, operands)) = chain.pop() {
+                    self.expr(&operands[1]);
+                }
+            }
             Kind::Call(call) => {
                 self.visit.call(call, expr.extent);
                 call.arguments.iter().for_each(|argument| self.expr(argument));

@@ -18,13 +18,9 @@ use super::Extent;
 use crate::source::offset;
 
 /// All tokens of a file, the last one being [`TokenKind::End`].
+#[cfg_attr(not(test), expect(dead_code, reason = "the formatter works on all tokens of a file"))]
 pub(crate) fn lex(text: &str) -> Vec<Token> {
     all(Lexer::new(text))
-}
-
-/// All tokens of a template without quotes, the last one being [`TokenKind::End`].
-pub(crate) fn lex_template(text: &str) -> Vec<Token> {
-    all(Lexer::template(text))
 }
 
 fn all(mut lexer: Lexer<'_>) -> Vec<Token> {
@@ -69,6 +65,13 @@ impl<'t> Lexer<'t> {
     /// At the start of a template without quotes.
     pub(crate) fn template(text: &'t str) -> Self {
         Self { text, at: 0, frames: vec![Frame::Bare] }
+    }
+
+    /// Goes on at another place (the start of a character), outside of all templates and braces.
+    pub(crate) fn restart(&mut self, at: u32) {
+        self.at = at as usize;
+        self.frames.clear();
+        self.frames.push(Frame::Code { braces: 0 });
     }
 
     /// The next token. After [`TokenKind::End`] it stays the same.

@@ -224,7 +224,7 @@ fn heredocs() {
 #[test]
 fn templates_without_quotes() {
     let text = "a \"b\\\n%{ for x in y ~}\n}${x}";
-    let tokens = lex_template(text);
+    let tokens = all(Lexer::template(text));
     lossless(text, &tokens);
     insta::assert_snapshot!(shown(text, &tokens), @r#"
     StringLit "a \"b\\\n"
@@ -258,7 +258,7 @@ fn any_text_gives_tokens_in_linear_time() {
             text.push_str(pieces[(seed >> 33) as usize % pieces.len()]);
         }
         lossless(&text, &lex(&text));
-        let tokens = lex_template(&text);
+        let tokens = all(Lexer::template(&text));
         let end = tokens.last().map(|token| token.extent.end as usize);
         assert_eq!(end, Some(text.len()));
     }
