@@ -5,10 +5,12 @@
 //! node) and `reachability` (every member of a node set reaches every other one over a service).
 
 use crate::address::Address;
+use crate::argument_path::ArgumentPath;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// What the configuration asks for.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Desired {
     pub providers: BTreeMap<String, ProviderConfig>,
     /// Node sets by name.
     pub node_sets: BTreeMap<String, NodeSet>,
+    /// Conditions that cannot be told yet. What can be was told while evaluating.
+    pub conditions: Vec<Condition>,
     /// SHA-256 of all configuration and variable values that went in.
     pub configuration_digest: String,
 }
@@ -69,9 +73,111 @@ pub struct Lifecycle {
     /// A plan that would delete the object is an error.
     #[serde(default)]
     pub prevent_destroy: bool,
-    /// Arguments whose differences are ignored.
+    /// Arguments, and parts of arguments, whose differences are ignored.
     #[serde(default)]
-    pub ignore_changes: BTreeSet<String>,
+    pub ignore_changes: BTreeSet<ArgumentPath>,
+}
+
+/// What the configuration says must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// Who says so.
+    pub stated_by: StatedBy,
+    /// A truth value; unknown until operations have run.
+    pub condition: Value,
+    /// What to say when it does not hold; may be unknown.
+    pub error_message: Value,
+    /// `file:line:column` of the block.
+    pub place: String,
+}
+
+/// Whose condition it is, which says what it stops when it does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum StatedBy {
+    /// `validation` of a variable; nothing that comes after it in its module instance runs.
+    Variable {
+        /// The module instance, `module.mesh`; empty for the environment.
+        module: String,
+        /// The variable.
+        name: String,
+    },
+    /// `precondition` of a resource: its operation does not run.
+    Precondition {
+        /// The instance.
+        address: Address,
+    },
+    /// `postcondition` of a resource: nothing that depends on it runs.
+    Postcondition {
+        /// The instance.
+        address: Address,
+    },
+    /// `precondition` of an output: it keeps the value it had.
+    Output {
+        /// The module instance, `module.mesh`; empty for the environment.
+        module: String,
+        /// The output.
+        name: String,
+    },
+    /// `assert` of a `check`: a warning.
+    Check {
+        /// The module instance, `module.mesh`; empty for the environment.
+        module: String,
+        /// The check.
+        name: String,
+    },
+}
+
+impl StatedBy {
+    /// Whether the run goes on as if it held.
+    pub fn only_warns(&self) -> bool {
+        matches!(self, Self::Check { .. })
+    }
+
+    /// What is said when it does not hold, with the message that goes with it.
+    pub fn violated(&self, message: impl Into<String>) -> Diagnostic {
+        let diagnostic = match self {
+            Self::Variable { .. } => {
+                Diagnostic::error("validation", format!("the value of {self} is not valid"))
+            }
+            Self::Precondition { address } => {
+                Diagnostic::error("precondition", format!("{self} does not hold")).about(address)
+            }
+            Self::Postcondition { address } => {
+                Diagnostic::error("postcondition", format!("{self} does not hold")).about(address)
+            }
+            Self::Output { .. } => {
+                Diagnostic::error("precondition", format!("{self} does not hold"))
+            }
+            Self::Check { .. } => {
+                Diagnostic::warning("check", format!("{self} found something wrong"))
+            }
+        };
+        diagnostic.with_detail(message)
+    }
+}
+
+impl fmt::Display for StatedBy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |module: &str, own: String| match module {
+            "" => own,
+            module => format!("{module}.{own}"),
+        };
+        match self {
+            Self::Variable { module, name } => {
+                write!(formatter, "`{}`", named(module, format!("var.{name}")))
+            }
+            Self::Precondition { address } => write!(formatter, "a precondition of `{address}`"),
+            Self::Postcondition { address } => write!(formatter, "a postcondition of `{address}`"),
+            Self::Output { module, name } => {
+                let output = named(module, format!("output.{name}"));
+                write!(formatter, "a precondition of `{output}`")
+            }
+            Self::Check { module, name } => {
+                write!(formatter, "`{}`", named(module, format!("check.{name}")))
+            }
+        }
+    }
 }
 
 /// A group of instances whose updates are rolled through one after the other.

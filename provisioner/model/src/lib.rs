@@ -6,6 +6,7 @@
 //! Refuses to know: syntax (that is `lang`), decisions (`planner`), how anything is drawn (`views`).
 
 pub mod address;
+mod argument_path;
 pub mod convert;
 pub mod diagnostic;
 pub mod digest;
@@ -21,6 +22,7 @@ pub mod value;
 mod value_json;
 
 pub use address::{Address, InstanceKey, PathStep};
+pub use argument_path::ArgumentPath;
 pub use diagnostic::{Diagnostic, Severity, SourceMap, Span};
 pub use number::Number;
 pub use sensitive::Sensitive;

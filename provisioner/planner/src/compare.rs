@@ -7,6 +7,7 @@ use model::convert::convert;
 use model::value::Data;
 use model::{Address, Residual, Type, Value};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How long a value may be in a message.
 const SHOWN_CHARACTERS: usize = 60;
@@ -101,6 +102,62 @@ pub(crate) fn shown(value: &Value, secret: bool) -> String {
     text.chars().take(SHOWN_CHARACTERS).chain("...".chars()).collect()
 }
 
+/// What is wanted, but for a part that is as it stands: there if it is there, gone if it is not. A part of what is not known,
+/// or that cannot be told apart, is as wanted.
+pub(crate) fn with_part(wanted: &Value, standing: &Value, steps: &[Arc<str>]) -> Value {
+    let [step, rest @ ..] = steps else { return standing.clone() };
+    let part = |wanted: Option<&Value>, standing: &Value| {
+        if rest.is_empty() {
+            return standing.clone();
+        }
+        wanted.map_or_else(|| standing.clone(), |wanted| with_part(wanted, standing, rest))
+    };
+    let merged: Value = match (wanted.data(), standing.data()) {
+        (Data::Map(ty, entries), Data::Map(..) | Data::Object(_)) => {
+            let mut entries = entries.as_ref().clone();
+            match standing.as_entries().and_then(|entries| entries.get(step)) {
+                Some(standing) => {
+                    let part = part(entries.get(step), standing);
+                    entries.insert(step.clone(), part);
+                }
+                None if rest.is_empty() => {
+                    entries.remove(step);
+                }
+                None => {}
+            }
+            Value::map(ty.clone(), entries)
+        }
+        (Data::Object(entries), Data::Map(..) | Data::Object(_)) => {
+            let mut entries = entries.as_ref().clone();
+            let standing = standing.as_entries().and_then(|entries| entries.get(step));
+            if let (Some(entry), Some(standing)) = (entries.get_mut(step), standing) {
+                *entry = part(Some(entry), standing);
+            }
+            Data::Object(Arc::new(entries)).into()
+        }
+        (Data::List(_, items) | Data::Tuple(items), Data::List(..) | Data::Tuple(_)) => {
+            let mut items = items.as_ref().clone();
+            let at = step.parse::<usize>().ok();
+            let standing = at.and_then(|at| standing.as_items()?.get(at));
+            if let (Some(item), Some(standing)) = (at.and_then(|at| items.get_mut(at)), standing) {
+                *item = part(Some(item), standing);
+            }
+            match wanted.data() {
+                Data::List(ty, _) => Value::list(ty.clone(), items),
+                _ => Value::tuple(items),
+            }
+        }
+        (Data::Null(Type::Map(ty)), Data::Map(..) | Data::Object(_)) => {
+            let Some(standing) = standing.as_entries().and_then(|entries| entries.get(step)) else {
+                return wanted.clone();
+            };
+            Value::map(ty.as_ref().clone(), [(step.clone(), part(None, standing))])
+        }
+        _ => return wanted.clone(),
+    };
+    merged.with_marks(wanted.marks())
+}
+
 /// The instances whose outputs the unknown parts of a value wait for.
 pub(crate) fn awaited(value: &Value) -> BTreeSet<Address> {
     let mut found = BTreeSet::new();
@@ -170,6 +227,24 @@ mod tests {
         let other = Value::object([("id", "x".into()), ("n", 2.into())]);
         assert_eq!(compare(&wanted, &other), Comparison::Differs);
         assert_eq!(compare(&later, &Value::null(Type::String)), Comparison::Uncertain);
+    }
+
+    #[test]
+    fn a_part_is_as_it_stands() {
+        let map = |entries: &[(&'static str, i64)]| {
+            Value::map(Type::Number, entries.iter().map(|(name, n)| (*name, Value::from(*n))))
+        };
+        let (wanted, standing) = (map(&[("a", 1), ("b", 2)]), map(&[("a", 9), ("c", 3)]));
+        let with = |step: &str| with_part(&wanted, &standing, &[step.into()]);
+        assert_eq!(with("a"), map(&[("a", 9), ("b", 2)]));
+        assert_eq!(with("b"), map(&[("a", 1)]));
+        assert_eq!(with("c"), map(&[("a", 1), ("b", 2), ("c", 3)]));
+        let none = Value::null(Type::map(Type::Number));
+        assert_eq!(with_part(&none, &standing, &["c".into()]), map(&[("c", 3)]));
+        let list = |item: Value| Value::list(Type::map(Type::Number), [item]);
+        let (wanted, standing) = (list(wanted.clone()), list(standing.clone()));
+        let nested = with_part(&wanted, &standing, &["0".into(), "a".into()]);
+        assert_eq!(nested, list(map(&[("a", 9), ("b", 2)])));
     }
 
     #[test]

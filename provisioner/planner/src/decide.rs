@@ -5,7 +5,9 @@
 //! an unreachable object went with its machine, are decided later, over the whole graph; neither changes
 //! the planned attributes.
 
-use crate::compare::{Comparison, awaited, compare, same, shown, typed, without_origins};
+use crate::compare::{
+    Comparison, awaited, compare, same, shown, typed, with_part, without_origins,
+};
 use crate::standing::{difference, is_unwell, marked, recorded, standing};
 use model::graph::Instance;
 use model::plan::{Action, Observation, Reason};
@@ -138,11 +140,16 @@ fn existing(subject: &Subject<'_>, record: &Record, configured: &Entries) -> Dec
 fn wanted(subject: &Subject<'_>, configured: &Entries, stands: &Entries) -> Entries {
     let mut wanted = configured.clone();
     for (name, attribute) in arguments_of(subject.schema) {
-        let ignored = subject.instance.lifecycle.ignore_changes.contains(name);
         let Some(value) = wanted.get_mut(name.as_str()) else { continue };
         let chosen = attribute.mode == Mode::OptionalComputed && value.is_null();
-        if let Some(stands) = stands.get(name.as_str()).filter(|_| ignored || chosen) {
+        let Some(stands) = stands.get(name.as_str()) else { continue };
+        if chosen {
             *value = stands.clone();
+        }
+        for path in &subject.instance.lifecycle.ignore_changes {
+            if path.name.as_ref() == name {
+                *value = with_part(value, stands, &path.steps);
+            }
         }
     }
     wanted

@@ -10,7 +10,7 @@ use crate::input::Inputs;
 use crate::module::{Configuration, Module};
 use crate::source::Recorder;
 use crate::syntax::Expression;
-use model::graph::{Desired, Instance, Projection};
+use model::graph::{Condition, Desired, Instance, Projection};
 use model::schema::{ProviderSchema, ResourceSchema};
 use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -57,6 +57,8 @@ pub(super) enum What {
     ServicePart(usize, &'static str),
     /// The facts of service `.2` (by handle) on a node of a set.
     Facts(usize, usize, Handle),
+    /// The assertions of a check.
+    Check(usize),
     Environment,
 }
 
@@ -102,6 +104,8 @@ pub(super) struct Graph<'a> {
     pub facts: HashMap<(usize, usize), Vec<Instance>>,
     /// Declarations whose arguments were checked against the schema.
     pub checked: HashSet<(Arc<str>, usize, usize)>,
+    /// Conditions that only an apply can tell.
+    pub conditions: Vec<Condition>,
     values: HashMap<Decl, Value>,
     busy: HashSet<Decl>,
     stack: Vec<Decl>,
@@ -149,6 +153,7 @@ impl<'a> Graph<'a> {
             instances: HashMap::new(),
             facts: HashMap::new(),
             checked: HashSet::new(),
+            conditions: Vec::new(),
             values: HashMap::new(),
             busy: HashSet::new(),
             stack: Vec::new(),
@@ -177,6 +182,7 @@ impl<'a> Graph<'a> {
             outputs,
             providers,
             node_sets,
+            conditions: std::mem::take(&mut self.conditions),
             configuration_digest: self.digest(),
         }
     }
@@ -377,6 +383,7 @@ impl<'a> Graph<'a> {
             What::ServicePart(at, part) => {
                 format!("service.{} ({part})", module.services.get(*at).name)
             }
+            What::Check(at) => format!("check.{}", module.checks.get(*at).name),
             What::Environment => "environment".to_owned(),
         };
         format!("{prefix}{own}")

@@ -6,10 +6,12 @@
 //! Refuses to know: what is recorded (that is the projection's business), syntax.
 
 mod arguments;
+mod conditions;
 mod cycle;
 mod digest;
 mod expansion;
 mod graph;
+mod lifecycle;
 mod names;
 mod node_set;
 mod outputs;

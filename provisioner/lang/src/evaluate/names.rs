@@ -16,11 +16,19 @@ pub(super) struct Place {
     pub repetition: Repetition,
     /// `node`, in a service's body.
     pub node: Option<Value>,
+    /// `self`, in a postcondition.
+    pub own: Option<Value>,
+    /// What the iterators of the `dynamic` blocks around stand for.
+    pub iterators: Vec<(Arc<str>, Value)>,
 }
 
 impl Place {
     pub(super) fn module(scope: usize) -> Self {
-        Self { scope, repetition: Repetition::Single, node: None }
+        Self::instance(scope, Repetition::Single)
+    }
+
+    pub(super) fn instance(scope: usize, repetition: Repetition) -> Self {
+        Self { scope, repetition, node: None, own: None, iterators: Vec::new() }
     }
 }
 
@@ -33,6 +41,10 @@ pub(super) struct View<'g, 'a, 'p> {
 impl Names for View<'_, '_, '_> {
     fn lookup(&mut self, reference: &Reference<'_>) -> Option<Found> {
         let scope = self.place.scope;
+        let mut iterators = self.place.iterators.iter().rev();
+        if let Some((_, value)) = iterators.find(|(name, _)| name == reference.root) {
+            return Found::some(value.clone(), 0);
+        }
         self.graph.reason = Some(reference.span());
         match reference.root.as_ref() {
             "var" => {
@@ -53,6 +65,7 @@ impl Names for View<'_, '_, '_> {
             "path" => Found::some(self.graph.path(scope), 0),
             "each" | "count" => Found::some(self.place.repetition.value()?, 0),
             "node" => Found::some(self.place.node.clone()?, 0),
+            "self" => Found::some(self.place.own.clone()?, 0),
             kind => self.resource(kind, reference),
         }
     }

@@ -8,7 +8,7 @@ use crate::module::SourceOf;
 use crate::module::suggest::did_you_mean;
 use crate::source::normalise;
 use crate::syntax::{Expression, Kind, Step, StepKind, references};
-use model::graph::Output;
+use model::graph::{Output, StatedBy};
 use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ impl Graph<'_> {
         let module = self.module(scope);
         let call = module.calls.get(at);
         let repetition = self.call_keys(scope, at).repetition_of(key.as_ref());
-        let place = Place { scope, repetition: repetition.clone(), node: None };
+        let place = Place::instance(scope, repetition.clone());
         let directory = self.source_directory(&call.source, &place)?;
         let called = self.configuration.module(&directory)?.clone();
         self.no_recursion(scope, &directory, &call.span)?;
@@ -133,6 +133,11 @@ impl Graph<'_> {
         self.value(Decl { scope, what: What::Output(at) }, |graph| {
             let module = graph.module(scope);
             let output = module.outputs.get(at);
+            let stated_by = StatedBy::Output {
+                module: graph.module_path(scope),
+                name: output.name.to_string(),
+            };
+            graph.require(&output.preconditions, &stated_by.into(), &Place::module(scope));
             let value = graph.eval(&output.value, &Place::module(scope));
             if output.sensitive { value.into_sensitive() } else { value }
         })

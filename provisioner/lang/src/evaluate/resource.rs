@@ -6,10 +6,9 @@ use super::graph::{Decl, Graph, What};
 use super::names::Place;
 use super::outputs::together;
 use crate::eval::{failed, is_failed};
-use crate::module::{Item, Lifecycle, Resource, list, suggest::did_you_mean};
-use model::graph::{self, Instance, ProviderConfig};
-use model::schema::ResourceSchema;
-use model::{Data, Diagnostic, InstanceKey, Marks, Type, Value};
+use crate::module::{Item, Resource, list, suggest::did_you_mean};
+use model::graph::{Instance, ProviderConfig};
+use model::{Data, Diagnostic, InstanceKey, Marks, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -42,6 +41,7 @@ impl Graph<'_> {
         for at in 0..module.services.len() {
             self.handle(scope, at);
         }
+        self.checks(scope);
     }
 
     fn walk_resource(&mut self, scope: usize, at: usize, into: &mut Vec<Instance>) {
@@ -83,11 +83,12 @@ impl Graph<'_> {
         self.value(decl.clone(), |graph| {
             let module = graph.module(scope);
             let resource = module.resources.get(at);
-            let place = Place { scope, repetition: repetition.clone(), node: None };
-            let Some(instance) = graph.make_instance(resource, at, key, &place) else {
+            let place = Place::instance(scope, repetition.clone());
+            let Some(mut instance) = graph.make_instance(resource, at, key, &place) else {
                 return failed();
             };
             let attributes = graph.project(&instance);
+            graph.ensure(resource, &mut instance, &attributes, place);
             graph.instances.insert(decl, instance);
             attributes
         })
@@ -108,8 +109,9 @@ impl Graph<'_> {
             attributes: &resource.arguments,
             blocks: &resource.blocks,
         };
-        let arguments = self.arguments(&given, &schema.attributes, place);
         let mut depends_on = (*self.scopes[scope].depends_on).clone();
+        self.presuppose(resource, &address, place, &mut depends_on);
+        let arguments = self.arguments(&given, &schema.attributes, place);
         for dependency in &resource.depends_on {
             self.dependency(scope, dependency, &mut depends_on);
         }
@@ -118,7 +120,7 @@ impl Graph<'_> {
         }
         depends_on.remove(&address);
         let lifecycle =
-            resource.lifecycle.as_ref().map(|lifecycle| self.lifecycle(lifecycle, place));
+            resource.lifecycle.as_ref().map(|lifecycle| self.lifecycle(lifecycle, schema, place));
         if is_failed(&arguments) {
             return None;
         }
@@ -170,32 +172,6 @@ impl Graph<'_> {
         }))
     }
 
-    fn lifecycle(&mut self, lifecycle: &Lifecycle, place: &Place) -> graph::Lifecycle {
-        let mut flag = |expression: &Option<crate::syntax::Expression>, name: &str| {
-            let Some(expression) = expression else { return false };
-            let what = format!("`{name}`");
-            let value = self.eval_as(expression, &Type::Bool, &what, place);
-            if value.is_unknown() && !is_failed(&value) && !crate::eval::rests_on_opaque(&value) {
-                let diagnostic = Diagnostic::error(
-                    "unknown-lifecycle",
-                    format!("{what} must be known when planning"),
-                )
-                .with_label(expression.span(), "this is known only later");
-                self.report(diagnostic);
-            }
-            value.as_bool().unwrap_or(false)
-        };
-        graph::Lifecycle {
-            create_before_destroy: flag(&lifecycle.create_before_destroy, "create_before_destroy"),
-            prevent_destroy: flag(&lifecycle.prevent_destroy, "prevent_destroy"),
-            ignore_changes: lifecycle
-                .ignore_changes
-                .iter()
-                .map(|name| name.text.to_string())
-                .collect(),
-        }
-    }
-
     /// What can be said of a resource without its instances: once for a declaration.
     fn check_resource(&mut self, resource: &Resource, scope: usize, at: usize) {
         let directory: Arc<str> = self.scopes[scope].module.directory.to_string_lossy().into();
@@ -216,28 +192,8 @@ impl Graph<'_> {
             blocks: &resource.blocks,
         };
         self.check_arguments(&given, &schema.attributes, &resource.span);
-        self.check_lifecycle(resource, schema);
         if let Some((name, span)) = &resource.provider {
             self.check_provider(name, span, resource);
-        }
-    }
-
-    fn check_lifecycle(&mut self, resource: &Resource, schema: &ResourceSchema) {
-        let Some(lifecycle) = &resource.lifecycle else { return };
-        for name in &lifecycle.ignore_changes {
-            if schema.attributes.contains_key(name.text.as_ref()) {
-                continue;
-            }
-            let Some(span) = &lifecycle.span else { continue };
-            let span =
-                model::Span { start: name.extent.start, end: name.extent.end, ..span.clone() };
-            let summary = format!("`{}` has no argument `{}`", resource.kind, name.text);
-            let mut diagnostic =
-                Diagnostic::error("unknown-argument", summary).with_label(span, "");
-            diagnostic
-                .hints
-                .extend(did_you_mean(&name.text, schema.attributes.keys().map(String::as_str)));
-            self.report(diagnostic);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Variables: where their values come from, conversion, validation.
 
+use super::conditions::Stated;
 use super::graph::{Decl, Graph, Origin, What};
 use super::names::Place;
 use crate::eval::{failed, is_failed};
@@ -8,7 +9,8 @@ use crate::input::input_value;
 use crate::module::Variable;
 use crate::module::suggest::did_you_mean;
 use crate::syntax::Expression;
-use model::{Data, Diagnostic, Span, Type, Value};
+use model::graph::StatedBy;
+use model::{Diagnostic, Span, Value};
 
 /// A value before conversion, with where it came from.
 struct Given {
@@ -49,10 +51,11 @@ impl Graph<'_> {
             let Some(given) = graph.given(scope, variable) else {
                 return failed();
             };
+            let span = given.span.clone();
             let value = graph.fitted(variable, given);
             graph.settle(&decl, &value);
             if !is_failed(&value) || !value.is_unknown() {
-                graph.validate(scope, variable);
+                graph.validate(scope, variable, span);
             }
             value
         })
@@ -105,7 +108,7 @@ impl Graph<'_> {
                 let argument =
                     call.arguments.iter().find(|argument| argument.name.text == variable.name);
                 argument.map(|argument| {
-                    let place = Place { scope: *scope, repetition: repetition.clone(), node: None };
+                    let place = Place::instance(*scope, repetition.clone());
                     let value = self.eval(&argument.value, &place);
                     Given { value, span: Some(argument.value.span()), origin: None }
                 })
@@ -228,32 +231,11 @@ impl Graph<'_> {
         }
     }
 
-    fn validate(&mut self, scope: usize, variable: &Variable) {
-        let place = Place::module(scope);
-        for validation in &variable.validations {
-            let holds = self.eval_as(
-                &validation.condition,
-                &Type::Bool,
-                "a validation's condition",
-                &place,
-            );
-            if holds.as_bool() != Some(false) {
-                continue;
-            }
-            let message =
-                self.eval_as(&validation.error_message, &Type::String, "an error message", &place);
-            let text = match message.data() {
-                Data::String(text) if !message.marks().sensitive => text.to_string(),
-                _ => "its validation does not hold".to_owned(),
-            };
-            let diagnostic = Diagnostic::error(
-                "validation",
-                format!("the value of variable `{}` is not valid", variable.name),
-            )
-            .with_detail(text)
-            .with_label(validation.condition.span(), "this is false")
-            .with_label(variable.span.clone(), "");
-            self.report(diagnostic);
-        }
+    fn validate(&mut self, scope: usize, variable: &Variable, given: Option<Span>) {
+        let by =
+            StatedBy::Variable { module: self.module_path(scope), name: variable.name.to_string() };
+        let mut labels = vec![(variable.span.clone(), "")];
+        labels.extend(given.map(|span| (span, "this is its value")));
+        self.require(&variable.validations, &Stated { by, labels }, &Place::module(scope));
     }
 }

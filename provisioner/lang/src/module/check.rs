@@ -7,7 +7,9 @@ use super::{Fields, Module, Table};
 use crate::eval::{SPECIAL, unknown_function};
 use crate::functions;
 use crate::source::SourceFile;
-use crate::syntax::{Block, Body, Call, Expression, Extent, Step, StepKind, Visit, walk};
+use crate::syntax::{
+    Block, Body, Call, Expression, Extent, Free, Kind, Step, StepKind, Visit, references, walk,
+};
 use model::Diagnostic;
 use std::sync::Arc;
 
@@ -26,16 +28,18 @@ pub(super) fn check(
     for service in module.services.iter() {
         checker.facts_without_node(&service.fields);
     }
+    checker.validations();
     checker.diagnostics.extend(check_settings(module));
     checker.diagnostics
 }
 
 /// Names that exist only in some blocks.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Extra {
-    each: bool,
-    count: bool,
-    node: bool,
+    /// Those of `each`, `count`, `node` and `self` that there are.
+    words: Vec<&'static str>,
+    /// The iterators of the `dynamic` blocks around.
+    iterators: Vec<Arc<str>>,
 }
 
 struct Checker<'a> {
@@ -50,31 +54,104 @@ impl Checker<'_> {
         let mut extra = Extra::default();
         match block.kind.text.as_ref() {
             "resource" | "module" => {
-                extra.each = has("for_each");
-                extra.count = has("count");
+                let words = [("for_each", "each"), ("count", "count")].into_iter();
+                extra.words.extend(words.filter(|(name, _)| has(name)).map(|(_, word)| word));
             }
-            "service" => extra.node = true,
-            "environment" | "variable" | "locals" | "output" | "provider" | "node_set" => {}
+            "service" => extra.words.push("node"),
+            "environment" | "variable" | "locals" | "output" | "provider" | "node_set"
+            | "check" => {}
             _ => return,
         }
-        self.block(block, extra, true);
+        self.block(block, &extra, true);
     }
 
-    fn block(&mut self, block: &Block, extra: Extra, is_top: bool) {
+    fn block(&mut self, block: &Block, extra: &Extra, is_top: bool) {
         let kind = block.kind.text.as_ref();
         for attribute in &block.body.attributes {
             match (kind, attribute.name.text.as_ref()) {
-                ("resource", "provider") | ("lifecycle", "ignore_changes") => {}
+                ("resource", "provider") => {}
+                ("lifecycle", "ignore_changes") => self.ignored(&attribute.value, extra),
                 // A type is no expression, and what else is not known here was probably meant to be one.
                 ("variable", name) if name != "default" => {}
-                ("resource" | "module", "count" | "for_each") if is_top => {
-                    self.expression(&attribute.value, Extra::default());
+                ("resource" | "module", "count" | "for_each" | "enabled") if is_top => {
+                    self.expression(&attribute.value, &Extra::default());
                 }
                 _ => self.expression(&attribute.value, extra),
             }
         }
         for nested in &block.body.blocks {
-            self.block(nested, extra, false);
+            match nested.kind.text.as_ref() {
+                "dynamic" => self.dynamic(nested, extra),
+                "postcondition" => {
+                    let mut extra = extra.clone();
+                    extra.words.push("self");
+                    self.block(nested, &extra, false);
+                }
+                _ => self.block(nested, extra, false),
+            }
+        }
+    }
+
+    /// `for_each` stands outside of what it repeats; all else knows the iterator.
+    fn dynamic(&mut self, block: &Block, extra: &Extra) {
+        let mut inner = extra.clone();
+        inner.iterators.extend(iterator_name(block));
+        for attribute in &block.body.attributes {
+            match attribute.name.text.as_ref() {
+                "for_each" => self.expression(&attribute.value, extra),
+                "iterator" => {}
+                _ => self.expression(&attribute.value, &inner),
+            }
+        }
+        for nested in &block.body.blocks {
+            self.block(nested, &inner, false);
+        }
+    }
+
+    /// Names of arguments are no references; what is computed is.
+    fn ignored(&mut self, expression: &Expression, extra: &Extra) {
+        let items = match &expression.root.kind {
+            Kind::Tuple(items) => items.as_slice(),
+            _ => std::slice::from_ref(expression.root.as_ref()),
+        };
+        for item in items {
+            let root = match &item.kind {
+                Kind::Variable(_) => continue,
+                Kind::Traversal(traversal) => match &traversal.base.kind {
+                    Kind::Variable(root) => Some(root.as_ref()),
+                    _ => None,
+                },
+                _ => None,
+            };
+            if root.is_none_or(|root| ["var", "local", "each", "count"].contains(&root)) {
+                let (file, root) = (expression.file.clone(), Arc::new(item.clone()));
+                self.expression(&Expression { file, root }, extra);
+            }
+        }
+    }
+
+    /// A validation that does not look at its variable tests something else.
+    fn validations(&mut self) {
+        for variable in self.module.variables.iter() {
+            for condition in &variable.validations {
+                let own = |free: &Free<'_>| {
+                    free.root.as_ref() == "var"
+                        && attribute(free.steps, 0) == Some(variable.name.as_ref())
+                };
+                let free = references(&condition.test.root);
+                if free.is_empty() || free.iter().any(own) {
+                    continue;
+                }
+                let name = &variable.name;
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        "validation-reference",
+                        format!("a validation of variable `{name}` does not look at it"),
+                    )
+                    .with_label(condition.test.span(), format!("`var.{name}` is not in here"))
+                    .with_hint("what has nothing to do with one variable goes into a `check`, or a precondition"),
+                );
+            }
         }
     }
 
@@ -85,7 +162,7 @@ impl Checker<'_> {
             .blocks("artifact")
             .flat_map(|block| block.body.attributes.iter().map(|a| &a.value));
         for expression in whole.chain(artifact) {
-            for free in crate::syntax::references(&expression.root) {
+            for free in references(&expression.root) {
                 if free.root.as_ref() == "node" {
                     let diagnostic = Diagnostic::error(
                         "unknown-reference",
@@ -101,7 +178,7 @@ impl Checker<'_> {
         }
     }
 
-    fn expression(&mut self, expression: &Expression, extra: Extra) {
+    fn expression(&mut self, expression: &Expression, extra: &Extra) {
         let mut visitor = Visitor { checker: self, file: &expression.file, extra };
         walk(&expression.root, &mut visitor);
     }
@@ -110,11 +187,11 @@ impl Checker<'_> {
 struct Visitor<'c, 'm> {
     checker: &'c mut Checker<'m>,
     file: &'c SourceFile,
-    extra: Extra,
+    extra: &'c Extra,
 }
 
 impl<'e> Visit<'e> for Visitor<'_, '_> {
-    fn reference(&mut self, free: crate::syntax::Free<'e>) {
+    fn reference(&mut self, free: Free<'e>) {
         if let Some(diagnostic) = self.problem(free.root, free.steps, free.extent) {
             self.checker.diagnostics.push(diagnostic);
         }
@@ -125,6 +202,16 @@ impl<'e> Visit<'e> for Visitor<'_, '_> {
         if !functions::exists(name) && !SPECIAL.contains(&name) {
             self.checker.diagnostics.push(unknown_function(self.file, call));
         }
+    }
+}
+
+/// What the blocks of a `dynamic` block call the element at hand: its `iterator`, else its label.
+pub(crate) fn iterator_name(block: &Block) -> Option<Arc<str>> {
+    let given = block.body.attributes.iter().find(|it| it.name.text.as_ref() == "iterator");
+    match given.map(|attribute| &attribute.value.root.kind) {
+        Some(Kind::Variable(name)) => Some(name.clone()),
+        Some(_) => None,
+        None => block.labels.first().map(|label| label.text.clone()),
     }
 }
 
@@ -148,8 +235,15 @@ impl Visitor<'_, '_> {
         diagnostic
     }
 
+    fn has(&self, word: &str) -> bool {
+        self.extra.words.contains(&word)
+    }
+
     fn problem(&self, root: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
         let module = self.checker.module;
+        if self.extra.iterators.iter().any(|name| name.as_ref() == root) {
+            return self.one_of(root, &["key", "value"], steps, extent);
+        }
         match root {
             "var" => {
                 let advice = "add a block `variable \"NAME\" {}` to declare it";
@@ -181,17 +275,19 @@ impl Visitor<'_, '_> {
             }
             "environment" => self.one_of(root, &["name", "login_key"], steps, extent),
             "path" => self.one_of(root, &["module", "root", "cwd"], steps, extent),
-            "each" if self.extra.each => self.one_of(root, &["key", "value"], steps, extent),
+            "each" if self.has("each") => self.one_of(root, &["key", "value"], steps, extent),
             "each" => {
                 Some(self.error(extent, "`each` exists only in a block with `for_each`", None))
             }
-            "count" if self.extra.count => self.one_of(root, &["index"], steps, extent),
+            "count" if self.has("count") => self.one_of(root, &["index"], steps, extent),
             "count" => {
                 Some(self.error(extent, "`count` exists only in a block with `count`", None))
             }
-            "node" if self.extra.node => None,
+            "node" if self.has("node") => None,
             "node" => Some(self.error(extent, "`node` exists only in a service", None)),
-            "self" | "data" => Some(self.error(extent, format!("`{root}` is not supported"), None)),
+            "self" if self.has("self") => None,
+            "self" => Some(self.error(extent, "`self` exists only in a postcondition", None)),
+            "data" => Some(self.error(extent, format!("`{root}` is not supported"), None)),
             _ => self.resource(root, steps, extent),
         }
     }

@@ -5,9 +5,11 @@
 //! Refuses to know: values, instances, schemas.
 
 mod check;
+mod conditions;
 pub(crate) mod constant;
 mod environment;
 mod fields;
+mod lifecycle;
 mod load;
 mod read;
 mod resource;
@@ -90,6 +92,7 @@ pub(crate) struct Module {
     pub providers: Table<Provider>,
     pub node_sets: Table<NodeSet>,
     pub services: Table<Service>,
+    pub checks: Table<Check>,
     /// Things that make instances, in source order.
     pub order: Vec<Item>,
     /// The first words of all resource types.
@@ -131,14 +134,23 @@ pub(crate) struct Variable {
     pub default: Option<Expression>,
     pub sensitive: bool,
     pub nullable: bool,
-    pub validations: Vec<Validation>,
+    pub validations: Vec<Condition>,
 }
 
-/// `validation { condition = ... error_message = ... }`.
+/// `validation`, `precondition`, `postcondition` or `assert`: what must hold, and what to say when it does not.
 #[derive(Debug)]
-pub(crate) struct Validation {
-    pub condition: Expression,
+pub(crate) struct Condition {
+    pub test: Expression,
     pub error_message: Expression,
+    pub place: String,
+}
+
+/// `check "name" { assert { ... } }`.
+#[derive(Debug)]
+pub(crate) struct Check {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub assertions: Vec<Condition>,
 }
 
 /// One entry of `locals { ... }`.
@@ -158,6 +170,7 @@ pub(crate) struct Output {
     pub sensitive: bool,
     pub description: String,
     pub depends_on: Vec<Expression>,
+    pub preconditions: Vec<Condition>,
 }
 
 /// How often a block is instantiated.
@@ -190,8 +203,9 @@ pub(crate) struct Resource {
 pub(crate) struct Lifecycle {
     pub create_before_destroy: Option<Expression>,
     pub prevent_destroy: Option<Expression>,
-    pub ignore_changes: Vec<Name>,
-    pub span: Option<Span>,
+    pub ignore_changes: Option<Expression>,
+    pub preconditions: Vec<Condition>,
+    pub postconditions: Vec<Condition>,
 }
 
 /// Where a module is: the text may have interpolations, so there may be several places.

@@ -1,19 +1,20 @@
 //! From blocks to declarations.
 
+use super::conditions::{read_check, read_condition};
 use super::constant::constant_of;
 use super::fields::{Fields, Shape, check_labels, list, read, title};
 use super::suggest::did_you_mean;
 use super::types::read_type;
 use super::{
-    Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Service, SourceOf,
-    Table, Validation, Variable,
+    Condition, Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Service,
+    SourceOf, Table, Variable,
 };
 use crate::source::SourceFile;
 use crate::syntax::{Block, Body, Expr, Expression, Kind};
 use model::{Diagnostic, Span, Type};
 use std::sync::Arc;
 
-const BLOCKS: [&str; 9] = [
+const BLOCKS: [&str; 10] = [
     "environment",
     "variable",
     "locals",
@@ -23,11 +24,12 @@ const BLOCKS: [&str; 9] = [
     "resource",
     "node_set",
     "service",
+    "check",
 ];
 
 /// Words that the language will have, or that Terraform has.
-const LATER: [&str; 9] =
-    ["data", "moved", "removed", "import", "check", "gate", "rollout", "backup", "terraform"];
+const LATER: [&str; 8] =
+    ["data", "moved", "removed", "import", "gate", "rollout", "backup", "terraform"];
 
 const VARIABLE: Shape = Shape {
     required: &[],
@@ -36,13 +38,10 @@ const VARIABLE: Shape = Shape {
     open: false,
 };
 
-const VALIDATION: Shape =
-    Shape { required: &["condition", "error_message"], optional: &[], blocks: &[], open: false };
-
 const OUTPUT: Shape = Shape {
     required: &["value"],
     optional: &["sensitive", "description", "depends_on"],
-    blocks: &[],
+    blocks: &[("precondition", 0, true)],
     open: false,
 };
 
@@ -172,6 +171,7 @@ impl Reader {
             "module" => self.call(block),
             "resource" => self.resource(block),
             "node_set" => self.node_set(block),
+            "check" => self.check(block),
             _ => self.service(block),
         }
     }
@@ -248,18 +248,7 @@ impl Reader {
         let fields = self.fields(block, &VARIABLE);
         let ty = fields.get("type").map(|ty| read_type(ty, &mut self.diagnostics));
         self.text(&fields, "description");
-        let mut validations = Vec::new();
-        for nested in fields.blocks("validation") {
-            let inner = read(nested, &VALIDATION, &mut self.diagnostics);
-            if let (Some(condition), Some(error_message)) =
-                (inner.get("condition"), inner.get("error_message"))
-            {
-                validations.push(Validation {
-                    condition: condition.clone(),
-                    error_message: error_message.clone(),
-                });
-            }
-        }
+        let validations = self.conditions(&fields, "validation");
         let variable = Variable {
             name: block.labels[0].text.clone(),
             span: block.span(),
@@ -273,6 +262,17 @@ impl Reader {
         let name = variable.name.clone();
         let result = self.module.variables.insert(name, variable);
         self.declared(block, result, |module, at| &module.variables.get(at).span);
+    }
+
+    fn conditions(&mut self, fields: &Fields, kind: &str) -> Vec<Condition> {
+        let blocks = fields.blocks(kind);
+        blocks.filter_map(|nested| read_condition(nested, &mut self.diagnostics)).collect()
+    }
+
+    fn check(&mut self, block: &Block) {
+        let check = read_check(block, &mut self.diagnostics);
+        let result = self.module.checks.insert(check.name.clone(), check);
+        self.declared(block, result, |module, at| &module.checks.get(at).span);
     }
 
     /// Reports a name that was declared before; gives the new position otherwise.
@@ -328,6 +328,7 @@ impl Reader {
             sensitive: self.flag(&fields, "sensitive", false),
             description: self.text(&fields, "description"),
             depends_on: self.dependencies(fields.get("depends_on")),
+            preconditions: self.conditions(&fields, "precondition"),
         };
         let result = self.module.outputs.insert(output.name.clone(), output);
         self.declared(block, result, |module, at| &module.outputs.get(at).span);

@@ -1,9 +1,10 @@
 //! Reading `resource` blocks.
 
+use super::Resource;
 use super::fields::{Fields, Shape, read};
+use super::lifecycle::read_lifecycle;
 use super::read::Reader;
-use super::{Lifecycle, Resource};
-use crate::syntax::{Block, Expr, Kind, Name, StepKind};
+use crate::syntax::{Block, Kind, StepKind};
 use model::{Diagnostic, Span};
 
 const RESOURCE: Shape = Shape {
@@ -11,13 +12,6 @@ const RESOURCE: Shape = Shape {
     optional: &["count", "for_each", "provider", "depends_on"],
     blocks: &[("lifecycle", 0, false)],
     open: true,
-};
-
-const LIFECYCLE: Shape = Shape {
-    required: &[],
-    optional: &["create_before_destroy", "prevent_destroy", "ignore_changes"],
-    blocks: &[],
-    open: false,
 };
 
 pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resource> {
@@ -61,45 +55,4 @@ fn read_provider(reader: &mut Reader, fields: &Fields) -> Option<(String, Span)>
         reader.diagnostics.push(diagnostic);
     }
     Some((name?, expression.span()))
-}
-
-fn read_lifecycle(reader: &mut Reader, block: &Block) -> Lifecycle {
-    let fields = read(block, &LIFECYCLE, &mut reader.diagnostics);
-    let mut ignore_changes = Vec::new();
-    if let Some(expression) = fields.get("ignore_changes").filter(|value| !value.is_broken()) {
-        match &expression.root.kind {
-            Kind::Tuple(items) => {
-                for item in items {
-                    match argument_name(item) {
-                        Some(name) => ignore_changes.push(name),
-                        None => not_names(reader, expression.file.span(item.extent)),
-                    }
-                }
-            }
-            _ => not_names(reader, expression.span()),
-        }
-    }
-    Lifecycle {
-        create_before_destroy: fields.get("create_before_destroy").cloned(),
-        prevent_destroy: fields.get("prevent_destroy").cloned(),
-        ignore_changes,
-        span: Some(block.span()),
-    }
-}
-
-fn argument_name(expr: &Expr) -> Option<Name> {
-    let text = match &expr.kind {
-        Kind::Variable(name) => name.clone(),
-        Kind::Literal(value) => value.as_str()?.into(),
-        _ => return None,
-    };
-    Some(Name { text, extent: expr.extent })
-}
-
-fn not_names(reader: &mut Reader, span: Span) {
-    let diagnostic =
-        Diagnostic::error("ignore-changes", "`ignore_changes` is a list of argument names")
-            .with_label(span, "")
-            .with_hint("write the names without quotes: ignore_changes = [size, tags]");
-    reader.diagnostics.push(diagnostic);
 }

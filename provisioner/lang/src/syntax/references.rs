@@ -6,6 +6,8 @@ use std::sync::Arc;
 /// A reference that is not to a variable of the expression itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Free<'e> {
+    /// The whole reference.
+    pub expr: &'e Expr,
     pub root: &'e Arc<str>,
     pub extent: Extent,
     /// The steps behind the root, up to a splat or an index that depends on an inner variable.
@@ -68,10 +70,10 @@ impl<'e> Walk<'_, 'e> {
             }
             Kind::Template(parts) => self.parts(parts),
             Kind::Parens(inner) | Kind::Unary(_, inner) => self.expr(inner),
-            Kind::Variable(root) => self.reference(root, expr.extent, &[]),
+            Kind::Variable(root) => self.reference(expr, root, &[]),
             Kind::Traversal(traversal) => {
                 match &traversal.base.kind {
-                    Kind::Variable(root) => self.reference(root, expr.extent, &traversal.steps),
+                    Kind::Variable(root) => self.reference(expr, root, &traversal.steps),
                     _ => self.expr(&traversal.base),
                 }
                 self.indexes(&traversal.steps);
@@ -143,7 +145,7 @@ impl<'e> Walk<'_, 'e> {
         }
     }
 
-    fn reference(&mut self, root: &'e Arc<str>, extent: Extent, steps: &'e [Step]) {
+    fn reference(&mut self, expr: &'e Expr, root: &'e Arc<str>, steps: &'e [Step]) {
         if self.bound.contains(&root) {
             return;
         }
@@ -153,7 +155,7 @@ impl<'e> Walk<'_, 'e> {
             StepKind::Splat(_) => false,
         };
         let count = steps.iter().take_while(fixed).count();
-        self.visit.reference(Free { root, extent, steps: &steps[..count] });
+        self.visit.reference(Free { expr, root, extent: expr.extent, steps: &steps[..count] });
     }
 
     fn depends_on_bound(&self, index: &'e Expr) -> bool {

@@ -134,7 +134,7 @@ impl Block {
     }
 
     pub fn ignoring(mut self, name: &str) -> Self {
-        self.lifecycle.ignore_changes.insert(name.to_owned());
+        self.lifecycle.ignore_changes.insert(model::ArgumentPath::whole(name));
         self
     }
 

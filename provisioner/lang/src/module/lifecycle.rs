@@ -1,0 +1,29 @@
+//! Reading `lifecycle` blocks.
+
+use super::conditions::read_condition;
+use super::fields::{Shape, read};
+use super::read::Reader;
+use super::{Condition, Lifecycle};
+use crate::syntax::Block;
+
+const LIFECYCLE: Shape = Shape {
+    required: &[],
+    optional: &["create_before_destroy", "prevent_destroy", "ignore_changes"],
+    blocks: &[("precondition", 0, true), ("postcondition", 0, true)],
+    open: false,
+};
+
+pub(super) fn read_lifecycle(reader: &mut Reader, block: &Block) -> Lifecycle {
+    let fields = read(block, &LIFECYCLE, &mut reader.diagnostics);
+    let mut conditions = |kind: &str| -> Vec<Condition> {
+        let blocks = fields.blocks(kind);
+        blocks.filter_map(|nested| read_condition(nested, &mut reader.diagnostics)).collect()
+    };
+    Lifecycle {
+        preconditions: conditions("precondition"),
+        postconditions: conditions("postcondition"),
+        create_before_destroy: fields.get("create_before_destroy").cloned(),
+        prevent_destroy: fields.get("prevent_destroy").cloned(),
+        ignore_changes: fields.get("ignore_changes").cloned(),
+    }
+}
