@@ -11,6 +11,7 @@ Exit codes:
   0    done; for `plan --detailed-exitcode`: nothing to change
   1    an error, in the configuration, in the state or while applying
   2    `plan --detailed-exitcode`: there are changes (also: wrong usage of the command line)
+  3    `fmt --check`: files are not in their canonical form
   130  interrupted
 `ssh NODE -- COMMAND` ends with the command's own exit code.
 
@@ -125,6 +126,8 @@ pub enum Command {
     /// Look at what is recorded, and change it by hand
     #[command(subcommand)]
     State(StateCommand),
+    /// Bring files into their canonical form
+    Fmt(Formatting),
     /// Print the graph of instances in the DOT language
     Graph {
         #[command(flatten)]
@@ -142,6 +145,26 @@ pub enum Command {
         #[arg(last = true)]
         command: Vec<String>,
     },
+}
+
+/// What is formatted, and how.
+#[derive(Debug, Args)]
+pub struct Formatting {
+    /// Files, and directories of `*.hcl` and `*.hclvars` files; `-` is standard input, whose result is printed
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Write nothing; exit with 3 when a file is not in its canonical form
+    #[arg(long)]
+    pub check: bool,
+    /// Show what changes
+    #[arg(long)]
+    pub diff: bool,
+    /// Whether files are written
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub write: bool,
+    /// Look into the directories below, too
+    #[arg(long, short)]
+    pub recursive: bool,
 }
 
 /// Looks at what is recorded, and changes it by hand.

@@ -16,6 +16,8 @@ pub enum Exit {
     Done,
     /// `plan --detailed-exitcode`: there are changes.
     Changes,
+    /// `fmt --check`: files are not in their canonical form.
+    Unformatted,
     /// Interrupted by the user.
     Interrupted,
     /// What the command on a node ended with.
@@ -27,6 +29,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Done => 0,
             Exit::Changes => 2,
+            Exit::Unformatted => 3,
             Exit::Interrupted => 130,
             Exit::Remote(code) => code,
         })
@@ -97,8 +100,13 @@ mod tests {
 
     #[test]
     fn every_end_has_its_code() {
-        let codes =
-            [(Exit::Done, 0), (Exit::Changes, 2), (Exit::Interrupted, 130), (Exit::Remote(7), 7)];
+        let codes = [
+            (Exit::Done, 0),
+            (Exit::Changes, 2),
+            (Exit::Unformatted, 3),
+            (Exit::Interrupted, 130),
+            (Exit::Remote(7), 7),
+        ];
         for (exit, code) in codes {
             assert_eq!(ExitCode::from(exit), ExitCode::from(code), "{exit:?}");
         }

@@ -73,6 +73,7 @@ async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> 
             commands::output::run(session, &environment.target, name.as_deref(), raw).await
         }
         Command::State(command) => commands::state::run(session, command).await,
+        Command::Fmt(formatting) => commands::fmt::run(session, &formatting),
         Command::Graph { environment, variables } => {
             commands::graph::run(session, &environment.target, &variables)
         }

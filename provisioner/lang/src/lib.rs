@@ -2,6 +2,7 @@
 //!
 //! [`load`] reads and checks a directory and the modules it calls; [`evaluate`] expands it into instances,
 //! on demand and each once; [`resolve`] computes, at apply time, what was unknown when the plan was made.
+//! [`format()`] brings a file into its canonical form.
 //! Invariants: all mistakes of a run are reported at once; nothing here touches a file except through the
 //! [`SourceLoader`]; evaluation is a function of its inputs.
 //! Refuses to know: what a resource type means (schemas are given), what is recorded (a
@@ -11,6 +12,7 @@ pub mod functions;
 
 mod eval;
 mod evaluate;
+mod format;
 mod input;
 mod module;
 mod projection;
@@ -19,6 +21,7 @@ mod source;
 mod syntax;
 
 pub use evaluate::{Evaluated, EvaluatedSettings, Settings, evaluate, settings};
+pub use format::format;
 pub use input::{InputValue, Inputs, VariableFile, VariableInput, parse_variable_file};
 pub use module::{Configuration, Loaded, load};
 pub use projection::validation_projection;

@@ -25,6 +25,22 @@ pub fn differences(name: &str, before: &Value, after: &Value, budget: usize) -> 
     found
 }
 
+/// What changes between two texts of a file, as a patch that other programs understand.
+pub fn patch(name: &str, before: &str, after: &str, palette: Palette) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let text = diff.unified_diff().header(&format!("old/{name}"), &format!("new/{name}")).to_string();
+    if !palette.is_coloured() {
+        return text;
+    }
+    let line = |line: &str| match line.as_bytes().first() {
+        Some(b'+') => palette.good(line),
+        Some(b'-') => palette.bad(line),
+        Some(b'@') => palette.accent(line),
+        _ => line.to_owned(),
+    };
+    text.lines().map(|text| line(text) + "\n").collect()
+}
+
 fn walk(path: String, before: &Value, after: &Value, budget: usize, found: &mut Vec<Difference>) {
     let sensitive = before.marks().sensitive || after.marks().sensitive;
     if before.same_content(after) {

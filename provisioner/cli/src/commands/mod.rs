@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod destroy;
+pub mod fmt;
 pub mod graph;
 pub mod output;
 pub mod plan;
