@@ -149,6 +149,7 @@ pub enum Command {
 
 /// What is formatted, and how.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub struct Formatting {
     /// Files, and directories of `*.hcl` and `*.hclvars` files; `-` is standard input, whose result is printed
     #[arg(default_value = ".", value_name = "PATH")]

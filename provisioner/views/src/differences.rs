@@ -28,7 +28,8 @@ pub fn differences(name: &str, before: &Value, after: &Value, budget: usize) -> 
 /// What changes between two texts of a file, as a patch that other programs understand.
 pub fn patch(name: &str, before: &str, after: &str, palette: Palette) -> String {
     let diff = TextDiff::from_lines(before, after);
-    let text = diff.unified_diff().header(&format!("old/{name}"), &format!("new/{name}")).to_string();
+    let text =
+        diff.unified_diff().header(&format!("old/{name}"), &format!("new/{name}")).to_string();
     if !palette.is_coloured() {
         return text;
     }

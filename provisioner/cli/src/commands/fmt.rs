@@ -47,10 +47,8 @@ pub fn run(session: &Session, formatting: &Formatting) -> Result<Exit, CommandEr
             if let Some(path) = &file.path
                 && let Err(error) = replace(path, &file.after)
             {
-                let diagnostic = Diagnostic::error(
-                    "file",
-                    format!("cannot write `{}`: {error}", file.name),
-                );
+                let diagnostic =
+                    Diagnostic::error("file", format!("cannot write `{}`: {error}", file.name));
                 wrong.diagnostics.push(diagnostic.with_hint("the file is as it was"));
             }
         }

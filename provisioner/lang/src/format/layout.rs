@@ -5,7 +5,7 @@
 
 use super::piece::Piece;
 use super::space::is_apart;
-use crate::syntax::TokenKind;
+use crate::syntax::lex::TokenKind;
 use std::ops::Range;
 
 /// Spaces for one level of brackets.

@@ -13,6 +13,9 @@ mod piece;
 mod rewrite;
 mod space;
 
+#[cfg(test)]
+mod tests;
+
 use crate::source::SourceFile;
 use crate::syntax::parse_file;
 use model::Diagnostic;

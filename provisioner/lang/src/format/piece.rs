@@ -1,6 +1,6 @@
 //! The pieces of a file: its tokens with the space before each.
 
-use crate::syntax::{Token, TokenKind, lex};
+use crate::syntax::lex::{Token, TokenKind, lex};
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -20,10 +20,16 @@ impl Piece<'_> {
 
     /// How many levels of brackets it opens; negative when it closes one.
     pub(super) fn brackets(&self) -> isize {
-        use TokenKind::*;
         match self.kind {
-            OBrace | OBrack | OParen | TemplateControl | TemplateInterp => 1,
-            CBrace | CBrack | CParen | TemplateSeqEnd => -1,
+            TokenKind::OBrace
+            | TokenKind::OBrack
+            | TokenKind::OParen
+            | TokenKind::TemplateControl
+            | TokenKind::TemplateInterp => 1,
+            TokenKind::CBrace
+            | TokenKind::CBrack
+            | TokenKind::CParen
+            | TokenKind::TemplateSeqEnd => -1,
             _ => 0,
         }
     }

@@ -10,7 +10,10 @@
 //! Relies on a text that parses: it walks over bodies by the tokens that begin their items.
 
 use super::piece::Piece;
-use crate::syntax::TokenKind::{self, *};
+use crate::syntax::lex::TokenKind::{
+    self, CBrace, CParen, CQuote, Comment, Equal, Ident, Newline, OBrace, OParen, OQuote,
+    QuotedLit, TemplateInterp, TemplateSeqEnd,
+};
 use std::borrow::Cow;
 
 /// Rewrites all items of a file.
@@ -25,12 +28,11 @@ pub(super) fn rewrite(pieces: Vec<Piece<'_>>) -> Vec<Piece<'_>> {
             }
             Ident => {
                 let mut item = vec![piece];
-                let is_value = |kind: &TokenKind| *kind == Equal;
                 while let Some(next) = rest.next_if(|next| !matches!(next.kind, Equal | OBrace)) {
                     item.push(next);
                 }
                 match rest.next() {
-                    Some(next) if is_value(&next.kind) => {
+                    Some(next) if next.kind == Equal => {
                         walk.attribute(item, next, &mut rest);
                     }
                     Some(next) => walk.block(item, next),
@@ -62,9 +64,9 @@ impl<'t> Walk<'t> {
         self.done.push(equals);
         let mut value = Vec::new();
         let mut depth = 0;
-        while let Some(next) = rest.next_if(|next| {
-            depth > 0 || !(next.ends_line() || next.kind == CBrace)
-        }) {
+        while let Some(next) =
+            rest.next_if(|next| depth > 0 || !(next.ends_line() || next.kind == CBrace))
+        {
             depth += next.brackets();
             value.push(next);
         }
@@ -145,7 +147,9 @@ fn in_full(value: Vec<Piece<'_>>) -> Vec<Piece<'_>> {
             "set" => ("set", Some("any")),
             _ => return value,
         },
-        [open, word, close] if (open.kind, word.kind, close.kind) == (OQuote, QuotedLit, CQuote) => {
+        [open, word, close]
+            if (open.kind, word.kind, close.kind) == (OQuote, QuotedLit, CQuote) =>
+        {
             match word.text.as_ref() {
                 "string" => ("string", None),
                 "list" => ("list", Some("string")),

@@ -1,9 +1,15 @@
 //! Whether two pieces of a cell stand apart.
 
 use super::piece::Piece;
-use crate::syntax::TokenKind::{self, *};
+use crate::syntax::lex::TokenKind::{
+    self, And, Bang, CBrace, CHeredoc, CQuote, Colon, Comma, Dot, DoubleColon, Ellipsis, Equal,
+    EqualOp, Greater, GreaterEq, Ident, Less, LessEq, Minus, Newline, NotEqual, NumberLit, OBrace,
+    OBrack, OHeredoc, OParen, OQuote, Or, Percent, Plus, Question, QuotedLit, Slash, Star,
+    StringLit, TemplateControl, TemplateInterp, TemplateSeqEnd,
+};
 
 /// Whether a space stands between a piece and the next; `before` is what stands before the first of them in its cell.
+#[expect(clippy::match_same_arms, reason = "rules in their order: the first that fits holds")]
 pub(super) fn is_apart(before: Option<TokenKind>, piece: &Piece<'_>, next: &Piece<'_>) -> bool {
     match (piece.kind, next.kind) {
         (_, Newline) => false,
