@@ -18,7 +18,6 @@ use super::Extent;
 use crate::source::offset;
 
 /// All tokens of a file, the last one being [`TokenKind::End`].
-#[cfg_attr(not(test), expect(dead_code, reason = "the formatter works on all tokens of a file"))]
 pub(crate) fn lex(text: &str) -> Vec<Token> {
     all(Lexer::new(text))
 }
