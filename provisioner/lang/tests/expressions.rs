@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
-use support::{Files, finish, schemas};
+use support::{Files, finish, same, schemas};
 
 const RECORDS: &str = include_str!("data/expressions.jsonl");
 const DISAGREEMENTS: &str = include_str!("data/disagreements.txt");
@@ -44,22 +44,6 @@ fn answer(expression: &str) -> Result<Json, String> {
         return Err(format!("{}: {}", diagnostic.code, diagnostic.summary));
     }
     run.desired.outputs["x"].value.to_plain_json().map_err(|error| error.to_string())
-}
-
-fn same(left: &Json, right: &Json) -> bool {
-    match (left, right) {
-        (Json::Number(l), Json::Number(r)) => {
-            let (l, r) = (l.as_f64().unwrap_or(f64::NAN), r.as_f64().unwrap_or(f64::NAN));
-            (l - r).abs() <= 1e-12 * l.abs().max(r.abs())
-        }
-        (Json::Array(l), Json::Array(r)) => {
-            l.len() == r.len() && l.iter().zip(r).all(|(l, r)| same(l, r))
-        }
-        (Json::Object(l), Json::Object(r)) => {
-            l.len() == r.len() && l.iter().all(|(name, l)| r.get(name).is_some_and(|r| same(l, r)))
-        }
-        _ => left == right,
-    }
 }
 
 #[test]

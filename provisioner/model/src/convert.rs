@@ -3,6 +3,8 @@
 
 use crate::number::Number;
 use crate::types::{Field, Type};
+use crate::unify::{convertible, unify, with_any_from};
+use crate::unknown::{Refinement, Residual, Unknown};
 use crate::value::{Data, Entries, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,33 +37,61 @@ impl ConvertError {
     }
 }
 
-/// Converts `value` to `ty`, keeping all marks.
+/// Converts `value` to `ty`, keeping all marks. `any` within a collection type stands for the one type that
+/// all elements unify to.
 pub fn convert(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
     let converted = match value.data() {
-        Data::Null(_) if *ty == Type::Any => value.clone(),
-        Data::Null(_) => Value::null(ty.clone()),
-        Data::Unknown(unknown) => unknown_of(value, &unknown.ty, ty)?,
+        Data::Null(from) => Value::null(fitting(from, ty)?),
+        Data::Unknown(unknown) => later(value, unknown, ty)?,
         _ => known(value, ty)?,
     };
     Ok(converted.with_marks(value.marks()))
 }
 
-fn unknown_of(value: &Value, from: &Type, ty: &Type) -> Result<Value, ConvertError> {
-    let primitive = |t: &Type| matches!(t, Type::Bool | Type::Number | Type::String);
-    let collection = |t: &Type| {
-        matches!(t, Type::List(_) | Type::Set(_) | Type::Map(_) | Type::Tuple(_) | Type::Object(_))
-    };
-    if (primitive(from) && collection(ty)) || (collection(from) && primitive(ty)) {
+/// The type that null or something unknown of type `from` has as `ty`.
+fn fitting(from: &Type, ty: &Type) -> Result<Type, ConvertError> {
+    if !convertible(from, ty) {
         return Err(mismatch(from, ty));
     }
-    match value.data() {
-        // The residual is kept: whoever resolves it converts again.
-        Data::Unknown(unknown) if *ty != Type::Any => {
-            let mut unknown = unknown.clone();
-            unknown.ty = ty.clone();
-            Ok(Data::Unknown(unknown).into())
+    let ty = if ty.has_any() { with_any_from(from, ty) } else { ty.clone() };
+    Ok(ty.without_optional())
+}
+
+fn later(value: &Value, unknown: &Unknown, ty: &Type) -> Result<Value, ConvertError> {
+    let to = fitting(&unknown.ty, ty)?;
+    if to == unknown.ty {
+        return Ok(value.clone());
+    }
+    let refinement = kept(unknown, &to);
+    // The residual is kept: whoever resolves it converts again.
+    let residual = unknown.residual.clone();
+    let refined = Unknown { ty: to, residual, refinement: Refinement::default() };
+    Ok(Value::from(Data::Unknown(Arc::new(refined))).refined(refinement))
+}
+
+/// What a refinement still says after a conversion.
+fn kept(unknown: &Unknown, to: &Type) -> Refinement {
+    let given = &unknown.refinement;
+    let base = Refinement { not_null: given.not_null, ..Refinement::default() };
+    let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    match (&unknown.ty, to) {
+        (Type::Object(fields), Type::Map(_)) => {
+            base.with_length(count(fields.len()), Some(count(fields.len())))
         }
-        _ => Ok(value.clone()),
+        (Type::Tuple(types), Type::List(_)) => {
+            base.with_length(count(types.len()), Some(count(types.len())))
+        }
+        // Elements may turn out to be equal.
+        (Type::Tuple(types), Type::Set(_)) => {
+            base.with_length(count(types.len()).min(1), Some(count(types.len())))
+        }
+        (Type::List(_), Type::Set(_)) => {
+            base.with_length(given.min_length.min(1), given.max_length)
+        }
+        (from, to) if from.is_collection() && to.is_collection() => {
+            base.with_length(given.min_length, given.max_length)
+        }
+        _ => base,
     }
 }
 
@@ -89,20 +119,88 @@ fn known(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
         Type::Any => Ok(value.clone()),
         Type::Bool | Type::Number | Type::String => primitive(value, ty),
         Type::List(element) => {
-            Ok(Value::list(element.as_ref().clone(), items(value, element, ty)?))
+            let items = value.as_items().ok_or_else(|| mismatch(&value.ty(), ty))?;
+            if matches!(value.data(), Data::Set(..)) && !value.is_wholly_known() {
+                return Ok(list_of_open_set(value, element));
+            }
+            let (element, items) = elements(value, items.iter(), &index_of, element)?;
+            Ok(Value::list(element, items))
         }
-        Type::Set(element) => Ok(Value::set(element.as_ref().clone(), items(value, element, ty)?)),
+        Type::Set(element) => {
+            let items = value.as_items().ok_or_else(|| mismatch(&value.ty(), ty))?;
+            let (element, items) = elements(value, items.iter(), &index_of, element)?;
+            Ok(Value::set(element, items))
+        }
         Type::Map(element) => {
             let entries = value.as_entries().ok_or_else(|| mismatch(&value.ty(), ty))?;
-            let mut converted = Entries::new();
-            for (name, entry) in entries {
-                let entry = convert(entry, element).map_err(|e| e.within(name.as_ref()))?;
-                converted.insert(name.clone(), entry);
-            }
-            Ok(Value::map(element.as_ref().clone(), converted))
+            let names: Vec<_> = entries.keys().cloned().collect();
+            let name = |at: usize| names.get(at).map_or_else(String::new, ToString::to_string);
+            let (element, items) = elements(value, entries.values(), &name, element)?;
+            Ok(Value::map(element, names.iter().cloned().zip(items)))
         }
         Type::Tuple(types) => tuple(value, types, ty),
         Type::Object(fields) => object(value, fields, ty),
+    }
+}
+
+fn index_of(at: usize) -> String {
+    at.to_string()
+}
+
+/// How many elements the list will have is not known: those of the set may turn out to be equal.
+fn list_of_open_set(value: &Value, element: &Type) -> Value {
+    let ty = Type::list(with_any_from(&element_type(value), element).without_optional());
+    Value::unknown(ty, Residual::whole(value)).refined(Refinement::of(value))
+}
+
+/// Elements brought to one type, and that type.
+fn elements<'v>(
+    whole: &Value,
+    items: impl ExactSizeIterator<Item = &'v Value> + Clone,
+    name: &dyn Fn(usize) -> String,
+    element: &Type,
+) -> Result<(Type, Vec<Value>), ConvertError> {
+    if items.len() == 0 {
+        let ty = if *element == Type::Any { element_type(whole) } else { element.without_optional() };
+        return Ok((ty, Vec::new()));
+    }
+    let target = if *element == Type::Any { common(items.clone())? } else { element.clone() };
+    let convert_item = |(at, item): (usize, &Value)| {
+        convert(item, &target).map_err(|error| error.within(name(at)))
+    };
+    let converted = items.enumerate().map(convert_item).collect::<Result<Vec<_>, _>>()?;
+    if !target.has_any() {
+        return Ok((target.without_optional(), converted));
+    }
+    // What stands for `any` may have become another type in each of them.
+    let one = common(converted.iter())?;
+    if one.has_any() && converted.iter().any(|item| item.ty() != one) {
+        return Err(no_common_type());
+    }
+    let same = converted.iter().map(|item| convert(item, &one)).collect::<Result<Vec<_>, _>>()?;
+    Ok((one, same))
+}
+
+fn common<'v>(items: impl Iterator<Item = &'v Value>) -> Result<Type, ConvertError> {
+    let types: Vec<_> = items.map(Value::ty).collect();
+    match unify(&types) {
+        Some(Type::Any) if types.iter().any(|ty| *ty != Type::Any) => Err(no_common_type()),
+        Some(ty) => Ok(ty),
+        None => Err(no_common_type()),
+    }
+}
+
+fn no_common_type() -> ConvertError {
+    ConvertError::new("its elements are of types that no single type stands for")
+}
+
+/// The element type of an empty collection.
+fn element_type(value: &Value) -> Type {
+    match value.data() {
+        Data::List(element, _) | Data::Set(element, _) | Data::Map(element, _) => {
+            element.as_ref().clone()
+        }
+        _ => Type::Any,
     }
 }
 
@@ -116,6 +214,9 @@ fn primitive(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
         (Data::String(text), Type::Bool) => match text.as_ref() {
             "true" | "1" => Some(true.into()),
             "false" | "0" => Some(false.into()),
+            other if matches!(other.to_lowercase().as_str(), "true" | "false") => {
+                return Err(ConvertError::new("a bool is required: true or false, in small letters"));
+            }
             _ => return Err(ConvertError::new("a bool is required: true or false")),
         },
         (Data::String(text), Type::Number) => Some(
@@ -128,16 +229,8 @@ fn primitive(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
     converted.ok_or_else(|| mismatch(&value.ty(), ty))
 }
 
-fn items(value: &Value, element: &Type, ty: &Type) -> Result<Vec<Value>, ConvertError> {
-    let items = value.as_items().ok_or_else(|| mismatch(&value.ty(), ty))?;
-    let convert_item = |(index, item): (usize, &Value)| {
-        convert(item, element).map_err(|error| error.within(index.to_string()))
-    };
-    items.iter().enumerate().map(convert_item).collect()
-}
-
 fn tuple(value: &Value, types: &[Type], ty: &Type) -> Result<Value, ConvertError> {
-    let items = value.as_items().ok_or_else(|| mismatch(&value.ty(), ty))?;
+    let Data::Tuple(items) = value.data() else { return Err(mismatch(&value.ty(), ty)) };
     if items.len() != types.len() {
         return Err(ConvertError::new(format!(
             "a tuple of {} elements is required, but this has {}",
@@ -164,7 +257,7 @@ fn object(
         let part = match (given, &field.default) {
             (Some(given), _) => convert(given, &field.ty).map_err(|e| e.within(name.as_ref()))?,
             (None, Some(default)) => convert(default, &field.ty)?,
-            (None, None) if field.optional => Value::null(field.ty.clone()),
+            (None, None) if field.optional => Value::null(field.ty.without_optional()),
             (None, None) => {
                 return Err(ConvertError::new(format!("the attribute `{name}` is missing")));
             }

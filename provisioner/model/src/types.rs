@@ -45,18 +45,18 @@ pub struct Field {
 
 impl Type {
     /// `list(element)`.
-    pub fn list(element: Self) -> Self {
-        Self::List(Arc::new(element))
+    pub fn list(element: impl Into<Arc<Self>>) -> Self {
+        Self::List(element.into())
     }
 
     /// `set(element)`.
-    pub fn set(element: Self) -> Self {
-        Self::Set(Arc::new(element))
+    pub fn set(element: impl Into<Arc<Self>>) -> Self {
+        Self::Set(element.into())
     }
 
     /// `map(element)`.
-    pub fn map(element: Self) -> Self {
-        Self::Map(Arc::new(element))
+    pub fn map(element: impl Into<Arc<Self>>) -> Self {
+        Self::Map(element.into())
     }
 
     /// An object type with required attributes only.
@@ -75,6 +75,48 @@ impl Type {
             (name.into(), field)
         };
         Self::Object(Arc::new(fields.into_iter().map(optional).collect()))
+    }
+}
+
+/// What kind of type it is.
+impl Type {
+    /// `bool`, `number` or `string`.
+    pub fn is_primitive(&self) -> bool {
+        matches!(self, Self::Bool | Self::Number | Self::String)
+    }
+
+    /// A list, set or map.
+    pub fn is_collection(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Set(_) | Self::Map(_))
+    }
+
+    /// Whether it is `any`, or holds `any` somewhere.
+    pub fn has_any(&self) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Bool | Self::Number | Self::String => false,
+            Self::List(element) | Self::Set(element) | Self::Map(element) => element.has_any(),
+            Self::Tuple(types) => types.iter().any(Self::has_any),
+            Self::Object(fields) => fields.values().any(|field| field.ty.has_any()),
+        }
+    }
+
+    /// The type of the values that fit the constraint: `optional(...)` says what may be left out, not what is
+    /// there.
+    #[must_use]
+    pub fn without_optional(&self) -> Self {
+        match self {
+            Self::List(element) => Self::list(element.without_optional()),
+            Self::Set(element) => Self::set(element.without_optional()),
+            Self::Map(element) => Self::map(element.without_optional()),
+            Self::Tuple(types) => {
+                Self::Tuple(Arc::new(types.iter().map(Self::without_optional).collect()))
+            }
+            Self::Object(fields) => Self::object(
+                fields.iter().map(|(name, field)| (name.clone(), field.ty.without_optional())),
+            ),
+            primitive => primitive.clone(),
+        }
     }
 }
 

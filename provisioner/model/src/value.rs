@@ -1,15 +1,18 @@
 //! Values of the language, with marks that flow through every operation.
 //!
-//! Invariants: strings are NFC; sets are sorted and without duplicates; payloads are shared, so a clone
-//! is cheap. A *mark* says something about a value without being part of it: that it is sensitive, and
-//! which instances its content came from (its *origins*, which give the graph its edges).
-//! An unknown value carries a *residual*: what must be computed once earlier operations have run.
+//! Invariants: strings are NFC; sets are sorted, without duplicates, and their elements carry no marks (the
+//! set has them); payloads are shared, so a clone is cheap and a value is small. A *mark* says something
+//! about a value without being part of it (see [`Marks`]). An unknown value carries a *residual*: what must
+//! be computed once earlier operations have run.
 
 use crate::address::Address;
+use crate::marks::{self, Marks};
 use crate::number::Number;
+use crate::set_order;
 use crate::types::{Field, Type};
+use crate::unknown::{Refinement, Residual, Unknown};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// Attributes of an object or entries of a map, sorted by name.
@@ -19,7 +22,8 @@ pub type Entries = BTreeMap<Arc<str>, Value>;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Value {
     data: Data,
-    marks: Marks,
+    /// `None` rather than marks that are empty, so that equal values compare equal.
+    marks: Option<Arc<Marks>>,
 }
 
 /// The content of a value.
@@ -28,7 +32,7 @@ pub enum Data {
     /// No value, of a type.
     Null(Type),
     /// A value that will be known later.
-    Unknown(Unknown),
+    Unknown(Arc<Unknown>),
     /// True or false.
     Bool(bool),
     /// A number.
@@ -36,82 +40,23 @@ pub enum Data {
     /// Text in NFC.
     String(Arc<str>),
     /// A list and its element type.
-    List(Type, Arc<Vec<Value>>),
+    List(Arc<Type>, Arc<Vec<Value>>),
     /// A set and its element type: sorted, without duplicates.
-    Set(Type, Arc<Vec<Value>>),
+    Set(Arc<Type>, Arc<Vec<Value>>),
     /// A map and its element type.
-    Map(Type, Arc<Entries>),
+    Map(Arc<Type>, Arc<Entries>),
     /// A tuple.
     Tuple(Arc<Vec<Value>>),
     /// An object.
     Object(Arc<Entries>),
 }
 
-/// A value that is not known yet.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unknown {
-    /// Its type, `any` if that is not known either.
-    pub ty: Type,
-    /// How it will be known.
-    pub residual: Arc<Residual>,
-}
-
-/// What must be evaluated once earlier operations have run.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Residual {
-    /// An attribute (a path of names or indexes into it) of an instance after its operation.
-    Output {
-        /// The instance.
-        address: Address,
-        /// From the instance's attributes to the value.
-        path: Vec<Arc<str>>,
-    },
-    /// An expression over values some of which are unknown.
-    Expression {
-        /// The text of the expression.
-        source: Arc<str>,
-        /// Whether `source` is a template (as for `templatefile`) rather than an expression.
-        template: bool,
-        /// The values its references stand for: an object by root name (`var`, `local`, `node`, ...).
-        scope: Value,
-        /// `file:line:column` of the expression, for messages.
-        place: Arc<str>,
-    },
-    /// Known only to be unknown (validation without state); never part of a plan.
-    Opaque,
-}
-
-/// What is known about a value besides its content.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Marks {
-    /// Never shown, and stored only sealed.
-    pub sensitive: bool,
-    /// The instances the content came from.
-    pub origins: Option<Arc<BTreeSet<Address>>>,
-}
-
-impl Marks {
-    /// Both sets of marks.
-    #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        let origins = match (&self.origins, &other.origins) {
-            (Some(left), Some(right)) if Arc::ptr_eq(left, right) => Some(left.clone()),
-            (Some(left), Some(right)) if left.is_superset(right) => Some(left.clone()),
-            (Some(left), Some(right)) => Some(Arc::new(left.union(right).cloned().collect())),
-            (left, right) => left.as_ref().or(right.as_ref()).cloned(),
-        };
-        Self { sensitive: self.sensitive || other.sensitive, origins }
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        !self.sensitive && self.origins.is_none()
-    }
-}
+/// The marks of most secrets, shared.
+static SENSITIVE: LazyLock<Arc<Marks>> = LazyLock::new(|| Arc::new(Marks::sensitive()));
 
 impl From<Data> for Value {
     fn from(data: Data) -> Self {
-        Self { data, marks: Marks::default() }
+        Self { data, marks: None }
     }
 }
 
@@ -174,30 +119,66 @@ impl Value {
     }
 
     /// A list; the caller vouches for the element type.
-    pub fn list(element: Type, items: impl IntoIterator<Item = Self>) -> Self {
-        Data::List(element, Arc::new(items.into_iter().collect())).into()
+    pub fn list(element: impl Into<Arc<Type>>, items: impl IntoIterator<Item = Self>) -> Self {
+        Data::List(element.into(), Arc::new(items.into_iter().collect())).into()
     }
 
-    /// A set; sorted, duplicates dropped. The caller vouches for the element type.
-    pub fn set(element: Type, items: impl IntoIterator<Item = Self>) -> Self {
-        let mut items: Vec<_> = items.into_iter().collect();
-        items.sort_by(|left, right| left.data.cmp(&right.data));
-        items.dedup_by(|left, right| left.data == right.data);
-        Data::Set(element, Arc::new(items)).into()
+    /// A set; sorted, duplicates dropped, with the marks of all its elements. The caller vouches for the
+    /// element type. Elements that are not known may turn out to be equal, so they all stay.
+    pub fn set(element: impl Into<Arc<Type>>, items: impl IntoIterator<Item = Self>) -> Self {
+        let mut marks = Marks::default();
+        let bare = |item: Self| {
+            let own = item.deep_marks();
+            marks.add(&own);
+            if own.is_empty() { item } else { item.without_marks() }
+        };
+        let mut items: Vec<_> = items.into_iter().map(bare).collect();
+        set_order::sort(&mut items);
+        items.dedup_by(|left, right| left.same_content(right) && left.is_wholly_known());
+        Self::from(Data::Set(element.into(), Arc::new(items))).with_marks(&marks)
     }
 
     /// A map; the caller vouches for the element type.
     pub fn map<K: Into<Arc<str>>>(
-        element: Type,
+        element: impl Into<Arc<Type>>,
         entries: impl IntoIterator<Item = (K, Self)>,
     ) -> Self {
         let entries = entries.into_iter().map(|(name, value)| (name.into(), value));
-        Data::Map(element, Arc::new(entries.collect())).into()
+        Data::Map(element.into(), Arc::new(entries.collect())).into()
     }
 
     /// An unknown value.
     pub fn unknown(ty: Type, residual: Residual) -> Self {
-        Data::Unknown(Unknown { ty, residual: Arc::new(residual) }).into()
+        let refinement = Refinement::default();
+        Data::Unknown(Arc::new(Unknown { ty, residual: Arc::new(residual), refinement })).into()
+    }
+
+    /// With what is known of it, if it is unknown. What is left with one possibility becomes known.
+    #[must_use]
+    pub fn refined(self, refinement: Refinement) -> Self {
+        let Data::Unknown(unknown) = &self.data else { return self };
+        if unknown.ty == Type::Any {
+            return self;
+        }
+        let only: Option<Self> = match &unknown.ty {
+            Type::Number => refinement.only_number().map(Self::from),
+            ty if refinement.not_null && refinement.max_length == Some(0) => Self::empty(ty),
+            _ => None,
+        };
+        let value = only.unwrap_or_else(|| {
+            let unknown = Unknown { refinement, ..unknown.as_ref().clone() };
+            Data::Unknown(Arc::new(unknown)).into()
+        });
+        Self { marks: self.marks, ..value }
+    }
+
+    fn empty(ty: &Type) -> Option<Self> {
+        Some(match ty {
+            Type::List(element) => Self::list(element.clone(), []),
+            Type::Set(element) => Self::set(element.clone(), []),
+            Type::Map(element) => Self::map::<&str>(element.clone(), []),
+            _ => return None,
+        })
     }
 
     /// The attribute `name` of an instance, known after its operation.
@@ -211,30 +192,53 @@ impl Value {
 impl Value {
     /// The marks of this very value (parts may have more).
     pub fn marks(&self) -> &Marks {
-        &self.marks
+        self.marks.as_deref().unwrap_or(&marks::NONE)
     }
 
     /// With further marks.
     #[must_use]
     pub fn with_marks(mut self, marks: &Marks) -> Self {
-        if !marks.is_empty() {
-            self.marks = self.marks.union(marks);
+        if marks.is_empty() {
+            return self;
+        }
+        let all = self.marks().union(marks);
+        if all != *self.marks() {
+            self.marks = Some(Arc::new(all));
         }
         self
+    }
+
+    /// The value without the marks of this very value, and those marks; parts keep theirs.
+    #[must_use]
+    pub fn unmarked(self) -> (Self, Marks) {
+        let marks = self.marks().clone();
+        (Self { marks: None, ..self }, marks)
     }
 
     /// Marked as a secret.
     #[must_use]
     pub fn into_sensitive(mut self) -> Self {
-        self.marks.sensitive = true;
+        match &self.marks {
+            None => self.marks = Some(SENSITIVE.clone()),
+            Some(marks) if marks.sensitive => {}
+            Some(marks) => {
+                self.marks = Some(Arc::new(Marks { sensitive: true, ..marks.as_ref().clone() }));
+            }
+        }
         self
     }
 
     /// Without the sensitive mark on this very value.
     #[must_use]
-    pub fn into_nonsensitive(mut self) -> Self {
-        self.marks.sensitive = false;
-        self
+    pub fn into_nonsensitive(self) -> Self {
+        let marks = Marks { sensitive: false, ..self.marks().clone() };
+        Self { data: self.data, marks: None }.with_marks(&marks)
+    }
+
+    /// Marked as a value of this run alone.
+    #[must_use]
+    pub fn into_ephemeral(self) -> Self {
+        self.with_marks(&Marks::ephemeral())
     }
 
     /// Without any marks, here and in all parts.
@@ -258,27 +262,28 @@ impl Value {
     /// Marked as coming from an instance.
     #[must_use]
     pub fn with_origin(self, address: &Address) -> Self {
-        let origins = Some(Arc::new(BTreeSet::from([address.clone()])));
-        self.with_marks(&Marks { sensitive: false, origins })
+        self.with_marks(&Marks::origin(address))
     }
 
     /// All marks here and in all parts.
     pub fn deep_marks(&self) -> Marks {
-        let mut marks = self.marks.clone();
+        let mut marks = self.marks().clone();
+        self.add_part_marks(&mut marks);
+        marks
+    }
+
+    fn add_part_marks(&self, marks: &mut Marks) {
+        let mut add = |part: &Self| {
+            marks.add(part.marks());
+            part.add_part_marks(marks);
+        };
         match &self.data {
-            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
-                for item in items.iter() {
-                    marks = marks.union(&item.deep_marks());
-                }
-            }
+            Data::List(_, items) | Data::Tuple(items) => items.iter().for_each(add),
             Data::Map(_, entries) | Data::Object(entries) => {
-                for value in entries.values() {
-                    marks = marks.union(&value.deep_marks());
-                }
+                entries.values().for_each(&mut add);
             }
             _ => {}
         }
-        marks
     }
 
     /// The instances that this value or any part of it came from.
@@ -299,7 +304,7 @@ impl Value {
             Data::Object(entries) => Data::Object(map_entries(entries, change)).into(),
             _ => return change(self),
         };
-        value.with_marks(&self.marks)
+        value.with_marks(self.marks())
     }
 }
 
@@ -365,6 +370,20 @@ impl Value {
         }
     }
 
+    /// The residual of the first unknown part.
+    pub(crate) fn open_part(&self) -> Option<&Residual> {
+        match &self.data {
+            Data::Unknown(unknown) => Some(&unknown.residual),
+            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+                items.iter().find_map(Self::open_part)
+            }
+            Data::Map(_, entries) | Data::Object(entries) => {
+                entries.values().find_map(Self::open_part)
+            }
+            _ => None,
+        }
+    }
+
     /// The text, if it is known text.
     pub fn as_str(&self) -> Option<&str> {
         match &self.data {
@@ -408,7 +427,7 @@ impl Value {
     /// The attribute or entry `name`, with the marks of the whole added.
     pub fn get(&self, name: &str) -> Option<Self> {
         let value = self.as_entries()?.get(name)?.clone();
-        Some(value.with_marks(&self.marks))
+        Some(value.with_marks(self.marks()))
     }
 
     /// Whether the content is the same, marks aside, here and in all parts.
@@ -444,6 +463,19 @@ mod tests {
     fn sets_are_sorted_and_without_duplicates() {
         let set = Value::set(Type::String, ["b".into(), "a".into(), "b".into()]);
         assert_eq!(set.as_items().unwrap(), ["a".into(), "b".into()]);
+    }
+
+    #[test]
+    fn values_are_small() {
+        assert_eq!(size_of::<Value>(), 32);
+        assert_eq!(size_of::<Type>(), 16);
+    }
+
+    #[test]
+    fn the_marks_of_elements_are_the_sets() {
+        let set = Value::set(Type::String, ["a".into(), Value::from("b").into_sensitive()]);
+        assert!(set.marks().sensitive);
+        assert!(set.as_items().unwrap().iter().all(|item| item.marks().is_empty()));
     }
 
     #[test]

@@ -8,7 +8,9 @@
 use crate::address::Address;
 use crate::number::Number;
 use crate::types::Type;
-use crate::value::{Data, Entries, Marks, Residual, Unknown, Value};
+use crate::marks::Marks;
+use crate::unknown::{Residual, Unknown};
+use crate::value::{Data, Entries, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;

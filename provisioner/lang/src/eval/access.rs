@@ -1,10 +1,11 @@
 //! References, attributes, indexes and splats.
 
+use super::residual::part_of_unknown;
 use super::{Evaluator, Found, Key, Reference, failed, is_failed};
 use crate::module::suggest::did_you_mean;
 use crate::syntax::{Expr, Extent, Kind, Step, StepKind, Traversal};
 use model::convert::{article, convert};
-use model::{Data, Diagnostic, Residual, Type, Value};
+use model::{Data, Diagnostic, Refinement, Residual, Type, Value};
 use std::sync::Arc;
 
 impl Evaluator<'_> {
@@ -38,8 +39,8 @@ impl Evaluator<'_> {
         keys: &[Key],
         extent: Extent,
     ) -> Option<Found> {
-        if let Some(value) = self.local(root) {
-            return Found::some(value.clone(), 0);
+        if let Some(local) = self.local(root) {
+            return Found::some(local.value.clone(), 0);
         }
         let file = self.file.clone();
         self.names.lookup(&Reference { root, steps: keys, file: &file, extent })
@@ -64,47 +65,33 @@ impl Evaluator<'_> {
             if is_failed_itself(&value) {
                 return value;
             }
-            if let StepKind::Splat(each) = &step.kind {
-                value = match self.splat(&value, each) {
-                    Some(value) => value,
-                    None => return self.residual(expr, Type::Any, None),
-                };
+            let StepKind::Splat(each) = &step.kind else {
+                value = self.step(value, key, step);
                 continue;
-            }
-            let unknown_index = matches!(key, Key::Index(index) if index.is_unknown());
-            if unknown_index || (value.is_unknown() && !extendable(&value)) {
-                if let Some(problem) = primitive_access(&value) {
-                    return self.error(step.extent, "no-attributes", problem, "");
+            };
+            value = match self.splat(&value, each, step.extent) {
+                Splat::Made(value) => value,
+                Splat::Later(ty, refinement) => {
+                    // The residual is the whole expression, so its type is that behind all steps.
+                    let behind = &keys[at + 1..];
+                    let rest = behind.iter().fold(ty, |ty, key| part_type(&ty, key));
+                    let later = self.residual(expr, rest, Some(&value.deep_marks()));
+                    let refinement = if behind.is_empty() { refinement } else { Refinement::default() };
+                    return later.refined(refinement);
                 }
-                // The residual is the whole expression, so its type is that behind all steps.
-                let ty = keys[at + 1..]
-                    .iter()
-                    .fold(element_type(&value, key), |ty, key| part_type(&ty, key));
-                let marks = match key {
-                    Key::Index(index) => value.marks().union(index.marks()),
-                    _ => value.marks().clone(),
-                };
-                // An unknown index may pick any element.
-                let marks =
-                    if value.is_unknown() { marks } else { marks.union(&value.deep_marks()) };
-                return self.residual(expr, ty, Some(&marks));
-            }
-            value = self.step(value, key, step);
+            };
         }
         value
     }
 
     /// One attribute or index of a value.
     pub(super) fn step(&mut self, value: Value, key: &Key, step: &Step) -> Value {
-        if let Some(problem) = primitive_access(&value) {
-            return self.error(step.extent, "no-attributes", problem, "");
-        }
         if value.is_null() {
             let summary = "this value is null, so it has no attributes or elements";
             return self.error(step.extent, "null-access", summary, "");
         }
-        if let Data::Unknown(unknown) = value.data() {
-            return unknown_part(&value, unknown, key);
+        if let Some(problem) = primitive_access(&value) {
+            return self.error(step.extent, "no-attributes", problem, "");
         }
         match key {
             Key::Attribute(name) => self.attribute(&value, name, step.extent),
@@ -114,17 +101,36 @@ impl Evaluator<'_> {
     }
 
     fn attribute(&mut self, value: &Value, name: &str, extent: Extent) -> Value {
+        if let Data::Unknown(unknown) = value.data() {
+            let ty = match &unknown.ty {
+                Type::Any => Some(Type::Any),
+                Type::Map(element) => Some(element.as_ref().clone()),
+                Type::Object(fields) => match fields.get(name) {
+                    Some(field) => Some(field.ty.clone()),
+                    None => return self.missing(value, name, extent),
+                },
+                _ => None,
+            };
+            return match ty {
+                Some(ty) => part_of_unknown(value, &Value::string(name), ty),
+                None => self.no_attributes(value, name, extent),
+            };
+        }
         let Some(entries) = value.as_entries() else {
-            let summary = format!("{} has no attribute `{name}`", article(&value.ty()));
-            let diagnostic = Diagnostic::error("no-attributes", summary)
-                .with_label(self.file.span(extent), "")
-                .with_hint(format!("to take `{name}` of every element, write `[*].{name}`"));
-            return self.report(diagnostic);
+            return self.no_attributes(value, name, extent);
         };
         if let Some(part) = entries.get(name) {
             return part.clone().with_marks(value.marks());
         }
         self.missing(value, name, extent)
+    }
+
+    fn no_attributes(&mut self, value: &Value, name: &str, extent: Extent) -> Value {
+        let summary = format!("{} has no attribute `{name}`", article(&value.ty()));
+        let diagnostic = Diagnostic::error("no-attributes", summary)
+            .with_label(self.file.span(extent), "")
+            .with_hint(format!("to take `{name}` of every element, write `[*].{name}`"));
+        self.report(diagnostic)
     }
 
     fn missing(&mut self, value: &Value, name: &str, extent: Extent) -> Value {
@@ -155,39 +161,65 @@ impl Evaluator<'_> {
         if index.is_null() {
             return self.error(extent, "index", "null cannot be an index", "");
         }
-        let part = match value.data() {
-            Data::Set(..) => {
-                let diagnostic = Diagnostic::error("index", "the elements of a set have no index")
-                    .with_label(self.file.span(extent), "")
-                    .with_hint("convert it with `tolist(...)` first");
-                return self.report(diagnostic);
-            }
-            Data::List(_, items) | Data::Tuple(items) => self.item(items, index, extent),
-            _ => match convert(index, &Type::String) {
-                Ok(name) => {
-                    let name = name.as_str().unwrap_or_default().to_owned();
-                    self.attribute(value, &name, extent)
-                }
-                Err(error) => {
-                    self.error(extent, "index", "this cannot be an index here", &error.to_string())
-                }
+        let ty = match value.data() {
+            Data::List(..) | Data::Tuple(_) => Type::Number,
+            Data::Map(..) | Data::Object(_) => Type::String,
+            Data::Unknown(unknown) => match &unknown.ty {
+                Type::List(_) | Type::Tuple(_) => Type::Number,
+                Type::Map(_) | Type::Object(_) => Type::String,
+                Type::Set(_) => return self.no_index(extent),
+                _ => return part_of_unknown(value, index, Type::Any),
             },
+            _ => return self.no_index(extent),
+        };
+        let index = match convert(index, &ty) {
+            Ok(index) => index,
+            Err(error) => {
+                let summary = "this cannot be an index here";
+                return self.error(extent, "index", summary, &error.to_string());
+            }
+        };
+        let part = match value.data() {
+            _ if index.is_unknown() => {
+                part_of_unknown(value, &index, element_type(value, &Key::Index(index.clone())))
+            }
+            Data::Unknown(_) => self.unknown_item(value, &index, extent),
+            Data::List(_, items) | Data::Tuple(items) => self.item(items, &index, extent),
+            _ => {
+                let name = index.as_str().unwrap_or_default().to_owned();
+                self.attribute(value, &name, extent)
+            }
         };
         part.with_marks(&marks)
     }
 
-    fn item(&mut self, items: &[Value], index: &Value, extent: Extent) -> Value {
-        let number = match convert(index, &Type::Number) {
-            Ok(number) => number.as_number(),
-            Err(error) => {
-                return self.error(
-                    extent,
-                    "index",
-                    "this cannot be an index here",
-                    &error.to_string(),
-                );
+    fn no_index(&mut self, extent: Extent) -> Value {
+        let diagnostic = Diagnostic::error("index", "the elements of a set have no index")
+            .with_label(self.file.span(extent), "")
+            .with_hint("convert it with `tolist(...)` first");
+        self.report(diagnostic)
+    }
+
+    /// The part of something unknown at an index that is known.
+    fn unknown_item(&mut self, value: &Value, index: &Value, extent: Extent) -> Value {
+        let Data::Unknown(unknown) = value.data() else { return failed() };
+        match (&unknown.ty, index.as_str()) {
+            (Type::Tuple(types), _) => {
+                // Only how many there are matters; the elements themselves are not looked at.
+                let stand_ins: Vec<_> = types
+                    .iter()
+                    .map(|ty| Value::unknown(ty.clone(), Residual::Opaque))
+                    .collect();
+                let stand_in = self.item(&stand_ins, index, extent);
+                if is_failed(&stand_in) { stand_in } else { part_of_unknown(value, index, stand_in.ty()) }
             }
-        };
+            (_, Some(name)) => self.attribute(value, name, extent),
+            _ => part_of_unknown(value, index, element_type(value, &Key::Index(index.clone()))),
+        }
+    }
+
+    fn item(&mut self, items: &[Value], index: &Value, extent: Extent) -> Value {
+        let number = index.as_number();
         let position =
             number.and_then(model::Number::as_u64).and_then(|at| usize::try_from(at).ok());
         if let Some(item) = position.and_then(|at| items.get(at)) {
@@ -207,58 +239,118 @@ impl Evaluator<'_> {
         self.error(extent, "index", summary, "")
     }
 
-    /// The splat of a value; `None` when it is unknown.
-    fn splat(&mut self, value: &Value, each: &[Step]) -> Option<Value> {
-        if value.is_unknown() {
-            return None;
-        }
-        let (items, element) = match value.data() {
-            Data::Null(_) => (Vec::new(), None),
-            Data::List(element, items) | Data::Set(element, items) => {
-                (items.to_vec(), Some(element))
+    /// The splat of a value.
+    fn splat(&mut self, value: &Value, each: &[Step], extent: Extent) -> Splat {
+        let (items, is_list) = match value.data() {
+            Data::Null(Type::List(_) | Type::Set(_) | Type::Tuple(_)) => {
+                let summary = "this value is null, so it has no elements";
+                return Splat::Made(self.error(extent, "null-access", summary, ""));
             }
-            Data::Tuple(items) => (items.to_vec(), None),
-            _ => (vec![value.clone()], None),
+            Data::Null(_) => (Vec::new(), false),
+            Data::List(_, items) | Data::Set(_, items) => (items.to_vec(), true),
+            Data::Tuple(items) => (items.to_vec(), false),
+            Data::Unknown(unknown) => match &unknown.ty {
+                Type::Any => return Splat::Later(Type::Any, Refinement::default()),
+                Type::List(element) | Type::Set(element) => {
+                    let Some(element) = self.type_of_each(element, each) else {
+                        return Splat::Made(failed());
+                    };
+                    let length = &unknown.refinement;
+                    let refinement = Refinement::not_null()
+                        .with_length(length.min_length, length.max_length);
+                    return Splat::Later(Type::list(element), refinement);
+                }
+                Type::Tuple(types) => {
+                    let types = types.iter().map(|ty| self.type_of_each(ty, each)).collect();
+                    let types: Option<Vec<_>> = types;
+                    return match types {
+                        Some(types) => {
+                            Splat::Later(Type::Tuple(Arc::new(types)), Refinement::not_null())
+                        }
+                        None => Splat::Made(failed()),
+                    };
+                }
+                ty if !unknown.refinement.not_null => {
+                    // Whether there is one element or none is not known; a mistake is one already.
+                    let there = self.type_of_each(&ty.clone(), each).is_some();
+                    return if there {
+                        Splat::Later(Type::Any, Refinement::default())
+                    } else {
+                        Splat::Made(failed())
+                    };
+                }
+                _ => (vec![value.clone()], false),
+            },
+            _ => (vec![value.clone()], false),
         };
         let mut results = Vec::with_capacity(items.len());
         for item in items {
-            results.push(self.splat_item(item, each)?);
+            match self.splat_item(item, each) {
+                Splat::Made(item) => results.push(item),
+                later @ Splat::Later(..) => return later,
+            }
         }
-        let of_list = element.filter(|_| each.is_empty()).cloned();
-        let splat = match of_list {
-            Some(element) => Value::list(element, results),
-            None => Value::tuple(results),
-        };
-        Some(splat.with_marks(value.marks()))
+        let made = if is_list { self.list_of(value, each, results, extent) } else { Value::tuple(results) };
+        Splat::Made(made.with_marks(value.marks()))
     }
 
-    /// One item of a splat; `None` when only a residual can tell.
-    fn splat_item(&mut self, item: Value, each: &[Step]) -> Option<Value> {
+    /// The splat of a list or set is a list.
+    fn list_of(&mut self, value: &Value, each: &[Step], items: Vec<Value>, extent: Extent) -> Value {
+        let Some(first) = items.first().map(Value::ty) else {
+            let element = match value.data() {
+                Data::List(element, _) | Data::Set(element, _) => element.clone(),
+                _ => Arc::new(Type::Any),
+            };
+            let element = self.type_of_each(&element, each).unwrap_or(Type::Any);
+            return Value::list(element, items);
+        };
+        if items.iter().any(is_failed_itself) {
+            return failed();
+        }
+        if items.iter().any(|item| item.ty() != first) {
+            let summary = "the inner splat gives elements of different types, which no list can hold";
+            let diagnostic = Diagnostic::error("splat", summary)
+                .with_label(self.file.span(extent), "")
+                .with_hint("write `[for item in ... : item[*]]`, which makes a tuple");
+            return self.report(diagnostic);
+        }
+        Value::list(first, items)
+    }
+
+    /// The type of what the steps behind a splat take of an element.
+    fn type_of_each(&mut self, element: &Type, each: &[Step]) -> Option<Type> {
+        let stand_in = Value::unknown(element.clone(), Residual::Opaque);
+        match self.splat_item(stand_in, each) {
+            Splat::Made(value) if is_failed_itself(&value) => None,
+            Splat::Made(value) => Some(value.ty()),
+            Splat::Later(..) => Some(Type::Any),
+        }
+    }
+
+    fn splat_item(&mut self, item: Value, each: &[Step]) -> Splat {
         let mut item = item;
         let keys = self.keys(each);
         for (key, step) in keys.iter().zip(each) {
             if is_failed_itself(&item) {
-                return Some(item);
-            }
-            let unknown_index = matches!(key, Key::Index(index) if index.is_unknown());
-            if unknown_index || (item.is_unknown() && !extendable(&item)) {
-                return None;
+                return Splat::Made(item);
             }
             item = match &step.kind {
-                StepKind::Splat(inner) => self.splat(&item, inner)?,
+                StepKind::Splat(inner) => match self.splat(&item, inner, step.extent) {
+                    Splat::Made(item) => item,
+                    Splat::Later(..) => return Splat::Later(Type::Any, Refinement::default()),
+                },
                 _ => self.step(item, key, step),
             };
         }
-        Some(item)
+        Splat::Made(item)
     }
 }
 
-/// Whether a part of the unknown value can be named without a residual expression.
-fn extendable(value: &Value) -> bool {
-    matches!(
-        value.data(),
-        Data::Unknown(unknown) if matches!(*unknown.residual, Residual::Output { .. } | Residual::Opaque)
-    )
+/// What a splat gives.
+enum Splat {
+    Made(Value),
+    /// Only a residual expression can tell; with its type and what is known of it.
+    Later(Type, Refinement),
 }
 
 fn is_failed_itself(value: &Value) -> bool {
@@ -277,32 +369,11 @@ fn primitive_access(value: &Value) -> Option<String> {
     primitive.then(|| format!("{} has no attributes or elements", article(ty)))
 }
 
-/// A part of something unknown.
-fn unknown_part(value: &Value, unknown: &model::Unknown, key: &Key) -> Value {
-    let ty = element_type(value, key);
-    let name: Option<Arc<str>> = match key {
-        Key::Attribute(name) => Some(name.clone()),
-        Key::Index(index) => {
-            convert(index, &Type::String).ok().and_then(|text| text.as_str().map(Into::into))
-        }
-        Key::Splat => None,
-    };
-    let residual = match (unknown.residual.as_ref(), name) {
-        (Residual::Output { address, path }, Some(name)) => {
-            let path = path.iter().cloned().chain([name]).collect();
-            Residual::Output { address: address.clone(), path }
-        }
-        (Residual::Opaque, _) => Residual::Opaque,
-        _ => return failed(),
-    };
-    Value::unknown(ty, residual).with_marks(value.marks())
-}
-
 /// The type of an element, as far as the type of the whole tells.
 fn element_type(value: &Value, key: &Key) -> Type {
     match value.data() {
         Data::Unknown(unknown) => part_type(&unknown.ty, key),
-        Data::List(element, _) | Data::Map(element, _) => element.clone(),
+        Data::List(element, _) | Data::Map(element, _) => element.as_ref().clone(),
         _ => Type::Any,
     }
 }

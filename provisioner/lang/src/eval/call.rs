@@ -1,5 +1,7 @@
 //! Function calls, and the functions whose arguments are expressions or templates.
 
+use super::later::{self, Later};
+use super::residual::part_of_unknown;
 use super::template::Text;
 use super::{Evaluator, Found, Names, Reference, failed, is_failed};
 use crate::functions::{self, FunctionContext};
@@ -42,17 +44,44 @@ impl Evaluator<'_> {
         if values.iter().any(|value| value.is_unknown() && is_failed(value)) {
             return failed();
         }
-        if !function.ready(&values) {
-            return self.residual(expr, function.result_type(), Some(&deep_union(&values)));
-        }
         let context =
             FunctionContext { loader: self.names.loader(), module_dir: self.names.directory() };
+        let open_set = |value: &Value| matches!(value.data(), Data::Set(..)) && !value.is_wholly_known();
+        let is_ready = function.ready(&values)
+            && !(function.name == "length" && values.iter().any(open_set));
+        if !is_ready && !later::takes_unknown(function.name, &values) {
+            let later = later::call(function.name, &values, function.result_type(), &context);
+            return self.call_later(expr, later, &deep_union(&values));
+        }
         match function.call(&values, &context) {
             Ok(value) => value,
             Err(error) => {
                 let argument = error.argument.and_then(|index| call.arguments.get(index));
                 let extent = argument.map_or(call.name.extent, |argument| argument.extent);
                 self.call_error(call, extent, &error.message)
+            }
+        }
+    }
+
+    /// The result of a call as far as it is known; what is not is left to the whole call.
+    fn call_later(&mut self, expr: &Expr, later: Later, marks: &Marks) -> Value {
+        match later {
+            Later::Unknown(ty, refinement) => self.residual(expr, ty, Some(marks)).refined(refinement),
+            Later::Answer(answer) if answer.is_wholly_known() => answer.with_marks(marks),
+            Later::Answer(answer) => {
+                let whole = self.residual(expr, answer.ty(), Some(marks));
+                let items = answer.as_items().unwrap_or_default().iter().zip(0_i64..);
+                let parts = items.map(|(item, at)| {
+                    if !item.is_unknown() {
+                        return item.clone();
+                    }
+                    part_of_unknown(&whole, &Value::from(at), item.ty())
+                });
+                let element = match answer.data() {
+                    Data::List(element, _) => element.clone(),
+                    _ => Arc::new(Type::Any),
+                };
+                Value::list(element, parts).with_marks(marks)
             }
         }
     }
@@ -95,6 +124,10 @@ impl Evaluator<'_> {
     /// The first argument that can be evaluated.
     fn try_each(&mut self, expr: &Expr, call: &Call) -> Value {
         for argument in &call.arguments {
+            // What is unknown now may still fail when it is known.
+            if self.rests_on_unknown(argument) {
+                return self.residual(expr, Type::Any, None);
+            }
             let before = self.diagnostics.len();
             let (value, caught) = self.attempt(argument);
             if self.diagnostics.len() > before {
@@ -106,10 +139,6 @@ impl Evaluator<'_> {
             if is_failed(&value) {
                 return failed();
             }
-            // What is unknown now may still fail when it is known.
-            if !value.is_wholly_known() {
-                return self.residual(expr, value.ty(), Some(&value.deep_marks()));
-            }
             return value;
         }
         self.call_error(call, call.name.extent, "none of its arguments can be evaluated")
@@ -119,13 +148,13 @@ impl Evaluator<'_> {
         let [argument] = call.arguments.as_slice() else {
             return self.call_error(call, call.name.extent, "it takes one argument");
         };
+        if self.rests_on_unknown(argument) {
+            return self.residual(expr, Type::Bool, None);
+        }
         let before = self.diagnostics.len();
         let (value, caught) = self.attempt(argument);
         if self.diagnostics.len() > before || (!caught && is_failed(&value)) {
             return failed();
-        }
-        if !caught && !value.is_wholly_known() {
-            return self.residual(expr, Type::Bool, Some(&value.deep_marks()));
         }
         Value::from(!caught).with_marks(value.marks())
     }

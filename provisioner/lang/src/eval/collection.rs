@@ -1,6 +1,6 @@
 //! `for` expressions.
 
-use super::{Evaluator, failed, is_failed};
+use super::{Evaluator, Local, failed, is_failed};
 use crate::syntax::{Expr, For};
 use model::convert::article;
 use model::{Data, Diagnostic, Marks, Type, Value};
@@ -23,7 +23,7 @@ impl Evaluator<'_> {
         };
         let elements: Elements = match collection.data() {
             Data::Unknown(_) if is_failed(collection) => return Err(()),
-            Data::Unknown(_) => return Ok(None),
+            Data::Unknown(unknown) if !unknown.ty.is_primitive() => return Ok(None),
             Data::List(_, items) | Data::Tuple(items) => indexed(items),
             Data::Set(_, items) => items.iter().map(|item| (item.clone(), item.clone())).collect(),
             Data::Map(_, entries) | Data::Object(entries) => entries
@@ -46,10 +46,7 @@ impl Evaluator<'_> {
                 return Err(());
             }
         };
-        let marked = |(key, value): (Value, Value)| {
-            (key.with_marks(collection.marks()), value.with_marks(collection.marks()))
-        };
-        Ok(Some(elements.into_iter().map(marked).collect()))
+        Ok(Some(elements))
     }
 
     pub(super) fn for_expr(&mut self, expr: &Expr, parsed: &For) -> Value {
@@ -64,9 +61,9 @@ impl Evaluator<'_> {
         for (key, value) in elements {
             let mut locals = Vec::with_capacity(2);
             if let Some(name) = &parsed.key_name {
-                locals.push((name.clone(), key));
+                locals.push(Local::new(name, key, collection.marks()));
             }
-            locals.push((parsed.value_name.clone(), value));
+            locals.push(Local::new(&parsed.value_name, value, collection.marks()));
             match self.with_locals(locals, |inner| inner.for_element(parsed, &mut made)) {
                 Step::Next => {}
                 Step::Unknown => return self.residual(expr, Type::Any, None),
@@ -96,13 +93,11 @@ impl Evaluator<'_> {
         if is_failed(&key) {
             return Step::Failed;
         }
-        if key.is_unknown() {
-            return Step::Unknown;
-        }
-        made.marks = made.marks.union(key.marks());
+        made.marks.add(key.marks());
         let Some(name) = self.object_key(&key, key_expr.extent) else {
             return Step::Failed;
         };
+        let Some(name) = name else { return Step::Unknown };
         let value = self.eval(&parsed.value);
         if parsed.group {
             made.groups.entry(name).or_default().push(value);

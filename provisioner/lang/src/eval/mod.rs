@@ -9,6 +9,8 @@
 mod access;
 mod call;
 mod collection;
+mod equality;
+mod later;
 mod operator;
 mod residual;
 mod template;
@@ -95,11 +97,27 @@ impl Found {
     }
 }
 
+/// A variable of an expression itself.
+#[derive(Clone)]
+struct Local {
+    name: Arc<str>,
+    value: Value,
+    /// The marks of the collection that it is an element of. The result of the whole has them, so that the
+    /// element itself needs them only in what a plan keeps.
+    marks: Marks,
+}
+
+impl Local {
+    fn new(name: &Arc<str>, value: Value, marks: &Marks) -> Self {
+        Self { name: name.clone(), value, marks: marks.clone() }
+    }
+}
+
 /// Evaluates expressions of one file.
 pub(crate) struct Evaluator<'a> {
     names: &'a mut dyn Names,
     file: Arc<SourceFile>,
-    locals: Vec<(Arc<str>, Value)>,
+    locals: Vec<Local>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -139,6 +157,7 @@ impl<'a> Evaluator<'a> {
     fn object(&mut self, expr: &Expr, items: &[Item]) -> Value {
         let mut entries = BTreeMap::new();
         let mut marks = Marks::default();
+        let (mut unknown, mut broken) = (false, false);
         for item in items {
             let value = self.eval(&item.value);
             let (key, extent) = match &item.key {
@@ -148,16 +167,23 @@ impl<'a> Evaluator<'a> {
                 }
                 ItemKey::Expr(key) => (self.key(key), key.extent),
             };
-            if key.is_unknown() {
-                return self.residual(expr, Type::Any, None);
-            }
-            marks = marks.union(key.marks());
-            match self.object_key(&key, extent) {
-                Some(name) => {
-                    entries.insert(name, value);
+            marks.add(key.marks());
+            if is_failed(&key) {
+                broken = true;
+            } else if let Some(name) = self.object_key(&key, extent) {
+                match name {
+                    Some(name) => drop(entries.insert(name, value)),
+                    None => unknown = true,
                 }
-                None => return failed(),
+            } else {
+                broken = true;
             }
+        }
+        if broken {
+            return failed();
+        }
+        if unknown {
+            return self.residual(expr, Type::Any, None);
         }
         Value::from(Data::Object(Arc::new(entries))).with_marks(&marks)
     }
@@ -169,13 +195,16 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn object_key(&mut self, key: &Value, extent: Extent) -> Option<Arc<str>> {
-        let problem = match convert(key, &Type::String) {
-            Ok(text) => match text.as_str() {
-                Some(text) => return Some(text.into()),
-                None => "the key is null".to_owned(),
-            },
-            Err(error) => error.to_string(),
+    /// The name that a key stands for: `None` after a mistake, `Some(None)` when it is not known.
+    #[expect(clippy::option_option, reason = "a wrong key and an unknown one are different things")]
+    fn object_key(&mut self, key: &Value, extent: Extent) -> Option<Option<Arc<str>>> {
+        let problem = if key.is_null() {
+            "the key is null".to_owned()
+        } else {
+            match convert(key, &Type::String) {
+                Ok(text) => return Some(text.as_str().map(Into::into)),
+                Err(error) => error.to_string(),
+            }
         };
         self.error(extent, "object-key", "this cannot be an object's key", &problem);
         None
@@ -212,7 +241,7 @@ impl<'a> Evaluator<'a> {
     /// Runs `inner` with further variables.
     fn with_locals<T>(
         &mut self,
-        locals: Vec<(Arc<str>, Value)>,
+        locals: Vec<Local>,
         inner: impl FnOnce(&mut Self) -> T,
     ) -> T {
         let before = self.locals.len();
@@ -222,8 +251,8 @@ impl<'a> Evaluator<'a> {
         result
     }
 
-    fn local(&self, name: &str) -> Option<&Value> {
-        self.locals.iter().rev().find(|(local, _)| local.as_ref() == name).map(|(_, value)| value)
+    fn local(&self, name: &str) -> Option<&Local> {
+        self.locals.iter().rev().find(|local| local.name.as_ref() == name)
     }
 }
 

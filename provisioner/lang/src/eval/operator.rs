@@ -1,10 +1,11 @@
 //! Operators and conditionals.
 
+use super::equality::equal;
 use super::{Evaluator, failed, is_failed, union};
-use crate::functions::unify;
 use crate::syntax::{Binary, Expr, Operands, Unary, references};
 use model::convert::{article, convert};
-use model::{Data, Diagnostic, Number, Type, Value};
+use model::unify::unify;
+use model::{Bound, Data, Diagnostic, Number, Refinement, Type, Value};
 use std::cmp::Ordering;
 
 impl Evaluator<'_> {
@@ -15,7 +16,9 @@ impl Evaluator<'_> {
             return failed();
         };
         let result = match (operator, value.data()) {
-            (_, Data::Unknown(_)) => return self.residual(expr, wanted, Some(value.marks())),
+            (_, Data::Unknown(_)) => {
+                return self.residual(expr, wanted, Some(value.marks())).refined(not_null());
+            }
             (Unary::Not, Data::Bool(truth)) => Value::from(!truth),
             (Unary::Negate, Data::Number(number)) => match negate(*number) {
                 Some(number) => number.into(),
@@ -56,10 +59,15 @@ impl Evaluator<'_> {
         if is_failed(left) || is_failed(right) {
             return failed();
         }
-        let marks = left.deep_marks().union(&right.deep_marks());
+        // Whether something is null says nothing of its parts.
+        let marks = if left.is_null() == right.is_null() {
+            left.deep_marks().union(&right.deep_marks())
+        } else {
+            union([left, right])
+        };
         match equal(left, right) {
             Some(equal) => Value::from(equal == (operator == Binary::Equal)).with_marks(&marks),
-            None => self.residual(expr, Type::Bool, Some(&marks)),
+            None => self.residual(expr, Type::Bool, Some(&marks)).refined(not_null()),
         }
     }
 
@@ -85,12 +93,11 @@ impl Evaluator<'_> {
             return failed();
         };
         let marks = left.marks().union(right.marks());
-        let deciding = operator == Binary::Or;
+        // As in Terraform, what is unknown makes the whole unknown, whatever the other operand is.
         let result = match (left.as_bool(), right.as_bool()) {
             (Some(one), Some(other)) if operator == Binary::And => one && other,
             (Some(one), Some(other)) => one || other,
-            (Some(known), None) | (None, Some(known)) if known == deciding => known,
-            _ => return self.residual(expr, Type::Bool, Some(&marks)),
+            _ => return self.residual(expr, Type::Bool, Some(&marks)).refined(not_null()),
         };
         Value::from(result).with_marks(&marks)
     }
@@ -112,7 +119,10 @@ impl Evaluator<'_> {
         let ty = if comparison { Type::Bool } else { Type::Number };
         let marks = left.marks().union(right.marks());
         let (Some(l), Some(r)) = (left.as_number(), right.as_number()) else {
-            return self.residual(expr, ty, Some(&marks));
+            return match ordered(operator, &left, &right) {
+                Some(truth) => Value::from(truth).with_marks(&marks),
+                None => self.residual(expr, ty, Some(&marks)).refined(not_null()),
+            };
         };
         if comparison {
             return Value::from(compare(operator, l.cmp(&r))).with_marks(&marks);
@@ -171,26 +181,48 @@ impl Evaluator<'_> {
             return failed();
         };
         let Some(truth) = truth else {
-            let (yes, no) = (self.eval(&parts[1]), self.eval(&parts[2]));
-            let ty = unify(&[yes.ty(), no.ty()]).unwrap_or(Type::Any);
-            let marks = condition.marks().union(&yes.deep_marks()).union(&no.deep_marks());
-            return self.residual(expr, ty, Some(&marks));
+            return self.undecided(expr, &condition, parts);
         };
         let (taken, other) = if truth { (1, 2) } else { (2, 1) };
         let value = self.eval(&parts[taken]);
-        let marks = union([&condition]);
         if is_failed(&value) {
             return value;
         }
         // The branch not taken only lends its type; it may fail.
         if !self.lends_its_type(&parts[other]) {
-            return value.with_marks(&marks);
+            return value.with_marks(condition.marks());
         }
         let (alternative, caught) = self.attempt(&parts[other]);
         if caught || is_failed(&alternative) {
-            return value.with_marks(&marks);
+            return value.with_marks(condition.marks());
         }
-        self.unified(expr, value, &alternative).with_marks(&marks)
+        self.unified(expr, value, &alternative).with_marks(condition.marks())
+    }
+
+    /// A conditional whose condition is not known: what holds for both branches holds for it.
+    fn undecided(&mut self, expr: &Expr, condition: &Value, parts: &[Expr; 3]) -> Value {
+        let before = self.diagnostics.len();
+        let (yes, no) = (self.eval(&parts[1]), self.eval(&parts[2]));
+        if self.diagnostics.len() > before || is_failed(&yes) || is_failed(&no) {
+            return failed();
+        }
+        let Some(ty) = branch_type(&yes, &no) else {
+            return self.unlike_branches(expr, &yes.ty(), &no.ty());
+        };
+        let marks = condition.marks().union(yes.marks()).union(no.marks());
+        if yes.is_null() && no.is_null() {
+            return Value::null(ty).with_marks(&marks);
+        }
+        let (yes_type, no_type) = (yes.ty(), no.ty());
+        let either = Refinement::of(&yes).either(&Refinement::of(&no));
+        let in_range = yes_type == no_type && (yes_type == Type::Number || yes_type.is_collection());
+        let refinement = if in_range {
+            either
+        } else {
+            Refinement { not_null: either.not_null, ..Refinement::default() }
+        };
+        let marks = marks.union(&yes.deep_marks()).union(&no.deep_marks());
+        self.residual(expr, ty, Some(&marks)).refined(refinement)
     }
 
     /// Whether a branch that is not taken is evaluated for its type. Instances and modules are not made
@@ -203,32 +235,60 @@ impl Evaluator<'_> {
 
     fn unified(&mut self, expr: &Expr, value: Value, alternative: &Value) -> Value {
         let (ty, other) = (value.ty(), alternative.ty());
-        if ty == other || holds_any_unknown(&value) || holds_any_unknown(alternative) {
+        if ty == other {
             return value;
         }
-        let converted =
-            unify(&[ty.clone(), other.clone()]).and_then(|ty| convert(&value, &ty).ok());
-        converted.unwrap_or_else(|| {
-            let label = format!("one branch gives {}, the other {}", article(&ty), article(&other));
-            let diagnostic = Diagnostic::error(
-                "branches",
-                "the two branches have types that do not fit together",
-            )
-            .with_label(self.file.span(expr.extent), label)
-            .with_hint("convert one of them, for example with `tostring(...)`");
-            self.report(diagnostic)
-        })
+        match branch_type(&value, alternative) {
+            Some(Type::Any) => value,
+            Some(common) => match convert(&value, &common) {
+                Ok(value) => value,
+                Err(_) => self.unlike_branches(expr, &ty, &other),
+            },
+            None => self.unlike_branches(expr, &ty, &other),
+        }
+    }
+
+    fn unlike_branches(&mut self, expr: &Expr, one: &Type, other: &Type) -> Value {
+        let label = format!("one branch gives {}, the other {}", article(one), article(other));
+        let diagnostic =
+            Diagnostic::error("branches", "the two branches have types that do not fit together")
+                .with_label(self.file.span(expr.extent), label)
+                .with_hint("convert one of them, for example with `tostring(...)`");
+        self.report(diagnostic)
     }
 }
 
-/// Whether the type of an unknown part is unknown too, so that types tell nothing.
-fn holds_any_unknown(value: &Value) -> bool {
-    match value.data() {
-        Data::Unknown(unknown) => unknown.ty == Type::Any,
-        Data::Tuple(items) => items.iter().any(holds_any_unknown),
-        Data::Object(entries) => entries.values().any(holds_any_unknown),
-        _ => false,
+/// The type that both branches of a conditional become; `any` where only their values will tell.
+fn branch_type(yes: &Value, no: &Value) -> Option<Type> {
+    let bare_null = |value: &Value| matches!(value.data(), Data::Null(Type::Any));
+    match (yes.ty(), no.ty()) {
+        (_, no) if bare_null(yes) => Some(no),
+        (yes, _) if bare_null(no) => Some(yes),
+        (Type::Any, _) | (_, Type::Any) => Some(Type::Any),
+        (yes, no) => unify(&[yes, no]),
     }
+}
+
+fn not_null() -> Refinement {
+    Refinement::not_null()
+}
+
+/// A comparison that the ranges of its operands decide.
+fn ordered(operator: Binary, left: &Value, right: &Value) -> Option<bool> {
+    let (l, r) = (Refinement::of(left), Refinement::of(right));
+    let beyond = |upper: Option<&Bound>, lower: Option<&Bound>| {
+        upper.zip(lower).is_some_and(|(upper, lower)| upper.number < lower.number)
+    };
+    let (below, above) = (
+        beyond(l.upper.as_ref(), r.lower.as_ref()),
+        beyond(r.upper.as_ref(), l.lower.as_ref()),
+    );
+    let strictly = match operator {
+        Binary::Less | Binary::LessEqual => (below || above).then_some(below)?,
+        _ => (below || above).then_some(above)?,
+    };
+    let or_equal = matches!(operator, Binary::LessEqual | Binary::GreaterEqual);
+    Some(strictly || (or_equal && equal(left, right)?))
 }
 
 fn compare(operator: Binary, order: Ordering) -> bool {
@@ -277,45 +337,4 @@ fn decimal_sum(left: f64, right: f64) -> f64 {
     let rounded = format!("{sum:.14e}").parse().unwrap_or(sum);
     let digits = |value: f64| format!("{value:e}").len();
     if digits(rounded) + 2 < digits(sum) { rounded } else { sum }
-}
-
-/// Whether two values are equal; nothing is converted. `None` when what is unknown decides.
-fn equal(left: &Value, right: &Value) -> Option<bool> {
-    let all = |pairs: &mut dyn Iterator<Item = (&Value, &Value)>| {
-        let mut result = Some(true);
-        for (l, r) in pairs {
-            match equal(l, r) {
-                Some(false) => return Some(false),
-                None => result = None,
-                Some(true) => {}
-            }
-        }
-        result
-    };
-    match (left.data(), right.data()) {
-        (Data::Unknown(_), _) | (_, Data::Unknown(_)) => None,
-        (Data::Null(_), Data::Null(_)) => Some(true),
-        (Data::List(lt, l), Data::List(rt, r)) if lt == rt && l.len() == r.len() => {
-            all(&mut l.iter().zip(r.iter()))
-        }
-        (Data::Set(lt, l), Data::Set(rt, r)) if lt == rt => {
-            if l.iter().chain(r.iter()).all(Value::is_wholly_known) {
-                return Some(
-                    l.len() == r.len() && l.iter().zip(r.iter()).all(|(l, r)| l.same_content(r)),
-                );
-            }
-            None
-        }
-        (Data::Tuple(l), Data::Tuple(r)) if l.len() == r.len() => all(&mut l.iter().zip(r.iter())),
-        (Data::Map(lt, l), Data::Map(rt, r)) if lt == rt && l.keys().eq(r.keys()) => {
-            all(&mut l.values().zip(r.values()))
-        }
-        (Data::Object(l), Data::Object(r)) if l.keys().eq(r.keys()) => {
-            all(&mut l.values().zip(r.values()))
-        }
-        (Data::Bool(l), Data::Bool(r)) => Some(l == r),
-        (Data::Number(l), Data::Number(r)) => Some(l == r),
-        (Data::String(l), Data::String(r)) => Some(l == r),
-        _ => Some(false),
-    }
 }

@@ -1,6 +1,6 @@
 //! Unknown values: residual expressions, and values that failed.
 
-use super::{Evaluator, Key};
+use super::{Evaluator, Found, Key};
 use crate::source::SourceFile;
 use crate::syntax::{Expr, Extent, Part, Step, references, template_references};
 use model::{Data, Marks, Residual, Type, Value};
@@ -99,6 +99,28 @@ impl Evaluator<'_> {
         unknown(ty, file.slice(expr.extent), false, scope, file.place(expr.extent), operands)
     }
 
+    /// Whether something that the expression refers to is not wholly known.
+    pub(super) fn rests_on_unknown(&mut self, expr: &Expr) -> bool {
+        let before = self.diagnostics.len();
+        let found = references(expr).into_iter().any(|free| self.is_open(free.root, free.steps, free.extent));
+        self.diagnostics.truncate(before);
+        found
+    }
+
+    /// Whether a reference leads to something that is not wholly known; one that leads nowhere does not.
+    fn is_open(&mut self, root: &Arc<str>, steps: &[Step], extent: Extent) -> bool {
+        let keys = self.keys(steps);
+        let Some(found) = self.root_value(root, &keys, extent) else { return false };
+        let mut value = found.value;
+        for (key, step) in keys.iter().zip(steps).skip(found.consumed) {
+            value = self.step(value, key, step);
+            if is_failed(&value) {
+                return false;
+            }
+        }
+        !value.is_wholly_known()
+    }
+
     /// The unknown text of a template that lives in a file of its own.
     pub(super) fn template_residual(
         &mut self,
@@ -124,7 +146,11 @@ impl Evaluator<'_> {
     fn gather(&mut self, scope: &mut Tree, root: &Arc<str>, steps: &[Step], extent: Extent) {
         let before = self.diagnostics.len();
         let keys = self.keys(steps);
-        let found = self.root_value(root, &keys, extent);
+        let found = match self.local(root) {
+            // The result has these marks as a whole; what is kept must have them too.
+            Some(local) => Found::some(local.value.clone().with_marks(&local.marks), 0),
+            None => self.root_value(root, &keys, extent),
+        };
         let mut path = vec![root.clone()];
         if let Some(found) = found {
             let mut value = found.value;
@@ -182,24 +208,49 @@ fn key_name(key: &Key) -> Option<Arc<str>> {
 
 /// The attribute `name` of an object, known or not.
 pub(crate) fn part(value: &Value, name: &str) -> Value {
-    let Data::Unknown(unknown) = value.data() else {
+    if !value.is_unknown() {
         return value.get(name).unwrap_or_else(failed);
-    };
-    if is_failed(value) {
+    }
+    part_of_unknown(value, &Value::string(name), Type::Any)
+}
+
+/// The part of a value at an index, one of which is unknown.
+pub(super) fn part_of_unknown(value: &Value, index: &Value, ty: Type) -> Value {
+    if value.is_unknown() && is_failed(value) {
         return failed();
     }
-    let residual = match unknown.residual.as_ref() {
-        Residual::Opaque => Residual::Opaque,
-        Residual::Output { address, path } => {
-            let path = path.iter().cloned().chain([name.into()]).collect();
-            Residual::Output { address: address.clone(), path }
-        }
-        Residual::Expression { place, .. } => Residual::Expression {
-            source: format!("whole.{name}").into(),
-            template: false,
-            scope: Value::object([("whole", value.clone())]),
-            place: place.clone(),
+    let residual = match (value.data(), key_name(&Key::Index(index.clone()))) {
+        (Data::Unknown(unknown), Some(name)) => match unknown.residual.as_ref() {
+            Residual::Opaque => Residual::Opaque,
+            Residual::Output { address, path } => {
+                let path = path.iter().cloned().chain([name]).collect();
+                Residual::Output { address: address.clone(), path }
+            }
+            Residual::Expression { place, .. } => indexed(value, index, place.clone()),
         },
+        _ => indexed(value, index, place_of(index).or_else(|| place_of(value)).unwrap_or_default()),
     };
-    Value::unknown(Type::Any, residual).with_marks(value.marks())
+    let marks = if value.is_unknown() { value.marks().clone() } else { value.deep_marks() };
+    Value::unknown(ty, residual).with_marks(&marks.union(index.marks()))
+}
+
+fn indexed(value: &Value, index: &Value, place: Arc<str>) -> Residual {
+    Residual::Expression {
+        source: "whole[index]".into(),
+        template: false,
+        scope: Value::object([("whole", value.clone()), ("index", index.clone())]),
+        place,
+    }
+}
+
+/// Where an unknown value comes from, for messages.
+fn place_of(value: &Value) -> Option<Arc<str>> {
+    match value.data() {
+        Data::Unknown(unknown) => match unknown.residual.as_ref() {
+            Residual::Expression { place, .. } => Some(place.clone()),
+            Residual::Output { address, .. } => Some(address.to_string().into()),
+            Residual::Opaque => None,
+        },
+        _ => None,
+    }
 }

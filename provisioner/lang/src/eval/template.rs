@@ -1,9 +1,9 @@
 //! Templates: interpolation and directives.
 
-use super::{Evaluator, failed, is_failed};
+use super::{Evaluator, Local, failed, is_failed};
 use crate::syntax::{Expr, Part};
 use model::convert::{article, convert};
-use model::{Diagnostic, Marks, Type, Value};
+use model::{Diagnostic, Marks, Refinement, Type, Value};
 use std::sync::Arc;
 
 /// The text made so far.
@@ -15,13 +15,27 @@ pub(super) struct Text {
     pub(super) failed: bool,
     /// Whether a directive was left out, so that the marks do not tell everything.
     partial: bool,
+    /// How much of what is written comes before everything unknown.
+    known: Option<usize>,
 }
 
 impl Text {
     /// A directive cannot be carried out yet.
     fn leave_open(&mut self) {
-        self.unknown = true;
+        self.unknown_from(self.written.len());
         self.partial = true;
+    }
+
+    /// What is written from there on is not all of the text.
+    fn unknown_from(&mut self, length: usize) {
+        self.unknown = true;
+        self.known = Some(self.known.map_or(length, |known| known.min(length)));
+    }
+
+    /// What is known of the text.
+    pub(super) fn refinement(&self) -> Refinement {
+        let prefix = self.known.and_then(|known| self.written.get(..known)).unwrap_or_default();
+        Refinement::not_null().with_prefix(prefix)
     }
 }
 
@@ -38,7 +52,7 @@ impl Evaluator<'_> {
         }
         if text.unknown {
             let marks = Some(&text.marks).filter(|_| !text.partial);
-            return self.residual(expr, Type::String, marks);
+            return self.residual(expr, Type::String, marks).refined(text.refinement());
         }
         Value::string(&text.written).with_marks(&text.marks)
     }
@@ -80,13 +94,17 @@ impl Evaluator<'_> {
             Ok(None) => return text.leave_open(),
             Err(()) => return text.failed = true,
         };
-        for (key, value) in elements {
+        let start = text.written.len();
+        for (key, element) in elements {
             let mut locals = Vec::with_capacity(2);
             if let Some(name) = key_name {
-                locals.push((name.clone(), key));
+                locals.push(Local::new(name, key, value.marks()));
             }
-            locals.push((value_name.clone(), value));
+            locals.push(Local::new(value_name, element, value.marks()));
             self.with_locals(locals, |inner| inner.parts(body, text));
+        }
+        if text.known.is_some_and(|known| known > start) {
+            text.unknown_from(start);
         }
     }
 
@@ -104,7 +122,7 @@ impl Evaluator<'_> {
                 Ok(piece) => {
                     match piece.as_str() {
                         Some(piece) => text.written.push_str(piece),
-                        None => text.unknown = true,
+                        None => text.unknown_from(text.written.len()),
                     }
                     return;
                 }

@@ -157,8 +157,7 @@ impl Graph<'_> {
                 return failed();
             }
         };
-        let origins = Some(Arc::new(BTreeSet::from([instance.address.clone()])));
-        let marks = Marks { sensitive: false, origins };
+        let marks = Marks::origin(&instance.address);
         let schema = self.kinds.get(instance.address.kind()).map(|(_, schema)| *schema);
         let Some(entries) = attributes.as_entries() else {
             return mark_leaves(&attributes, &marks);
@@ -297,13 +296,13 @@ impl Graph<'_> {
 fn mark_leaves(value: &Value, marks: &Marks) -> Value {
     let all =
         |items: &[Value]| items.iter().map(|item| mark_leaves(item, marks)).collect::<Vec<_>>();
-    let own = Marks { sensitive: value.marks().sensitive, origins: None };
+    let own = Marks { origins: None, ..value.marks().clone() };
     let marked: Value = match value.data() {
         Data::List(ty, items) if !items.is_empty() => {
             Data::List(ty.clone(), Arc::new(all(items))).into()
         }
         Data::Set(ty, items) if !items.is_empty() => {
-            Data::Set(ty.clone(), Arc::new(all(items))).into()
+            Value::set(ty.clone(), all(items))
         }
         Data::Tuple(items) if !items.is_empty() => Value::tuple(all(items)),
         Data::Map(ty, entries) if !entries.is_empty() => Value::map(

@@ -1,7 +1,7 @@
 //! Parameters and what happens to arguments before a function sees them: their number is checked, null is
 //! refused where it may not be, and each is converted to its parameter's type.
 
-use super::unify::convert_unifying;
+use super::convert_unifying;
 use super::{Function, FunctionError};
 use model::convert::article;
 use model::{Data, Number, Type, Value};

@@ -1,6 +1,6 @@
 //! Conversions between types, and the sensitive mark.
 
-use super::unify::convert_unifying;
+use super::convert_unifying;
 use super::{FunctionContext, FunctionError};
 use model::convert::article;
 use model::{Type, Value};

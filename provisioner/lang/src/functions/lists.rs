@@ -2,8 +2,7 @@
 //! may be unknown.
 
 use super::arguments::{items, number, text, whole};
-use super::unify::{convert_unifying, unify};
-use super::{FunctionContext, FunctionError};
+use super::{FunctionContext, FunctionError, convert_unifying, unify};
 use model::convert::{article, convert};
 use model::{Data, Marks, Number, Type, Value};
 use std::collections::BTreeSet;
@@ -80,7 +79,7 @@ pub(super) fn concat(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 
 fn list_element(value: &Value) -> Option<Type> {
     match value.data() {
-        Data::List(element, _) => Some(element.clone()),
+        Data::List(element, _) => Some(element.as_ref().clone()),
         _ => None,
     }
 }

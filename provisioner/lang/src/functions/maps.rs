@@ -21,7 +21,7 @@ fn entries(args: &[Value], index: usize) -> Result<&Entries, FunctionError> {
 
 fn element(value: &Value) -> Option<Type> {
     match value.data() {
-        Data::Map(element, _) => Some(element.clone()),
+        Data::Map(element, _) => Some(element.as_ref().clone()),
         _ => None,
     }
 }

@@ -30,11 +30,11 @@ mod sets;
 mod strings;
 mod table;
 mod time;
-mod unify;
 mod yaml;
 
 pub use arguments::{Kind, Parameter};
-pub use unify::{convert_unifying, unify};
+pub use model::convert::convert as convert_unifying;
+pub use model::unify::unify;
 
 use crate::SourceLoader;
 use model::{Marks, Type, Value};

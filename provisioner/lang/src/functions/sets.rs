@@ -2,8 +2,7 @@
 
 use super::arguments::items;
 use super::lists::sequence;
-use super::unify::{convert_unifying, unify};
-use super::{FunctionContext, FunctionError};
+use super::{FunctionContext, FunctionError, convert_unifying, unify};
 use model::convert::convert;
 use model::{Data, Type, Value};
 use std::collections::BTreeSet;
@@ -17,7 +16,7 @@ fn alike(args: &[Value]) -> Result<(Type, Vec<Elements>), FunctionError> {
     let mut types = Vec::new();
     for value in args {
         if let Data::Set(element, _) = value.data() {
-            types.push(element.clone());
+            types.push(element.as_ref().clone());
         }
     }
     let element = unify(&types).ok_or_else(|| {
@@ -68,7 +67,7 @@ pub(super) fn setproduct(args: &[Value], _: &FunctionContext<'_>) -> Answer {
             return Err(FunctionError::call(format!("`setproduct` gives at most {MOST} elements")));
         }
         if let Data::List(element, _) = column.data() {
-            types.push(element.clone());
+            types.push(element.as_ref().clone());
         }
         let longer = |row: &Vec<Value>| -> Vec<Vec<Value>> {
             items.iter().map(|item| row.iter().chain([item]).cloned().collect()).collect()

@@ -360,6 +360,23 @@ pub fn addresses(desired: &Desired) -> Vec<String> {
     desired.instances.iter().map(|instance| instance.address.to_string()).collect()
 }
 
+/// Whether two answers are the same, but for the last digits of numbers.
+pub fn same(left: &serde_json::Value, right: &serde_json::Value) -> bool {
+    match (left, right) {
+        (serde_json::Value::Number(l), serde_json::Value::Number(r)) => {
+            let (l, r) = (l.as_f64().unwrap_or(f64::NAN), r.as_f64().unwrap_or(f64::NAN));
+            (l - r).abs() <= 1e-12 * l.abs().max(r.abs())
+        }
+        (serde_json::Value::Array(l), serde_json::Value::Array(r)) => {
+            l.len() == r.len() && l.iter().zip(r).all(|(l, r)| same(l, r))
+        }
+        (serde_json::Value::Object(l), serde_json::Value::Object(r)) => {
+            l.len() == r.len() && l.iter().all(|(name, l)| r.get(name).is_some_and(|r| same(l, r)))
+        }
+        _ => left == right,
+    }
+}
+
 /// Diagnostics as text: what a user would get, without the drawing.
 pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     use std::fmt::Write as _;
