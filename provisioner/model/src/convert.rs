@@ -161,7 +161,8 @@ fn elements<'v>(
     element: &Type,
 ) -> Result<(Type, Vec<Value>), ConvertError> {
     if items.len() == 0 {
-        let ty = if *element == Type::Any { element_type(whole) } else { element.without_optional() };
+        let ty =
+            if *element == Type::Any { element_type(whole) } else { element.without_optional() };
         return Ok((ty, Vec::new()));
     }
     let target = if *element == Type::Any { common(items.clone())? } else { element.clone() };
@@ -215,7 +216,9 @@ fn primitive(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
             "true" | "1" => Some(true.into()),
             "false" | "0" => Some(false.into()),
             other if matches!(other.to_lowercase().as_str(), "true" | "false") => {
-                return Err(ConvertError::new("a bool is required: true or false, in small letters"));
+                return Err(ConvertError::new(
+                    "a bool is required: true or false, in small letters",
+                ));
             }
             _ => return Err(ConvertError::new("a bool is required: true or false")),
         },

@@ -1,5 +1,5 @@
 //! The order of a set's elements: that of their values for strings, numbers and bools, a fixed one for all
-//! others. Null comes behind what is known, what is unknown last.
+//! others. What is unknown comes behind what is known, null last.
 
 use crate::value::{Data, Value};
 use std::cmp::Ordering;
@@ -21,15 +21,15 @@ pub(crate) fn sort(items: &mut [Value]) {
 
 fn rank(item: &Value) -> u8 {
     match item.data() {
-        Data::Unknown(_) => 2,
-        Data::Null(_) => 1,
+        Data::Unknown(_) => 1,
+        Data::Null(_) => 2,
         _ => 0,
     }
 }
 
 fn compare(left: &Value, right: &Value) -> Ordering {
     rank(left).cmp(&rank(right)).then_with(|| match (left.data(), right.data()) {
-        (Data::Unknown(_), _) | (Data::Null(_), _) => Ordering::Equal,
+        (Data::Unknown(_) | Data::Null(_), _) => Ordering::Equal,
         (left, right) => left.cmp(right),
     })
 }
@@ -116,15 +116,12 @@ mod tests {
     use crate::Type;
 
     #[test]
-    fn values_come_in_their_order_and_null_and_unknown_last() {
+    fn values_come_in_their_order_and_unknown_and_null_last() {
         let unknown = Value::unknown(Type::Number, crate::Residual::Opaque);
         let mut items =
             [unknown.clone(), 10.into(), Value::null(Type::Number), 9.into(), (-1).into()];
         sort(&mut items);
-        assert_eq!(
-            items,
-            [(-1).into(), 9.into(), 10.into(), Value::null(Type::Number), unknown]
-        );
+        assert_eq!(items, [(-1).into(), 9.into(), 10.into(), unknown, Value::null(Type::Number)]);
     }
 
     #[test]

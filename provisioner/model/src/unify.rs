@@ -165,7 +165,11 @@ pub fn convertible(from: &Type, to: &Type) -> bool {
         | (Type::Map(f), Type::Map(t)) => convertible(f, t),
         (Type::Tuple(_), Type::List(to) | Type::Set(to)) | (Type::Object(_), Type::Map(to)) => {
             let parts = parts(from);
-            if **to == Type::Any { unifies(&parts) } else { parts.iter().all(|p| convertible(p, to)) }
+            if **to == Type::Any {
+                unifies(&parts)
+            } else {
+                parts.iter().all(|p| convertible(p, to))
+            }
         }
         (Type::Tuple(from), Type::Tuple(to)) => {
             from.len() == to.len() && from.iter().zip(to.iter()).all(|(f, t)| convertible(f, t))
@@ -216,7 +220,8 @@ pub fn with_any_from(from: &Type, to: &Type) -> Type {
                 _ => None,
             };
             Type::object(to.iter().map(|(name, field)| {
-                let ty = part(name).map_or_else(|| field.ty.clone(), |f| with_any_from(f, &field.ty));
+                let ty =
+                    part(name).map_or_else(|| field.ty.clone(), |f| with_any_from(f, &field.ty));
                 (name.clone(), ty)
             }))
         }
@@ -258,10 +263,7 @@ mod tests {
                 vec![Type::list(Type::String), tuple(&[Type::Number])],
                 Some(Type::list(Type::String)),
             ),
-            (
-                vec![Type::set(Type::String), tuple(&[Type::Number])],
-                Some(Type::set(Type::String)),
-            ),
+            (vec![Type::set(Type::String), tuple(&[Type::Number])], Some(Type::set(Type::String))),
             (vec![tuple(&[]), object(&[])], None),
             (vec![Type::list(Type::String), Type::Any], Some(Type::Any)),
         ];

@@ -49,12 +49,14 @@ impl Residual {
     /// The value itself once all its parts are known. A part that failed or that nothing can tell makes it so too.
     pub fn whole(value: &Value) -> Self {
         match value.open_part() {
-            Some(Self::Expression { source, place, .. }) if !source.is_empty() => Self::Expression {
-                source: "whole".into(),
-                template: false,
-                scope: Value::object([("whole", value.clone())]),
-                place: place.clone(),
-            },
+            Some(Self::Expression { source, place, .. }) if !source.is_empty() => {
+                Self::Expression {
+                    source: "whole".into(),
+                    template: false,
+                    scope: Value::object([("whole", value.clone())]),
+                    place: place.clone(),
+                }
+            }
             Some(Self::Output { address, .. }) => Self::Expression {
                 source: "whole".into(),
                 template: false,
@@ -156,9 +158,7 @@ impl Refinement {
             Data::Unknown(unknown) => unknown.refinement.clone(),
             Data::Null(_) => Self::default(),
             Data::String(text) => Self { prefix: Some(text.clone()), ..Self::not_null() },
-            Data::Number(number) => {
-                Self::not_null().between(Some(number.clone()), Some(number.clone()))
-            }
+            Data::Number(number) => Self::not_null().between(Some(*number), Some(*number)),
             Data::List(_, items) => length(items.len()),
             Data::Map(_, entries) => length(entries.len()),
             Data::Set(_, items) if value.is_wholly_known() => length(items.len()),
@@ -216,7 +216,7 @@ impl Refinement {
     pub(crate) fn only_number(&self) -> Option<Number> {
         let (lower, upper) = (self.lower.as_ref()?, self.upper.as_ref()?);
         let one = lower.number == upper.number && lower.inclusive && upper.inclusive;
-        (self.not_null && one).then(|| lower.number.clone())
+        (self.not_null && one).then_some(lower.number)
     }
 }
 

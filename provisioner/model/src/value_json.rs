@@ -6,9 +6,9 @@
 //! with `$` is wrapped as `{"$object": {...}}`. Origins are not written: they belong to one run.
 
 use crate::address::Address;
+use crate::marks::Marks;
 use crate::number::Number;
 use crate::types::Type;
-use crate::marks::Marks;
 use crate::unknown::{Residual, Unknown};
 use crate::value::{Data, Entries, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};

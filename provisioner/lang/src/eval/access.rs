@@ -76,7 +76,8 @@ impl Evaluator<'_> {
                     let behind = &keys[at + 1..];
                     let rest = behind.iter().fold(ty, |ty, key| part_type(&ty, key));
                     let later = self.residual(expr, rest, Some(&value.deep_marks()));
-                    let refinement = if behind.is_empty() { refinement } else { Refinement::default() };
+                    let refinement =
+                        if behind.is_empty() { refinement } else { Refinement::default() };
                     return later.refined(refinement);
                 }
             };
@@ -206,12 +207,14 @@ impl Evaluator<'_> {
         match (&unknown.ty, index.as_str()) {
             (Type::Tuple(types), _) => {
                 // Only how many there are matters; the elements themselves are not looked at.
-                let stand_ins: Vec<_> = types
-                    .iter()
-                    .map(|ty| Value::unknown(ty.clone(), Residual::Opaque))
-                    .collect();
+                let stand_ins: Vec<_> =
+                    types.iter().map(|ty| Value::unknown(ty.clone(), Residual::Opaque)).collect();
                 let stand_in = self.item(&stand_ins, index, extent);
-                if is_failed(&stand_in) { stand_in } else { part_of_unknown(value, index, stand_in.ty()) }
+                if is_failed(&stand_in) {
+                    stand_in
+                } else {
+                    part_of_unknown(value, index, stand_in.ty())
+                }
             }
             (_, Some(name)) => self.attribute(value, name, extent),
             _ => part_of_unknown(value, index, element_type(value, &Key::Index(index.clone()))),
@@ -256,8 +259,8 @@ impl Evaluator<'_> {
                         return Splat::Made(failed());
                     };
                     let length = &unknown.refinement;
-                    let refinement = Refinement::not_null()
-                        .with_length(length.min_length, length.max_length);
+                    let refinement =
+                        Refinement::not_null().with_length(length.min_length, length.max_length);
                     return Splat::Later(Type::list(element), refinement);
                 }
                 Type::Tuple(types) => {
@@ -290,12 +293,22 @@ impl Evaluator<'_> {
                 later @ Splat::Later(..) => return later,
             }
         }
-        let made = if is_list { self.list_of(value, each, results, extent) } else { Value::tuple(results) };
+        let made = if is_list {
+            self.list_of(value, each, results, extent)
+        } else {
+            Value::tuple(results)
+        };
         Splat::Made(made.with_marks(value.marks()))
     }
 
     /// The splat of a list or set is a list.
-    fn list_of(&mut self, value: &Value, each: &[Step], items: Vec<Value>, extent: Extent) -> Value {
+    fn list_of(
+        &mut self,
+        value: &Value,
+        each: &[Step],
+        items: Vec<Value>,
+        extent: Extent,
+    ) -> Value {
         let Some(first) = items.first().map(Value::ty) else {
             let element = match value.data() {
                 Data::List(element, _) | Data::Set(element, _) => element.clone(),
@@ -308,7 +321,8 @@ impl Evaluator<'_> {
             return failed();
         }
         if items.iter().any(|item| item.ty() != first) {
-            let summary = "the inner splat gives elements of different types, which no list can hold";
+            let summary =
+                "the inner splat gives elements of different types, which no list can hold";
             let diagnostic = Diagnostic::error("splat", summary)
                 .with_label(self.file.span(extent), "")
                 .with_hint("write `[for item in ... : item[*]]`, which makes a tuple");

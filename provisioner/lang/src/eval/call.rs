@@ -46,15 +46,16 @@ impl Evaluator<'_> {
         }
         let context =
             FunctionContext { loader: self.names.loader(), module_dir: self.names.directory() };
-        let open_set = |value: &Value| matches!(value.data(), Data::Set(..)) && !value.is_wholly_known();
-        let is_ready = function.ready(&values)
-            && !(function.name == "length" && values.iter().any(open_set));
+        let open_set =
+            |value: &Value| matches!(value.data(), Data::Set(..)) && !value.is_wholly_known();
+        let is_ready =
+            function.ready(&values) && !(function.name == "length" && values.iter().any(open_set));
         if !is_ready && !later::takes_unknown(function.name, &values) {
             let later = later::call(function.name, &values, function.result_type(), &context);
             return self.call_later(expr, later, &deep_union(&values));
         }
         match function.call(&values, &context) {
-            Ok(value) => value,
+            Ok(value) => later::finished(function.name, &values, value),
             Err(error) => {
                 let argument = error.argument.and_then(|index| call.arguments.get(index));
                 let extent = argument.map_or(call.name.extent, |argument| argument.extent);
@@ -66,7 +67,9 @@ impl Evaluator<'_> {
     /// The result of a call as far as it is known; what is not is left to the whole call.
     fn call_later(&mut self, expr: &Expr, later: Later, marks: &Marks) -> Value {
         match later {
-            Later::Unknown(ty, refinement) => self.residual(expr, ty, Some(marks)).refined(refinement),
+            Later::Unknown(ty, refinement) => {
+                self.residual(expr, ty, Some(marks)).refined(refinement)
+            }
             Later::Answer(answer) if answer.is_wholly_known() => answer.with_marks(marks),
             Later::Answer(answer) => {
                 let whole = self.residual(expr, answer.ty(), Some(marks));
@@ -156,7 +159,8 @@ impl Evaluator<'_> {
         if self.diagnostics.len() > before || (!caught && is_failed(&value)) {
             return failed();
         }
-        Value::from(!caught).with_marks(value.marks())
+        // Whether it works is no secret, even where the value is.
+        Value::from(!caught)
     }
 
     fn template_file(&mut self, expr: &Expr, call: &Call, values: &[Value]) -> Value {

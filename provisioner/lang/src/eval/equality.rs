@@ -72,8 +72,7 @@ fn unlike(left: &Type, right: &Type) -> bool {
             l.len() != r.len() || l.iter().zip(r.iter()).any(|(l, r)| unlike(l, r))
         }
         (Type::Object(l), Type::Object(r)) => {
-            !l.keys().eq(r.keys())
-                || l.values().zip(r.values()).any(|(l, r)| unlike(&l.ty, &r.ty))
+            !l.keys().eq(r.keys()) || l.values().zip(r.values()).any(|(l, r)| unlike(&l.ty, &r.ty))
         }
         (left, right) => left != right,
     }

@@ -7,7 +7,7 @@
 use super::equality::equal;
 use crate::functions::{self, FunctionContext};
 use model::unify::unify;
-use model::{Data, Number, Refinement, Residual, Type, Value};
+use model::{Data, Marks, Number, Refinement, Residual, Type, Value};
 use std::sync::Arc;
 
 /// What is known.
@@ -32,6 +32,21 @@ pub(super) fn takes_unknown(name: &str, values: &[Value]) -> bool {
         "setunion" => !values.iter().any(Value::is_unknown),
         "setproduct" => values.iter().all(|value| lists(value) || value.is_wholly_known()),
         _ => CONVERSIONS.contains(&name),
+    }
+}
+
+/// A result with what the function's own work does not see to.
+pub(super) fn finished(name: &str, values: &[Value], result: Value) -> Value {
+    match name {
+        // Which of them it is may be told by whether the result is a secret.
+        "coalesce" | "coalescelist" => {
+            let marks =
+                values.iter().fold(Marks::default(), |marks, v| marks.union(&v.deep_marks()));
+            result.with_marks(&marks)
+        }
+        // What is known of an unknown value is not carried over, as in Terraform.
+        name if CONVERSIONS.contains(&name) => result.refined(Refinement::default()),
+        _ => result,
     }
 }
 
@@ -69,7 +84,7 @@ pub(super) fn call(
 }
 
 fn text_from(prefix: Option<String>) -> Refinement {
-    Refinement { prefix: prefix.map(Into::into), ..Refinement::not_null() }
+    Refinement::not_null().with_prefix(&prefix.unwrap_or_default())
 }
 
 fn unknown(ty: Type) -> Value {
@@ -162,15 +177,16 @@ fn startswith(values: &[Value]) -> Option<Value> {
 /// The texts whose pieces are all known, among others that are not.
 fn formatlist(values: &[Value], context: &FunctionContext<'_>) -> Option<Value> {
     let format = functions::get("format")?;
-    let lengths: Vec<_> = values.iter().filter_map(|value| value.as_items().map(<[_]>::len)).collect();
+    let lengths: Vec<_> =
+        values.iter().filter_map(|value| value.as_items().map(<[_]>::len)).collect();
     let length = *lengths.first()?;
     if lengths.iter().any(|other| *other != length) || values.iter().any(Value::is_unknown) {
         return None;
     }
     let row = |at: usize| {
-        let pieces = values.iter().map(|value| {
-            value.as_items().and_then(|items| items.get(at)).unwrap_or(value).clone()
-        });
+        let pieces = values
+            .iter()
+            .map(|value| value.as_items().and_then(|items| items.get(at)).unwrap_or(value).clone());
         let pieces: Vec<_> = pieces.collect();
         if !pieces.iter().all(Value::is_wholly_known) {
             return Some(unknown(Type::String));
@@ -204,8 +220,10 @@ fn format_prefix(values: &[Value], context: &FunctionContext<'_>) -> Option<Stri
         }
     }
     let known = &text[..text.len() - rest.len() + rest.find('%')?];
-    let pieces: Vec<_> =
-        [Value::string(known)].into_iter().chain(values.get(1..arguments)?.iter().cloned()).collect();
+    let pieces: Vec<_> = [Value::string(known)]
+        .into_iter()
+        .chain(values.get(1..arguments)?.iter().cloned())
+        .collect();
     let written = functions::get("format")?.call(&pieces, context).ok()?;
     written.as_str().filter(|text| !text.is_empty()).map(ToOwned::to_owned)
 }
@@ -254,7 +272,9 @@ fn result_type(name: &str, values: &[Value]) -> Option<Type> {
             _ => None,
         },
         "reverse" => match first {
-            Type::Tuple(items) => Some(Type::Tuple(Arc::new(items.iter().rev().cloned().collect()))),
+            Type::Tuple(items) => {
+                Some(Type::Tuple(Arc::new(items.iter().rev().cloned().collect())))
+            }
             _ => list_of(first),
         },
         "slice" => matches!(first, Type::List(_)).then(|| first.clone()),

@@ -239,11 +239,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Runs `inner` with further variables.
-    fn with_locals<T>(
-        &mut self,
-        locals: Vec<Local>,
-        inner: impl FnOnce(&mut Self) -> T,
-    ) -> T {
+    fn with_locals<T>(&mut self, locals: Vec<Local>, inner: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.locals.len();
         self.locals.extend(locals);
         let result = inner(self);
@@ -254,9 +250,4 @@ impl<'a> Evaluator<'a> {
     fn local(&self, name: &str) -> Option<&Local> {
         self.locals.iter().rev().find(|local| local.name.as_ref() == name)
     }
-}
-
-/// The marks of several values together.
-fn union<'v>(values: impl IntoIterator<Item = &'v Value>) -> Marks {
-    values.into_iter().fold(Marks::default(), |marks, value| marks.union(value.marks()))
 }

@@ -1,11 +1,11 @@
 //! Operators and conditionals.
 
 use super::equality::equal;
-use super::{Evaluator, failed, is_failed, union};
+use super::{Evaluator, failed, is_failed};
 use crate::syntax::{Binary, Expr, Operands, Unary, references};
 use model::convert::{article, convert};
 use model::unify::unify;
-use model::{Bound, Data, Diagnostic, Number, Refinement, Type, Value};
+use model::{Bound, Data, Diagnostic, Marks, Number, Refinement, Type, Value};
 use std::cmp::Ordering;
 
 impl Evaluator<'_> {
@@ -59,12 +59,7 @@ impl Evaluator<'_> {
         if is_failed(left) || is_failed(right) {
             return failed();
         }
-        // Whether something is null says nothing of its parts.
-        let marks = if left.is_null() == right.is_null() {
-            left.deep_marks().union(&right.deep_marks())
-        } else {
-            union([left, right])
-        };
+        let marks = left.deep_marks().union(&right.deep_marks());
         match equal(left, right) {
             Some(equal) => Value::from(equal == (operator == Binary::Equal)).with_marks(&marks),
             None => self.residual(expr, Type::Bool, Some(&marks)).refined(not_null()),
@@ -196,7 +191,9 @@ impl Evaluator<'_> {
         if caught || is_failed(&alternative) {
             return value.with_marks(condition.marks());
         }
-        self.unified(expr, value, &alternative).with_marks(condition.marks())
+        // Which branch it was may be told by whether the result is a secret, so it is one either way.
+        let marks = Marks { origins: None, ..alternative.marks().clone() };
+        self.unified(expr, value, &alternative).with_marks(&marks.union(condition.marks()))
     }
 
     /// A conditional whose condition is not known: what holds for both branches holds for it.
@@ -215,7 +212,8 @@ impl Evaluator<'_> {
         }
         let (yes_type, no_type) = (yes.ty(), no.ty());
         let either = Refinement::of(&yes).either(&Refinement::of(&no));
-        let in_range = yes_type == no_type && (yes_type == Type::Number || yes_type.is_collection());
+        let in_range =
+            yes_type == no_type && (yes_type == Type::Number || yes_type.is_collection());
         let refinement = if in_range {
             either
         } else {
@@ -279,10 +277,8 @@ fn ordered(operator: Binary, left: &Value, right: &Value) -> Option<bool> {
     let beyond = |upper: Option<&Bound>, lower: Option<&Bound>| {
         upper.zip(lower).is_some_and(|(upper, lower)| upper.number < lower.number)
     };
-    let (below, above) = (
-        beyond(l.upper.as_ref(), r.lower.as_ref()),
-        beyond(r.upper.as_ref(), l.lower.as_ref()),
-    );
+    let (below, above) =
+        (beyond(l.upper.as_ref(), r.lower.as_ref()), beyond(r.upper.as_ref(), l.lower.as_ref()));
     let strictly = match operator {
         Binary::Less | Binary::LessEqual => (below || above).then_some(below)?,
         _ => (below || above).then_some(above)?,

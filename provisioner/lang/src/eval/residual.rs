@@ -102,7 +102,9 @@ impl Evaluator<'_> {
     /// Whether something that the expression refers to is not wholly known.
     pub(super) fn rests_on_unknown(&mut self, expr: &Expr) -> bool {
         let before = self.diagnostics.len();
-        let found = references(expr).into_iter().any(|free| self.is_open(free.root, free.steps, free.extent));
+        let found = references(expr)
+            .into_iter()
+            .any(|free| self.is_open(free.root, free.steps, free.extent));
         self.diagnostics.truncate(before);
         found
     }

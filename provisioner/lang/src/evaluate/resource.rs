@@ -301,9 +301,7 @@ fn mark_leaves(value: &Value, marks: &Marks) -> Value {
         Data::List(ty, items) if !items.is_empty() => {
             Data::List(ty.clone(), Arc::new(all(items))).into()
         }
-        Data::Set(ty, items) if !items.is_empty() => {
-            Value::set(ty.clone(), all(items))
-        }
+        Data::Set(ty, items) if !items.is_empty() => Value::set(ty.clone(), all(items)),
         Data::Tuple(items) if !items.is_empty() => Value::tuple(all(items)),
         Data::Map(ty, entries) if !entries.is_empty() => Value::map(
             ty.clone(),

@@ -141,7 +141,10 @@ pub(super) fn parts_ready(name: &str, arguments: &[Value]) -> bool {
             arguments.first().is_none_or(Value::is_wholly_known)
                 && !arguments.iter().any(Value::is_unknown)
         }
-        "sensitive" | "nonsensitive" | "issensitive" | "ephemeralasnull" => true,
+        "issensitive" => {
+            arguments.iter().all(|value| value.marks().sensitive || !value.is_unknown())
+        }
+        "sensitive" | "nonsensitive" | "ephemeralasnull" => true,
         _ => !arguments.iter().any(Value::is_unknown),
     }
 }

@@ -105,7 +105,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     f("reverse", &[p("list", Any)], None, Elementwise, Any, lists::reverse),
     f("sensitive", &[nullable("value", Any)], None, Selective, Any, conversion::sensitive),
     f("setintersection", &[p("first_set", SET)], Some(p("other_sets", SET)), Strict, SET, sets::setintersection),
-    f("setproduct", &[], Some(p("sets", Any)), Strict, Any, sets::setproduct),
+    f("setproduct", &[], Some(p("sets", Any)), Elementwise, Any, sets::setproduct),
     f("setsubtract", &[p("a", SET), p("b", SET)], None, Strict, SET, sets::setsubtract),
     f("setunion", &[p("first_set", SET)], Some(p("other_sets", SET)), Strict, SET, sets::setunion),
     f("sha1", &[p("str", String)], None, Strict, String, hashes::sha1),
