@@ -191,7 +191,8 @@ impl Graph<'_> {
                 return Expansion::Absent;
             }
             if item.is_unknown() {
-                return self.unknown_keys(expression, item, "for_each");
+                let item = item.clone().with_marks(&marks);
+                return self.unknown_keys(expression, &item, "for_each");
             }
             let Some(name) = item.as_str() else {
                 let problem = format!("this set holds {}", article(&item.ty()));
