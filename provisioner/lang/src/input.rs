@@ -1,8 +1,9 @@
 //! Values of variables from outside: the command line, the environment, files.
 
+use crate::module::Values;
 use crate::module::constant::constant;
 use crate::source::SourceFile;
-use crate::syntax::{parse_expression, parse_file};
+use crate::syntax::{parse_expression, parse_file, parse_json_file};
 use model::{Diagnostic, Span, Type, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,14 +77,11 @@ pub struct VariableFile {
 
 /// Reads a file of variables: `name = value` lines, or JSON when the name ends in `.json`.
 pub fn parse_variable_file(name: &str, text: &str) -> VariableFile {
-    let mut file = VariableFile::default();
-    if Path::new(name).extension().is_some_and(|extension| extension == "json") {
-        read_json(&mut file, name, text);
-        return file;
-    }
     let source = SourceFile::new(name, text);
-    let (body, diagnostics) = parse_file(&source);
-    file.diagnostics = diagnostics;
+    let is_json = Path::new(name).extension().is_some_and(|extension| extension == "json");
+    let (body, diagnostics) =
+        if is_json { parse_json_file(&source, &Values) } else { parse_file(&source) };
+    let mut file = VariableFile { diagnostics, ..VariableFile::default() };
     for block in &body.blocks {
         let diagnostic =
             Diagnostic::error("unknown-block", "a file of variables holds only `name = value`")
@@ -99,22 +97,6 @@ pub fn parse_variable_file(name: &str, text: &str) -> VariableFile {
         }
     }
     file
-}
-
-fn read_json(file: &mut VariableFile, name: &str, text: &str) {
-    let problem = match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(serde_json::Value::Object(entries)) => {
-            for (key, value) in entries {
-                let input = VariableInput::value(Value::from_plain_json(&value), name);
-                file.variables.insert(key, input);
-            }
-            return;
-        }
-        Ok(_) => "it is no JSON object".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    file.diagnostics
-        .push(Diagnostic::error("variable-file", format!("`{name}` cannot be used: {problem}")));
 }
 
 /// The value of an input for a variable of type `ty`.

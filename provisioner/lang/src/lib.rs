@@ -27,3 +27,4 @@ pub use module::{Configuration, Loaded, load};
 pub use projection::validation_projection;
 pub use resolve::resolve;
 pub use source::{FileSystem, SourceLoader};
+pub use syntax::syntax_mistakes;

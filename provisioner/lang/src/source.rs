@@ -134,6 +134,70 @@ pub(crate) struct SourceFile {
     /// Its text, without a byte-order mark.
     pub text: Arc<str>,
     lines: Vec<u32>,
+    /// What the text was made of, if people wrote something else.
+    origin: Option<Origin>,
+}
+
+/// Where the parts of a text come from that was made of another one.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    file: Arc<SourceFile>,
+    /// In order of `here`; what lies between two pieces comes from nowhere.
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    here: u32,
+    length: u32,
+    there: Extent,
+}
+
+impl Piece {
+    /// Whether it is the same text, byte for byte.
+    fn is_copy(&self) -> bool {
+        self.length == self.there.end - self.there.start
+    }
+}
+
+impl Origin {
+    pub(crate) fn new(file: Arc<SourceFile>) -> Self {
+        Self { file, pieces: Vec::new() }
+    }
+
+    /// The next `length` bytes from `here` stand for what is written `there`.
+    pub(crate) fn push(&mut self, here: u32, length: u32, there: Extent) {
+        let piece = Piece { here, length, there };
+        if let Some(last) = self.pieces.last_mut()
+            && last.here + last.length == here
+            && last.there.end == there.start
+            && last.is_copy()
+            && piece.is_copy()
+        {
+            last.length += length;
+            last.there.end = there.end;
+            return;
+        }
+        self.pieces.push(piece);
+    }
+
+    /// The part of the original text that this one stands for.
+    fn extent(&self, extent: Extent) -> Extent {
+        let before = |byte: u32| self.pieces.partition_point(|piece| piece.here < byte);
+        let piece = |count: usize| count.checked_sub(1).and_then(|at| self.pieces.get(at));
+        let end = piece(before(extent.end)).map_or(0, |piece| {
+            let copied = piece.there.start + (extent.end - piece.here).min(piece.length);
+            if piece.is_copy() { copied } else { piece.there.end }
+        });
+        if extent.is_empty() {
+            return Extent { start: end, end };
+        }
+        let start = piece(before(extent.start + 1)).map_or(0, |piece| {
+            let copied = piece.there.start + (extent.start - piece.here).min(piece.length);
+            if piece.is_copy() { copied } else { piece.there.start }
+        });
+        Extent { start, end: end.max(start) }
+    }
 }
 
 impl SourceFile {
@@ -141,10 +205,17 @@ impl SourceFile {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| offset(at) + 1)).collect();
-        Arc::new(Self { name: name.into(), text: text.into(), lines })
+        Arc::new(Self { name: name.into(), text: text.into(), lines, origin: None })
+    }
+
+    /// A text that stands for another one, in whose places all spans are.
+    pub(crate) fn translated(text: &str, origin: Origin) -> Arc<Self> {
+        let name = origin.file.name.clone();
+        Arc::new(Self { name, text: text.into(), lines: Vec::new(), origin: Some(origin) })
     }
 
     pub(crate) fn span(&self, extent: Extent) -> Span {
+        let extent = self.origin.as_ref().map_or(extent, |origin| origin.extent(extent));
         Span { file: self.name.clone(), start: extent.start, end: extent.end }
     }
 
@@ -154,6 +225,9 @@ impl SourceFile {
 
     /// `file:line:column`.
     pub(crate) fn place(&self, extent: Extent) -> String {
+        if let Some(origin) = &self.origin {
+            return origin.file.place(origin.extent(extent));
+        }
         let line = self.lines.partition_point(|start| *start <= extent.start);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
         let before = self.text.get(start as usize..extent.start as usize).unwrap_or_default();

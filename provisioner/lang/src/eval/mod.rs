@@ -191,8 +191,20 @@ impl<'a> Evaluator<'a> {
     fn key(&mut self, key: &Expr) -> Value {
         match &key.kind {
             Kind::Variable(name) => Value::string(name),
+            Kind::Traversal(traversal) if matches!(traversal.base.kind, Kind::Variable(_)) => {
+                self.ambiguous_key(key)
+            }
             _ => self.eval(key),
         }
+    }
+
+    fn ambiguous_key(&mut self, key: &Expr) -> Value {
+        let text = self.file.slice(key.extent);
+        let diagnostic = Diagnostic::error("object-key", "this key may be meant in two ways")
+            .with_label(self.file.span(key.extent), "a text with dots, or a reference")
+            .with_hint(format!("for the text write \"{}\"", text.replace('"', "\\\"")))
+            .with_hint(format!("for what is referred to write ({text})"));
+        self.report(diagnostic)
     }
 
     /// The name that a key stands for: `None` after a mistake, `Some(None)` when it is not known.

@@ -5,9 +5,10 @@
 //! mistakes of a directory that nobody uses are nobody's concern.
 
 use super::check::check;
+use super::layout::Language;
 use super::{Module, SourceOf, read_module};
 use crate::source::{SourceFile, SourceLoader, display_name, normalise, relative};
-use crate::syntax::{Body, Kind, Part, parse_file};
+use crate::syntax::{Body, Kind, Part, parse_file, parse_json_file};
 use model::{Diagnostic, SourceMap};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -98,6 +99,15 @@ pub fn load(directory: &Path, loader: &dyn SourceLoader) -> Loaded {
     load.finish(root)
 }
 
+fn is_native(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "hcl")
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json")
+        && path.file_stem().is_some_and(|stem| is_native(Path::new(stem)))
+}
+
 struct Load<'a> {
     loader: &'a dyn SourceLoader,
     working_directory: Option<PathBuf>,
@@ -145,7 +155,7 @@ impl Load<'_> {
     /// Reads the files of a directory; gives how many there are.
     fn read(&mut self, directory: &Path, is_root: bool) -> io::Result<usize> {
         let mut paths = self.loader.list(directory)?;
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "hcl"));
+        paths.retain(|path| is_native(path) || is_json(path));
         paths.sort();
         let mut files: Vec<(Arc<SourceFile>, Body)> = Vec::with_capacity(paths.len());
         let mut diagnostics = Vec::new();
@@ -155,7 +165,11 @@ impl Load<'_> {
                 Ok(text) => {
                     let file = SourceFile::new(name, &text);
                     self.sources.insert(file.name.clone(), file.text.clone());
-                    let (body, errors) = parse_file(&file);
+                    let (body, errors) = if is_json(path) {
+                        parse_json_file(&file, &Language)
+                    } else {
+                        parse_file(&file)
+                    };
                     diagnostics.extend(errors);
                     files.push((file, body));
                 }

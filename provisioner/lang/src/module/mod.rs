@@ -9,6 +9,7 @@ mod conditions;
 pub(crate) mod constant;
 mod environment;
 mod fields;
+mod layout;
 mod lifecycle;
 mod load;
 mod read;
@@ -18,6 +19,7 @@ pub(crate) mod types;
 
 pub(crate) use environment::check_settings;
 pub(crate) use fields::{Fields, list, read as read_fields};
+pub(crate) use layout::Values;
 pub(crate) use load::missing_module;
 pub use load::{Configuration, Loaded, load};
 pub(crate) use read::service_block;

@@ -12,6 +12,12 @@ pub(crate) struct Extent {
     pub end: u32,
 }
 
+impl Extent {
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
 /// A word or label.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {

@@ -3,7 +3,11 @@
 //! [`lex`] makes tokens of a text, the parser the tree in [`ast`].
 //! Refuses to know: what any block or name means.
 
+use crate::source::SourceFile;
+use model::Diagnostic;
+
 mod ast;
+mod json;
 pub(crate) mod lex;
 mod parse;
 mod references;
@@ -12,5 +16,11 @@ pub(crate) use ast::{
     Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Name,
     Operands, Part, Step, StepKind, Traversal, Unary,
 };
+pub(crate) use json::{Layout, Text, parse_json_file};
 pub(crate) use parse::{parse_expression, parse_file, parse_template};
 pub(crate) use references::{Free, Visit, references, template_references, walk};
+
+/// What is wrong with the syntax of a file's text, in source order.
+pub fn syntax_mistakes(name: &str, text: &str) -> Vec<Diagnostic> {
+    parse_file(&SourceFile::new(name, text)).1
+}

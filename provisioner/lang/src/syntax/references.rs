@@ -103,9 +103,14 @@ impl<'e> Walk<'_, 'e> {
         }
     }
 
-    /// A bare word as an object's key is the key itself; everything else is an expression.
+    /// A bare word as an object's key is the key itself, and one with dots is a mistake; everything else is an expression.
     fn object_key(&mut self, key: &'e Expr) {
-        if !matches!(key.kind, Kind::Variable(_)) {
+        let is_word = match &key.kind {
+            Kind::Variable(_) => true,
+            Kind::Traversal(traversal) => matches!(traversal.base.kind, Kind::Variable(_)),
+            _ => false,
+        };
+        if !is_word {
             self.expr(key);
         }
     }

@@ -74,7 +74,6 @@ impl Parser<'_> {
     }
 
     fn object_item(&mut self, open: Token) -> Parsed<Item> {
-        let in_parentheses = self.kind() == TokenKind::OParen;
         let first = self.peek();
         if !can_begin_value(first.kind) {
             return Err(self.no_key(open, first));
@@ -84,31 +83,26 @@ impl Parser<'_> {
         if !matches!(next.kind, TokenKind::Equal | TokenKind::Colon) {
             return Err(self.no_value_of_key(open, &key, next));
         }
-        let key = self.item_key(key, in_parentheses)?;
+        let key = self.item_key(key);
         self.read();
         let value = self.expression()?;
         Ok(Item { key, value })
     }
 
     /// What is a plain word or text is the key itself.
-    fn item_key(&mut self, key: Expr, in_parentheses: bool) -> Parsed<ItemKey> {
+    fn item_key(&mut self, key: Expr) -> ItemKey {
         let text = match &key.kind {
             Kind::Variable(word) => Some(word.clone()),
             Kind::Literal(value) if value.as_str().is_some() => value.as_str().map(Arc::from),
             Kind::Literal(value) if value.is_null() || value.as_bool().is_some() => {
                 Some(self.word(key.extent))
             }
-            Kind::Traversal(traversal)
-                if !in_parentheses && matches!(traversal.base.kind, Kind::Variable(_)) =>
-            {
-                return Err(self.ambiguous_key(&key));
-            }
             _ => None,
         };
-        Ok(match text {
+        match text {
             Some(text) => ItemKey::Name(Name { text, extent: key.extent }),
             None => ItemKey::Expr(key),
-        })
+        }
     }
 
     /// The last one counts, and one of them was probably meant to be another.

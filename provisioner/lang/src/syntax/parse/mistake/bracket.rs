@@ -156,19 +156,6 @@ impl Parser<'_> {
         self.report(diagnostic)
     }
 
-    pub(in super::super) fn ambiguous_key(&mut self, key: &Expr) -> Broken {
-        let text = self.slice(key.extent);
-        let diagnostic = self
-            .mistake(
-                key.extent,
-                "this key may be meant in two ways",
-                "a text with dots, or a reference",
-            )
-            .with_hint(format!("for the text write \"{}\"", text.replace('"', "\\\"")))
-            .with_hint(format!("for what is referred to write ({text})"));
-        self.report(diagnostic)
-    }
-
     pub(in super::super) fn key_twice(&mut self, name: &Name, first: Extent) {
         let summary = format!("the key `{}` is given twice in this object", name.text);
         let diagnostic = Diagnostic::warning("duplicate-key", summary)
