@@ -78,7 +78,9 @@ impl Scan<'_, '_> {
                 TokenKind::Newline => {
                     fresh = true;
                     // A quote ends with its line, closed or not.
-                    self.open.retain(|kind| *kind != TokenKind::OQuote);
+                    while self.open.last() == Some(&TokenKind::OQuote) {
+                        self.open.pop();
+                    }
                 }
                 kind if opposite(kind).is_some() => {
                     // A bracket that closes another one than it should: what the indentation says is better.
