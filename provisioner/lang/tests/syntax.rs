@@ -183,6 +183,30 @@ fn depth_is_bounded() {
     assert!(shown(&blocks).contains("the nesting is too deep"));
 }
 
+/// What is just not too deep is evaluated.
+#[test]
+fn deep_expressions_are_evaluated() {
+    let around = |open: &str, middle: &str, close: &str| {
+        let (open, close) = (open.repeat(190), close.repeat(190));
+        format!(
+            "locals {{\n  a = {open}{middle}{close}\n}}\noutput \"a\" {{\n  value = local.a\n}}\n"
+        )
+    };
+    for (open, middle, close) in [
+        ("(", "1", ")"),
+        ("(1 + ", "1", ")"),
+        ("abs(", "1", ")"),
+        ("true ? 1 : ", "1", ""),
+        ("[for x in [1] : ", "1", "][0]"),
+        ("\"${", "1", "}x\""),
+        ("[", "1", "]"),
+        ("{ a = ", "1", "}"),
+    ] {
+        let run = run(&[("/env/main.hcl", &around(open, middle, close))], &[], &Nothing(schemas()));
+        assert!(run.diagnostics.is_empty(), "{open}: {}", render(&run.diagnostics, &run.sources));
+    }
+}
+
 #[test]
 fn long_chains_are_evaluated() {
     let sum = format!(
