@@ -109,7 +109,7 @@ fn references() {
 fn values() {
     one(
         "operands",
-        "locals {\n  a = \"x\" + 1\n  b = !5\n  c = null && true\n  d = 1 / 0\n  e = 1 ? 2 : 3\n}\n",
+        "locals {\n  a = \"x\" + 1\n  b = !5\n  c = null && true\n  d = 0 / 0\n  e = 1 ? 2 : 3\n}\n",
     );
     one(
         "object_in_template",

@@ -393,8 +393,8 @@ impl Value {
     }
 
     /// The number, if it is a known one.
-    pub fn as_number(&self) -> Option<Number> {
-        match self.data {
+    pub fn as_number(&self) -> Option<&Number> {
+        match &self.data {
             Data::Number(number) => Some(number),
             _ => None,
         }

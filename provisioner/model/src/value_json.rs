@@ -2,7 +2,8 @@
 //!
 //! JSON's own kinds stand for themselves (an array is a tuple, an object an object; schemas give the
 //! rest back through `convert`). What JSON has no word for is an object with one key that starts with
-//! `$`: `{"$sensitive": v}`, `{"$unknown": {...}}`, `{"$set": [...]}`. An object whose own keys start
+//! `$`: `{"$sensitive": v}`, `{"$unknown": {...}}`, `{"$set": [...]}`,
+//! `{"$number": "DIGITS"}` for a number that readers of JSON would round. An object whose own keys start
 //! with `$` is wrapped as `{"$object": {...}}`. Origins are not written: they belong to one run.
 
 use crate::address::Address;
@@ -51,9 +52,9 @@ impl Value {
         Ok(match self.data() {
             Data::Null(_) => Json::Null,
             Data::Bool(value) => Json::Bool(*value),
-            Data::Number(number) => number.to_json().map(Json::Number).ok_or_else(|| {
-                ser::Error::custom("an infinite number cannot be written as JSON")
-            })?,
+            Data::Number(number) => number
+                .exact_json()
+                .map_or_else(|| json!({ "$number": number.to_string() }), Json::Number),
             Data::String(text) => Json::String(text.as_ref().to_owned()),
             Data::List(_, items) | Data::Tuple(items) => Json::Array(array(items)?),
             Data::Set(_, items) => json!({ "$set": array(items)? }),
@@ -62,7 +63,8 @@ impl Value {
         })
     }
 
-    /// Plain JSON as other programs want it: no tags, sets as arrays, secrets in clear, unknown as an error.
+    /// Plain JSON as other programs want it: no tags, sets as arrays, secrets in clear, numbers within what a
+    /// float can hold, unknown as an error.
     pub fn to_plain_json(&self) -> Result<Json, serde_json::Error> {
         let list =
             |items: &[Self]| items.iter().map(Self::to_plain_json).collect::<Result<Vec<_>, _>>();
@@ -78,6 +80,9 @@ impl Value {
                 Json::Object(map)
             }
             Data::Unknown(_) => return Err(ser::Error::custom("the value is not known yet")),
+            Data::Number(number) => number.to_json().map(Json::Number).ok_or_else(|| {
+                ser::Error::custom("an infinite number cannot be written as JSON")
+            })?,
             _ => self.data_to_json()?,
         })
     }
@@ -144,6 +149,9 @@ fn tagged(tag: &str, inner: &Json) -> Result<Value, serde_json::Error> {
             Ok(Value::set(Type::Any, items))
         }
         ("$object", Json::Object(map)) => entries(map),
+        ("$number", Json::String(digits)) => Number::parse(digits)
+            .map(Value::from)
+            .ok_or_else(|| de::Error::custom("`$number` holds no number")),
         ("$unknown", _) => unknown_from_json(inner),
         _ => Err(de::Error::custom(format!("unknown tag `{tag}`"))),
     }
@@ -209,14 +217,19 @@ mod tests {
             scope,
             place: "main.hcl:3:5".into(),
         };
+        let numbers = ["0.1", "18446744073709551615", "0.12345678901234567890123", "-Inf"]
+            .map(|digits| Number::parse(digits).unwrap().into());
         let value = Value::object([
             ("plain", Value::tuple([1.into(), true.into(), "x".into(), Value::null(Type::Any)])),
             ("secret", Value::from("k").into_sensitive()),
+            ("numbers", Value::tuple(numbers)),
             ("later", Value::unknown(Type::String, residual).with_origin(&address)),
             ("dollar", Value::object([("$set", Value::from("not a tag"))])),
         ]);
         let json = value.to_json().unwrap();
         assert_eq!(Value::from_json(&json).unwrap(), value);
         assert_eq!(json["secret"]["$sensitive"], "k");
+        let numbers = r#"[0.1,18446744073709551615,{"$number":"0.12345678901234567890123"},{"$number":"-Inf"}]"#;
+        assert_eq!(json["numbers"].to_string(), numbers);
     }
 }

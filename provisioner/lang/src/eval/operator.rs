@@ -20,10 +20,7 @@ impl Evaluator<'_> {
                 return self.residual(expr, wanted, Some(value.marks())).refined(not_null());
             }
             (Unary::Not, Data::Bool(truth)) => Value::from(!truth),
-            (Unary::Negate, Data::Number(number)) => match negate(*number) {
-                Some(number) => number.into(),
-                None => return failed(),
-            },
+            (Unary::Negate, Data::Number(number)) => number.negated().into(),
             _ => return failed(),
         };
         result.with_marks(value.marks())
@@ -120,19 +117,16 @@ impl Evaluator<'_> {
             };
         };
         if comparison {
-            return Value::from(compare(operator, l.cmp(&r))).with_marks(&marks);
-        }
-        if matches!(operator, Binary::Divide | Binary::Modulo) && r == Number::from(0) {
-            return self.error(
-                exprs[1].extent,
-                "division-by-zero",
-                "division by zero",
-                "this is 0",
-            );
+            return Value::from(compare(operator, l.cmp(r))).with_marks(&marks);
         }
         match arithmetic(operator, l, r) {
             Some(number) => Value::from(number).with_marks(&marks),
-            None => self.error(expr.extent, "arithmetic", "the result is not a number", ""),
+            None => self.error(
+                expr.extent,
+                "arithmetic",
+                "the result is not a number",
+                "of zero and infinite numbers, this operator makes none",
+            ),
         }
     }
 
@@ -296,41 +290,12 @@ fn compare(operator: Binary, order: Ordering) -> bool {
     }
 }
 
-fn negate(number: Number) -> Option<Number> {
-    match number.as_i64().and_then(i64::checked_neg) {
-        Some(whole) => Some(whole.into()),
-        None => Number::from_f64(-number.as_f64()),
+fn arithmetic(operator: Binary, left: &Number, right: &Number) -> Option<Number> {
+    match operator {
+        Binary::Add => left.checked_add(right),
+        Binary::Subtract => left.checked_sub(right),
+        Binary::Multiply => left.checked_mul(right),
+        Binary::Divide => left.checked_div(right),
+        _ => left.checked_rem(right),
     }
-}
-
-fn arithmetic(operator: Binary, left: Number, right: Number) -> Option<Number> {
-    if let (Some(l), Some(r)) = (left.as_i64(), right.as_i64()) {
-        let whole = match operator {
-            Binary::Add => l.checked_add(r),
-            Binary::Subtract => l.checked_sub(r),
-            Binary::Multiply => l.checked_mul(r),
-            Binary::Divide if l.checked_rem(r) == Some(0) => l.checked_div(r),
-            Binary::Modulo => l.checked_rem(r),
-            _ => None,
-        };
-        if let Some(whole) = whole {
-            return Some(whole.into());
-        }
-    }
-    let (l, r) = (left.as_f64(), right.as_f64());
-    Number::from_f64(match operator {
-        Binary::Add => decimal_sum(l, r),
-        Binary::Subtract => decimal_sum(l, -r),
-        Binary::Multiply => l * r,
-        Binary::Divide => l / r,
-        _ => l % r,
-    })
-}
-
-/// A sum without the binary noise of the last digits: `0.1 + 0.2` is `0.3`, as the decimals say.
-fn decimal_sum(left: f64, right: f64) -> f64 {
-    let sum = left + right;
-    let rounded = format!("{sum:.14e}").parse().unwrap_or(sum);
-    let digits = |value: f64| format!("{value:e}").len();
-    if digits(rounded) + 2 < digits(sum) { rounded } else { sum }
 }

@@ -127,7 +127,8 @@ impl Graph<'_> {
         if value.is_unknown() {
             return self.unknown_keys(expression, &value, "count");
         }
-        let number = convert(&value, &Type::Number).ok().and_then(|number| number.as_number());
+        let converted = convert(&value, &Type::Number).ok();
+        let number = converted.as_ref().and_then(Value::as_number);
         let problem = match number {
             Some(number) => match number.as_u64() {
                 Some(count) if count <= MOST => {

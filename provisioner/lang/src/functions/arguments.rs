@@ -101,7 +101,7 @@ pub(super) fn text(arguments: &[Value], index: usize) -> Result<&str, FunctionEr
 }
 
 /// The number of an argument that was converted to `number`.
-pub(super) fn number(arguments: &[Value], index: usize) -> Result<Number, FunctionError> {
+pub(super) fn number(arguments: &[Value], index: usize) -> Result<&Number, FunctionError> {
     arguments.get(index).and_then(Value::as_number).ok_or_else(|| not_known(index))
 }
 

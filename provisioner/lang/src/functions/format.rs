@@ -3,7 +3,8 @@
 use super::arguments::text;
 use super::{FunctionContext, FunctionError, json};
 use model::convert::{article, convert};
-use model::{Number, Type, Value};
+use model::number::Decimal;
+use model::{Data, Number, Type, Value};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 type Answer = Result<Value, FunctionError>;
@@ -84,17 +85,14 @@ fn parse(text: &str) -> Option<(Directive, &str)> {
         *flag = true;
         rest = &rest[1..];
     }
-    directive.argument = argument(&mut rest)?;
     directive.width = digits(&mut rest)?.unwrap_or(0);
     if let Some(after) = rest.strip_prefix('.') {
         rest = after;
         directive.precision = Some(digits(&mut rest)?.unwrap_or(0));
     }
-    if directive.argument.is_none() {
-        directive.argument = argument(&mut rest)?;
-    }
+    directive.argument = argument(&mut rest)?;
     directive.verb = rest.chars().next()?;
-    let known = "vtbdoxXeEfgGsq%".contains(directive.verb);
+    let known = "vtbdoxXeEfgGsq".contains(directive.verb) || text.starts_with('%');
     known.then(|| (directive, &rest[1..]))
 }
 
@@ -114,165 +112,160 @@ fn digits(rest: &mut &str) -> Option<Option<usize>> {
 #[expect(clippy::option_option, reason = "absent and wrong are different here")]
 fn argument(rest: &mut &str) -> Option<Option<usize>> {
     let Some(mut after) = rest.strip_prefix('[') else { return Some(None) };
-    let position = digits(&mut after)??;
+    let position = digits(&mut after)?.filter(|position| *position > 0)?;
     *rest = after.strip_prefix(']')?;
     Some(Some(position))
 }
 
 fn write(directive: &Directive, value: &Value) -> Result<String, String> {
-    let (body, is_number) = match directive.verb {
-        'v' if value.as_str().is_some() && !directive.sharp => (as_text(directive, value)?, false),
-        'v' if value.as_number().is_some() && !directive.sharp => {
-            (signed(directive, as_number(value)?, plain), true)
-        }
-        'v' => {
+    Ok(match (directive.verb, value.data()) {
+        ('v', Data::String(text)) if !directive.sharp => pad(directive, text),
+        ('v', Data::Number(number)) if !directive.sharp => pad(directive, &general(number, None)),
+        ('v', _) => {
             let mut out = String::new();
             json::write(&mut out, value).map_err(|error| error.message)?;
-            (out, false)
+            pad(directive, &out)
         }
-        's' => (as_text(directive, value)?, false),
-        'q' => {
+        ('s', _) => pad(directive, &as_text(directive, value)?),
+        ('q', _) => {
             let mut out = String::new();
-            json::write_text(&mut out, &as_text(directive, value)?, false);
-            (out, false)
+            json::write_text(&mut out, &as_text(directive, value)?);
+            pad(directive, &out)
         }
-        't' => (as_bool(value)?.to_string(), false),
-        verb => (signed(directive, as_number(value)?, |d, n| number(verb, d, n)), true),
-    };
-    Ok(pad(directive, body, is_number))
-}
-
-fn refuse_null(value: &Value) -> Result<(), String> {
-    if value.is_null() { Err("null cannot be formatted with this verb".to_owned()) } else { Ok(()) }
+        ('t', _) => wanted(&Type::Bool, value)?.as_bool().unwrap_or_default().to_string(),
+        (verb, _) => {
+            let converted = wanted(&Type::Number, value)?;
+            let number = converted.as_number().ok_or("a number is required")?;
+            match verb {
+                'b' | 'd' | 'o' | 'x' | 'X' => whole(directive, number)?,
+                _ => fraction(directive, number),
+            }
+        }
+    })
 }
 
 fn wanted(ty: &Type, value: &Value) -> Result<Value, String> {
-    refuse_null(value)?;
+    if value.is_null() {
+        return Err("null cannot be formatted with this verb".to_owned());
+    }
     convert(value, ty).map_err(|_| {
         format!("this verb takes {}, but this is {}", article(ty), article(&value.ty()))
     })
 }
 
+/// Text, cut to the precision. A precision of 0 cuts nothing.
 fn as_text(directive: &Directive, value: &Value) -> Result<String, String> {
     let converted = wanted(&Type::String, value)?;
     let text = converted.as_str().unwrap_or_default();
     Ok(match directive.precision {
-        Some(most) => text.graphemes(true).take(most).collect(),
-        None => text.to_owned(),
+        Some(most) if most > 0 => text.graphemes(true).take(most).collect(),
+        _ => text.to_owned(),
     })
 }
 
-fn as_number(value: &Value) -> Result<Number, String> {
-    wanted(&Type::Number, value)?.as_number().ok_or_else(|| "a number is required".to_owned())
+/// Text in its field, which zeros fill as well.
+fn pad(directive: &Directive, text: &str) -> String {
+    let missing = directive.width.saturating_sub(text.graphemes(true).count());
+    let fill = if directive.zero { "0" } else { " " }.repeat(missing);
+    if directive.minus { format!("{text}{fill}") } else { format!("{fill}{text}") }
 }
 
-fn as_bool(value: &Value) -> Result<bool, String> {
-    wanted(&Type::Bool, value)?.as_bool().ok_or_else(|| "a bool is required".to_owned())
-}
-
-/// The digits with their sign, as the flags want it.
-fn signed(
-    directive: &Directive,
-    value: Number,
-    digits: impl Fn(&Directive, Number) -> String,
-) -> String {
-    let text = digits(directive, value);
-    match (text.starts_with('-'), directive.plus, directive.space) {
-        (false, true, _) => format!("+{text}"),
-        (false, false, true) => format!(" {text}"),
-        _ => text,
+/// The sign, as the flags want it.
+fn sign(directive: &Directive, negative: bool) -> &'static str {
+    match (negative, directive.plus, directive.space) {
+        (true, _, _) => "-",
+        (false, true, _) => "+",
+        (false, false, true) => " ",
+        (false, false, false) => "",
     }
 }
 
-fn plain(_: &Directive, value: Number) -> String {
-    value.to_string()
-}
-
-fn pad(directive: &Directive, body: String, is_number: bool) -> String {
-    let missing = directive.width.saturating_sub(body.graphemes(true).count());
-    if missing == 0 {
-        body
-    } else if directive.minus {
-        format!("{body}{}", " ".repeat(missing))
-    } else if directive.zero && is_number {
-        let signs = body.len() - body.trim_start_matches(['-', '+', ' ']).len();
-        format!("{}{}{}", &body[..signs], "0".repeat(missing), &body[signs..])
-    } else {
-        format!("{}{body}", " ".repeat(missing))
-    }
-}
-
-fn number(verb: char, directive: &Directive, value: Number) -> String {
-    let float = value.as_f64();
-    match verb {
-        'd' => {
-            value.as_i64().map_or_else(|| format!("{}", float.trunc()), |whole| whole.to_string())
-        }
-        'b' | 'o' | 'x' | 'X' => radix(verb, directive, float.trunc(), value.as_i64()),
-        'e' | 'E' => cased(verb, exponent(float, Some(directive.precision.unwrap_or(6)))),
-        'f' => {
-            let places = directive.precision.unwrap_or(6);
-            match value.as_i64() {
-                Some(whole) if places == 0 => whole.to_string(),
-                Some(whole) => format!("{whole}.{}", "0".repeat(places)),
-                None => format!("{float:.places$}"),
-            }
-        }
-        _ => cased(verb, shortest(float, directive.precision)),
-    }
-}
-
-fn cased(verb: char, text: String) -> String {
-    if verb.is_ascii_uppercase() { text.to_ascii_uppercase() } else { text }
-}
-
-fn radix(verb: char, directive: &Directive, float: f64, whole: Option<i64>) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "beyond 128 bits the nearest bound is shown"
-    )]
-    let value = whole.map_or(float as i128, i128::from);
-    let sign = if value < 0 { "-" } else { "" };
-    let value = value.unsigned_abs();
-    let (prefix, digits) = match verb {
-        'b' => ("0b", format!("{value:b}")),
-        'o' => ("0", format!("{value:o}")),
-        'x' => ("0x", format!("{value:x}")),
-        _ => ("0X", format!("{value:X}")),
+/// `%d` and the verbs for other bases. A precision is the least number of digits.
+fn whole(directive: &Directive, number: &Number) -> Result<String, String> {
+    let (base, prefix) = match directive.verb {
+        'b' => (2, "0b"),
+        'o' => (8, "0"),
+        'x' => (16, "0x"),
+        'X' => (16, "0X"),
+        _ => (10, ""),
     };
+    let digits = number.whole_digits(base).filter(|_| number.is_whole());
+    let digits = digits.ok_or_else(|| "this verb takes a whole number".to_owned())?;
+    let sign = sign(directive, digits.starts_with('-'));
+    let mut digits = digits.trim_start_matches('-').to_owned();
+    if directive.verb == 'X' {
+        digits.make_ascii_uppercase();
+    }
     let prefix = if directive.sharp { prefix } else { "" };
-    format!("{sign}{prefix}{digits}")
-}
-
-/// `1.234e+05`: an exponent has a sign and at least two digits.
-fn exponent(value: f64, places: Option<usize>) -> String {
-    let text = places.map_or_else(|| format!("{value:e}"), |places| format!("{value:.places$e}"));
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
-    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-    format!("{mantissa}e{sign}{digits:0>2}")
-}
-
-/// `%g`: an exponent where it is very small or has more digits than are shown.
-fn shortest(value: f64, precision: Option<usize>) -> String {
-    let significant = precision.map(|digits| digits.max(1));
-    let text = match significant {
-        Some(digits) => format!("{value:.0$e}", digits - 1),
-        None => format!("{value:e}"),
-    };
-    let Some((mantissa, power)) = text.split_once('e') else { return text };
-    let power: i32 = power.parse().unwrap_or(0);
-    let mantissa = if mantissa.contains('.') {
-        mantissa.trim_end_matches('0').trim_end_matches('.')
+    match directive.precision {
+        Some(0) if digits == "0" => return Ok(String::new()),
+        Some(least) => {
+            digits = format!("{}{digits}", "0".repeat(least.saturating_sub(digits.len())));
+        }
+        None => {}
+    }
+    let missing = directive.width.saturating_sub(sign.len() + prefix.len() + digits.len());
+    Ok(if directive.minus {
+        format!("{sign}{prefix}{digits}{}", " ".repeat(missing))
+    } else if directive.zero && directive.precision.is_none() {
+        format!("{sign}{prefix}{}{digits}", "0".repeat(missing))
     } else {
-        mantissa
+        format!("{}{sign}{prefix}{digits}", " ".repeat(missing))
+    })
+}
+
+/// `%e`, `%f` and `%g`.
+fn fraction(directive: &Directive, number: &Number) -> String {
+    let places = Some(directive.precision.unwrap_or(6));
+    let text = match (Decimal::exact(number), directive.verb) {
+        (None, _) => number.to_string(),
+        (Some(decimal), 'e' | 'E') => decimal.scientific(places),
+        (Some(decimal), 'f') => decimal.fixed(places),
+        (Some(_), _) => general(number, directive.precision),
     };
-    let digits = i32::try_from(mantissa.chars().filter(char::is_ascii_digit).count()).unwrap_or(0);
-    // The rule of Go's strconv: 6 decides where no precision is given.
-    let limit = match significant.map(|wanted| i32::try_from(wanted).unwrap_or(i32::MAX)) {
+    let text = if directive.verb.is_ascii_uppercase() { text.to_ascii_uppercase() } else { text };
+    let digits = text.trim_start_matches(['-', '+']);
+    let sign = match sign(directive, text.starts_with('-')) {
+        "" if number.is_infinite() => "+",
+        sign => sign,
+    };
+    let missing = directive.width.saturating_sub(sign.len() + digits.len());
+    if directive.zero && !number.is_infinite() {
+        format!("{sign}{}{digits}", "0".repeat(missing))
+    } else if directive.minus {
+        format!("{sign}{digits}{}", " ".repeat(missing))
+    } else {
+        format!("{}{sign}{digits}", " ".repeat(missing))
+    }
+}
+
+/// `%g`: with an exponent where it is below -4, or where the number has more digits than are shown.
+fn general(number: &Number, precision: Option<usize>) -> String {
+    let decimal = match precision {
+        None => Decimal::shortest(number),
+        Some(count) => Decimal::exact(number).map(|mut decimal| {
+            decimal.round(count.max(1));
+            decimal
+        }),
+    };
+    let Some(decimal) = decimal else { return number.to_string() };
+    // Without a precision, 6 decides.
+    let limit = match precision.map(|count| count.max(1)) {
         None => 6,
-        Some(wanted) if wanted > digits && digits > power => digits,
-        Some(wanted) => wanted,
+        Some(count)
+            if count > decimal.count() && whole_count(decimal.count()) > decimal.power() =>
+        {
+            whole_count(decimal.count())
+        }
+        Some(count) => whole_count(count),
     };
-    let shown: f64 = format!("{mantissa}e{power}").parse().unwrap_or(value);
-    if power < -4 || power >= limit { exponent(shown, None) } else { shown.to_string() }
+    if decimal.power() < -4 || decimal.power() >= limit {
+        decimal.scientific(None)
+    } else {
+        decimal.fixed(None)
+    }
+}
+
+fn whole_count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

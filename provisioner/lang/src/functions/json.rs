@@ -1,6 +1,7 @@
 //! JSON as Terraform writes it: compact, names sorted, and `<`, `>`, `&` escaped.
 
 use super::arguments::text;
+use super::json_reader::read;
 use super::{FunctionContext, FunctionError};
 use model::{Data, Value};
 use std::fmt::Write as _;
@@ -14,12 +15,14 @@ pub(super) fn jsonencode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 }
 
 pub(super) fn jsondecode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    let json = serde_json::from_str(text(args, 0)?).map_err(|error| {
-        let place = (error.line(), error.column());
-        let problem = format!("this is not JSON: wrong at line {}, column {}", place.0, place.1);
-        FunctionError::argument(0, problem)
-    })?;
-    Ok(Value::from_plain_json(&json))
+    let text = text(args, 0)?;
+    read(text).map_err(|error| {
+        let before = &text[..text.floor_char_boundary(error.offset)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+        let place = format!("line {line}, column {column}");
+        FunctionError::argument(0, format!("this is not JSON: at {place}, {}", error.problem))
+    })
 }
 
 /// Appends a value as JSON.
@@ -34,12 +37,12 @@ pub(super) fn write(out: &mut String, value: &Value) -> Result<(), FunctionError
         Data::Unknown(_) => return Err(FunctionError::call("the value is not known yet")),
         Data::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
         Data::Number(number) => {
-            if number.as_f64().is_infinite() {
+            if number.is_infinite() {
                 return Err(FunctionError::call("an infinite number cannot be written"));
             }
             out.push_str(&number.to_string());
         }
-        Data::String(text) => write_text(out, text, true),
+        Data::String(text) => write_text(out, text),
         Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
             out.push('[');
             for (position, item) in items.iter().enumerate() {
@@ -52,7 +55,7 @@ pub(super) fn write(out: &mut String, value: &Value) -> Result<(), FunctionError
             out.push('{');
             for (position, (name, entry)) in entries.iter().enumerate() {
                 separated(out, position);
-                write_text(out, name, true);
+                write_text(out, name);
                 out.push(':');
                 write(out, entry)?;
             }
@@ -62,8 +65,8 @@ pub(super) fn write(out: &mut String, value: &Value) -> Result<(), FunctionError
     Ok(())
 }
 
-/// Appends a quoted string; `for_html`: with `<`, `>` and `&` escaped.
-pub(super) fn write_text(out: &mut String, text: &str, for_html: bool) {
+/// Appends a quoted string.
+pub(super) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -72,8 +75,7 @@ pub(super) fn write_text(out: &mut String, text: &str, for_html: bool) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '\u{0}'..='\u{1f}' | '\u{2028}' | '\u{2029}' => escape(out, c),
-            '<' | '>' | '&' if for_html => escape(out, c),
+            '\u{0}'..='\u{1f}' | '\u{2028}' | '\u{2029}' | '<' | '>' | '&' => escape(out, c),
             other => out.push(other),
         }
     }

@@ -223,29 +223,30 @@ pub(super) fn sort(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 pub(super) fn range(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     const MOST: usize = 1024;
     let given = (0..args.len()).map(|index| number(args, index)).collect::<Result<Vec<_>, _>>()?;
-    let given: Vec<f64> = given.into_iter().map(Number::as_f64).collect();
-    let towards = |start: f64, end: f64| if start <= end { 1.0 } else { -1.0 };
+    let (zero, up, down) = (Number::from(0), Number::from(1), Number::from(-1));
+    let towards = |start: &Number, end: &Number| if end < start { &down } else { &up };
     let (start, end, step) = match given[..] {
-        [end] => (0.0, end, towards(0.0, end)),
+        [end] => (&zero, end, towards(&zero, end)),
         [start, end] => (start, end, towards(start, end)),
         [start, end, step] => (start, end, step),
         _ => {
-            return Err(FunctionError::call(
-                "`range` takes 1, 2 or 3 arguments: range(start, end, step)",
-            ));
+            let problem = "`range` takes 1, 2 or 3 arguments: range(start, end, step)";
+            return Err(FunctionError::call(problem));
         }
     };
-    if step == 0.0 || (end - start) * step < 0.0 {
+    let descends = *step < zero;
+    if if descends { end > start } else { end < start } {
         return Err(FunctionError::argument(2, "the step must lead from the start to the end"));
     }
     let mut numbers = Vec::new();
-    let mut next = start;
-    while if step > 0.0 { next < end } else { next > end } {
+    let mut next = start.clone();
+    while if descends { next > *end } else { next < *end } {
         if numbers.len() == MOST {
             return Err(FunctionError::call(format!("`range` gives at most {MOST} numbers")));
         }
-        numbers.extend(Number::from_f64(next).map(Value::from));
-        next += step;
+        let following = next.checked_add(step);
+        numbers.push(next.into());
+        next = following.ok_or_else(|| FunctionError::call("the result is not a number"))?;
     }
     Ok(Value::list(Type::Number, numbers))
 }

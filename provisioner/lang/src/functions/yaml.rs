@@ -27,7 +27,7 @@ fn write(out: &mut String, value: &Value, indent: usize) -> Result<(), FunctionE
         Data::Map(_, entries) | Data::Object(entries) if !entries.is_empty() => {
             for (position, (name, entry)) in entries.iter().enumerate() {
                 start_line(out, position, indent);
-                json::write_text(out, name, false);
+                json::write_text(out, name);
                 out.push(':');
                 write_entry(out, entry, indent)?;
             }
@@ -35,7 +35,7 @@ fn write(out: &mut String, value: &Value, indent: usize) -> Result<(), FunctionE
         Data::String(text) if text.contains('\n') && is_block(text) => {
             write_block(out, text, indent);
         }
-        Data::String(text) => json::write_text(out, text, false),
+        Data::String(text) => json::write_text(out, text),
         _ => json::write(out, value)?,
     }
     Ok(())
