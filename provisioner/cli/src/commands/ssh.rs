@@ -55,8 +55,9 @@ fn connection(node: &Node) -> Result<Connection, CommandError> {
         )
         .with_hint("run apply: the node was not finished")
     };
-    let port = node.machine.get("port").and_then(|port| port.as_number());
-    let port = port.and_then(model::Number::as_u64).and_then(|port| u16::try_from(port).ok());
+    let port = node.machine.get("port");
+    let port = port.as_ref().and_then(model::Value::as_number).and_then(model::Number::as_u64);
+    let port = port.and_then(|port| u16::try_from(port).ok());
     Ok(Connection {
         name: node.name.clone(),
         address: text("address").ok_or_else(|| missing("address"))?,

@@ -25,8 +25,10 @@ fn optional_text(arguments: &Value, name: &str) -> Option<String> {
 
 /// The size of a volume in GiB.
 pub fn size_gib(arguments: &Value) -> Result<u64, LocalError> {
-    let size = arguments.get("size").and_then(|value| value.as_number());
-    size.and_then(model::Number::as_u64)
+    let size = arguments.get("size");
+    size.as_ref()
+        .and_then(Value::as_number)
+        .and_then(model::Number::as_u64)
         .filter(|size| *size > 0)
         .ok_or_else(|| wrong("size", "must be a whole number of GiB, 1 or more"))
 }
