@@ -33,26 +33,33 @@ pub(super) fn base64gzip(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     Ok(STANDARD.encode(compressed).into())
 }
 
-/// A character encoding that needs no table.
+/// A character encoding. Those of one byte a character that the tables of browsers read differently have their own.
 #[derive(Clone, Copy)]
 enum Encoding {
     Ascii,
     Latin1,
-    Utf8,
-    Utf16Le,
-    Utf16Be,
+    Utf16 { little: bool, marked: bool },
+    Table(&'static encoding_rs::Encoding),
 }
 
 fn encoding(args: &[Value]) -> Result<Encoding, FunctionError> {
-    Ok(match text(args, 1)?.to_ascii_uppercase().as_str() {
+    let name = text(args, 1)?;
+    Ok(match name.to_ascii_uppercase().as_str() {
         "US-ASCII" | "ASCII" => Encoding::Ascii,
         "ISO-8859-1" | "LATIN1" | "L1" => Encoding::Latin1,
-        "UTF-8" | "UTF8" => Encoding::Utf8,
-        "UTF-16LE" => Encoding::Utf16Le,
-        "UTF-16BE" => Encoding::Utf16Be,
+        "UTF-16" => Encoding::Utf16 { little: false, marked: true },
+        "UTF-16LE" => Encoding::Utf16 { little: true, marked: false },
+        "UTF-16BE" => Encoding::Utf16 { little: false, marked: false },
         _ => {
-            let problem = "this encoding is not supported; UTF-8, UTF-16LE, UTF-16BE, ISO-8859-1 and US-ASCII are";
-            return Err(FunctionError::argument(1, problem));
+            let table = encoding_rs::Encoding::for_label_no_replacement(name.as_bytes())
+                .filter(|_| name.trim() == name)
+                .filter(|table| *table != encoding_rs::X_USER_DEFINED);
+            Encoding::Table(table.ok_or_else(|| {
+                FunctionError::argument(
+                    1,
+                    "this is not the name of an encoding, such as UTF-16LE, ISO-8859-1 or Shift_JIS",
+                )
+            })?)
         }
     })
 }
@@ -66,9 +73,16 @@ pub(super) fn textencodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answe
     let bytes = match encoding {
         Encoding::Ascii => narrow(0x7f),
         Encoding::Latin1 => narrow(0xff),
-        Encoding::Utf8 => Some(text.as_bytes().to_vec()),
-        Encoding::Utf16Le => Some(text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
-        Encoding::Utf16Be => Some(text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+        Encoding::Utf16 { little, marked } => {
+            let mark = marked.then_some(BYTE_ORDER_MARK);
+            let units = mark.into_iter().chain(text.encode_utf16());
+            let bytes = |unit: u16| if little { unit.to_le_bytes() } else { unit.to_be_bytes() };
+            Some(units.flat_map(bytes).collect())
+        }
+        Encoding::Table(table) => {
+            let (bytes, _, unmapped) = table.encode(text);
+            (!unmapped).then(|| bytes.into_owned())
+        }
     };
     let bytes = bytes.ok_or_else(|| {
         FunctionError::argument(0, "the text has characters that this encoding does not have")
@@ -76,23 +90,38 @@ pub(super) fn textencodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answe
     Ok(STANDARD.encode(bytes).into())
 }
 
+const BYTE_ORDER_MARK: u16 = 0xfeff;
+
+/// What is no character in the encoding becomes the replacement character.
 pub(super) fn textdecodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let (encoding, bytes) = (encoding(args)?, decoded(args)?);
-    let wide = |unit: fn([u8; 2]) -> u16| {
-        let (pairs, rest) = bytes.as_chunks::<2>();
-        let units: Vec<u16> = pairs.iter().copied().map(unit).collect();
-        String::from_utf16(&units).ok().filter(|_| rest.is_empty())
-    };
     let text = match encoding {
-        Encoding::Ascii => String::from_utf8(bytes).ok().filter(|text| text.is_ascii()),
-        Encoding::Latin1 => Some(bytes.into_iter().map(char::from).collect()),
-        Encoding::Utf8 => String::from_utf8(bytes).ok(),
-        Encoding::Utf16Le => wide(u16::from_le_bytes),
-        Encoding::Utf16Be => wide(u16::from_be_bytes),
+        Encoding::Ascii => bytes
+            .into_iter()
+            .map(|byte| if byte.is_ascii() { byte.into() } else { char::REPLACEMENT_CHARACTER })
+            .collect(),
+        Encoding::Latin1 => bytes.into_iter().map(char::from).collect(),
+        Encoding::Utf16 { little, marked } => utf16(&bytes, little, marked),
+        Encoding::Table(table) => table.decode_without_bom_handling(&bytes).0.into_owned(),
     };
-    let text =
-        text.ok_or_else(|| FunctionError::argument(0, "this is not text in that encoding"))?;
     Ok(text.into())
+}
+
+fn utf16(bytes: &[u8], little: bool, marked: bool) -> String {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let swapped = marked && pairs.first() == Some(&[0xff, 0xfe]);
+    let unit = |pair: &[u8; 2]| {
+        if little || swapped { u16::from_le_bytes(*pair) } else { u16::from_be_bytes(*pair) }
+    };
+    let mut units: Vec<u16> = pairs.iter().map(unit).collect();
+    if marked && units.first() == Some(&BYTE_ORDER_MARK) {
+        units.remove(0);
+    }
+    let mut text = String::from_utf16_lossy(&units);
+    if !rest.is_empty() {
+        text.push(char::REPLACEMENT_CHARACTER);
+    }
+    text
 }
 
 /// As in a query: a space becomes `+`.

@@ -33,6 +33,7 @@ mod strings;
 mod table;
 mod time;
 mod yaml;
+mod yaml_reader;
 
 pub use arguments::{Kind, Parameter};
 pub use model::convert::convert as convert_unifying;

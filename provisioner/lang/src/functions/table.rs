@@ -3,7 +3,7 @@
 use super::arguments::{Kind, Parameter};
 use super::{
     Body, Function, Handling, conversion, csv, encoding, files, format, hashes, json, lists, maps,
-    network, numbers, patterns, sets, strings, time, yaml,
+    network, numbers, patterns, sets, strings, time, yaml, yaml_reader,
 };
 
 use Handling::{Elementwise, Selective, Strict};
@@ -140,6 +140,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     f("urlencode", &[p("str", String)], None, Strict, String, encoding::urlencode),
     f("uuidv5", &[p("namespace", String), p("name", String)], None, Strict, String, hashes::uuidv5),
     f("values", &[p("mapping", Any)], None, Elementwise, Any, maps::values),
+    f("yamldecode", &[p("src", String)], None, Strict, Any, yaml_reader::yamldecode),
     f("yamlencode", &[nullable("value", Any)], None, Strict, String, yaml::yamlencode),
     f("zipmap", &[p("keys", LIST_OF_STRING), p("values", Any)], None, Elementwise, Any, maps::zipmap),
 ];

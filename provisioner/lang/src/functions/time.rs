@@ -66,6 +66,38 @@ fn offset(text: &str) -> Option<Offset> {
     Offset::from_seconds(sign * (i32::from(seconds) * 3600 + i32::from(minutes) * 60)).ok()
 }
 
+/// A time stamp as YAML 1.1 writes it (`2001-12-14t21:59:43.10-05:00`, `2001-1-2 3:04:05`, `2001-1-2`) as RFC 3339.
+pub(super) fn yaml_timestamp(text: &str) -> Option<String> {
+    let mut parts = text.splitn(3, '-');
+    let year = parts.next().filter(|year| year.len() == 4)?;
+    let month = parts.next()?;
+    let rest = parts.next()?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (day, rest) = rest.split_at(end);
+    let two = |digits: &str| -> Option<String> {
+        let fits = matches!(digits.len(), 1 | 2) && digits.bytes().all(|b| b.is_ascii_digit());
+        fits.then(|| format!("{digits:0>2}"))
+    };
+    let date = format!("{year}-{}-{}", two(month)?, two(day)?);
+    let (time, zone) = match rest.chars().next() {
+        None => ("0:0:0", "Z"),
+        Some(' ') => (&rest[1..], "Z"),
+        Some('T' | 't') => {
+            let zone = rest.find(['Z', '+', '-'])?;
+            (&rest[1..zone], &rest[zone..])
+        }
+        Some(_) => return None,
+    };
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let clock: Vec<String> = time.split(':').map(two).collect::<Option<_>>()?;
+    let [hour, minute, second] = clock.as_slice() else { return None };
+    let text = format!("{date}T{hour}:{minute}:{second}{zone}");
+    parse(&text).map(|_| text)
+}
+
 pub(super) fn timeadd(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let stamp = stamp(args, 0)?;
     let duration = duration(text(args, 1)?).ok_or_else(|| {

@@ -1,87 +1,74 @@
-//! YAML as Terraform's `yamlencode` writes it: names and text in double quotes, text of several lines as a
-//! literal block, entries sorted by name.
+//! `yamlencode`: names and text in double quotes, text of several lines as a literal block where one can hold it, entries
+//! sorted by name. The layout is libyaml's.
 
-use super::{FunctionContext, FunctionError, json};
+use super::{FunctionContext, FunctionError};
+use libyaml_safer::{Emitter, Encoding, Event, MappingStyle, ScalarStyle, SequenceStyle};
 use model::{Data, Value};
 
 type Answer = Result<Value, FunctionError>;
 
 pub(super) fn yamlencode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    let mut out = String::new();
-    write(&mut out, &args[0], 0)?;
+    let mut out = Vec::new();
+    write(&mut out, &args[0]).map_err(|_| FunctionError::call("the value cannot be written"))?;
+    let mut text = String::from_utf8(out)
+        .map_err(|_| FunctionError::call("what was written is no text"))?;
+    // A plain scalar could go on, so it is closed; a block that keeps its line breaks is not.
     let is_plain = matches!(args[0].data(), Data::Null(_) | Data::Bool(_) | Data::Number(_));
-    out.push_str(if is_plain { "\n...\n" } else { "\n" });
-    Ok(out.into())
+    if let Some(open) = text.strip_suffix("...\n") {
+        text.truncate(open.len());
+    }
+    if is_plain {
+        text.push_str("...\n");
+    }
+    Ok(text.into())
 }
 
-/// Appends a value whose further lines are indented by so many spaces; the last line is left open.
-fn write(out: &mut String, value: &Value, indent: usize) -> Result<(), FunctionError> {
+fn write(out: &mut Vec<u8>, value: &Value) -> Result<(), libyaml_safer::Error> {
+    let mut emitter = Emitter::new();
+    emitter.set_output_string(out);
+    emitter.set_unicode(true);
+    emitter.emit(Event::stream_start(Encoding::Utf8))?;
+    emitter.emit(Event::document_start(None, &[], true))?;
+    emit(&mut emitter, value)?;
+    emitter.emit(Event::document_end(true))?;
+    emitter.emit(Event::stream_end())?;
+    emitter.flush()
+}
+
+fn emit(emitter: &mut Emitter<'_>, value: &Value) -> Result<(), libyaml_safer::Error> {
     match value.data() {
-        Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) if !items.is_empty() => {
-            for (position, item) in items.iter().enumerate() {
-                start_line(out, position, indent);
-                out.push_str("- ");
-                write(out, item, if item.as_str().is_some() { indent } else { indent + 2 })?;
+        Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+            let style = if items.is_empty() { SequenceStyle::Flow } else { SequenceStyle::Block };
+            emitter.emit(Event::sequence_start(None, None, true, style))?;
+            for item in items.iter() {
+                emit(emitter, item)?;
             }
+            emitter.emit(Event::sequence_end())
         }
-        Data::Map(_, entries) | Data::Object(entries) if !entries.is_empty() => {
-            for (position, (name, entry)) in entries.iter().enumerate() {
-                start_line(out, position, indent);
-                json::write_text(out, name);
-                out.push(':');
-                write_entry(out, entry, indent)?;
+        Data::Map(_, entries) | Data::Object(entries) => {
+            let style = if entries.is_empty() { MappingStyle::Flow } else { MappingStyle::Block };
+            emitter.emit(Event::mapping_start(None, None, true, style))?;
+            for (name, entry) in entries.iter() {
+                text(emitter, name)?;
+                emit(emitter, entry)?;
             }
+            emitter.emit(Event::mapping_end())
         }
-        Data::String(text) if text.contains('\n') && is_block(text) => {
-            write_block(out, text, indent);
-        }
-        Data::String(text) => json::write_text(out, text),
-        _ => json::write(out, value)?,
-    }
-    Ok(())
-}
-
-/// What follows a name and its colon: lists begin in the same column as the name, maps further in.
-fn write_entry(out: &mut String, entry: &Value, indent: usize) -> Result<(), FunctionError> {
-    let has_items = entry.as_items().is_some_and(|items| !items.is_empty());
-    let has_entries = entry.as_entries().is_some_and(|entries| !entries.is_empty());
-    if has_items || has_entries {
-        let indent = if has_entries { indent + 2 } else { indent };
-        start_line(out, 1, indent);
-        return write(out, entry, indent);
-    }
-    out.push(' ');
-    write(out, entry, if entry.as_str().is_some() { indent } else { indent + 2 })
-}
-
-fn start_line(out: &mut String, position: usize, indent: usize) {
-    if position > 0 {
-        out.push('\n');
-        out.push_str(&" ".repeat(indent));
+        Data::String(content) => text(emitter, content),
+        Data::Bool(truth) => plain(emitter, if *truth { "true" } else { "false" }),
+        Data::Number(number) => plain(emitter, &number.to_string()),
+        Data::Null(_) | Data::Unknown(_) => plain(emitter, "null"),
     }
 }
 
-/// Whether a literal block can hold the text: it shows no control characters, and a first line that begins
-/// with a space would be taken for indentation.
-fn is_block(text: &str) -> bool {
-    !text.starts_with([' ', '\n'])
-        && !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t')
+fn text(emitter: &mut Emitter<'_>, content: &str) -> Result<(), libyaml_safer::Error> {
+    let style =
+        if content.contains('\n') { ScalarStyle::Literal } else { ScalarStyle::DoubleQuoted };
+    emitter.emit(Event::scalar(None, None, content, true, true, style))
 }
 
-fn write_block(out: &mut String, text: &str, indent: usize) {
-    let (body, mark) = match text.strip_suffix('\n') {
-        None => (text, "|-"),
-        Some(body) if body.ends_with('\n') => (body, "|+"),
-        Some(body) => (body, "|"),
-    };
-    out.push_str(mark);
-    for line in body.split('\n') {
-        out.push('\n');
-        if !line.is_empty() {
-            out.push_str(&" ".repeat(indent + 2));
-            out.push_str(line);
-        }
-    }
+fn plain(emitter: &mut Emitter<'_>, content: &str) -> Result<(), libyaml_safer::Error> {
+    emitter.emit(Event::scalar(None, None, content, true, true, ScalarStyle::Plain))
 }
 
 #[cfg(test)]
@@ -95,10 +82,10 @@ mod tests {
             ("list", Value::tuple([text(), Value::tuple([1.into()])])),
             ("text", text()),
         ]);
-        let mut out = String::new();
-        write(&mut out, &Value::object([("in", inner)]), 0).unwrap();
+        let mut out = Vec::new();
+        write(&mut out, &Value::object([("in", inner)])).unwrap();
         let wanted =
-            "\"in\":\n  \"list\":\n  - |\n    x\n    y\n  - - 1\n  \"text\": |\n    x\n    y";
-        assert_eq!(out, wanted);
+            "\"in\":\n  \"list\":\n  - |\n    x\n    y\n  - - 1\n  \"text\": |\n    x\n    y\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
     }
 }
