@@ -158,7 +158,9 @@ impl Refinement {
             Data::Unknown(unknown) => unknown.refinement.clone(),
             Data::Null(_) => Self::default(),
             Data::String(text) => Self { prefix: Some(text.clone()), ..Self::not_null() },
-            Data::Number(number) => Self::not_null().between(Some(*number), Some(*number)),
+            Data::Number(number) => {
+                Self::not_null().between(Some(number.clone()), Some(number.clone()))
+            }
             Data::List(_, items) => length(items.len()),
             Data::Map(_, entries) => length(entries.len()),
             Data::Set(_, items) if value.is_wholly_known() => length(items.len()),
@@ -216,7 +218,7 @@ impl Refinement {
     pub(crate) fn only_number(&self) -> Option<Number> {
         let (lower, upper) = (self.lower.as_ref()?, self.upper.as_ref()?);
         let one = lower.number == upper.number && lower.inclusive && upper.inclusive;
-        (self.not_null && one).then_some(lower.number)
+        (self.not_null && one).then(|| lower.number.clone())
     }
 }
 

@@ -95,7 +95,8 @@ impl Evaluator<'_> {
     }
 
     fn unknown_function(&mut self, call: &Call) -> Value {
-        if self.names.is_checked() {
+        // It has been reported when the module was read, unless `try` or `can` is to catch it.
+        if self.names.is_checked() && self.attempts == 0 {
             return failed();
         }
         let diagnostic = unknown_function(&self.file, call);

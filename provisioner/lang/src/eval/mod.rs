@@ -27,7 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Codes of mistakes that `try` and `can` do not catch: what is referred to does not exist.
-const NEVER_CAUGHT: [&str; 3] = ["unknown-reference", "unknown-function", "cycle"];
+const NEVER_CAUGHT: [&str; 2] = ["unknown-reference", "cycle"];
 
 /// What gives references their values.
 pub(crate) trait Names {
@@ -118,6 +118,8 @@ pub(crate) struct Evaluator<'a> {
     names: &'a mut dyn Names,
     file: Arc<SourceFile>,
     locals: Vec<Local>,
+    /// How many evaluations around this one catch its mistakes.
+    attempts: u32,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -130,7 +132,7 @@ pub(crate) fn evaluate(expression: &Expression, names: &mut dyn Names) -> (Value
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(names: &'a mut dyn Names, file: Arc<SourceFile>) -> Self {
-        Self { names, file, locals: Vec::new(), diagnostics: Vec::new() }
+        Self { names, file, locals: Vec::new(), attempts: 0, diagnostics: Vec::new() }
     }
 
     /// The value of an expression.
@@ -242,7 +244,9 @@ impl<'a> Evaluator<'a> {
     /// Evaluates without reporting; gives the diagnostics that nothing may hide, and whether it failed.
     fn attempt(&mut self, expr: &Expr) -> (Value, bool) {
         let before = self.diagnostics.len();
+        self.attempts += 1;
         let value = self.eval(expr);
+        self.attempts -= 1;
         let new = self.diagnostics.split_off(before);
         let caught = !new.is_empty();
         self.diagnostics

@@ -220,7 +220,8 @@ impl Evaluator<'_> {
     /// Whether a branch that is not taken is evaluated for its type. Instances and modules are not made
     /// for that: they may need what is being evaluated, for instance where a chain of instances begins.
     fn lends_its_type(&self, branch: &Expr) -> bool {
-        const CHEAP: [&str; 7] = ["var", "local", "each", "count", "path", "environment", "node"];
+        const CHEAP: [&str; 8] =
+            ["var", "local", "each", "count", "path", "environment", "terraform", "node"];
         let cheap = |root: &str| CHEAP.contains(&root) || self.local(root).is_some();
         references(branch).iter().all(|free| cheap(free.root))
     }

@@ -62,6 +62,8 @@ impl Names for View<'_, '_, '_> {
                 Found::some(self.graph.handle(scope, at), 1)
             }
             "environment" => Found::some(self.graph.environment(), 0),
+            // There is one workspace, by the name that Terraform gives to the first.
+            "terraform" => Found::some(Value::object([("workspace", Value::from("default"))]), 0),
             "path" => Found::some(self.graph.path(scope), 0),
             "each" | "count" => Found::some(self.place.repetition.value()?, 0),
             "node" => Found::some(self.place.node.clone()?, 0),

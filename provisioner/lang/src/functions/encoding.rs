@@ -52,7 +52,7 @@ fn encoding(args: &[Value]) -> Result<Encoding, FunctionError> {
         "UTF-16BE" => Encoding::Utf16 { little: false, marked: false },
         _ => {
             let table = encoding_rs::Encoding::for_label_no_replacement(name.as_bytes())
-                .filter(|_| name.trim() == name)
+                .filter(|_| is_registered(name))
                 .filter(|table| *table != encoding_rs::X_USER_DEFINED);
             Encoding::Table(table.ok_or_else(|| {
                 FunctionError::argument(
@@ -62,6 +62,13 @@ fn encoding(args: &[Value]) -> Result<Encoding, FunctionError> {
             })?)
         }
     })
+}
+
+/// Names that browsers know, and the registry of encodings does not.
+fn is_registered(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let known_to_browsers = ["cp125", "x-", "utf8", "unicode", "dos-", "x_"];
+    name.trim() == name && !known_to_browsers.iter().any(|start| lower.starts_with(start))
 }
 
 pub(super) fn textencodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answer {
@@ -92,22 +99,27 @@ pub(super) fn textencodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answe
 
 const BYTE_ORDER_MARK: u16 = 0xfeff;
 
-/// What is no character in the encoding becomes the replacement character.
 pub(super) fn textdecodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let (encoding, bytes) = (encoding(args)?, decoded(args)?);
     let text = match encoding {
-        Encoding::Ascii => bytes
-            .into_iter()
-            .map(|byte| if byte.is_ascii() { byte.into() } else { char::REPLACEMENT_CHARACTER })
-            .collect(),
-        Encoding::Latin1 => bytes.into_iter().map(char::from).collect(),
+        Encoding::Ascii => String::from_utf8(bytes).ok().filter(|text| text.is_ascii()),
+        Encoding::Latin1 => Some(bytes.into_iter().map(char::from).collect()),
         Encoding::Utf16 { little, marked } => utf16(&bytes, little, marked),
-        Encoding::Table(table) => table.decode_without_bom_handling(&bytes).0.into_owned(),
+        Encoding::Table(table) => {
+            let (text, malformed) = table.decode_without_bom_handling(&bytes);
+            // The tables of browsers fill the gaps of Windows' code pages with control characters.
+            let is_gap = |c: char| {
+                table.name().starts_with("windows-") && ('\u{80}'..='\u{9f}').contains(&c)
+            };
+            (!malformed && !text.contains(is_gap)).then(|| text.into_owned())
+        }
     };
+    let text =
+        text.ok_or_else(|| FunctionError::argument(0, "this is not text in that encoding"))?;
     Ok(text.into())
 }
 
-fn utf16(bytes: &[u8], little: bool, marked: bool) -> String {
+fn utf16(bytes: &[u8], little: bool, marked: bool) -> Option<String> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let swapped = marked && pairs.first() == Some(&[0xff, 0xfe]);
     let unit = |pair: &[u8; 2]| {
@@ -117,11 +129,7 @@ fn utf16(bytes: &[u8], little: bool, marked: bool) -> String {
     if marked && units.first() == Some(&BYTE_ORDER_MARK) {
         units.remove(0);
     }
-    let mut text = String::from_utf16_lossy(&units);
-    if !rest.is_empty() {
-        text.push(char::REPLACEMENT_CHARACTER);
-    }
-    text
+    String::from_utf16(&units).ok().filter(|_| rest.is_empty())
 }
 
 /// As in a query: a space becomes `+`.

@@ -10,8 +10,8 @@ type Answer = Result<Value, FunctionError>;
 pub(super) fn yamlencode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let mut out = Vec::new();
     write(&mut out, &args[0]).map_err(|_| FunctionError::call("the value cannot be written"))?;
-    let mut text = String::from_utf8(out)
-        .map_err(|_| FunctionError::call("what was written is no text"))?;
+    let mut text =
+        String::from_utf8(out).map_err(|_| FunctionError::call("what was written is no text"))?;
     // A plain scalar could go on, so it is closed; a block that keeps its line breaks is not.
     let is_plain = matches!(args[0].data(), Data::Null(_) | Data::Bool(_) | Data::Number(_));
     if let Some(open) = text.strip_suffix("...\n") {

@@ -20,10 +20,7 @@ const MOST: usize = 1_000_000;
 
 const TAGS: &str = "tag:yaml.org,2002:";
 
-pub(super) fn yamldecode(
-    args: &[Value],
-    _: &FunctionContext<'_>,
-) -> Result<Value, FunctionError> {
+pub(super) fn yamldecode(args: &[Value], _: &FunctionContext<'_>) -> Result<Value, FunctionError> {
     let mut parser = Parser::new();
     parser.set_input(text(args, 0)?.as_bytes());
     let mut reader = Reader { parser, anchors: BTreeMap::new(), count: 0, depth: 0 };
@@ -45,9 +42,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn next(&mut self) -> Result<Event, Wrong> {
-        self.parser.parse().map_err(|error| {
-            (error.problem_mark().unwrap_or_default(), error.problem().to_owned())
-        })
+        self.parser
+            .parse()
+            .map_err(|error| (error.problem_mark().unwrap_or_default(), error.problem().to_owned()))
     }
 
     fn document(&mut self) -> Result<Value, Wrong> {
@@ -214,7 +211,9 @@ fn resolve(text: &str) -> Option<Value> {
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Number::infinite(false).into(),
         "-.inf" | "-.Inf" | "-.INF" => Number::infinite(true).into(),
         ".nan" | ".NaN" | ".NAN" => return None,
-        _ => number(text).map(Value::from).or_else(|| timestamp(text)).unwrap_or_else(|| text.into()),
+        _ => {
+            number(text).map(Value::from).or_else(|| timestamp(text)).unwrap_or_else(|| text.into())
+        }
     })
 }
 

@@ -179,12 +179,14 @@ impl Checker<'_> {
     }
 
     fn expression(&mut self, expression: &Expression, extra: &Extra) {
-        let mut visitor = Visitor { checker: self, file: &expression.file, extra };
+        let mut visitor = Visitor { caught_until: 0, checker: self, file: &expression.file, extra };
         walk(&expression.root, &mut visitor);
     }
 }
 
 struct Visitor<'c, 'm> {
+    /// Where the last call of `try` or `can` ends.
+    caught_until: u32,
     checker: &'c mut Checker<'m>,
     file: &'c SourceFile,
     extra: &'c Extra,
@@ -197,8 +199,15 @@ impl<'e> Visit<'e> for Visitor<'_, '_> {
         }
     }
 
-    fn call(&mut self, call: &'e Call, _extent: Extent) {
+    fn call(&mut self, call: &'e Call, extent: Extent) {
         let name = call.name.text.as_ref();
+        // Calls are visited from the outside in: `try` and `can` catch what stands within them.
+        if matches!(name, "try" | "can") {
+            self.caught_until = self.caught_until.max(extent.end);
+        }
+        if extent.start < self.caught_until {
+            return;
+        }
         if !functions::exists(name) && !SPECIAL.contains(&name) {
             self.checker.diagnostics.push(unknown_function(self.file, call));
         }
@@ -274,6 +283,7 @@ impl Visitor<'_, '_> {
                 ))
             }
             "environment" => self.one_of(root, &["name", "login_key"], steps, extent),
+            "terraform" => self.one_of(root, &["workspace"], steps, extent),
             "path" => self.one_of(root, &["module", "root", "cwd"], steps, extent),
             "each" if self.has("each") => self.one_of(root, &["key", "value"], steps, extent),
             "each" => {
