@@ -8,6 +8,7 @@
 mod support;
 
 use lang::SourceLoader;
+use lang::functions::Reference;
 use model::Type;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use support::{Files, finish, schemas};
 
-const RECORDS: [&str; 1] = [include_str!("data/expressions.jsonl")];
+const RECORDS: [&str; 2] =
+    [include_str!("data/expressions.jsonl"), include_str!("data/functions.jsonl")];
 const DIFFERENCES: &str = include_str!("../../../docs/differences.md");
 
 const LOCALS: &str = r#"
@@ -181,4 +183,43 @@ fn answers_agree() {
     }
     assert!(unexpected.is_empty(), "{} new disagreements (printed above)", unexpected.len());
     assert!(repaired.is_empty(), "these agree now, take them off the list: {repaired:?}");
+}
+
+#[test]
+fn examples_give_their_results() {
+    for function in lang::functions::reference() {
+        let answer =
+            answer(function.example, true).unwrap_or_else(|why| panic!("{}: {why}", function.name));
+        assert_eq!(answer.json.as_deref(), Some(function.result), "{}", function.example);
+    }
+}
+
+#[test]
+fn every_function_is_documented() {
+    const EVALUATED: [&str; 4] = ["can", "templatefile", "templatestring", "try"];
+    let mut names: Vec<_> = lang::functions::names().chain(EVALUATED).collect();
+    names.sort_unstable();
+    let documented: Vec<_> = lang::functions::reference().map(|function| function.name).collect();
+    assert_eq!(documented, names);
+}
+
+/// `UPDATE_DOCS=1 cargo test -p lang --test expressions` writes the page anew.
+#[test]
+fn the_page_of_functions_is_up_to_date() {
+    let mut page = String::from(
+        "# Functions\n\nWritten from the table of functions by a test; `UPDATE_DOCS=1 cargo test -p lang --test expressions` \
+         writes it anew.\nEvery example is tested. Paths are relative to the directory of the module.\n",
+    );
+    for function in lang::functions::reference() {
+        let Reference { name, signature, description, example, result } = function;
+        page.push_str(&format!(
+            "\n## {name}\n\n```hcl\n{signature}\n```\n\n{description}\n\n```hcl\n{example}\n# {result}\n```\n"
+        ));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/functions.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page, "docs/functions.md is stale: run this test with UPDATE_DOCS=1");
 }

@@ -38,16 +38,19 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
     let (mut row, mut field): (Vec<String>, String) = (Vec::new(), String::new());
     let (mut line, mut begun) = (1, 1);
     let mut rest = text.chars().peekable();
-    let mut end_row = |row: &mut Vec<String>, field: &mut String, begun: usize| {
+    // A line of quotes alone is a row; one without anything is none.
+    let mut quoted = false;
+    let mut end_row = |row: &mut Vec<String>, field: &mut String, begun: usize, quoted: bool| {
         row.push(std::mem::take(field));
         let row = std::mem::take(row);
-        if row.iter().any(|field| !field.is_empty()) || row.len() > 1 {
+        if quoted || row.iter().any(|field| !field.is_empty()) || row.len() > 1 {
             rows.push((begun, row));
         }
     };
     while let Some(c) = rest.next() {
         match c {
             '"' if field.is_empty() => {
+                quoted = true;
                 loop {
                     match rest.next() {
                         None => return Err(format!("the quote in line {begun} is not closed")),
@@ -66,14 +69,14 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
             ',' => row.push(std::mem::take(&mut field)),
             '\r' if rest.peek() == Some(&'\n') => {}
             '\n' => {
-                end_row(&mut row, &mut field, begun);
+                end_row(&mut row, &mut field, begun, std::mem::take(&mut quoted));
                 line += 1;
                 begun = line;
             }
             other => field.push(other),
         }
     }
-    end_row(&mut row, &mut field, begun);
+    end_row(&mut row, &mut field, begun, quoted);
     Ok(rows)
 }
 

@@ -5,7 +5,7 @@ use super::{FunctionContext, FunctionError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::DeflateEncoder;
 use model::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,7 +17,8 @@ pub(super) fn base64encode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 }
 
 fn decoded(args: &[Value]) -> Result<Vec<u8>, FunctionError> {
-    STANDARD.decode(text(args, 0)?).map_err(|_| FunctionError::argument(0, "this is not base64"))
+    let joined: String = text(args, 0)?.split(['\r', '\n']).collect();
+    STANDARD.decode(joined).map_err(|_| FunctionError::argument(0, "this is not base64"))
 }
 
 pub(super) fn base64decode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
@@ -27,10 +28,23 @@ pub(super) fn base64decode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 }
 
 pub(super) fn base64gzip(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    let compressed = encoder.write_all(text(args, 0)?.as_bytes()).and_then(|()| encoder.finish());
-    let compressed = compressed.map_err(|error| FunctionError::call(error.to_string()))?;
-    Ok(STANDARD.encode(compressed).into())
+    const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    // Terraform flushes before it closes, so the last block is one without content.
+    const LAST_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
+    let text = text(args, 0)?.as_bytes();
+    let mut sum = flate2::Crc::new();
+    sum.update(text);
+    let mut encoder = DeflateEncoder::new(HEADER.to_vec(), Compression::default());
+    let written = encoder.write_all(text).and_then(|()| encoder.flush());
+    written.map_err(|error| FunctionError::call(error.to_string()))?;
+    let mut bytes = encoder.get_ref().clone();
+    if text.is_empty() && bytes.len() == HEADER.len() {
+        bytes.extend([0, 0, 0, 0xff, 0xff]);
+    }
+    bytes.extend(LAST_BLOCK);
+    bytes.extend(sum.sum().to_le_bytes());
+    bytes.extend(sum.amount().to_le_bytes());
+    Ok(STANDARD.encode(bytes).into())
 }
 
 /// A character encoding. Those of one byte a character that the tables of browsers read differently have their own.

@@ -59,6 +59,10 @@ pub(super) fn fileexists(args: &[Value], context: &FunctionContext<'_>) -> Answe
 
 pub(super) fn fileset(args: &[Value], context: &FunctionContext<'_>) -> Answer {
     let pattern = text(args, 1)?;
+    let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
+    if pattern.matches('[').count() > pattern.matches(']').count() {
+        return Err(FunctionError::argument(1, "the pattern has a `[` without `]`"));
+    }
     let mut found = Vec::new();
     let root = context.resolve(text(args, 0)?);
     walk(context, &root, "", &mut found, 0)?;

@@ -90,7 +90,11 @@ fn namespace(text: &str) -> Option<[u8; 16]> {
         "url" => well_known(0x11),
         "oid" => well_known(0x12),
         "x500" => well_known(0x14),
-        other => other.replace('-', ""),
+        other => {
+            let bare = other.strip_prefix("urn:uuid:").unwrap_or(other);
+            let braced = bare.strip_prefix('{').and_then(|inner| inner.strip_suffix('}'));
+            braced.unwrap_or(bare).replace('-', "")
+        }
     };
     let number = u128::from_str_radix(&digits, 16).ok();
     number.filter(|_| digits.len() == 32 && !digits.starts_with('+')).map(u128::to_be_bytes)

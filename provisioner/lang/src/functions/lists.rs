@@ -62,6 +62,9 @@ pub(super) fn element(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 }
 
 pub(super) fn concat(args: &[Value], _: &FunctionContext<'_>) -> Answer {
+    if args.is_empty() {
+        return Err(FunctionError::call("`concat` takes at least one argument"));
+    }
     let mut all = Vec::new();
     for index in 0..args.len() {
         all.extend_from_slice(sequence(args, index, false)?);
@@ -148,7 +151,8 @@ pub(super) fn coalesce(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 
 pub(super) fn coalescelist(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     for (index, value) in args.iter().enumerate() {
-        if !(value.is_null() || value.is_unknown()) {
+        let is_null = matches!(value.data(), Data::Null(ty) if *ty != Type::Any);
+        if !is_null && !value.is_unknown() {
             sequence(args, index, false)?;
         }
     }

@@ -28,6 +28,7 @@ mod maps;
 mod network;
 mod numbers;
 mod patterns;
+mod reference;
 mod sets;
 mod strings;
 mod table;
@@ -38,6 +39,7 @@ mod yaml_reader;
 pub use arguments::{Kind, Parameter};
 pub use model::convert::convert as convert_unifying;
 pub use model::unify::unify;
+pub use reference::{Reference, reference};
 
 use crate::SourceLoader;
 use model::{Marks, Type, Value};

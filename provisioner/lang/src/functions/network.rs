@@ -1,6 +1,6 @@
 //! Functions on IP networks in CIDR notation.
 
-use super::arguments::{text, whole};
+use super::arguments::{number, text, whole};
 use super::{FunctionContext, FunctionError};
 use model::{Type, Value};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -40,7 +40,7 @@ fn network(args: &[Value]) -> Result<Network, FunctionError> {
     let parse = || {
         let (address, prefix) = given.split_once('/')?;
         let prefix: u32 = prefix.parse().ok()?;
-        let (bits, width) = match address.parse().ok()? {
+        let (bits, width) = match decimal_octets(address).parse().ok()? {
             IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
             IpAddr::V6(address) => (address.to_bits(), 128),
         };
@@ -55,15 +55,37 @@ fn network(args: &[Value]) -> Result<Network, FunctionError> {
     })
 }
 
+/// The address without zeros before the digits of an octet, which Go reads as decimal.
+fn decimal_octets(address: &str) -> String {
+    if address.contains(':') {
+        return address.to_owned();
+    }
+    let octet = |octet: &str| match octet.trim_start_matches('0') {
+        "" if !octet.is_empty() => "0".to_owned(),
+        digits => digits.to_owned(),
+    };
+    address.split('.').map(octet).collect::<Vec<_>>().join(".")
+}
+
+/// A whole number of up to 128 bits: its sign and what is left without it.
+fn wide(args: &[Value], index: usize, name: &str) -> Result<(bool, u128), FunctionError> {
+    let number = number(args, index)?;
+    let digits = number.whole_digits(10).filter(|_| number.is_whole());
+    let wide = digits.and_then(|digits| {
+        let magnitude = digits.trim_start_matches('-').parse().ok()?;
+        Some((digits.starts_with('-'), magnitude))
+    });
+    wide.ok_or_else(|| FunctionError::argument(index, format!("`{name}` must be a whole number")))
+}
+
 pub(super) fn cidrhost(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let network = network(args)?;
-    let number = whole(args, 1, "hostnum")?;
+    let (negative, distance) = wide(args, 1, "hostnum")?;
     let highest = Network::highest(network.free_bits());
-    let distance = u128::from(number.unsigned_abs());
     // -1 is the last address.
-    let host = if number < 0 { highest.checked_sub(distance - 1) } else { Some(distance) };
+    let host = if negative { highest.checked_sub(distance - 1) } else { Some(distance) };
     let host = host.filter(|host| *host <= highest).ok_or_else(|| {
-        let problem = format!("a prefix of {} bits has no host numbered {number}", network.prefix);
+        let problem = format!("a prefix of {} bits has no host of that number", network.prefix);
         FunctionError::argument(1, problem)
     })?;
     Ok(network.address(network.base | host).into())
@@ -101,10 +123,10 @@ fn longer(
 pub(super) fn cidrsubnet(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let network = network(args)?;
     let prefix = longer(args, 1, network, 0)?;
-    let number = whole(args, 2, "netnum")?;
+    let (negative, number) = wide(args, 2, "netnum")?;
     let highest = Network::highest(prefix - network.prefix);
     let subnet =
-        u128::try_from(number).ok().filter(|number| *number <= highest).ok_or_else(|| {
+        Some(number).filter(|number| !negative && *number <= highest).ok_or_else(|| {
             let problem =
                 format!("{} more bits number subnets from 0 to {highest}", prefix - network.prefix);
             FunctionError::argument(2, problem)

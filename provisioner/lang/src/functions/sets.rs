@@ -76,6 +76,7 @@ pub(super) fn setproduct(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     }
     let element = Type::Tuple(Arc::new(types));
     let rows = rows.into_iter().map(Value::tuple);
-    let all_sets = args.iter().all(|value| matches!(value.data(), Data::Set(..)));
-    Ok(if all_sets { Value::set(element, rows) } else { Value::list(element, rows) })
+    let any_set = args.iter().any(|value| matches!(value.data(), Data::Set(..)));
+    let any_list = args.iter().any(|value| matches!(value.data(), Data::List(..)));
+    Ok(if any_set && !any_list { Value::set(element, rows) } else { Value::list(element, rows) })
 }

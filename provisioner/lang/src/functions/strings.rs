@@ -35,6 +35,9 @@ pub(super) fn indent(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 
 pub(super) fn join(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let separator = text(args, 0)?;
+    if args.len() < 2 {
+        return Err(FunctionError::call("`join` takes a separator and at least one list"));
+    }
     let mut parts = Vec::new();
     for index in 1..args.len() {
         for (position, item) in items(args, index)?.iter().enumerate() {

@@ -42,14 +42,18 @@ fn parse(text: &str) -> Option<Stamp> {
     let date = Date::new(year, digits(5, 7)?, digits(8, 10)?).ok()?;
     let second = digits(17, 19)?;
     let mut rest = text.get(19..)?;
+    let mut nanoseconds = 0;
     if let Some(fraction) = rest.strip_prefix('.') {
         rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-        if rest.len() == fraction.len() {
+        let digits = &fraction[..fraction.len() - rest.len()];
+        if digits.is_empty() {
             return None;
         }
+        nanoseconds = format!("{digits:0<9}").get(..9)?.parse().ok()?;
     }
     let offset = if rest == "Z" { Offset::UTC } else { offset(rest)? };
-    let time = jiff::civil::Time::new(digits(11, 13)?, digits(14, 16)?, second, 0).ok()?;
+    let time =
+        jiff::civil::Time::new(digits(11, 13)?, digits(14, 16)?, second, nanoseconds).ok()?;
     Some(Stamp { local: date.to_datetime(time), offset })
 }
 

@@ -10,7 +10,9 @@ use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 use model::convert::convert;
 use model::value::Entries;
 use model::{Data, Number, Type, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// How deeply sequences and mappings may be nested.
@@ -21,12 +23,35 @@ const MOST: usize = 1_000_000;
 const TAGS: &str = "tag:yaml.org,2002:";
 
 pub(super) fn yamldecode(args: &[Value], _: &FunctionContext<'_>) -> Result<Value, FunctionError> {
-    let mut parser = Parser::new();
-    parser.set_input(text(args, 0)?.as_bytes());
-    let mut reader = Reader { parser, anchors: BTreeMap::new(), count: 0, depth: 0 };
-    reader.document().map_err(|(mark, problem)| {
+    let text = text(args, 0)?;
+    if has_odd_tag(text) {
+        let problem = "a tag with `,` or `%` in it is not supported";
+        return Err(FunctionError::argument(0, problem));
+    }
+    // The scanner expects a line end behind a block of text.
+    let open_end = (!text.ends_with('\n')).then(|| u64::try_from(text.len()).unwrap_or(u64::MAX));
+    let closed = if open_end.is_some() { Cow::Owned(format!("{text}\n")) } else { text.into() };
+    let read = || {
+        let mut parser = Parser::new();
+        parser.set_input(closed.as_bytes());
+        Reader { parser, open_end, anchors: BTreeMap::new(), count: 0, depth: 0 }.document()
+    };
+    // The parser asserts some things about its input; what it refuses that way is an error as any other.
+    let read = catch_unwind(AssertUnwindSafe(read));
+    let value = read.unwrap_or_else(|_| Err((Mark::default(), "it cannot be parsed".to_owned())));
+    value.map_err(|(mark, problem)| {
         let place = format!("line {}, column {}", mark.line + 1, mark.column + 1);
         FunctionError::argument(0, format!("this is not YAML: at {place}, {problem}"))
+    })
+}
+
+/// Whether a tag holds characters that the scanner does not expect in one.
+fn has_odd_tag(text: &str) -> bool {
+    text.match_indices('!').any(|(at, _)| {
+        let before = text[..at].trim_end_matches(' ').chars().next_back();
+        let begins = before.is_none_or(|c| "\n[{,:-?".contains(c));
+        let tag = text[at..].split(char::is_whitespace).next().unwrap_or_default();
+        begins && tag.contains([',', '%'])
     })
 }
 
@@ -34,6 +59,8 @@ type Wrong = (Mark, String);
 
 struct Reader<'a> {
     parser: Parser<&'a [u8]>,
+    /// Where the text ends, if a line end was added to it.
+    open_end: Option<u64>,
     /// The value of each anchor and how many values it stands for; none while it is being read.
     anchors: BTreeMap<String, Option<(Value, usize)>>,
     count: usize,
@@ -76,9 +103,14 @@ impl Reader<'_> {
         let before = self.count;
         let (anchor, value) = match event.data {
             EventData::Alias { anchor } => return self.alias(&anchor, mark),
-            EventData::Scalar { anchor, tag, value, style, .. } => {
+            EventData::Scalar { anchor, tag, mut value, style, .. } => {
                 self.counted(mark, 1)?;
                 let plain = style == ScalarStyle::Plain;
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let reaches_end = self.open_end.is_some_and(|end| event.end_mark.index > end);
+                if block && reaches_end && value.ends_with('\n') {
+                    value.pop();
+                }
                 let value = scalar(tag.as_deref(), &value, plain)
                     .ok_or_else(|| (mark, "the tag does not fit this scalar".to_owned()))?;
                 (anchor, value)
