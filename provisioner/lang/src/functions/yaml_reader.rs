@@ -51,7 +51,7 @@ fn has_odd_tag(text: &str) -> bool {
         let before = text[..at].trim_end_matches(' ').chars().next_back();
         let begins = before.is_none_or(|c| "\n[{,:-?".contains(c));
         let tag = text[at..].split(char::is_whitespace).next().unwrap_or_default();
-        begins && tag.contains([',', '%'])
+        begins && !tag.starts_with("!<") && tag.contains([',', '%'])
     })
 }
 
@@ -252,7 +252,7 @@ fn resolve(text: &str) -> Option<Value> {
 fn number(text: &str) -> Option<Number> {
     for (prefix, base) in [("0x", 16), ("0o", 8)] {
         if let Some(digits) = text.strip_prefix(prefix).filter(|digits| !digits.is_empty()) {
-            let digits = digits.chars().map(|c| Some(u8::try_from(c.to_digit(base)?).ok()?));
+            let digits = digits.chars().map(|c| u8::try_from(c.to_digit(base)?).ok());
             return Number::from_digits(false, &digits.collect::<Option<Vec<_>>>()?, base);
         }
     }
