@@ -151,7 +151,7 @@ fn recorded(line: &str, record: &Json) -> Option<Answer> {
     // The text itself: a reader of JSON would round the numbers. It is the last member.
     let json = line.find(RESULT).map(|at| line[at + RESULT.len()..line.len() - 1].to_owned());
     let display = record["display"].as_str().filter(|_| json.is_none()).map(str::to_owned);
-    let ty = record["type"].as_str().unwrap().to_owned();
+    let ty = record["type"].as_str().unwrap_or_default().to_owned();
     Some(Answer { json, ty, sensitive: record.get("sensitive").is_some(), display })
 }
 
@@ -206,16 +206,16 @@ fn every_function_is_documented() {
 /// `UPDATE_DOCS=1 cargo test -p lang --test expressions` writes the page anew.
 #[test]
 fn the_page_of_functions_is_up_to_date() {
-    let mut page = String::from(
-        "# Functions\n\nWritten from the table of functions by a test; `UPDATE_DOCS=1 cargo test -p lang --test expressions` \
-         writes it anew.\nEvery example is tested. Paths are relative to the directory of the module.\n",
-    );
-    for function in lang::functions::reference() {
+    let section = |function: Reference| {
         let Reference { name, signature, description, example, result } = function;
-        page.push_str(&format!(
-            "\n## {name}\n\n```hcl\n{signature}\n```\n\n{description}\n\n```hcl\n{example}\n# {result}\n```\n"
-        ));
-    }
+        let about = format!("{description}\n\n```hcl\n{example}\n# {result}\n```\n");
+        format!("\n## {name}\n\n```hcl\n{signature}\n```\n\n{about}")
+    };
+    let head = "# Functions\n\nWritten from the table of functions by a test; \
+                `UPDATE_DOCS=1 cargo test -p lang --test expressions` writes it anew.\n\
+                Every example is tested. Paths are relative to the directory of the module.\n";
+    let sections: String = lang::functions::reference().map(section).collect();
+    let page = format!("{head}{sections}");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/functions.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &page).unwrap();
