@@ -235,7 +235,7 @@ impl Caller {
     }
 
     /// One call, given up at its deadline.
-    async fn once(
+    pub(crate) async fn once(
         &self,
         made: &Call<'_>,
         schema: &ResourceSchema,

@@ -64,6 +64,13 @@ impl Held {
         self.lost.send_replace(true);
     }
 
+    /// Marks the lease as lost, if that is what a write failed of.
+    pub(crate) fn lose_by(&self, error: &StateError) {
+        if matches!(error, StateError::LeaseLost { .. }) {
+            self.lose();
+        }
+    }
+
     /// Waits until the lease is lost.
     pub(crate) async fn gone(&self) {
         let mut receiver = self.lost.subscribe();

@@ -1,7 +1,7 @@
 //! The engine: reads what is (refresh), runs a plan (executor), settles what an interrupted run left
 //! (recovery), and journals every step.
 //!
-//! Invariants: nothing that changes the world is called before its intent is durable, and no event of success is
+//! Invariants: nothing that changes anything outside the state is called before its intent is durable, and no event of success is
 //! published before its outcome is; a run holds what it writes from the check of its plan to its last write; the engine may refuse a plan, it never chooses. Refuses to know: the language's syntax, concrete
 //! providers and stores, the terminal.
 

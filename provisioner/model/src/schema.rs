@@ -39,6 +39,10 @@ pub struct ResourceSchema {
     /// The object is a statement about its dependencies (for example "they all reach each other"): it is
     /// made anew whenever one of them changes in the same plan.
     pub follows_dependencies: bool,
+    /// Its objects are nowhere but in the state: a call changes nothing outside and ends at once, so that one which was
+    /// not recorded never happened.
+    #[serde(default)]
+    pub recorded_only: bool,
     /// How an object is found again after a crash between the call and its answer.
     pub adoption: Adoption,
 }

@@ -2,6 +2,8 @@
 //!
 //! Time stands still unless the suite moves it; "another program" is another handle with another holder.
 
+mod completed;
+
 use crate::clock::{Clock, ManualClock};
 use crate::error::StateError;
 use crate::holder::Holder;
@@ -63,6 +65,7 @@ pub async fn run(fixture: &dyn Fixture) {
     results(scene("results")).await;
     providers_stay(scene("providers")).await;
     illegal_transitions(scene("illegal")).await;
+    completed::completed(scene("completed")).await;
     held(scene("held")).await;
     taken_over_when_gone(scene("gone")).await;
     zombies_write_nothing(scene("zombie")).await;

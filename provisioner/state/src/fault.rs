@@ -2,8 +2,8 @@
 
 use crate::error::StateError;
 use crate::port::{
-    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
-    RunResults, StateStore,
+    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
+    LeaseRequest, RunResults, StateStore,
 };
 use crate::version::Version;
 use async_trait::async_trait;
@@ -147,6 +147,11 @@ impl StateStore for FaultyStore {
     ) -> Result<Option<Record>> {
         let lost = self.enter()?;
         self.leave(lost, self.inner.finish(lease, sequence, outcome).await)
+    }
+
+    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.complete(lease, calls).await)
     }
 
     async fn write_refreshed(

@@ -33,8 +33,8 @@ pub mod version;
 
 pub use error::StateError;
 pub use port::{
-    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
-    RunResults, StateStore,
+    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
+    LeaseRequest, RunResults, StateStore,
 };
 pub use rules::LEASE_SECONDS;
 pub use scope::Scope;

@@ -7,8 +7,8 @@ use crate::error::StateError;
 use crate::holder::Holder;
 use crate::image::{Image, ImageTables};
 use crate::port::{
-    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
-    RunResults, StateStore,
+    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
+    LeaseRequest, RunResults, StateStore,
 };
 use crate::rows::Codec;
 use crate::rules::{self, Tables};
@@ -159,6 +159,10 @@ impl StateStore for MemoryStore {
         outcome: Outcome,
     ) -> Result<Option<Record>> {
         self.write(|tables| rules::finish(tables, lease, sequence, &outcome))
+    }
+
+    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
+        self.write(|tables| rules::complete(tables, lease, &calls))
     }
 
     async fn write_refreshed(

@@ -92,6 +92,15 @@ pub struct Attempt {
     pub wait_ms: u64,
 }
 
+/// A call that has ended, of an object that is nowhere but in the state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completed {
+    /// What was called (`sequence` and `run` are ignored).
+    pub intent: Intent,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
 /// A change of the state by hand: moved, removed, imported, adopted, restored. Objects are not touched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Edit {
@@ -223,6 +232,14 @@ pub trait StateStore: Send + Sync {
         sequence: u64,
         outcome: Outcome,
     ) -> Result<Option<Record>, StateError>;
+
+    /// Makes calls durable that changed nothing outside: intent and outcome of each, in one transaction, as if by `begin`
+    /// and `finish`. One that is refused leaves nothing of any of them. Returns the records as stored.
+    async fn complete(
+        &self,
+        lease: &Lease,
+        calls: Vec<Completed>,
+    ) -> Result<Vec<Option<Record>>, StateError>;
 
     /// Writes records that refresh brought up to date and drops those that vanished, in one transaction. What is the
     /// same as before is not written; a record of an address that has none is an error.

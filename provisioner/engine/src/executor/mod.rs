@@ -1,9 +1,11 @@
 //! The executor: runs the operations of a plan, ready ones at the same time under a bound.
 //!
 //! One dispatcher owns all decisions of order; operations run as tasks of their own and report back to it.
+//! Operations on objects that are nowhere but in the state run in batches, each with one write for all.
 //! Invariants: an operation starts only when everything it needs succeeded; a failure stops only what
 //! depends on it; an operation is reported exactly once. Refuses to know: why the plan is as it is.
 
+mod batch;
 pub(crate) mod fit;
 mod operation;
 mod report;
@@ -12,14 +14,18 @@ pub(crate) mod results;
 pub use report::{Failure, RunReport, Skipped};
 
 use crate::caller::Caller;
-use crate::{ApplyError, Level};
+use crate::{ApplyError, Engine, Level};
+use batch::Batch;
 use model::event::Event;
-use model::plan::{Operation, Plan};
+use model::plan::{Operation, OperationKind, Plan};
 use model::record::Recorded;
 use operation::{Ended, Job};
 use state::StateError;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::{Id, JoinError, JoinSet};
+
+/// Operations of one batch at most.
+const BATCH: usize = 256;
 
 /// Runs a plan that was checked to fit.
 pub(crate) async fn run(
@@ -49,6 +55,13 @@ pub(crate) async fn run(
     Ok(run_report)
 }
 
+/// What one task runs.
+struct Flight {
+    ids: Vec<u32>,
+    started_ms: u64,
+    is_batch: bool,
+}
+
 /// Decides what runs next, and folds what ended into the report.
 struct Dispatcher<'a> {
     caller: &'a Caller,
@@ -59,41 +72,55 @@ struct Dispatcher<'a> {
     waiting: BTreeMap<u32, BTreeSet<u32>>,
     /// Who waits for an operation, so that its end touches these and no others.
     waiters: BTreeMap<u32, Vec<u32>>,
+    /// Operations that may start, each as a task of its own.
     ready: BTreeSet<u32>,
-    in_flight: BTreeMap<Id, (u32, u64)>,
-    tasks: JoinSet<Ended>,
+    /// Operations that may start, many as one task.
+    ready_for_batch: BTreeSet<u32>,
+    /// Provider configurations and resource types whose operations go into batches.
+    recorded_only: BTreeSet<(&'a str, &'a str)>,
+    in_flight: BTreeMap<Id, Flight>,
+    /// Each gives the ends of its operations, in their order.
+    tasks: JoinSet<Vec<Ended>>,
     report: RunReport,
     broken: Option<StateError>,
 }
 
 impl<'a> Dispatcher<'a> {
     fn new(caller: &'a Caller, run: &'a str, plan: &'a Plan, recorded: &'a Recorded) -> Self {
-        let mut waiting = BTreeMap::new();
-        let mut waiters: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        let mut ready = BTreeSet::new();
-        for operation in &plan.operations {
-            if operation.needs.is_empty() {
-                ready.insert(operation.id);
-            } else {
-                waiting.insert(operation.id, operation.needs.clone());
-            }
-            for need in &operation.needs {
-                waiters.entry(*need).or_default().push(operation.id);
-            }
-        }
-        Self {
+        let mut dispatcher = Self {
             caller,
             run,
             plan,
             lineage: &recorded.lineage,
-            waiting,
-            waiters,
-            ready,
+            waiting: BTreeMap::new(),
+            waiters: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            ready_for_batch: BTreeSet::new(),
+            recorded_only: recorded_only(&caller.engine, plan),
             in_flight: BTreeMap::new(),
             tasks: JoinSet::new(),
             report: RunReport::default(),
             broken: None,
+        };
+        for operation in &plan.operations {
+            if operation.needs.is_empty() {
+                dispatcher.may_start(operation.id);
+            } else {
+                dispatcher.waiting.insert(operation.id, operation.needs.clone());
+            }
+            for need in &operation.needs {
+                dispatcher.waiters.entry(*need).or_default().push(operation.id);
+            }
         }
+        dispatcher
+    }
+
+    fn may_start(&mut self, id: u32) {
+        let Operation { address, kind, provider, .. } = self.operation(id);
+        let goes_into_batch = *kind != OperationKind::Forget
+            && self.recorded_only.contains(&(provider.as_str(), address.kind()));
+        let ready = if goes_into_batch { &mut self.ready_for_batch } else { &mut self.ready };
+        ready.insert(id);
     }
 
     async fn dispatch(&mut self, parallelism: usize) {
@@ -119,7 +146,7 @@ impl<'a> Dispatcher<'a> {
                 }
                 () = cancel.reached(Level::Finish), if !told => {
                     told = true;
-                    let in_flight = self.in_flight.len();
+                    let in_flight = self.in_flight.values().map(|flight| flight.ids.len()).sum();
                     self.publish(Event::Interrupted { in_flight });
                 }
                 Some(joined) = self.tasks.join_next_with_id() => self.settle(joined),
@@ -129,7 +156,8 @@ impl<'a> Dispatcher<'a> {
             Some(_) => "the run ended before it",
             None => "the run was interrupted before it",
         };
-        let left = std::mem::take(&mut self.ready);
+        let mut left = std::mem::take(&mut self.ready);
+        left.append(&mut self.ready_for_batch);
         let left = left.into_iter().chain(std::mem::take(&mut self.waiting).into_keys());
         for id in left.collect::<BTreeSet<_>>() {
             self.skip(id, because.to_owned());
@@ -137,32 +165,59 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn start(&mut self, parallelism: usize) {
-        while self.in_flight.len() < parallelism
-            && let Some(id) = self.ready.pop_first()
-        {
-            let operation = self.operation(id).clone();
-            let job = Job {
-                caller: self.caller.clone(),
-                run: self.run.to_owned(),
-                lineage: self.lineage.to_owned(),
-                config: crate::refresh::config_of(&self.plan.providers, &operation.provider),
-                operation,
+        while self.in_flight.len() < parallelism {
+            let batch = std::iter::from_fn(|| self.ready_for_batch.pop_first()).take(BATCH);
+            let mut ids: Vec<u32> = batch.collect();
+            let is_batch = !ids.is_empty();
+            let handle = if is_batch {
+                let jobs = ids.iter().map(|id| self.job(*id)).collect();
+                self.tasks.spawn(Batch { caller: self.caller.clone(), jobs }.run())
+            } else if let Some(id) = self.ready.pop_first() {
+                ids.push(id);
+                let job = self.job(id);
+                self.tasks.spawn(async { vec![job.run().await] })
+            } else {
+                break;
             };
-            let handle = self.tasks.spawn(job.run());
-            let now_ms = self.caller.engine.ports.clock.now_ms();
-            self.in_flight.insert(handle.id(), (id, now_ms));
+            let started_ms = self.caller.engine.ports.clock.now_ms();
+            self.in_flight.insert(handle.id(), Flight { ids, started_ms, is_batch });
         }
     }
 
-    fn settle(&mut self, joined: Result<(Id, Ended), JoinError>) {
-        let (task, ended) = match joined {
-            Ok(ended) => ended,
-            Err(error) => (error.id(), Ended::panicked(&error)),
+    fn job(&self, id: u32) -> Job {
+        let operation = self.operation(id).clone();
+        Job {
+            caller: self.caller.clone(),
+            run: self.run.to_owned(),
+            lineage: self.lineage.to_owned(),
+            config: crate::refresh::config_of(&self.plan.providers, &operation.provider),
+            operation,
+        }
+    }
+
+    fn settle(&mut self, joined: Result<(Id, Vec<Ended>), JoinError>) {
+        let (task, mut ended) = match joined {
+            Ok((task, ended)) => (task, Ok(ended.into_iter())),
+            Err(error) => (error.id(), Err(error)),
         };
-        let Some((id, started_ms)) = self.in_flight.remove(&task) else {
+        let Some(flight) = self.in_flight.remove(&task) else {
             return;
         };
-        let elapsed_ms = self.caller.engine.ports.clock.now_ms().saturating_sub(started_ms);
+        let elapsed_ms = self.caller.engine.ports.clock.now_ms().saturating_sub(flight.started_ms);
+        for id in flight.ids {
+            let ended = match &mut ended {
+                Ok(ended) => ended.next().expect("a task tells the end of each of its operations"),
+                Err(error) => Ended::panicked(error),
+            };
+            if flight.is_batch && !matches!(ended, Ended::NotRecorded) {
+                let Operation { address, kind, .. } = self.operation(id).clone();
+                self.publish(Event::OperationStarted { id, address, kind });
+            }
+            self.conclude(id, elapsed_ms, ended);
+        }
+    }
+
+    fn conclude(&mut self, id: u32, elapsed_ms: u64, ended: Ended) {
         let Operation { address, kind, .. } = self.operation(id).clone();
         match ended {
             Ended::Succeeded { note } => {
@@ -176,6 +231,7 @@ impl<'a> Dispatcher<'a> {
                 self.broken.get_or_insert(error);
                 self.fail(id, elapsed_ms, diagnostic);
             }
+            Ended::NotRecorded => self.skip(id, "the run ended before it was recorded".to_owned()),
         }
     }
 
@@ -186,7 +242,7 @@ impl<'a> Dispatcher<'a> {
             needs.remove(&id);
             if needs.is_empty() {
                 self.waiting.remove(&waiter);
-                self.ready.insert(waiter);
+                self.may_start(waiter);
             }
         }
     }
@@ -230,7 +286,7 @@ impl<'a> Dispatcher<'a> {
     fn stop(&mut self, because: &str) {
         self.tasks.abort_all();
         let in_flight = std::mem::take(&mut self.in_flight);
-        let mut ids: Vec<u32> = in_flight.into_values().map(|(id, _)| id).collect();
+        let mut ids: Vec<u32> = in_flight.into_values().flat_map(|flight| flight.ids).collect();
         ids.sort_unstable();
         for id in ids {
             self.skip(id, because.to_owned());
@@ -249,4 +305,20 @@ impl<'a> Dispatcher<'a> {
     fn publish(&self, event: Event) {
         self.caller.engine.ports.events.publish(event);
     }
+}
+
+/// Of a plan's provider configurations and resource types those whose objects are nowhere but in the state.
+fn recorded_only<'a>(engine: &Engine, plan: &'a Plan) -> BTreeSet<(&'a str, &'a str)> {
+    let kinds = plan.operations.iter().map(|it| (it.provider.as_str(), it.address.kind()));
+    let mut kinds: BTreeSet<(&str, &str)> = kinds.collect();
+    let mut schemas = BTreeMap::new();
+    kinds.retain(|(provider, kind)| {
+        let schema = schemas.entry(*provider).or_insert_with(|| {
+            let config = crate::refresh::config_of(&plan.providers, provider);
+            engine.ports.factory.schema(&config.name)
+        });
+        let declared = schema.as_ref().and_then(|schema| schema.resources.get(*kind));
+        declared.is_some_and(|declared| declared.recorded_only)
+    });
+    kinds
 }

@@ -19,6 +19,9 @@ use state::StateError;
 use std::sync::Arc;
 use tokio::task::JoinError;
 
+/// What is said of a deletion of what is not there.
+pub(super) const GONE: &str = "was gone already";
+
 /// One operation with all it needs to run.
 pub(super) struct Job {
     pub(super) caller: Caller,
@@ -39,6 +42,8 @@ pub(super) enum Ended {
     Failed(Box<Diagnostic>),
     /// The journal cannot be written: the run must end.
     Broken(StateError),
+    /// It was in one write with an operation that ended in [`Ended::Broken`].
+    NotRecorded,
 }
 
 impl Ended {
@@ -50,6 +55,9 @@ impl Ended {
         Self::Failed(Box::new(diagnostic))
     }
 }
+
+/// What is to be called, with the provider; none when there is nothing left to delete.
+pub(super) type Prepared = Option<(Arc<dyn Provider>, Intent)>;
 
 /// Why an operation does not reach its call.
 enum Refusal {
@@ -89,9 +97,7 @@ impl Job {
             Ok(note) => Ended::Succeeded { note },
             Err(Refusal::Diagnostic(diagnostic)) => Ended::Failed(diagnostic),
             Err(Refusal::State(error)) => {
-                if matches!(error, StateError::LeaseLost { .. }) {
-                    self.caller.held.lose();
-                }
+                self.caller.held.lose_by(&error);
                 Ended::Broken(error)
             }
         }
@@ -109,17 +115,11 @@ impl Job {
     async fn call(&self) -> Result<Option<String>, Refusal> {
         let address = &self.operation.address;
         let ports = &self.caller.engine.ports;
-        let configured = self.caller.engine.provider(&self.config, &self.lineage);
-        let prepared =
-            configured.map_err(|error| provider_diagnostic(&error, address)).and_then(|provider| {
-                let intent = self.intent(provider.schema().resources.get(address.kind()))?;
-                Ok((provider, intent))
-            });
-        let (provider, mut intent) = match prepared {
-            Ok((provider, Some(intent))) => (provider, intent),
-            Ok((_, None)) => {
+        let (provider, mut intent) = match self.prepare() {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => {
                 self.publish_started();
-                return Ok(Some("was gone already".to_owned()));
+                return Ok(Some(GONE.to_owned()));
             }
             Err(diagnostic) => {
                 self.publish_started();
@@ -153,6 +153,15 @@ impl Job {
                 message: error.message,
             });
         }
+    }
+
+    /// What will be called.
+    pub(super) fn prepare(&self) -> Result<Prepared, Diagnostic> {
+        let address = &self.operation.address;
+        let configured = self.caller.engine.provider(&self.config, &self.lineage);
+        let provider = configured.map_err(|error| provider_diagnostic(&error, address))?;
+        let intent = self.intent(provider.schema().resources.get(address.kind()))?;
+        Ok(intent.map(|intent| (provider, intent)))
     }
 
     /// Makes the intent durable.
@@ -338,7 +347,7 @@ impl Job {
         Diagnostic::error("no-record", summary).about(&self.operation.address)
     }
 
-    fn placed(&self, diagnostic: Diagnostic) -> Diagnostic {
+    pub(super) fn placed(&self, diagnostic: Diagnostic) -> Diagnostic {
         if self.operation.place.is_empty() {
             return diagnostic;
         }

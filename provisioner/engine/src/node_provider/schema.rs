@@ -36,6 +36,7 @@ fn resource(
             .map(|(name, attribute)| (name.to_owned(), attribute))
             .collect(),
         follows_dependencies: false,
+        recorded_only: false,
         adoption: Adoption::default(),
     }
 }

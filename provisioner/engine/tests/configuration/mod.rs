@@ -103,7 +103,7 @@ pub struct Block {
     pub name: String,
     /// Instances whose `id` it refers to.
     pub refers: Vec<&'static str>,
-    /// `size` of a disk, `version` of a service, `label` of others.
+    /// `size` of a disk, `version` of a service, `text` of a note, `label` of others.
     pub setting: i64,
     pub create_first: bool,
 }
@@ -188,6 +188,9 @@ fn instance(block: &Block, ids: &BTreeMap<&str, Value>) -> Instance {
             let machine = ids[block.refers[0]].clone();
             let version = ("version", block.setting.to_string().into());
             Value::object([name, ("machine", machine), version])
+        }
+        "memory_note" => {
+            Value::object([name, ("about", refers), ("text", block.setting.to_string().into())])
         }
         _ => Value::object([("of", refers)]),
     };

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
 
+mod batches;
 mod bed;
 #[path = "../configuration/mod.rs"]
 mod configuration;

@@ -244,6 +244,14 @@ impl Front {
         })
     }
 
+    /// A call that nothing is sent for: no fate meets it, but the program may die before and after it.
+    async fn compute<T>(&self, word: &str, address: &Address, call: impl Future<Output = T>) -> T {
+        self.mortal.moment(|| format!("before {word} {address}")).await;
+        let made = call.await;
+        self.mortal.moment(|| format!("after {word} {address}")).await;
+        made
+    }
+
     async fn look<T>(&self, what: &str, call: impl Future<Output = T>) -> Result<T, ProviderError> {
         self.mortal.moment(|| format!("before {what}")).await;
         let share = self.mortal.world.weather().unread;
@@ -286,16 +294,29 @@ impl Provider for Front {
     }
 
     async fn create(&self, request: CreateRequest) -> Answer<Object> {
+        let address = request.address.clone();
+        if address.kind() == schema::NOTE {
+            return self.compute("create", &address, self.inner.create(request)).await;
+        }
         let gone = || ProviderError::new(ErrorClass::NotFound, "nothing was made");
         self.send(Request::Create(request)).await?.ok_or_else(gone)
     }
 
     async fn update(&self, request: UpdateRequest) -> Answer<Object> {
+        let address = request.address.clone();
+        if address.kind() == schema::NOTE {
+            return self.compute("update", &address, self.inner.update(request)).await;
+        }
         let gone = || ProviderError::new(ErrorClass::NotFound, "nothing was changed");
         self.send(Request::Update(request)).await?.ok_or_else(gone)
     }
 
     async fn delete(&self, request: DeleteRequest) -> Answer<()> {
+        let address = request.address.clone();
+        if address.kind() == schema::NOTE {
+            self.mortal.world.deletes(&request.id);
+            return self.compute("delete", &address, self.inner.delete(request)).await;
+        }
         self.send(Request::Delete(request)).await.map(drop)
     }
 

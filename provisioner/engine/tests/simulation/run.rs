@@ -14,6 +14,7 @@ use model::event::{Event, EventSink};
 use model::graph::ProviderConfig;
 use model::schema::ProviderSchema;
 use planner::Target;
+use provider::memory::schema;
 use provider::{Owner, Provider, ProviderError};
 use state::StateStore as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -307,6 +308,7 @@ async fn check(world: &Arc<World>, blocks: &[Block]) {
     for record in recorded.records.values() {
         let object = objects.iter().find(|object| object.id == record.id);
         match object {
+            None if record.address.kind() == schema::NOTE => {}
             None => world.violated(format!("{} is recorded and not there", record.address)),
             Some(object) if !object.complete || object.address != record.address => {
                 world.violated(format!("{} is recorded and not well", record.address));

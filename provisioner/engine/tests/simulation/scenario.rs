@@ -129,11 +129,13 @@ fn universe() -> Vec<Block> {
         block("memory_disk.b", &[]),
         block("memory_bucket.logs", &[]),
         block("memory_address.ip", &[]),
+        block("memory_note.plain", &[]),
+        block("memory_note.about", &["memory_note.plain", "memory_disk.b"]),
         block("memory_machine.one", &["memory_disk.a"]),
         block("memory_machine.two", &["memory_disk.a", "memory_disk.b"]),
         block("memory_service.web", &["memory_machine.one"]),
         block("memory_service.db", &["memory_machine.two"]),
-        block("memory_check.all", &["memory_machine.one", "memory_machine.two"]),
+        block("memory_check.all", &["memory_machine.one", "memory_note.about"]),
     ]
 }
 
@@ -163,7 +165,10 @@ fn is(block: &Block, kind: &str) -> bool {
 }
 
 fn rename(block: &mut Block, chance: &mut Chance) {
-    if ["memory_disk", "memory_machine", "memory_bucket"].iter().any(|kind| is(block, kind)) {
+    if ["memory_disk", "memory_machine", "memory_bucket", "memory_note"]
+        .iter()
+        .any(|kind| is(block, kind))
+    {
         block.name = format!("{}-{}", block.name, chance.below(1_000));
     }
 }

@@ -9,8 +9,8 @@ use model::record::{Intent, Outcome, Record, Recorded};
 use state::memory::MemoryStore;
 use state::version::Version;
 use state::{
-    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
-    RunResults, StateError, StateStore,
+    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
+    LeaseRequest, RunResults, StateError, StateStore,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -179,6 +179,21 @@ impl StateStore for Front {
             })
             .await?;
         self.mortal.world.acknowledged(&told);
+        Ok(stored)
+    }
+
+    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
+        let told: Vec<Outcome> = calls.iter().map(|call| call.outcome.clone()).collect();
+        let stored = self
+            .effect("complete", async {
+                let lease = match calls.first() {
+                    Some(call) => self.lease(lease, &call.intent.address).await,
+                    None => lease.clone(),
+                };
+                self.inner.complete(&lease, calls).await
+            })
+            .await?;
+        told.iter().for_each(|outcome| self.mortal.world.acknowledged(outcome));
         Ok(stored)
     }
 

@@ -112,6 +112,10 @@ pub async fn run(provider: &dyn Provider, case: &Case) -> Result<(), Violation> 
 /// The same for objects that exist nowhere but in the state: they are as recorded, nothing is ever found or listed, and
 /// a deletion has nothing to do.
 pub async fn run_recorded_only(provider: &dyn Provider, case: &Case) -> Result<(), Violation> {
+    let declared = provider.schema().resources.get(case.address.kind());
+    if declared.is_none_or(|declared| !declared.recorded_only) {
+        return Err(broken("it is declared", "the resource type does not say `recorded_only`"));
+    }
     adoption::never_made(provider, case).await?;
     let object = adoption::made_once(provider, case).await?;
     reads_as_made(provider, case, &object).await?;

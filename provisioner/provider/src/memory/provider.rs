@@ -1,9 +1,9 @@
 //! The Provider port over the cloud in memory.
 
 use super::cloud::Cloud;
-use super::effects::{Effect, Verb};
+use super::effects::{Effect, Verb, with};
 use super::faults::Fault;
-use super::schema::{LIST, READ, SERVICE, SERVICE_STEPS};
+use super::schema::{LIST, NOTE, READ, SERVICE, SERVICE_STEPS};
 use crate::limits::Limiter;
 use crate::{
     CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Owned, Owner, Provider,
@@ -122,21 +122,37 @@ impl MemoryProvider {
     }
 }
 
+/// A note follows from what it is made with.
+fn note(id: String, arguments: &Value) -> Object {
+    let attributes = with(arguments, "id", id.as_str().into());
+    Object { id, attributes: with(&attributes, "status", "ok".into()), note: None }
+}
+
+fn is_note(address: &Address) -> bool {
+    address.kind() == NOTE
+}
+
 #[async_trait]
 impl Provider for MemoryProvider {
     fn schema(&self) -> &ProviderSchema {
         &self.schema
     }
 
-    /// Services are found on their machine by name alone.
+    /// Services are found on their machine by name alone, and notes are nowhere.
     fn deletes_half_made(&self, resource_type: &str) -> bool {
-        resource_type == SERVICE
+        resource_type == SERVICE || resource_type == NOTE
     }
 
     async fn read_many(&self, requests: &[ReadRequest]) -> Vec<Result<Observation, ProviderError>> {
         let read = async {
             let mut state = self.cloud.look(READ)?;
-            Ok(requests.iter().map(|it| state.read(&self.owner.lineage, it)).collect::<Vec<_>>())
+            let read = |it: &ReadRequest| {
+                if is_note(&it.address) {
+                    return Ok(Observation::Present(it.attributes.clone()));
+                }
+                state.read(&self.owner.lineage, it)
+            };
+            Ok(requests.iter().map(read).collect::<Vec<_>>())
         };
         match self.limited(READ, read).await {
             Ok(answers) => answers,
@@ -145,23 +161,35 @@ impl Provider for MemoryProvider {
     }
 
     async fn create(&self, request: CreateRequest) -> Result<Object, ProviderError> {
+        if is_note(&request.address) {
+            return Ok(note(format!("note-{}", request.token), &request.arguments));
+        }
         let effect = self.effect(Verb::Create, &request.address, &request.arguments);
         let effect = Effect { token: request.token, ..effect };
         self.make(effect, request.progress.as_ref()).await
     }
 
     async fn update(&self, request: UpdateRequest) -> Result<Object, ProviderError> {
+        if is_note(&request.address) {
+            return Ok(note(request.id, &request.arguments));
+        }
         let effect = self.effect(Verb::Update, &request.address, &request.arguments);
         let effect = Effect { token: request.token, id: request.id, ..effect };
         self.make(effect, request.progress.as_ref()).await
     }
 
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
+        if is_note(&request.address) {
+            return Ok(());
+        }
         let effect = self.effect(Verb::Delete, &request.address, &request.attributes);
         self.change(Effect { id: request.id, ..effect }).await.map(drop)
     }
 
     async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {
+        if is_note(&request.address) {
+            return Ok(Found::Nothing);
+        }
         let effect = self.effect(Verb::Create, &request.address, &request.arguments);
         let effect = Effect { token: request.token, ..effect };
         let find = async {

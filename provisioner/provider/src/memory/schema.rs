@@ -17,6 +17,8 @@ pub const BUCKET: &str = "memory_bucket";
 pub const ADDRESS: &str = "memory_address";
 /// Something installed on a machine, step by step.
 pub const SERVICE: &str = "memory_service";
+/// Something that is kept in the state alone; the cloud never hears of it.
+pub const NOTE: &str = "memory_note";
 
 /// The steps of installing or changing a service.
 pub const SERVICE_STEPS: [&str; 3] = ["upload", "configure", "start"];
@@ -54,6 +56,7 @@ fn resource(
         description: description.to_owned(),
         attributes: all.map(|(name, attribute)| (name.to_owned(), attribute)).collect(),
         follows_dependencies: false,
+        recorded_only: false,
         adoption,
     }
 }
@@ -109,6 +112,13 @@ fn service() -> ResourceSchema {
     resource("A service on a machine.", adoption, attributes)
 }
 
+fn note() -> ResourceSchema {
+    let about = Attribute::optional(Type::list(Type::String), "What it is about.");
+    let attributes = vec![("name", name()), ("about", about), ("text", label())];
+    let note = resource("A note, kept in the state.", Adoption::default(), attributes);
+    ResourceSchema { recorded_only: true, ..note }
+}
+
 fn by_token() -> Adoption {
     Adoption { tagged: true, deadline_ms: DEADLINE_MS, ..Adoption::default() }
 }
@@ -138,6 +148,7 @@ pub fn schema() -> ProviderSchema {
         (BUCKET, bucket()),
         (ADDRESS, address()),
         (SERVICE, service()),
+        (NOTE, note()),
     ];
     ProviderSchema {
         name: "memory".to_owned(),

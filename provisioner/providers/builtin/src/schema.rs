@@ -24,6 +24,7 @@ pub fn schema() -> ProviderSchema {
         description: "A value that is kept in the state; nothing is made anywhere else.".to_owned(),
         attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
         follows_dependencies: false,
+        recorded_only: true,
         // The object follows from the token, today and at any time; nothing can be found, or settle.
         adoption: Adoption {
             token_retention_s: Some(Adoption::FOR_EVER),

@@ -19,6 +19,7 @@ fn resource<const N: usize>(
         description: description.to_owned(),
         attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
         follows_dependencies: false,
+        recorded_only: false,
         // The record, written before anything else of the object, carries lineage, address and token.
         adoption: Adoption { unique_name: true, tagged: true, ..Adoption::default() },
     }

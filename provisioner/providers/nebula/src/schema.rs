@@ -17,6 +17,7 @@ pub fn schema() -> ProviderSchema {
         description: description.to_owned(),
         attributes: attributes.into_iter().map(|(name, a)| (name.to_owned(), a)).collect(),
         follows_dependencies: false,
+        recorded_only: true,
         // Its objects are nowhere but in the state: a creation without an answer left nothing, and is sent again.
         adoption: Adoption { deadline_ms: DEADLINE_MS, ..Adoption::default() },
     };

@@ -37,8 +37,8 @@ use state::rules::{self, Tables};
 use state::vault::Secrets;
 use state::version::Version;
 use state::{
-    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
-    RunResults, StateError, StateStore,
+    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
+    LeaseRequest, RunResults, StateError, StateStore,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -279,6 +279,11 @@ impl StateStore for ObjectStateStore {
     ) -> Result<Option<Record>> {
         let lease = lease.clone();
         self.write(move |tables| rules::finish(tables, &lease, sequence, &outcome)).await
+    }
+
+    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::complete(tables, &lease, &calls)).await
     }
 
     async fn write_refreshed(

@@ -37,8 +37,8 @@ use state::rules::{self, Tables};
 use state::vault::Secrets;
 use state::version::Version;
 use state::{
-    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
-    RunResults, StateError, StateStore,
+    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
+    LeaseRequest, RunResults, StateError, StateStore,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -269,6 +269,12 @@ impl StateStore for PostgresStore {
     ) -> Result<Option<Record>> {
         let (needs, lease) = (under(lease).and_intent(sequence), lease.clone());
         self.write(needs, move |tables| rules::finish(tables, &lease, sequence, &outcome)).await
+    }
+
+    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
+        let needs = under(lease).and_addresses(calls.iter().map(|call| &call.intent.address));
+        let lease = lease.clone();
+        self.write(needs, move |tables| rules::complete(tables, &lease, &calls)).await
     }
 
     async fn write_refreshed(

@@ -2,23 +2,28 @@
 
 use super::leases::check_lease;
 use super::{NewEntry, Result, ResultRow, Tables, illegal, json_of};
-use crate::port::{Attempt, Lease, RunResults};
+use crate::port::{Attempt, Completed, Lease, RunResults};
 use crate::version::marked;
 use model::Address;
 use model::record::{Intent, IntentAction, Outcome, Record};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Journals an intent.
 pub fn begin(tables: &mut dyn Tables, lease: &Lease, intent: &Intent) -> Result<u64> {
     check_lease(tables, lease, [&intent.address])?;
     check_intent(tables, intent)?;
-    let address = &intent.address;
-    let entry = NewEntry { run: &lease.info.run, kind: "intent", address: Some(address) };
-    let sequence = tables.append(&entry, &|sequence| {
-        json_of(&Intent { sequence, run: lease.info.run.clone(), ..intent.clone() })
-    })?;
-    tables.set_unfinished(sequence, address, true)?;
+    let sequence = journal_intent(tables, lease, intent)?;
+    tables.set_unfinished(sequence, &intent.address, true)?;
     Ok(sequence)
+}
+
+fn journal_intent(tables: &mut dyn Tables, lease: &Lease, intent: &Intent) -> Result<u64> {
+    let address = Some(&intent.address);
+    let entry = NewEntry { run: &lease.info.run, kind: "intent", address };
+    tables.append(&entry, &|sequence| {
+        json_of(&Intent { sequence, run: lease.info.run.clone(), ..intent.clone() })
+    })
 }
 
 fn check_intent(tables: &dyn Tables, intent: &Intent) -> Result<()> {
@@ -71,24 +76,81 @@ pub fn finish(
     outcome: &Outcome,
 ) -> Result<Option<Record>> {
     let intent = open_intent(tables, lease, sequence, "an outcome")?;
-    let address = &intent.address;
+    check_outcome(&intent, outcome)?;
+    tables.set_unfinished(sequence, &intent.address, false)?;
+    conclude(tables, lease, &Intent { sequence, ..intent }, outcome)
+}
+
+/// Journals calls that changed nothing outside, intent and outcome of each.
+pub fn complete(
+    tables: &mut dyn Tables,
+    lease: &Lease,
+    calls: &[Completed],
+) -> Result<Vec<Option<Record>>> {
+    check_lease(tables, lease, calls.iter().map(|call| &call.intent.address))?;
+    let mut addresses = BTreeSet::new();
+    for Completed { intent, outcome } in calls {
+        check_intent(tables, intent)?;
+        check_outcome(intent, outcome)?;
+        let address = &intent.address;
+        if intent.action != IntentAction::DeleteDeposed && !addresses.insert(address) {
+            return illegal(format!("two calls about {address} at the same time"));
+        }
+    }
+    let mut complete = |Completed { intent, outcome }: &Completed| {
+        let sequence = journal_intent(tables, lease, intent)?;
+        conclude(tables, lease, &Intent { sequence, ..intent.clone() }, outcome)
+    };
+    calls.iter().map(&mut complete).collect()
+}
+
+/// What the outcome of a journaled intent means for the records; journals it.
+fn conclude(
+    tables: &mut dyn Tables,
+    lease: &Lease,
+    intent: &Intent,
+    outcome: &Outcome,
+) -> Result<Option<Record>> {
+    let (sequence, address) = (intent.sequence, &intent.address);
     let (stored, journaled) = match outcome {
         Outcome::Recorded { record, deposed } => {
-            let stored = put(tables, &intent, record, deposed.as_deref())?;
+            let stored = put(tables, intent, record, deposed.as_deref())?;
             let record = Box::new(stored.clone());
             (Some(stored), Outcome::Recorded { record, deposed: deposed.clone() })
         }
         Outcome::Removed => {
-            remove(tables, &intent)?;
+            remove(tables, intent)?;
             (None, Outcome::Removed)
         }
         Outcome::Failed { message } => (None, Outcome::Failed { message: message.clone() }),
     };
-    tables.set_unfinished(sequence, address, false)?;
     let body = json!({ "intent": sequence, "outcome": json_of(&journaled)? });
     let entry = NewEntry { run: &lease.info.run, kind: "outcome", address: Some(address) };
     tables.append(&entry, &|_| Ok(body.clone()))?;
     Ok(stored)
+}
+
+/// Whether the intent can end so.
+fn check_outcome(intent: &Intent, outcome: &Outcome) -> Result<()> {
+    let address = &intent.address;
+    match (outcome, intent.action) {
+        (Outcome::Recorded { .. }, IntentAction::DeleteDeposed) => {
+            illegal(format!("a record as the outcome of deleting a deposed object of {address}"))
+        }
+        (Outcome::Recorded { record, deposed }, _) => {
+            let mut records = std::iter::once(record).chain(deposed);
+            match records.find(|record| record.address != *address) {
+                None => Ok(()),
+                Some(stranger) => {
+                    illegal(format!("a record of {} for an intent of {address}", stranger.address))
+                }
+            }
+        }
+        (Outcome::Removed, IntentAction::Create) => {
+            illegal(format!("`removed` as the outcome of creating {address}"))
+        }
+        (Outcome::Removed | Outcome::Failed { .. }, _) => Ok(()),
+    }
 }
 
 fn put(
@@ -98,15 +160,6 @@ fn put(
     deposed: Option<&Record>,
 ) -> Result<Record> {
     let address = &intent.address;
-    if intent.action == IntentAction::DeleteDeposed {
-        return illegal(format!(
-            "a record as the outcome of deleting a deposed object of {address}"
-        ));
-    }
-    let strangers = [Some(record), deposed];
-    if let Some(stranger) = strangers.into_iter().flatten().find(|r| r.address != *address) {
-        return illegal(format!("a record of {} for an intent of {address}", stranger.address));
-    }
     if let Some(deposed) = deposed {
         tables.add_deposed(deposed)?;
     }
@@ -121,9 +174,6 @@ fn put(
 fn remove(tables: &mut dyn Tables, intent: &Intent) -> Result<()> {
     let address = &intent.address;
     match (intent.action, &intent.prior) {
-        (IntentAction::Create, _) => {
-            illegal(format!("`removed` as the outcome of creating {address}"))
-        }
         (IntentAction::DeleteDeposed, Some(prior)) => {
             tables.remove_deposed(address, &prior.id).map(drop)
         }

@@ -25,8 +25,8 @@ use crate::error::StateError;
 use crate::holder::Holder;
 use crate::keyring::{NewWrap, Unlock};
 use crate::port::{
-    Attempt, CheckReport, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo, LeaseRequest,
-    RunResults, StateStore,
+    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
+    LeaseRequest, RunResults, StateStore,
 };
 use crate::rules::{self, Tables};
 use crate::seal::Nonces;
@@ -260,6 +260,11 @@ impl StateStore for SqliteStore {
     ) -> Result<Option<Record>> {
         let lease = lease.clone();
         self.write(move |tables| rules::finish(tables, &lease, sequence, &outcome)).await
+    }
+
+    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::complete(tables, &lease, &calls)).await
     }
 
     async fn write_refreshed(

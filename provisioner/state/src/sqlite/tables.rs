@@ -314,6 +314,9 @@ impl Tables for SqlTables<'_> {
         let (body, hash) = self.codec().encode_result(name, row)?;
         let old = "SELECT hash FROM results WHERE kind = ? AND name = ?";
         let old = self.old_hash(old, params![row.kind(), name])?;
+        if old.as_deref() == Some(&hash[..]) {
+            return Ok(());
+        }
         let sql = "INSERT INTO results(kind, name, body, hash) VALUES (?, ?, ?, ?)
             ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body, hash = excluded.hash";
         self.execute(sql, params![row.kind(), name, body, hash])?;

@@ -290,6 +290,8 @@ fn open(path: &Path, max_pages: Option<u32>) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(super::BUSY)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // What a savepoint may have to undo is not worth a file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     if let Some(pages) = max_pages {
         connection.pragma_update(None, "max_page_count", pages)?;
     }
