@@ -1,4 +1,4 @@
-//! Expressions over values that are planned but not known yet, and over secrets, with the answers that Terraform 1.11.4
+//! Expressions over values of every type, over values that are planned but not known yet, and over secrets, with the answers that Terraform 1.11.4
 //! gives, recorded: `data/unknown.jsonl`, on top of `data/unknown.hcl`. What is known, what is not, and what is
 //! marked must agree, part by part. `data/unknown-disagreements.txt` holds the expressions where this language answers
 //! otherwise; the list is exact.

@@ -64,8 +64,7 @@ fn later(value: &Value, unknown: &Unknown, ty: &Type) -> Result<Value, ConvertEr
     }
     let refinement = kept(unknown, &to);
     // The residual is kept: whoever resolves it converts again.
-    let residual = unknown.residual.clone();
-    let refined = Unknown { ty: to, residual, refinement: Refinement::default() };
+    let refined = Unknown { ty: to, refinement: Refinement::default(), ..unknown.clone() };
     Ok(Value::from(Data::Unknown(Arc::new(refined))).refined(refinement))
 }
 
@@ -165,7 +164,16 @@ fn elements<'v>(
             if *element == Type::Any { element_type(whole) } else { element.without_optional() };
         return Ok((ty, Vec::new()));
     }
-    let target = if *element == Type::Any { common(items.clone())? } else { element.clone() };
+    let target = match element {
+        Type::Any => common(items.clone()).or_else(|error| {
+            // Beside the values of one type, null is one of them; in a list it is not, as in Terraform.
+            let entries = matches!(whole.data(), Data::Map(..) | Data::Object(_));
+            let one = items.clone().find(|item| !item.is_null()).map(Value::ty);
+            one.filter(|one| entries && items.clone().all(|i| i.is_null() || i.ty() == *one))
+                .ok_or(error)
+        })?,
+        given => given.clone(),
+    };
     let convert_item = |(at, item): (usize, &Value)| {
         convert(item, &target).map_err(|error| error.within(name(at)))
     };

@@ -18,6 +18,8 @@ pub struct Unknown {
     pub residual: Arc<Residual>,
     /// What is known of it already.
     pub refinement: Refinement,
+    /// How many unknown values it rests on, each counted as often as it is written out in a plan.
+    pub weight: u32,
 }
 
 /// What must be evaluated once earlier operations have run.
@@ -46,6 +48,14 @@ pub enum Residual {
 }
 
 impl Residual {
+    /// How many unknown values it rests on, with itself.
+    pub(crate) fn weight(&self) -> u32 {
+        match self {
+            Self::Expression { scope, .. } => scope.weight().saturating_add(1),
+            Self::Output { .. } | Self::Opaque => 1,
+        }
+    }
+
     /// The value itself once all its parts are known. A part that failed or that nothing can tell makes it so too.
     pub fn whole(value: &Value) -> Self {
         match value.open_part() {

@@ -149,8 +149,9 @@ impl Value {
 
     /// An unknown value.
     pub fn unknown(ty: Type, residual: Residual) -> Self {
-        let refinement = Refinement::default();
-        Data::Unknown(Arc::new(Unknown { ty, residual: Arc::new(residual), refinement })).into()
+        let (refinement, weight) = (Refinement::default(), residual.weight());
+        let residual = Arc::new(residual);
+        Data::Unknown(Arc::new(Unknown { ty, residual, refinement, weight })).into()
     }
 
     /// With what is known of it, if it is unknown. What is left with one possibility becomes known.
@@ -239,6 +240,28 @@ impl Value {
     #[must_use]
     pub fn into_ephemeral(self) -> Self {
         self.with_marks(&Marks::ephemeral())
+    }
+
+    /// The value with null in place of every part that is ephemeral.
+    #[must_use]
+    pub fn ephemeral_as_null(&self) -> Self {
+        if self.marks().ephemeral {
+            let rest = Marks { ephemeral: false, ..self.marks().clone() };
+            return Self::null(self.ty()).with_marks(&rest);
+        }
+        let each = |items: &[Self]| items.iter().map(Self::ephemeral_as_null).collect::<Vec<_>>();
+        let entries = |entries: &Entries| {
+            let entry = |(name, part): (&Arc<str>, &Self)| (name.clone(), part.ephemeral_as_null());
+            Arc::new(entries.iter().map(entry).collect::<Entries>())
+        };
+        let value: Self = match &self.data {
+            Data::List(ty, items) => Data::List(ty.clone(), Arc::new(each(items))).into(),
+            Data::Tuple(items) => Data::Tuple(Arc::new(each(items))).into(),
+            Data::Map(ty, parts) => Data::Map(ty.clone(), entries(parts)).into(),
+            Data::Object(parts) => Data::Object(entries(parts)).into(),
+            data => data.clone().into(),
+        };
+        value.with_marks(self.marks())
     }
 
     /// Without any marks, here and in all parts.
@@ -367,6 +390,19 @@ impl Value {
                 entries.values().all(Self::is_wholly_known)
             }
             _ => true,
+        }
+    }
+
+    /// How many unknown values it rests on, each counted as often as it is written out in a plan.
+    pub fn weight(&self) -> u32 {
+        let sum = |total: u32, part: &Self| total.saturating_add(part.weight());
+        match &self.data {
+            Data::Unknown(unknown) => unknown.weight,
+            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+                items.iter().fold(0, sum)
+            }
+            Data::Map(_, entries) | Data::Object(entries) => entries.values().fold(0, sum),
+            _ => 0,
         }
     }
 

@@ -44,6 +44,9 @@ enum ResidualForm {
 impl Value {
     /// The value as tagged JSON (see the module's documentation). Secrets are tagged, in clear.
     pub fn to_json(&self) -> Result<Json, serde_json::Error> {
+        if self.marks().ephemeral {
+            return Err(ser::Error::custom("an ephemeral value is never stored"));
+        }
         let json = self.data_to_json()?;
         Ok(if self.marks().sensitive { json!({ "$sensitive": json }) } else { json })
     }
@@ -206,6 +209,14 @@ impl<'de> Deserialize<'de> for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_ephemeral_is_not_written() {
+        let inner = Value::object([("token", Value::from("t").into_ephemeral())]);
+        assert!(inner.to_json().is_err());
+        let written = inner.ephemeral_as_null();
+        assert_eq!(written.to_json().unwrap(), json!({ "token": null }));
+    }
 
     #[test]
     fn tagged_json_reads_back() {

@@ -3,7 +3,7 @@
 use super::{Evaluator, Found, Key};
 use crate::source::SourceFile;
 use crate::syntax::{Expr, Extent, Part, Step, references, template_references};
-use model::{Data, Marks, Residual, Type, Value};
+use model::{Data, Diagnostic, Marks, Residual, Type, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -16,6 +16,9 @@ static FAILED: LazyLock<Value> = LazyLock::new(|| {
     };
     Value::unknown(Type::Any, residual)
 });
+
+/// Unknown values that one may rest on, each counted as often as it is used.
+const MOST_UNKNOWNS: u32 = 1 << 18;
 
 /// The value of something that failed and was reported.
 pub(crate) fn failed() -> Value {
@@ -96,7 +99,21 @@ impl Evaluator<'_> {
         if is_failed(&scope) {
             return failed();
         }
-        unknown(ty, file.slice(expr.extent), false, scope, file.place(expr.extent), operands)
+        let text = file.slice(expr.extent);
+        let value = unknown(ty, text, false, scope, file.place(expr.extent), operands);
+        self.bounded(value, expr.extent)
+    }
+
+    /// Values that rest on one another many times over would fill a plan: each is written where it is used.
+    fn bounded(&mut self, value: Value, extent: Extent) -> Value {
+        if value.weight() <= MOST_UNKNOWNS {
+            return value;
+        }
+        let summary = "this rests on too many values that are not known yet";
+        let diagnostic = Diagnostic::error("too-many-unknowns", summary)
+            .with_label(self.file.span(extent), "they are used again and again on the way here")
+            .with_hint("keep what is shared in a `terraform_data`, and refer to its `output`");
+        self.report(diagnostic)
     }
 
     /// Whether something that the expression refers to is not wholly known.

@@ -99,6 +99,7 @@ impl Graph<'_> {
             };
             let what = format!("the argument `{name}` of `{}`", given.owner);
             let value = self.eval_as(&attribute.value, &declared.ty, &what, place);
+            let value = self.lasting(value, &what, attribute.value.span());
             if value.is_null() && declared.mode == Mode::Required {
                 let diagnostic =
                     Diagnostic::error("missing-argument", format!("{what} must not be null"))

@@ -9,6 +9,7 @@ mod arguments;
 mod conditions;
 mod cycle;
 mod digest;
+mod ephemeral;
 mod expansion;
 mod graph;
 mod lifecycle;

@@ -139,6 +139,12 @@ impl Graph<'_> {
             };
             graph.require(&output.preconditions, &stated_by.into(), &Place::module(scope));
             let value = graph.eval(&output.value, &Place::module(scope));
+            let value = if output.ephemeral && scope != 0 {
+                value.into_ephemeral()
+            } else {
+                let what = format!("output `{}`", output.name);
+                graph.lasting(value, &what, output.value.span())
+            };
             if output.sensitive { value.into_sensitive() } else { value }
         })
     }

@@ -77,8 +77,7 @@ impl Graph<'_> {
             "null is not allowed (nullable = false)".to_owned()
         } else {
             match convert_unifying(&given.value, &variable.ty) {
-                Ok(value) if variable.sensitive => return value.into_sensitive(),
-                Ok(value) => return value,
+                Ok(value) => return marked(variable, value),
                 Err(error) => error.to_string(),
             }
         };
@@ -238,4 +237,9 @@ impl Graph<'_> {
         labels.extend(given.map(|span| (span, "this is its value")));
         self.require(&variable.validations, &Stated { by, labels }, &Place::module(scope));
     }
+}
+
+fn marked(variable: &Variable, value: Value) -> Value {
+    let value = if variable.sensitive { value.into_sensitive() } else { value };
+    if variable.ephemeral { value.into_ephemeral() } else { value }
 }

@@ -53,8 +53,7 @@ pub(super) fn issensitive(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     Ok(args[0].marks().sensitive.into())
 }
 
-/// There are no ephemeral values yet, so every value is itself.
 #[expect(clippy::unnecessary_wraps, reason = "all functions of the table have one signature")]
 pub(super) fn ephemeralasnull(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    Ok(args[0].clone())
+    Ok(args[0].ephemeral_as_null())
 }

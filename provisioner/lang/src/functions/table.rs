@@ -61,7 +61,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     f("distinct", &[p("list", LIST)], None, Strict, LIST, lists::distinct),
     f("element", &[p("list", Any), p("index", Number)], None, Elementwise, Any, lists::element),
     f("endswith", &[p("str", String), p("suffix", String)], None, Strict, Bool, strings::endswith),
-    f("ephemeralasnull", &[nullable("value", Any)], None, Elementwise, Any, conversion::ephemeralasnull),
+    f("ephemeralasnull", &[nullable("value", Any)], None, Selective, Any, conversion::ephemeralasnull),
     f("file", &[p("path", String)], None, Strict, String, files::file),
     f("filebase64", &[p("path", String)], None, Strict, String, files::filebase64),
     f("filebase64sha256", &[p("path", String)], None, Strict, String, hashes::filebase64sha256),

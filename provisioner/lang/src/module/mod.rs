@@ -128,6 +128,7 @@ pub(crate) struct SettingsBlock {
 
 /// `variable "name" { ... }`.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an argument of the block")]
 pub(crate) struct Variable {
     pub name: Arc<str>,
     pub span: Span,
@@ -135,6 +136,7 @@ pub(crate) struct Variable {
     pub typed: bool,
     pub default: Option<Expression>,
     pub sensitive: bool,
+    pub ephemeral: bool,
     pub nullable: bool,
     pub validations: Vec<Condition>,
 }
@@ -170,6 +172,7 @@ pub(crate) struct Output {
     pub span: Span,
     pub value: Expression,
     pub sensitive: bool,
+    pub ephemeral: bool,
     pub description: String,
     pub depends_on: Vec<Expression>,
     pub preconditions: Vec<Condition>,

@@ -33,14 +33,14 @@ const LATER: [&str; 8] =
 
 const VARIABLE: Shape = Shape {
     required: &[],
-    optional: &["type", "default", "description", "sensitive", "nullable"],
+    optional: &["type", "default", "description", "ephemeral", "sensitive", "nullable"],
     blocks: &[("validation", 0, true)],
     open: false,
 };
 
 const OUTPUT: Shape = Shape {
     required: &["value"],
-    optional: &["sensitive", "description", "depends_on"],
+    optional: &["ephemeral", "sensitive", "description", "depends_on"],
     blocks: &[("precondition", 0, true)],
     open: false,
 };
@@ -256,6 +256,7 @@ impl Reader {
             ty: ty.unwrap_or(Type::Any),
             default: fields.get("default").cloned(),
             sensitive: self.flag(&fields, "sensitive", false),
+            ephemeral: self.flag(&fields, "ephemeral", false),
             nullable: self.flag(&fields, "nullable", true),
             validations,
         };
@@ -326,6 +327,7 @@ impl Reader {
             span: block.span(),
             value,
             sensitive: self.flag(&fields, "sensitive", false),
+            ephemeral: self.flag(&fields, "ephemeral", false),
             description: self.text(&fields, "description"),
             depends_on: self.dependencies(fields.get("depends_on")),
             preconditions: self.conditions(&fields, "precondition"),

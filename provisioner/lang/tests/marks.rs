@@ -1,0 +1,74 @@
+//! Values of one run alone: where they may go, where they may not, and that no expression loses the mark. And values that
+//! rest on one another again and again.
+
+mod support;
+
+use support::{good, plan, render};
+
+fn mistakes(text: &str) -> String {
+    let run = plan(&[("/env/main.hcl", text)]);
+    render(&run.diagnostics, &run.sources)
+}
+
+const TOKEN: &str = "variable \"token\" {\n  default = \"t\"\n  ephemeral = true\n}\n";
+
+#[test]
+fn an_ephemeral_value_is_not_kept() {
+    let ways = [
+        "var.token",
+        "\"x-${var.token}\"",
+        "[for t in [var.token] : upper(t)][0]",
+        "true ? var.token : \"y\"",
+        "try(var.token, \"y\")",
+        "nonsensitive(sensitive(var.token))",
+        "{ a = var.token }[\"a\"]",
+        "one(toset([var.token]))",
+        "jsonencode({ t = var.token })",
+        "\"%{ if var.token == \"t\" }a%{ endif }\"",
+        "tostring(length(var.token))",
+    ];
+    for way in ways {
+        let found =
+            mistakes(&format!("{TOKEN}resource \"local_network\" \"n\" {{\n  name = {way}\n}}\n"));
+        assert!(found.starts_with("Error[ephemeral-value]"), "{way}: {found}");
+        let found = mistakes(&format!("{TOKEN}output \"o\" {{\n  value = {way}\n}}\n"));
+        assert!(found.starts_with("Error[ephemeral-value]"), "{way}: {found}");
+    }
+}
+
+#[test]
+fn ephemeralasnull_makes_it_one_that_may_be_kept() {
+    let main = format!(
+        "{TOKEN}output \"o\" {{\n  value = ephemeralasnull({{ a = var.token, b = 1 }})\n}}\n"
+    );
+    let value = good(&[("/env/main.hcl", &main)]).outputs["o"].value.clone();
+    assert!(value.get("a").is_some_and(|a| a.is_null()));
+    assert_eq!(value.get("b"), Some(1.into()));
+}
+
+#[test]
+fn a_module_hands_on_what_it_says_is_ephemeral() {
+    let child = "variable \"t\" {\n  ephemeral = true\n}\noutput \"t\" {\n  ephemeral = true\n  value = var.t\n}\n";
+    let main = format!(
+        "{TOKEN}module \"m\" {{\n  source = \"./m\"\n  t = var.token\n}}\noutput \"ok\" {{\n  value = can(module.m.t)\n}}\n"
+    );
+    good(&[("/env/main.hcl", &main), ("/env/m/main.hcl", child)]);
+    let main = format!("{main}output \"o\" {{\n  value = module.m.t\n}}\n");
+    let run = plan(&[("/env/main.hcl", &main), ("/env/m/main.hcl", child)]);
+    let found = render(&run.diagnostics, &run.sources);
+    assert!(found.starts_with("Error[ephemeral-value]: output `o` is kept"), "{found}");
+}
+
+/// Each value holds the two before it, so that written out there are more of them than any plan can hold.
+#[test]
+fn values_that_rest_on_one_another_are_bounded() {
+    use std::fmt::Write as _;
+    let mut text = "resource \"local_network\" \"n\" {\n  name = \"n\"\n}\nlocals {\n  a0 = local_network.n.id\n  a1 = \"${local_network.n.id}-\"\n".to_owned();
+    for at in 2..60 {
+        writeln!(text, "  a{at} = \"${{local.a{}}}${{local.a{}}}\"", at - 1, at - 2).ok();
+    }
+    text.push_str("}\noutput \"o\" {\n  value = local.a59\n}\n");
+    let found = mistakes(&text);
+    assert!(found.starts_with("Error[too-many-unknowns]"), "{found}");
+    assert_eq!(found.matches("Error[").count(), 1, "{found}");
+}
