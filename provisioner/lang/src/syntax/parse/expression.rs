@@ -127,7 +127,7 @@ impl Parser<'_> {
     }
 
     fn steps(&mut self) -> Parsed<Vec<Step>> {
-        let mut steps = Vec::new();
+        let mut steps = Vec::with_capacity(1);
         loop {
             let token = self.peek();
             let kind = match token.kind {

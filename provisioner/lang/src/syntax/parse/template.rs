@@ -33,11 +33,22 @@ type Pieces<'t> = Peekable<IntoIter<Piece<'t>>>;
 impl<'t> Parser<'t> {
     pub(super) fn quoted(&mut self) -> Parsed<Expr> {
         let open = self.read();
+        // Most texts are one literal.
+        let first = self.lookahead_in_template();
+        let mut pieces = Vec::new();
+        let mut only = Cow::Borrowed("");
+        if first.kind == TokenKind::QuotedLit {
+            self.read();
+            only = self.unescaped(first.extent)?;
+        }
         let kind = if self.lookahead_in_template().kind == TokenKind::CQuote {
             self.read();
-            Kind::Literal(Value::string(""))
+            Kind::Literal(Value::string(&only))
         } else {
-            let pieces = self.pieces()?;
+            if first.kind == TokenKind::QuotedLit {
+                pieces.push(Piece { extent: first.extent, content: Content::Text(only) });
+            }
+            self.pieces(&mut pieces)?;
             if self.eat(TokenKind::CQuote).is_none() {
                 return Err(self.quote_not_closed(open.extent));
             }
@@ -48,7 +59,8 @@ impl<'t> Parser<'t> {
 
     pub(super) fn heredoc(&mut self) -> Parsed<Expr> {
         let open = self.read();
-        let mut pieces = self.pieces()?;
+        let mut pieces = Vec::new();
+        self.pieces(&mut pieces)?;
         if self.eat(TokenKind::CHeredoc).is_none() {
             return Err(self.heredoc_not_closed(open));
         }
@@ -60,7 +72,8 @@ impl<'t> Parser<'t> {
     }
 
     pub(super) fn whole_template(&mut self) -> Parsed<Vec<Part>> {
-        let pieces = self.pieces()?;
+        let mut pieces = Vec::new();
+        self.pieces(&mut pieces)?;
         match self.assembled(pieces)? {
             Kind::Template(parts) => Ok(parts),
             Kind::Literal(value) => {
@@ -76,8 +89,7 @@ impl<'t> Parser<'t> {
     }
 
     /// Reads up to what cannot stand in a template, such as its end.
-    fn pieces(&mut self) -> Parsed<Vec<Piece<'t>>> {
-        let mut pieces: Vec<Piece<'t>> = Vec::new();
+    fn pieces(&mut self, pieces: &mut Vec<Piece<'t>>) -> Parsed<()> {
         let mut trim = false;
         loop {
             let token = self.lookahead_in_template();
@@ -107,7 +119,7 @@ impl<'t> Parser<'t> {
                     trim = self.slice(extent).ends_with("~}");
                     pieces.push(Piece { extent, content });
                 }
-                _ => return Ok(pieces),
+                _ => return Ok(()),
             }
         }
     }
