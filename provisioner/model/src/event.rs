@@ -109,6 +109,11 @@ pub enum Event {
         /// Why: `needs module.network.local_network.this, which failed`.
         because: String,
     },
+    /// Something that the configuration says must hold does not.
+    ConditionViolated {
+        /// What, and the message that goes with it; a warning where the run goes on as if it held.
+        diagnostic: Diagnostic,
+    },
     /// The user interrupted; what is in flight is finished.
     Interrupted {
         /// How many operations are in flight.

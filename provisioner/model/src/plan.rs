@@ -5,7 +5,7 @@
 //! in which they could run one by one.
 
 use crate::address::Address;
-use crate::graph::{Lifecycle, NodeSet, Output, ProviderConfig};
+use crate::graph::{Condition, Lifecycle, NodeSet, Output, ProviderConfig};
 use crate::record::Record;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,22 @@ pub struct Plan {
     /// Objects with this environment's mark that neither the state nor this plan knows.
     #[serde(default)]
     pub strays: Vec<Stray>,
+    /// What must hold and is known only when operations have run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<PlannedCondition>,
+}
+
+/// A condition bound to operations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedCondition {
+    /// What must hold.
+    pub condition: Condition,
+    /// Operations after which it is known.
+    pub needs: BTreeSet<u32>,
+    /// Operations that do not run when it does not hold; all of them come after `needs`.
+    pub stops: BTreeSet<u32>,
+    /// Instances that it comes from.
+    pub reads: BTreeSet<Address>,
 }
 
 /// An object that carries this environment's mark and is not recorded.

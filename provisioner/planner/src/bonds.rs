@@ -37,6 +37,7 @@ fn used(plan: &Plan) -> BTreeSet<Address> {
     }
     used.extend(plan.refreshed.iter().map(|record| record.address.clone()));
     used.extend(plan.vanished.iter().cloned());
+    used.extend(plan.conditions.iter().flat_map(|condition| condition.reads.iter().cloned()));
     used.extend(plan.adopted.iter().map(|adopted| adopted.record.address.clone()));
     used
 }

@@ -28,6 +28,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
         checker.unknowns(operation);
     }
     checker.values();
+    checker.conditions();
     checker.faults
 }
 
@@ -159,6 +160,7 @@ impl<'a> Checker<'a> {
         }
         touched.extend(plan.refreshed.iter().map(|record| &record.address));
         touched.extend(&plan.vanished);
+        touched.extend(plan.conditions.iter().flat_map(|condition| &condition.reads));
         touched.extend(plan.adopted.iter().map(|adopted| &adopted.record.address));
         let bound: BTreeSet<&Address> = plan.base_revisions.keys().collect();
         for address in touched.difference(&bound) {
@@ -340,6 +342,37 @@ impl<'a> Checker<'a> {
                 let message =
                     format!("{address} uses an output of {source} and does not wait for it");
                 self.fault(Some(address), message);
+            }
+        }
+    }
+
+    /// A condition is known after what it needs, and told before what it stops.
+    fn conditions(&mut self) {
+        let plan = self.plan;
+        let operation = |id: &u32| usize::try_from(*id).ok().and_then(|at| plan.operations.get(at));
+        for planned in &plan.conditions {
+            let what = &planned.condition.stated_by;
+            let mut awaited = Awaited::default();
+            awaited.collect(&planned.condition.condition);
+            if awaited.opaque {
+                self.fault(None, format!("{what} waits for a value that nothing gives"));
+            }
+            let needs: Option<Vec<_>> = planned.needs.iter().map(operation).collect();
+            let stops: Option<Vec<_>> = planned.stops.iter().map(operation).collect();
+            let (Some(needs), Some(stops)) = (needs, stops) else {
+                self.fault(None, format!("{what} names an operation that there is not"));
+                continue;
+            };
+            for source in awaited.outputs {
+                if !needs.iter().any(|it| it.address == *source && is_forward(it.kind)) {
+                    self.fault(None, format!("{what} does not wait for {source}"));
+                }
+            }
+            for stopped in stops {
+                if !needs.iter().all(|needed| self.waits(stopped, needed)) {
+                    let message = format!("{} may run before {what} is known", stopped.address);
+                    self.fault(Some(&stopped.address), message);
+                }
             }
         }
     }

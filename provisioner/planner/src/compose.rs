@@ -7,7 +7,7 @@ use crate::fates::{Fate, Fates};
 use crate::results::{Results, changed_outputs};
 use crate::scope::Scope;
 use crate::standing::{drift, standing};
-use crate::{Planner, order, topology};
+use crate::{Planner, conditions, order, topology};
 use model::graph::{Desired, Instance};
 use model::plan::{Action, Change, Drift, FORMAT_VERSION, Observation, Plan, Reason};
 use model::record::Record;
@@ -43,6 +43,8 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     plan.changed_outputs = changed_outputs(planner.recorded, &plan.outputs);
     plan.providers.extend(desired.providers.clone());
     plan.node_sets = results.node_sets(desired);
+    let dependencies = instances.into_iter().map(|(address, (_, on))| (address, on)).collect();
+    plan.conditions = conditions::planned(desired, &plan.operations, &dependencies);
     bonds::bind(&mut plan, planner.recorded);
     Ok(plan)
 }
@@ -270,6 +272,7 @@ impl<'a> Frame<'_, 'a> {
             vanished,
             adopted: Vec::new(),
             strays: Vec::new(),
+            conditions: Vec::new(),
         })
     }
 }

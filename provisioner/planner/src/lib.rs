@@ -12,6 +12,7 @@ mod bonds;
 pub mod check;
 mod compare;
 mod compose;
+mod conditions;
 mod cycle;
 mod decide;
 pub mod dot;

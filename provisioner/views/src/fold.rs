@@ -3,9 +3,9 @@
 //! Invariant: a live run and a replayed one give the same lines: nothing here reads a clock, and times come from events.
 
 use crate::console::Palette;
-use model::Address;
 use model::event::Event;
 use model::plan::OperationKind;
+use model::{Address, Diagnostic, Severity};
 use std::collections::BTreeMap;
 
 /// Skipped operations told one by one; the rest is only counted.
@@ -95,6 +95,7 @@ impl Fold {
                 }
                 Vec::new()
             }
+            Event::ConditionViolated { diagnostic } => line(violation(diagnostic, palette)),
             Event::LeaseAwaited { holder, addresses } => line(palette.notable(&format!(
                 "Waiting for {holder}, which is changing {}.",
                 some_of(addresses)
@@ -192,6 +193,15 @@ fn words(kind: OperationKind) -> (&'static str, &'static str) {
 }
 
 /// The first few addresses, and how many more.
+fn violation(diagnostic: &Diagnostic, palette: Palette) -> String {
+    let sign = match diagnostic.severity {
+        Severity::Error => palette.bad("✗"),
+        Severity::Warning => palette.notable("!"),
+    };
+    let message = diagnostic.detail.lines().next().unwrap_or_default();
+    format!("  {sign} {}: {message}", diagnostic.summary)
+}
+
 fn some_of(addresses: &[Address]) -> String {
     const SHOWN: usize = 3;
     let mut text =

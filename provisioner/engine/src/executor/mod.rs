@@ -6,6 +6,7 @@
 //! depends on it; an operation is reported exactly once. Refuses to know: why the plan is as it is.
 
 mod batch;
+mod conditions;
 pub(crate) mod fit;
 mod operation;
 mod report;
@@ -16,8 +17,9 @@ pub use report::{Failure, RunReport, Skipped};
 use crate::caller::Caller;
 use crate::{ApplyError, Engine, Level};
 use batch::Batch;
+use conditions::Conditions;
 use model::event::Event;
-use model::plan::{Operation, OperationKind, Plan};
+use model::plan::{Operation, OperationKind, Plan, PlannedCondition};
 use model::record::Recorded;
 use operation::{Ended, Job};
 use state::StateError;
@@ -78,6 +80,7 @@ struct Dispatcher<'a> {
     ready_for_batch: BTreeSet<u32>,
     /// Provider configurations and resource types whose operations go into batches.
     recorded_only: BTreeSet<(&'a str, &'a str)>,
+    conditions: Conditions<'a>,
     in_flight: BTreeMap<Id, Flight>,
     /// Each gives the ends of its operations, in their order.
     tasks: JoinSet<Vec<Ended>>,
@@ -97,6 +100,7 @@ impl<'a> Dispatcher<'a> {
             ready: BTreeSet::new(),
             ready_for_batch: BTreeSet::new(),
             recorded_only: recorded_only(&caller.engine, plan),
+            conditions: Conditions::new(&plan.conditions),
             in_flight: BTreeMap::new(),
             tasks: JoinSet::new(),
             report: RunReport::default(),
@@ -126,6 +130,9 @@ impl<'a> Dispatcher<'a> {
     async fn dispatch(&mut self, parallelism: usize) {
         let Caller { held, cancel, .. } = self.caller;
         let mut told = false;
+        for condition in self.conditions.at_once() {
+            self.tell(condition);
+        }
         loop {
             if self.broken.is_none() && cancel.level() == Level::Running {
                 self.start(parallelism);
@@ -223,6 +230,9 @@ impl<'a> Dispatcher<'a> {
             Ended::Succeeded { note } => {
                 self.report.succeeded += 1;
                 self.publish(Event::OperationSucceeded { id, address, kind, elapsed_ms, note });
+                for condition in self.conditions.known_after(id) {
+                    self.tell(condition);
+                }
                 self.release(id);
             }
             Ended::Failed(diagnostic) => self.fail(id, elapsed_ms, *diagnostic),
@@ -258,15 +268,43 @@ impl<'a> Dispatcher<'a> {
         });
         self.report.diagnostics.push(diagnostic.clone());
         self.report.failed.push(Failure { id, address: address.clone(), kind, diagnostic });
+        self.lose(BTreeSet::from([id]), &format!("needs {address}, which failed"));
+    }
+
+    /// Looks at a condition that is known now; what it stops does not run when it does not hold.
+    fn tell(&mut self, planned: &PlannedCondition) {
+        let ports = &self.caller.engine.ports;
+        let Some(diagnostic) = conditions::violation(planned, &ports.records, &*ports.resolver)
+        else {
+            return;
+        };
+        let stated_by = &planned.condition.stated_by;
+        self.publish(Event::ConditionViolated { diagnostic: diagnostic.clone() });
+        self.report.diagnostics.push(diagnostic);
+        if stated_by.only_warns() {
+            return;
+        }
+        self.report.violated.push(stated_by.clone());
+        let because = conditions::because(stated_by);
+        for id in &planned.stops {
+            let may_start = self.ready.remove(id) || self.ready_for_batch.remove(id);
+            if may_start || self.waiting.remove(id).is_some() {
+                self.skip(*id, because.clone());
+            }
+        }
+        self.lose(planned.stops.clone(), &because);
+    }
+
+    /// Skips all that waits for what did not succeed.
+    fn lose(&mut self, mut lost: BTreeSet<u32>, because: &str) {
         // Operations are numbered in an order in which they could run, so one pass finds all that depend on it.
-        let mut lost = BTreeSet::from([id]);
         let waiting: Vec<u32> = self.waiting.keys().copied().collect();
         for waiter in waiting {
             let depends = self.operation(waiter).needs.iter().any(|need| lost.contains(need));
             if depends {
                 lost.insert(waiter);
                 self.waiting.remove(&waiter);
-                self.skip(waiter, format!("needs {address}, which failed"));
+                self.skip(waiter, because.to_owned());
             }
         }
     }

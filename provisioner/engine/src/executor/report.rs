@@ -1,6 +1,6 @@
 //! What a run came to.
 
-use model::graph::Output;
+use model::graph::{Output, StatedBy};
 use model::plan::OperationKind;
 use model::{Address, Diagnostic};
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ pub struct RunReport {
     pub failed: Vec<Failure>,
     /// Operations that did not run or were dropped.
     pub skipped: Vec<Skipped>,
+    /// Conditions that do not hold, but for those that only warn.
+    pub violated: Vec<StatedBy>,
     /// Whether the user interrupted.
     pub interrupted: bool,
     /// Problems to show at the end; those of failed operations among them.
@@ -53,6 +55,6 @@ pub struct RunReport {
 impl RunReport {
     /// Whether everything that was planned is done.
     pub fn is_complete(&self) -> bool {
-        self.failed.is_empty() && self.skipped.is_empty()
+        self.failed.is_empty() && self.skipped.is_empty() && self.violated.is_empty()
     }
 }

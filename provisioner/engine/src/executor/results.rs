@@ -7,7 +7,7 @@
 use super::RunReport;
 use crate::Engine;
 use crate::lease::Held;
-use model::graph::{Node, Output, ProviderConfig};
+use model::graph::{Node, Output, ProviderConfig, StatedBy};
 use model::plan::Plan;
 use model::record::Recorded;
 use model::{Address, Diagnostic, Value};
@@ -128,6 +128,9 @@ impl Ending<'_> {
     fn outputs(&self, report: &mut RunReport) -> BTreeMap<String, Output> {
         let mut outputs = self.recorded.outputs.clone();
         for name in &self.plan.changed_outputs {
+            if is_refused(&report.violated, name) {
+                continue;
+            }
             let Some(output) = self.plan.outputs.get(name) else {
                 if self.undone.is_empty() {
                     outputs.remove(name);
@@ -201,6 +204,13 @@ impl Ending<'_> {
             }
         }
     }
+}
+
+/// Whether a precondition of an output of the environment does not hold.
+fn is_refused(violated: &[StatedBy], output: &str) -> bool {
+    violated.iter().any(|stated_by| {
+        matches!(stated_by, StatedBy::Output { module, name } if module.is_empty() && name == output)
+    })
 }
 
 fn node_of(address: &Address) -> Option<(String, String)> {

@@ -46,6 +46,7 @@ fn plan() -> Plan {
         adopted: Vec::new(),
         output_revisions: std::collections::BTreeMap::new(),
         strays: Vec::new(),
+        conditions: Vec::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
         lineage: LINEAGE.to_owned(),

@@ -48,6 +48,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         adopted: Vec::new(),
         output_revisions: BTreeMap::new(),
         strays: Vec::new(),
+        conditions: Vec::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
         lineage: "0f".to_owned(),
