@@ -120,8 +120,5 @@ impl<'a> Binding<'a> {
 }
 
 fn is_forward(kind: OperationKind) -> bool {
-    matches!(
-        kind,
-        OperationKind::Create | OperationKind::CreateReplacement | OperationKind::Update
-    )
+    matches!(kind, OperationKind::Create | OperationKind::CreateReplacement | OperationKind::Update)
 }

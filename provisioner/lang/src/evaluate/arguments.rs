@@ -1,9 +1,10 @@
 //! Arguments of a block, checked against a schema.
 
+use super::dynamic::Pieces;
 use super::graph::Graph;
 use super::names::Place;
 use crate::eval::{failed, is_failed};
-use crate::module::{list, suggest::did_you_mean};
+use crate::module::{list, made_by, suggest::did_you_mean};
 use crate::syntax::{Attribute, Block};
 use model::schema::{self, Mode};
 use model::{Data, Diagnostic, Span, Type, Value};
@@ -29,8 +30,12 @@ impl Graph<'_> {
             self.check_name(given.owner, name, place, schema);
         }
         for block in given.blocks {
-            let name = block.kind.text.as_ref();
-            self.check_name(given.owner, name, block.file.span(block.kind.extent), schema);
+            let name = made_by(block).as_ref();
+            let extent = match block.labels.first() {
+                Some(label) if name != block.kind.text.as_ref() => label.extent,
+                _ => block.kind.extent,
+            };
+            self.check_name(given.owner, name, block.file.span(extent), schema);
             let both =
                 given.attributes.iter().find(|attribute| attribute.name.text.as_ref() == name);
             if let Some(attribute) = both {
@@ -46,7 +51,7 @@ impl Graph<'_> {
         }
         for (name, attribute) in schema {
             let there = given.attributes.iter().any(|a| a.name.text.as_ref() == name)
-                || given.blocks.iter().any(|block| block.kind.text.as_ref() == name);
+                || given.blocks.iter().any(|block| made_by(block).as_ref() == name);
             if attribute.mode == Mode::Required && !there {
                 let diagnostic = Diagnostic::error(
                     "missing-argument",
@@ -141,23 +146,12 @@ impl Graph<'_> {
         place: &Place,
         values: &mut BTreeMap<Arc<str>, Value>,
     ) {
-        let mut kinds: Vec<&str> = Vec::new();
-        for block in given.blocks {
-            if !kinds.contains(&block.kind.text.as_ref()) {
-                kinds.push(&block.kind.text);
-            }
-        }
-        for kind in kinds {
-            let blocks: Vec<_> =
-                given.blocks.iter().filter(|block| block.kind.text.as_ref() == kind).collect();
-            let declared = schema.get(kind).filter(|declared| declared.mode != Mode::Computed);
-            let value = self.blocks_value(
-                given.owner,
-                &blocks,
-                declared.map(|declared| &declared.ty),
-                place,
-            );
-            values.insert(kind.into(), value);
+        for (kind, blocks) in by_kind(given.blocks) {
+            let declared =
+                schema.get(kind.as_ref()).filter(|declared| declared.mode != Mode::Computed);
+            let ty = declared.map(|declared| &declared.ty);
+            let value = self.blocks_value(given.owner, (&kind, &blocks), ty, place);
+            values.insert(kind, value);
         }
     }
 
@@ -165,7 +159,7 @@ impl Graph<'_> {
     fn blocks_value(
         &mut self,
         owner: &str,
-        blocks: &[&Block],
+        (kind, blocks): (&Arc<str>, &[&Block]),
         ty: Option<&Type>,
         place: &Place,
     ) -> Value {
@@ -174,18 +168,31 @@ impl Graph<'_> {
             Some(object @ Type::Object(_)) => object,
             _ => &Type::Any,
         };
-        let items: Vec<_> =
-            blocks.iter().map(|block| self.block_value(owner, block, element, place)).collect();
+        let pieces = match (self.pieces(blocks, place), ty) {
+            (Pieces::Known(pieces), _) => pieces,
+            (Pieces::Later, Some(ty)) => {
+                let value = self.later(blocks, ty, place);
+                return self.fitted_block(owner, kind, (&value, ty), blocks[0]);
+            }
+            _ => return failed(),
+        };
+        let items: Vec<_> = pieces
+            .iter()
+            .map(|piece| {
+                self.block_value(&format!("{owner} {kind}"), piece.block, element, &piece.place)
+            })
+            .collect();
         let Some(ty) = ty else { return failed() };
         if items.iter().any(is_failed) {
             return failed();
         }
         let value = match (ty, items.as_slice()) {
+            (Type::Object(_), []) => Value::null(ty.clone()),
             (Type::Object(_), [only]) => only.clone(),
             (Type::Object(_), [_, ..]) => {
                 let mut diagnostic = Diagnostic::error(
                     "duplicate-block",
-                    format!("`{owner}` takes one block `{}`", blocks[0].kind.text),
+                    format!("`{owner}` takes one block `{kind}`"),
                 );
                 for block in blocks.iter().rev() {
                     diagnostic = diagnostic.with_label(block.span(), "");
@@ -195,24 +202,36 @@ impl Graph<'_> {
             }
             (Type::List(_) | Type::Set(_), _) => Value::tuple(items),
             _ => {
-                let name = &blocks[0].kind.text;
                 let diagnostic = Diagnostic::error(
                     "unknown-block",
-                    format!("`{name}` of `{owner}` is an argument, not a block"),
+                    format!("`{kind}` of `{owner}` is an argument, not a block"),
                 )
                 .with_label(blocks[0].span(), "")
-                .with_hint(format!("write `{name} = ...`"));
+                .with_hint(format!("write `{kind} = ...`"));
                 self.report(diagnostic);
                 return failed();
             }
         };
-        match crate::functions::convert_unifying(&value, ty) {
+        self.fitted_block(owner, kind, (&value, ty), blocks[0])
+    }
+
+    fn fitted_block(
+        &mut self,
+        owner: &str,
+        kind: &str,
+        (value, ty): (&Value, &Type),
+        first: &Block,
+    ) -> Value {
+        if value.is_unknown() && is_failed(value) {
+            return failed();
+        }
+        match crate::functions::convert_unifying(value, ty) {
             Ok(value) => value,
             Err(error) => {
-                let what = format!("the block `{}` of `{owner}` does not fit", blocks[0].kind.text);
+                let what = format!("the block `{kind}` of `{owner}` does not fit");
                 self.report(
                     Diagnostic::error("wrong-type", what)
-                        .with_label(blocks[0].span(), error.to_string()),
+                        .with_label(first.span(), error.to_string()),
                 );
                 failed()
             }
@@ -224,7 +243,6 @@ impl Graph<'_> {
             Type::Object(fields) => Some(fields),
             _ => None,
         };
-        let owner = format!("{owner} {}", block.kind.text);
         let mut values: BTreeMap<Arc<str>, Value> = BTreeMap::new();
         for attribute in &block.body.attributes {
             let value = self.eval(&attribute.value, place);
@@ -247,18 +265,24 @@ impl Graph<'_> {
             }
             values.insert(name.text.clone(), value);
         }
-        let mut kinds: Vec<Arc<str>> = Vec::new();
-        for nested in &block.body.blocks {
-            if !kinds.contains(&nested.kind.text) {
-                kinds.push(nested.kind.text.clone());
-            }
-        }
-        for kind in kinds {
-            let nested: Vec<_> =
-                block.body.blocks.iter().filter(|nested| nested.kind.text == kind).collect();
+        for (kind, nested) in by_kind(&block.body.blocks) {
             let ty = fields.and_then(|fields| fields.get(&kind)).map(|field| &field.ty);
-            values.insert(kind.clone(), self.blocks_value(&owner, &nested, ty, place));
+            let value = self.blocks_value(owner, (&kind, &nested), ty, place);
+            values.insert(kind, value);
         }
         Data::Object(Arc::new(values)).into()
     }
+}
+
+/// Nested blocks by what they are called, `dynamic` ones by what they make, in the order of their first ones.
+fn by_kind(blocks: &[Block]) -> Vec<(Arc<str>, Vec<&Block>)> {
+    let mut kinds: Vec<(Arc<str>, Vec<&Block>)> = Vec::new();
+    for block in blocks {
+        let kind = made_by(block);
+        match kinds.iter_mut().find(|(known, _)| known == kind) {
+            Some((_, blocks)) => blocks.push(block),
+            None => kinds.push((kind.clone(), vec![block])),
+        }
+    }
+    kinds
 }

@@ -3,8 +3,8 @@
 use super::graph::{Decl, Graph, What};
 use super::names::Place;
 use crate::eval::{is_failed, rests_on_opaque};
-use crate::module::Repeat;
-use crate::syntax::Expression;
+use crate::module::{ModuleCall, Repeat, Resource};
+use crate::syntax::{Attribute, Expression};
 use model::convert::{article, convert};
 use model::value::Entries;
 use model::{Data, Diagnostic, InstanceKey, Marks, Number, Type, Value};
@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// The largest `count`.
 const MOST: u64 = 1_000_000;
 
+/// Says whether there is an instance.
+pub(super) const ENABLED: &str = "enabled";
+
 /// The instances of a block.
 #[derive(Clone)]
 pub(super) enum Expansion {
@@ -20,6 +23,8 @@ pub(super) enum Expansion {
     Single,
     Count(u64, Marks),
     Each(Arc<Entries>, Marks),
+    /// Not enabled: no instance, and null where there is a reference to it.
+    Disabled(Marks),
     /// A mistake, or unknown in validation: nothing can be said of the instances.
     Absent,
 }
@@ -67,7 +72,7 @@ impl Expansion {
             Self::Each(entries, _) => {
                 entries.keys().map(|name| Some(InstanceKey::Name(name.clone()))).collect()
             }
-            Self::Absent => Vec::new(),
+            Self::Disabled(_) | Self::Absent => Vec::new(),
         }
     }
 
@@ -94,29 +99,99 @@ impl Graph<'_> {
     pub(super) fn resource_keys(&mut self, scope: usize, at: usize) -> Expansion {
         let decl = Decl { scope, what: What::Keys(at) };
         let module = self.module(scope);
-        self.expand(decl, &module.resources.get(at).repeat)
+        let resource = module.resources.get(at);
+        self.expand(decl, |graph, place| {
+            let own = graph.enabled_argument(resource).map(|attribute| &attribute.value);
+            graph.expansion(&resource.repeat, own, place)
+        })
+    }
+
+    /// `enabled` in a resource block; an argument of the type where it has one of that name.
+    pub(super) fn enabled_argument<'r>(&self, resource: &'r Resource) -> Option<&'r Attribute> {
+        let (_, schema) = self.kinds.get(resource.kind.as_ref())?;
+        let is_argument = schema.attributes.contains_key(ENABLED);
+        let mut arguments = resource.arguments.iter().filter(|_| !is_argument);
+        arguments.find(|argument| argument.name.text.as_ref() == ENABLED)
     }
 
     pub(super) fn call_keys(&mut self, scope: usize, at: usize) -> Expansion {
         let decl = Decl { scope, what: What::Calls(at) };
         let module = self.module(scope);
-        self.expand(decl, &module.calls.get(at).repeat)
+        let call = module.calls.get(at);
+        self.expand(decl, |graph, place| {
+            let own = call.arguments.iter().find(|argument| argument.name.text.as_ref() == ENABLED);
+            let own = own.filter(|_| !graph.takes_enabled(call, place));
+            graph.expansion(&call.repeat, own.map(|argument| &argument.value), place)
+        })
     }
 
-    fn expand(&mut self, decl: Decl, repeat: &Repeat) -> Expansion {
+    /// Whether `enabled` is a variable of the module that is called.
+    pub(super) fn takes_enabled(&mut self, call: &ModuleCall, place: &Place) -> bool {
+        let own = call.arguments.iter().any(|argument| argument.name.text.as_ref() == ENABLED);
+        let directory = own.then(|| self.source_directory(&call.source, place)).flatten();
+        let called = directory.and_then(|directory| self.configuration.module(&directory));
+        called.is_some_and(|module| module.variables.position(ENABLED).is_some())
+    }
+
+    pub(super) fn expand_provider(&mut self, decl: Decl, for_each: &Expression) -> Expansion {
+        self.expand(decl, |graph, place| graph.for_each(for_each, place))
+    }
+
+    fn expand(
+        &mut self,
+        decl: Decl,
+        work: impl FnOnce(&mut Self, &Place) -> Expansion,
+    ) -> Expansion {
         self.demand(&decl);
         if let Some(expansion) = self.expansions.get(&decl) {
             return expansion.clone();
         }
         let place = Place::module(decl.scope);
-        let expansion = self.guarded(&decl, |graph| match (&repeat.count, &repeat.for_each) {
-            (None, None) => Expansion::Single,
-            (Some(count), _) => graph.count(count, &place),
-            (None, Some(for_each)) => graph.for_each(for_each, &place),
-        });
+        let expansion = self.guarded(&decl, |graph| work(graph, &place));
         let expansion = expansion.unwrap_or(Expansion::Absent);
         self.expansions.insert(decl, expansion.clone());
         expansion
+    }
+
+    fn expansion(&mut self, repeat: &Repeat, own: Option<&Expression>, place: &Place) -> Expansion {
+        let enabled = repeat.enabled.as_ref().or(own);
+        match (enabled, &repeat.count, &repeat.for_each) {
+            (None, None, None) => Expansion::Single,
+            (None, Some(count), _) => self.count(count, place),
+            (None, None, Some(for_each)) => self.for_each(for_each, place),
+            (Some(enabled), None, None) => self.enabled(enabled, place),
+            (Some(enabled), count, for_each) => {
+                let mut diagnostic = Diagnostic::error(
+                    "count-and-for-each",
+                    "`enabled` is for a block with one instance",
+                )
+                .with_label(enabled.span(), "");
+                for other in count.iter().chain(for_each) {
+                    diagnostic = diagnostic.with_label(other.span(), "this makes several");
+                }
+                self.report(
+                    diagnostic.with_hint("keep the other, and let it give no instance at all"),
+                );
+                Expansion::Absent
+            }
+        }
+    }
+
+    /// One instance or none.
+    pub(super) fn enabled(&mut self, expression: &Expression, place: &Place) -> Expansion {
+        let value = self.eval_as(expression, &Type::Bool, "`enabled`", place);
+        match value.data() {
+            _ if is_failed(&value) => Expansion::Absent,
+            Data::Bool(true) => Expansion::Single,
+            Data::Bool(false) => Expansion::Disabled(value.marks().clone()),
+            Data::Unknown(_) => self.unknown_keys(expression, &value, ENABLED),
+            _ => {
+                let diagnostic = Diagnostic::error("wrong-type", "`enabled` is true or false")
+                    .with_label(expression.span(), "this is null");
+                self.report(diagnostic);
+                Expansion::Absent
+            }
+        }
     }
 
     fn count(&mut self, expression: &Expression, place: &Place) -> Expansion {

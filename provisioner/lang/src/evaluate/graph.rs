@@ -57,6 +57,8 @@ pub(super) enum What {
     ServicePart(usize, &'static str),
     /// The facts of service `.2` (by handle) on a node of a set.
     Facts(usize, usize, Handle),
+    /// The keys of a provider.
+    Provider(usize),
     /// The assertions of a check.
     Check(usize),
     Environment,
@@ -76,6 +78,8 @@ pub(super) struct Scope {
     pub origin: Origin,
     /// What everything in it must wait for.
     pub depends_on: Arc<BTreeSet<Address>>,
+    /// What the providers that the module names are called in the environment, where that is something else.
+    pub providers: Arc<BTreeMap<String, String>>,
 }
 
 /// Where a module instance's variables come from.
@@ -136,6 +140,7 @@ impl<'a> Graph<'a> {
             path: Vec::new(),
             origin: Origin::Root,
             depends_on: Arc::default(),
+            providers: Arc::default(),
         };
         Self {
             configuration,
@@ -382,6 +387,9 @@ impl<'a> Graph<'a> {
             What::Handle(at) => format!("service.{}", module.services.get(*at).name),
             What::ServicePart(at, part) => {
                 format!("service.{} ({part})", module.services.get(*at).name)
+            }
+            What::Provider(at) => {
+                format!("provider.{}", self.configuration.root.providers.get(*at).key)
             }
             What::Check(at) => format!("check.{}", module.checks.get(*at).name),
             What::Environment => "environment".to_owned(),

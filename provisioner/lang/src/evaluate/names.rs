@@ -4,7 +4,7 @@ use super::expansion::{Expansion, Repetition};
 use super::graph::{Decl, Graph, What};
 use crate::eval::{Found, Key, Names, Reference, failed};
 use crate::source::SourceLoader;
-use model::{Diagnostic, InstanceKey, Value};
+use model::{Diagnostic, InstanceKey, Type, Value};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -97,7 +97,7 @@ fn instance_key(steps: &[Key], at: usize, expansion: &Expansion) -> Option<Insta
             let at = index.as_number()?.as_u64()?;
             (at < *count).then_some(InstanceKey::Index(at))
         }
-        Expansion::Single | Expansion::Absent => None,
+        Expansion::Single | Expansion::Disabled(_) | Expansion::Absent => None,
     }
 }
 
@@ -111,6 +111,9 @@ impl View<'_, '_, '_> {
         self.graph.reason = reason;
         match (&expansion, instance_key(reference.steps, 1, &expansion)) {
             (Expansion::Absent, _) => None,
+            (Expansion::Disabled(marks), _) => {
+                Found::some(Value::null(Type::Any).with_marks(marks), 1)
+            }
             (Expansion::Single, _) => {
                 Found::some(self.graph.instance(scope, at, None, &Repetition::Single), 1)
             }
@@ -166,6 +169,9 @@ impl View<'_, '_, '_> {
         let key = instance_key(reference.steps, 1, &expansion);
         let (child, consumed) = match (&expansion, &key) {
             (Expansion::Absent, _) => return None,
+            (Expansion::Disabled(marks), _) => {
+                return Found::some(Value::null(Type::Any).with_marks(marks), 1);
+            }
             (Expansion::Single, _) => (self.graph.child(scope, at, None), 1),
             (_, Some(_)) => (self.graph.child(scope, at, key), 2),
             (_, None) => return Found::some(self.graph.whole_call(scope, at), 1),

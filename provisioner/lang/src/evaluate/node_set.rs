@@ -1,5 +1,6 @@
 //! Node sets: pools, nodes, and what expressions see of them.
 
+use super::expansion::Expansion;
 use super::graph::{Decl, Graph, Handle, Origin, Scope, What};
 use super::names::Place;
 use crate::eval::{failed, is_failed, part, rests_on_opaque};
@@ -47,6 +48,13 @@ impl Graph<'_> {
         let root = self.configuration.root.clone();
         let declared = root.node_sets.get(set);
         let mut nodes = Vec::new();
+        if let Some(enabled) = &declared.enabled {
+            match self.enabled(enabled, &Place::module(0)) {
+                Expansion::Single => {}
+                Expansion::Disabled(_) => return Some(nodes),
+                _ => return None,
+            }
+        }
         let mut complete = true;
         for (at, pool) in declared.pools.iter().enumerate() {
             match self.expand_pool(set, at, pool) {
@@ -85,6 +93,7 @@ impl Graph<'_> {
                 path: vec![PathStep::Node { set: set_name.clone(), node: name.clone() }],
                 origin: Origin::Pool { set, pool: at, node },
                 depends_on: Arc::default(),
+                providers: Arc::default(),
             });
             nodes.push(NodeState { name, pool: at, index, domain, scope });
         }

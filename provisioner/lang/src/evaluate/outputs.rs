@@ -9,7 +9,7 @@ use crate::module::suggest::did_you_mean;
 use crate::source::normalise;
 use crate::syntax::{Expression, Kind, Step, StepKind, references};
 use model::graph::{Output, StatedBy};
-use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
+use model::{Address, Diagnostic, InstanceKey, Marks, PathStep, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,12 +50,14 @@ impl Graph<'_> {
         if let Some(origins) = &repetition.marks().origins {
             depends_on.extend(origins.iter().cloned());
         }
+        let providers = self.inner_providers(call, &place);
         let origin = Origin::Call { scope, call: at, repetition };
         let child = self.add_scope(Scope {
             module: called,
             path,
             origin,
             depends_on: Arc::new(depends_on),
+            providers,
         });
         self.check_call_arguments(child, scope, at);
         Some(child)
@@ -137,13 +139,25 @@ impl Graph<'_> {
                 module: graph.module_path(scope),
                 name: output.name.to_string(),
             };
-            graph.require(&output.preconditions, &stated_by.into(), &Place::module(scope));
-            let value = graph.eval(&output.value, &Place::module(scope));
+            let place = Place::module(scope);
+            // Whoever uses the value waits for what decides whether it may be used.
+            let tested = graph.require(&output.preconditions, &stated_by.into(), &place);
+            let mut after: BTreeSet<Address> =
+                tested.origins.iter().flat_map(|origins| origins.iter().cloned()).collect();
+            for dependency in &output.depends_on {
+                graph.dependency(scope, dependency, &mut after);
+            }
+            let value = graph.eval(&output.value, &place);
             let value = if output.ephemeral && scope != 0 {
                 value.into_ephemeral()
             } else {
                 let what = format!("output `{}`", output.name);
                 graph.lasting(value, &what, output.value.span())
+            };
+            let value = if after.is_empty() {
+                value
+            } else {
+                value.with_marks(&Marks { origins: Some(Arc::new(after)), ..Marks::default() })
             };
             if output.sensitive { value.into_sensitive() } else { value }
         })
@@ -188,9 +202,6 @@ impl Graph<'_> {
         let mut outputs = BTreeMap::new();
         for (at, output) in module.outputs.iter().enumerate() {
             let value = self.output(0, at);
-            for dependency in &output.depends_on {
-                self.dependency(0, dependency, &mut BTreeSet::new());
-            }
             if !output.sensitive && value.deep_marks().sensitive {
                 let diagnostic = Diagnostic::error("sensitive-output", format!("output `{}` would show a secret", output.name))
                     .with_label(output.value.span(), "this holds something sensitive")
@@ -286,6 +297,7 @@ impl Graph<'_> {
 pub(super) fn together(expansion: &Expansion, values: Vec<(Option<InstanceKey>, Value)>) -> Value {
     match expansion {
         Expansion::Absent => failed(),
+        Expansion::Disabled(marks) => Value::null(Type::Any).with_marks(marks),
         Expansion::Single => values.into_iter().next().map_or_else(failed, |(_, value)| value),
         Expansion::Count(_, marks) => {
             Value::tuple(values.into_iter().map(|(_, value)| value)).with_marks(marks)

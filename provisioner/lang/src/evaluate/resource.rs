@@ -7,9 +7,10 @@ use super::names::Place;
 use super::outputs::together;
 use crate::eval::{failed, is_failed};
 use crate::module::{Item, Resource, list, suggest::did_you_mean};
-use model::graph::{Instance, ProviderConfig};
+use crate::syntax::Attribute;
+use model::graph::Instance;
 use model::{Data, Diagnostic, InstanceKey, Marks, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Graph<'_> {
@@ -104,9 +105,10 @@ impl Graph<'_> {
         let scope = place.scope;
         let (provider, schema) = self.kinds.get(resource.kind.as_ref()).copied()?;
         let address = self.address(scope, at, key);
+        let attributes = self.own_arguments(resource);
         let given = Given {
             owner: &format!("{} \"{}\"", resource.kind, resource.name),
-            attributes: &resource.arguments,
+            attributes: &attributes,
             blocks: &resource.blocks,
         };
         let mut depends_on = (*self.scopes[scope].depends_on).clone();
@@ -121,15 +123,18 @@ impl Graph<'_> {
         depends_on.remove(&address);
         let lifecycle =
             resource.lifecycle.as_ref().map(|lifecycle| self.lifecycle(lifecycle, schema, place));
+        let configuration = if let Some(name) = &resource.provider {
+            self.provider(name, provider, place)
+        } else {
+            let inherited = self.scopes[scope].providers.get(provider).cloned();
+            Some(inherited.unwrap_or_else(|| provider.to_owned()))
+        };
         if is_failed(&arguments) {
             return None;
         }
         Some(Instance {
             address,
-            provider: resource
-                .provider
-                .as_ref()
-                .map_or_else(|| provider.to_owned(), |(name, _)| name.clone()),
+            provider: configuration?,
             arguments,
             depends_on,
             lifecycle: lifecycle.unwrap_or_default(),
@@ -137,6 +142,15 @@ impl Graph<'_> {
             span: resource.span.clone(),
             place: resource.place.clone(),
         })
+    }
+
+    /// The arguments of the type: all but an `enabled` that says whether there is an instance.
+    fn own_arguments<'r>(&self, resource: &'r Resource) -> Cow<'r, [Attribute]> {
+        let Some(enabled) = self.enabled_argument(resource) else {
+            return Cow::Borrowed(&resource.arguments);
+        };
+        let others = resource.arguments.iter().filter(|other| !std::ptr::eq(*other, enabled));
+        Cow::Owned(others.cloned().collect())
     }
 
     /// What the instance's attributes will be, every part marked as coming from it.
@@ -185,33 +199,13 @@ impl Graph<'_> {
         else {
             return self.unknown_kind(resource);
         };
+        let attributes = self.own_arguments(resource);
         let given = Given {
             owner: &format!("{} \"{}\"", resource.kind, resource.name),
-            attributes: &resource.arguments,
+            attributes: &attributes,
             blocks: &resource.blocks,
         };
         self.check_arguments(&given, &schema.attributes, &resource.span);
-        if let Some((name, span)) = &resource.provider {
-            self.check_provider(name, span, resource);
-        }
-    }
-
-    fn check_provider(&mut self, name: &str, span: &model::Span, resource: &Resource) {
-        let own = self.kinds.get(resource.kind.as_ref()).map_or("", |(provider, _)| provider);
-        let known = self.configuration.root.providers.position(name).is_some() || name == own;
-        let fits = name.split('.').next() == Some(own);
-        if known && fits {
-            return;
-        }
-        let summary = if fits {
-            format!("there is no provider `{name}`")
-        } else {
-            format!("`{}` belongs to the provider `{own}`, not to `{name}`", resource.kind)
-        };
-        let mut diagnostic =
-            Diagnostic::error("unknown-provider", summary).with_label(span.clone(), "");
-        diagnostic.hints.extend(did_you_mean(name, self.configuration.root.providers.names()));
-        self.report(diagnostic);
     }
 
     fn unknown_kind(&mut self, resource: &Resource) {
@@ -235,59 +229,6 @@ impl Graph<'_> {
             )
         });
         self.report(diagnostic.with_hint(hint));
-    }
-
-    /// The configurations of the providers that have a block or that instances use.
-    pub(super) fn providers(&mut self, instances: &[Instance]) -> BTreeMap<String, ProviderConfig> {
-        let mut providers = BTreeMap::new();
-        let module = self.configuration.root.clone();
-        for provider in module.providers.iter() {
-            let Some(schema) = self.schemas.get(provider.name.as_ref()) else {
-                let names = self.schemas.keys().map(String::as_str);
-                let summary = format!("there is no provider `{}`", provider.name);
-                let mut diagnostic = Diagnostic::error("unknown-provider", summary)
-                    .with_label(provider.span.clone(), "");
-                diagnostic.hints.extend(did_you_mean(&provider.name, names));
-                self.report(diagnostic);
-                continue;
-            };
-            let owner = format!("provider \"{}\"", provider.name);
-            let given = Given { owner: &owner, attributes: &provider.arguments, blocks: &[] };
-            self.check_arguments(&given, &schema.configuration, &provider.span);
-            let arguments = self.arguments(&given, &schema.configuration, &Place::module(0));
-            if !arguments.is_wholly_known()
-                && !is_failed(&arguments)
-                && !crate::eval::rests_on_opaque(&arguments)
-            {
-                let diagnostic = Diagnostic::error(
-                    "unknown-provider-argument",
-                    format!("the configuration of {owner} must be known when planning"),
-                )
-                .with_label(provider.span.clone(), "a part of it is known only later");
-                self.report(diagnostic);
-            }
-            providers.insert(
-                provider.key.to_string(),
-                ProviderConfig { name: provider.name.to_string(), arguments },
-            );
-        }
-        let used: BTreeSet<&str> =
-            instances.iter().map(|instance| instance.provider.as_str()).collect();
-        for name in used {
-            if let (false, Some(schema)) = (providers.contains_key(name), self.schemas.get(name)) {
-                let nulls = schema.configuration.iter().map(|(name, attribute)| {
-                    let value = attribute
-                        .default
-                        .clone()
-                        .unwrap_or_else(|| Value::null(attribute.ty.clone()));
-                    (name.as_str(), value)
-                });
-                let arguments = Value::object(nulls);
-                providers
-                    .insert(name.to_owned(), ProviderConfig { name: name.to_owned(), arguments });
-            }
-        }
-        providers
     }
 }
 

@@ -1,6 +1,7 @@
 //! Variables: where their values come from, conversion, validation.
 
 use super::conditions::Stated;
+use super::expansion::ENABLED;
 use super::graph::{Decl, Graph, Origin, What};
 use super::names::Place;
 use crate::eval::{failed, is_failed};
@@ -215,7 +216,7 @@ impl Graph<'_> {
         let call = module.calls.get(at);
         for argument in &call.arguments {
             let name = &argument.name.text;
-            if called.variables.position(name).is_some() {
+            if called.variables.position(name).is_some() || name.as_ref() == ENABLED {
                 continue;
             }
             let span = argument.value.file.span(argument.name.extent);

@@ -1,6 +1,7 @@
 //! The check of references and calls that needs no values: each mistake is reported once for a module,
 //! however often it is instantiated.
 
+use super::dynamic::iterator_name;
 use super::environment::check_settings;
 use super::suggest::did_you_mean;
 use super::{Fields, Module, Table};
@@ -53,13 +54,12 @@ impl Checker<'_> {
         let has = |name: &str| block.body.attributes.iter().any(|a| a.name.text.as_ref() == name);
         let mut extra = Extra::default();
         match block.kind.text.as_ref() {
-            "resource" | "module" => {
+            "resource" | "module" | "provider" => {
                 let words = [("for_each", "each"), ("count", "count")].into_iter();
                 extra.words.extend(words.filter(|(name, _)| has(name)).map(|(_, word)| word));
             }
             "service" => extra.words.push("node"),
-            "environment" | "variable" | "locals" | "output" | "provider" | "node_set"
-            | "check" => {}
+            "environment" | "variable" | "locals" | "output" | "node_set" | "check" => {}
             _ => return,
         }
         self.block(block, &extra, true);
@@ -69,7 +69,7 @@ impl Checker<'_> {
         let kind = block.kind.text.as_ref();
         for attribute in &block.body.attributes {
             match (kind, attribute.name.text.as_ref()) {
-                ("resource", "provider") => {}
+                ("resource", "provider") | ("module", "providers") => {}
                 ("lifecycle", "ignore_changes") => self.ignored(&attribute.value, extra),
                 // A type is no expression, and what else is not known here was probably meant to be one.
                 ("variable", name) if name != "default" => {}
@@ -211,16 +211,6 @@ impl<'e> Visit<'e> for Visitor<'_, '_> {
         if !functions::exists(name) && !SPECIAL.contains(&name) {
             self.checker.diagnostics.push(unknown_function(self.file, call));
         }
-    }
-}
-
-/// What the blocks of a `dynamic` block call the element at hand: its `iterator`, else its label.
-pub(crate) fn iterator_name(block: &Block) -> Option<Arc<str>> {
-    let given = block.body.attributes.iter().find(|it| it.name.text.as_ref() == "iterator");
-    match given.map(|attribute| &attribute.value.root.kind) {
-        Some(Kind::Variable(name)) => Some(name.clone()),
-        Some(_) => None,
-        None => block.labels.first().map(|label| label.text.clone()),
     }
 }
 

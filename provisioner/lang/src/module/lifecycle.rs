@@ -4,11 +4,11 @@ use super::conditions::read_condition;
 use super::fields::{Shape, read};
 use super::read::Reader;
 use super::{Condition, Lifecycle};
-use crate::syntax::Block;
+use crate::syntax::{Block, Expression};
 
 const LIFECYCLE: Shape = Shape {
     required: &[],
-    optional: &["create_before_destroy", "prevent_destroy", "ignore_changes"],
+    optional: &["create_before_destroy", "prevent_destroy", "ignore_changes", "enabled"],
     blocks: &[("precondition", 0, true), ("postcondition", 0, true)],
     open: false,
 };
@@ -22,8 +22,16 @@ pub(super) fn read_lifecycle(reader: &mut Reader, block: &Block) -> Lifecycle {
     Lifecycle {
         preconditions: conditions("precondition"),
         postconditions: conditions("postcondition"),
+        enabled: fields.get("enabled").cloned(),
         create_before_destroy: fields.get("create_before_destroy").cloned(),
         prevent_destroy: fields.get("prevent_destroy").cloned(),
         ignore_changes: fields.get("ignore_changes").cloned(),
     }
+}
+
+const OF_CALL: Shape = Shape { required: &[], optional: &["enabled"], blocks: &[], open: false };
+
+/// `lifecycle { enabled = ... }` of a module call.
+pub(super) fn read_enabled(reader: &mut Reader, block: &Block) -> Option<Expression> {
+    read(block, &OF_CALL, &mut reader.diagnostics).get("enabled").cloned()
 }

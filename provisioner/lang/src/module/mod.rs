@@ -7,16 +7,19 @@
 mod check;
 mod conditions;
 pub(crate) mod constant;
+mod dynamic;
 mod environment;
 mod fields;
 mod layout;
 mod lifecycle;
 mod load;
+mod providers;
 mod read;
 mod resource;
 pub(crate) mod suggest;
 pub(crate) mod types;
 
+pub(crate) use dynamic::{iterator_name, made_by};
 pub(crate) use environment::check_settings;
 pub(crate) use fields::{Fields, list, read as read_fields};
 pub(crate) use layout::Values;
@@ -183,6 +186,17 @@ pub(crate) struct Output {
 pub(crate) struct Repeat {
     pub count: Option<Expression>,
     pub for_each: Option<Expression>,
+    /// Whether there is an instance at all.
+    pub enabled: Option<Expression>,
+}
+
+/// `local`, `local.west` or `local.by_region[each.key]`: a provider block, and which of those that its `for_each` makes.
+#[derive(Clone, Debug)]
+pub(crate) struct ProviderName {
+    /// `name` or `name.alias`.
+    pub name: String,
+    pub key: Option<Expression>,
+    pub span: Span,
 }
 
 /// `resource "type" "name" { ... }`.
@@ -194,8 +208,7 @@ pub(crate) struct Resource {
     pub span: Span,
     pub place: String,
     pub repeat: Repeat,
-    /// `name` or `name.alias`.
-    pub provider: Option<(String, Span)>,
+    pub provider: Option<ProviderName>,
     pub depends_on: Vec<Expression>,
     pub lifecycle: Option<Lifecycle>,
     /// The arguments themselves.
@@ -206,6 +219,7 @@ pub(crate) struct Resource {
 /// `lifecycle { ... }`.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
+    pub enabled: Option<Expression>,
     pub create_before_destroy: Option<Expression>,
     pub prevent_destroy: Option<Expression>,
     pub ignore_changes: Option<Expression>,
@@ -227,6 +241,8 @@ pub(crate) struct ModuleCall {
     pub source: SourceOf,
     pub repeat: Repeat,
     pub depends_on: Vec<Expression>,
+    /// What the module calls a provider, and which one it is here.
+    pub providers: Vec<(String, ProviderName)>,
     pub arguments: Vec<Attribute>,
 }
 
@@ -236,6 +252,7 @@ pub(crate) struct Provider {
     pub name: Arc<str>,
     pub key: Arc<str>,
     pub span: Span,
+    pub for_each: Option<Expression>,
     pub arguments: Vec<Attribute>,
 }
 
@@ -244,6 +261,7 @@ pub(crate) struct Provider {
 pub(crate) struct NodeSet {
     pub name: Arc<str>,
     pub span: Span,
+    pub enabled: Option<Expression>,
     pub pools: Vec<Pool>,
     pub services: Option<Expression>,
 }

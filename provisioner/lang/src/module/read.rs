@@ -3,6 +3,8 @@
 use super::conditions::{read_check, read_condition};
 use super::constant::constant_of;
 use super::fields::{Fields, Shape, check_labels, list, read, title};
+use super::lifecycle::read_enabled;
+use super::providers::read_providers;
 use super::suggest::did_you_mean;
 use super::types::read_type;
 use super::{
@@ -31,6 +33,9 @@ const BLOCKS: [&str; 10] = [
 const LATER: [&str; 8] =
     ["data", "moved", "removed", "import", "gate", "rollout", "backup", "terraform"];
 
+/// Arguments and blocks of a `module` block: a variable of that name could not be given a value.
+const RESERVED: [&str; 6] = ["source", "providers", "count", "for_each", "lifecycle", "depends_on"];
+
 const VARIABLE: Shape = Shape {
     required: &[],
     optional: &["type", "default", "description", "ephemeral", "sensitive", "nullable"],
@@ -47,15 +52,20 @@ const OUTPUT: Shape = Shape {
 
 const MODULE: Shape = Shape {
     required: &["source"],
-    optional: &["count", "for_each", "depends_on"],
-    blocks: &[],
+    optional: &["count", "for_each", "depends_on", "providers"],
+    blocks: &[("lifecycle", 0, false)],
     open: true,
 };
 
-const PROVIDER: Shape = Shape { required: &[], optional: &["alias"], blocks: &[], open: true };
+const PROVIDER: Shape =
+    Shape { required: &[], optional: &["alias", "for_each"], blocks: &[], open: true };
 
-const NODE_SET: Shape =
-    Shape { required: &[], optional: &["services"], blocks: &[("pool", 1, true)], open: false };
+const NODE_SET: Shape = Shape {
+    required: &[],
+    optional: &["services", "enabled"],
+    blocks: &[("pool", 1, true)],
+    open: false,
+};
 
 const POOL: Shape = Shape {
     required: &["source", "size"],
@@ -245,6 +255,20 @@ impl Reader {
     }
 
     fn variable(&mut self, block: &Block) {
+        let label = &block.labels[0];
+        if RESERVED.contains(&label.text.as_ref()) {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "reserved-name",
+                    format!("a variable cannot be named `{}`", label.text),
+                )
+                .with_label(
+                    block.file.span(label.extent),
+                    "this has a meaning of its own in a `module` block",
+                )
+                .with_hint("give it another name"),
+            );
+        }
         let fields = self.fields(block, &VARIABLE);
         let ty = fields.get("type").map(|ty| read_type(ty, &mut self.diagnostics));
         self.text(&fields, "description");
@@ -347,8 +371,17 @@ impl Reader {
             self.diagnostics
                 .push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
         }
-        let provider =
-            Provider { name, key: key.clone(), span: block.span(), arguments: fields.others };
+        let for_each = fields.get("for_each").cloned();
+        if let Some(for_each) = for_each.as_ref().filter(|_| alias.is_empty()) {
+            self.diagnostics.push(
+                Diagnostic::error("missing-argument", "a provider with `for_each` needs an alias")
+                    .with_label(block.span(), "`alias` is missing")
+                    .with_label(for_each.span(), "")
+                    .with_hint(format!("add `alias = \"each\"`, and write `{name}.each[KEY]`")),
+            );
+        }
+        let (span, arguments) = (block.span(), fields.others);
+        let provider = Provider { name, key: key.clone(), span, for_each, arguments };
         let result = self.module.providers.insert(key, provider);
         self.declared(block, result, |module, at| &module.providers.get(at).span);
     }
@@ -362,13 +395,16 @@ impl Reader {
                 .with_hint(format!("pass a value: `{} = {{ ... }}`", nested.kind.text));
             self.diagnostics.push(diagnostic);
         }
+        let enabled = fields.blocks("lifecycle").next().cloned();
+        let enabled = enabled.and_then(|nested| read_enabled(self, &nested));
         let Some(source) = fields.get("source").cloned() else { return };
         let call = ModuleCall {
             name: block.labels[0].text.clone(),
             span: block.span(),
             source: SourceOf { expression: source },
-            repeat: self.repeat(block, &fields),
+            repeat: self.repeat(block, &fields, enabled),
             depends_on: self.dependencies(fields.get("depends_on")),
+            providers: read_providers(&fields, &mut self.diagnostics),
             arguments: fields.others,
         };
         let result = self.module.calls.insert(call.name.clone(), call);
@@ -377,8 +413,14 @@ impl Reader {
         }
     }
 
-    pub(super) fn repeat(&mut self, block: &Block, fields: &Fields) -> Repeat {
+    pub(super) fn repeat(
+        &mut self,
+        block: &Block,
+        fields: &Fields,
+        enabled: Option<Expression>,
+    ) -> Repeat {
         let repeat = Repeat {
+            enabled,
             count: fields.get("count").cloned(),
             for_each: fields.get("for_each").cloned(),
         };
@@ -474,6 +516,7 @@ impl Reader {
         let set = NodeSet {
             name: block.labels[0].text.clone(),
             span: block.span(),
+            enabled: fields.get("enabled").cloned(),
             pools: pools.items,
             services: fields.get("services").cloned(),
         };

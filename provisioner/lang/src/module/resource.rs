@@ -1,11 +1,13 @@
 //! Reading `resource` blocks.
 
 use super::Resource;
-use super::fields::{Fields, Shape, read};
+use super::dynamic::{check_dynamic, is_nameless};
+use super::fields::{Shape, read};
 use super::lifecycle::read_lifecycle;
+use super::providers::read_provider;
 use super::read::Reader;
-use crate::syntax::{Block, Kind, StepKind};
-use model::{Diagnostic, Span};
+use crate::syntax::Block;
+use model::Diagnostic;
 
 const RESOURCE: Shape = Shape {
     required: &[],
@@ -18,41 +20,36 @@ pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resour
     let fields = read(block, &RESOURCE, &mut reader.diagnostics);
     let [kind, name] = block.labels.as_slice() else { return None };
     let lifecycle = fields.blocks("lifecycle").next().map(|nested| read_lifecycle(reader, nested));
+    let enabled = lifecycle.as_ref().and_then(|lifecycle| lifecycle.enabled.clone());
+    let blocks = without_provisioners(fields.other_blocks.clone(), &mut reader.diagnostics);
+    check_dynamic(&blocks, &mut reader.diagnostics);
+    let blocks = blocks.into_iter().filter(|nested| !is_nameless(nested)).collect();
     Some(Resource {
         kind: kind.text.clone(),
         kind_span: block.file.span(kind.extent),
         name: name.text.clone(),
         span: block.span(),
         place: block.file.place(block.header),
-        repeat: reader.repeat(block, &fields),
-        provider: read_provider(reader, &fields),
+        repeat: reader.repeat(block, &fields, enabled),
+        provider: read_provider(&fields, &mut reader.diagnostics),
         depends_on: reader.dependencies(fields.get("depends_on")),
         lifecycle,
         arguments: fields.others,
-        blocks: fields.other_blocks,
+        blocks,
     })
 }
 
-/// `provider = local.west` names a provider block, so it is read, not evaluated.
-fn read_provider(reader: &mut Reader, fields: &Fields) -> Option<(String, Span)> {
-    let expression = fields.get("provider").filter(|value| !value.is_broken())?;
-    let name = match &expression.root.kind {
-        Kind::Variable(name) => Some(name.to_string()),
-        Kind::Traversal(traversal) => match (&traversal.base.kind, traversal.steps.as_slice()) {
-            (Kind::Variable(name), [step]) => match &step.kind {
-                StepKind::Attribute(alias) => Some(format!("{name}.{alias}")),
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
-    };
-    if name.is_none() {
-        let diagnostic =
-            Diagnostic::error("provider-reference", "`provider` names a provider block")
-                .with_label(expression.span(), "")
-                .with_hint("write the provider's name, or name and alias: provider = local.west");
-        reader.diagnostics.push(diagnostic);
-    }
-    Some((name?, expression.span()))
+/// Steps that run once, on whatever machine applies, are no state: nobody can tell later whether they still hold.
+fn without_provisioners(blocks: Vec<Block>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Block> {
+    let (refused, kept): (Vec<_>, Vec<_>) = blocks
+        .into_iter()
+        .partition(|block| ["provisioner", "connection"].contains(&block.kind.text.as_ref()));
+    diagnostics.extend(refused.iter().map(|block| {
+        let kind = &block.kind.text;
+        Diagnostic::error("provisioner", format!("there are no `{kind}` blocks"))
+            .with_label(block.span(), "")
+            .with_detail("what a provisioner does is done once and recorded nowhere, so that no plan can tell whether it still holds")
+            .with_hint("what runs on a node is a `service`; a value to be replaced on demand is `terraform_data` with `triggers_replace`")
+    }));
+    kept
 }
