@@ -14,9 +14,10 @@ mod lifecycle;
 mod load;
 mod read;
 mod resource;
-pub(crate) mod suggest;
+pub(crate) use model::suggest;
 pub(crate) mod types;
 
+pub(crate) use check::check_expression;
 pub(crate) use environment::check_settings;
 pub(crate) use fields::{Fields, list, read as read_fields};
 pub(crate) use layout::Values;
