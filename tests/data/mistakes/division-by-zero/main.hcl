@@ -1,0 +1,7 @@
+locals {
+  nodes = []
+}
+
+output "o" {
+  value = 10 % length(local.nodes)
+}
