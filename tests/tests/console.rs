@@ -189,7 +189,7 @@ fn standard_input_is_one_expression_a_line() {
     let bad = bad.exits(1);
     assert_eq!(bad.stdout, "2\n");
     assert!(bad.stderr.contains("did you mean `names`?"), "{bad}");
-    assert_eq!(bad.stderr.matches("operand").count(), 2, "told each time\n{bad}");
+    assert_eq!(bad.stderr.matches("a number is required").count(), 2, "told each time\n{bad}");
     assert!(bad.stderr.contains("local.a"), "{bad}");
 }
 

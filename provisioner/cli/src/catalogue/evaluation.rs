@@ -83,6 +83,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("null-access", "an attribute or element of null",
         "The value is null here, so it has no parts. Ask first, or give another value.")
         .example("var.machine.name", "var.machine == null ? \"none\" : var.machine.name"),
+    entry("number-too-large", "a number is too large",
+        "The literal has an exponent beyond anything that can be calculated with."),
     entry("object-key", "this cannot be an object's key",
         "Keys are texts. Numbers and bools are converted; null, lists and objects cannot be."),
     entry("operand", "an operator cannot take this value",

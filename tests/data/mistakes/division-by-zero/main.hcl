@@ -1,7 +1,0 @@
-locals {
-  nodes = []
-}
-
-output "o" {
-  value = 10 % length(local.nodes)
-}
