@@ -135,6 +135,25 @@ pub enum Command {
         #[command(flatten)]
         variables: Variables,
     },
+    /// Evaluate expressions in the scope of an environment
+    Console {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        variables: Variables,
+        /// Evaluate this and end; may be given several times. Without it expressions are read from the terminal, or one a
+        /// line from standard input
+        #[arg(long = "eval", value_name = "EXPRESSION", allow_hyphen_values = true)]
+        expressions: Vec<String>,
+        /// Read an expression a line as a JSON string, and answer each with a line of JSON
+        #[arg(long, conflicts_with = "expressions")]
+        json_lines: bool,
+    },
+    /// Say what a diagnostic code means
+    Explain {
+        /// The code, as it stands before an error; all codes without it
+        code: Option<String>,
+    },
     /// Log in to a node, or run a command on it
     Ssh {
         #[command(flatten)]

@@ -4,6 +4,7 @@
 //! error is rendered once, here. Refuses to know: everything that a room knows.
 
 mod arguments;
+mod catalogue;
 mod commands;
 mod error;
 mod interrupt;
@@ -50,6 +51,11 @@ fn main() -> ExitCode {
 
 fn failed(session: &Session, error: &CommandError) -> ExitCode {
     session.show(&error.diagnostics, &error.sources);
+    if !session.json
+        && let Some(hint) = views::diagnostics::where_to_read(&error.diagnostics)
+    {
+        session.console.message_line(&hint);
+    }
     ExitCode::FAILURE
 }
 
@@ -77,6 +83,11 @@ async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> 
         Command::Graph { environment, variables } => {
             commands::graph::run(session, &environment.target, &variables)
         }
+        Command::Console { environment, variables, expressions, json_lines } => {
+            let asked = commands::console::Asked { expressions, json_lines };
+            commands::console::run(session, &environment.target, &variables, asked).await
+        }
+        Command::Explain { code } => commands::explain::run(session, code.as_deref()),
         Command::Ssh { environment, node, command } => {
             commands::ssh::run(session, &environment.target, &node, &command).await
         }

@@ -25,6 +25,8 @@ pub struct Homes {
     pub cache: PathBuf,
     /// Clouds on this machine.
     pub local: PathBuf,
+    /// What was typed into the console.
+    pub console_history: PathBuf,
 }
 
 impl Homes {
@@ -58,6 +60,8 @@ impl Homes {
             age_identity_file: given("PROVISIONER_AGE_IDENTITY_FILE").map(PathBuf::from),
             cache: base("XDG_CACHE_HOME", ".cache")?.join("provisioner"),
             local: base("XDG_DATA_HOME", ".local/share")?.join("provisioner/local"),
+            console_history: base("XDG_STATE_HOME", ".local/state")?
+                .join("provisioner/console-history"),
         })
     }
 

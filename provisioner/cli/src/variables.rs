@@ -6,6 +6,7 @@
 
 use crate::arguments::Variables;
 use lang::{VariableInput, parse_variable_file};
+use model::suggest::did_you_mean;
 use model::{Diagnostic, SourceMap};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -68,10 +69,23 @@ impl Gathered {
             }
             Err(error) => {
                 let message = format!("the file of variables `{name}` cannot be read: {error}");
-                self.diagnostics.push(Diagnostic::error("variable-file", message));
+                let mut diagnostic = Diagnostic::error("variable-file", message);
+                diagnostic.hints.extend(similar(path));
+                self.diagnostics.push(diagnostic);
             }
         }
     }
+}
+
+/// The file beside one that is not there whose name is near.
+fn similar(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let entries = std::fs::read_dir(directory.unwrap_or(Path::new("."))).ok()?.flatten();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    did_you_mean(&name, names.iter().map(String::as_str))
 }
 
 /// `*.auto.hclvars` and `*.auto.hclvars.json` of a directory, sorted by name.

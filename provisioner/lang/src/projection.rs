@@ -1,6 +1,7 @@
-//! The projection of validation, which knows no state.
+//! Projections without a plan: what validation knows, and what is recorded.
 
 use model::graph::{Instance, Projection};
+use model::record::Recorded;
 use model::schema::{Mode, ProviderSchema};
 use model::{Diagnostic, Residual, Value};
 use std::collections::BTreeMap;
@@ -40,5 +41,28 @@ impl Projection for Opaque {
             (Arc::from(name.as_str()), value)
         });
         Ok(Value::object::<Arc<str>>(attributes))
+    }
+}
+
+/// Knows what is recorded, and of the rest no more than validation does.
+struct AsRecorded<'a> {
+    recorded: &'a Recorded,
+    otherwise: Opaque,
+}
+
+/// A projection in which every recorded instance is as recorded, whatever the configuration says of it now.
+pub fn recorded_projection<'a>(
+    schemas: &BTreeMap<String, ProviderSchema>,
+    recorded: &'a Recorded,
+) -> impl Projection + use<'a> {
+    AsRecorded { recorded, otherwise: Opaque { schemas: schemas.clone() } }
+}
+
+impl Projection for AsRecorded<'_> {
+    fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>> {
+        match self.recorded.records.get(&instance.address) {
+            Some(record) => Ok(record.attributes.clone()),
+            None => self.otherwise.attributes(instance),
+        }
     }
 }

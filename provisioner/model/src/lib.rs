@@ -19,6 +19,7 @@ pub mod record;
 pub mod schema;
 pub mod sensitive;
 mod set_order;
+pub mod suggest;
 pub mod types;
 pub mod unify;
 mod unknown;

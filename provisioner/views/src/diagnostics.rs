@@ -54,6 +54,19 @@ pub fn print(console: &Console, diagnostics: &[Diagnostic], sources: &SourceMap,
     }
 }
 
+/// One line that says where more can be read about these errors; `None` if there is none.
+pub fn where_to_read(diagnostics: &[Diagnostic]) -> Option<String> {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+    let mut codes: Vec<_> = errors.map(|diagnostic| diagnostic.code.as_str()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    match codes.as_slice() {
+        [] => None,
+        [code] => Some(format!("`provisioner explain {code}` tells more.")),
+        _ => Some("`provisioner explain CODE` tells more of each code.".to_owned()),
+    }
+}
+
 /// All diagnostics as JSON, places as byte ranges and as lines and columns.
 pub fn json(diagnostics: &[Diagnostic], sources: &SourceMap) -> Json {
     diagnostics.iter().map(|diagnostic| one(diagnostic, sources)).collect()

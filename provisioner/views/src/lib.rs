@@ -20,6 +20,7 @@ pub mod differences;
 mod fold;
 mod grouping;
 pub mod history;
+pub mod literal;
 pub mod outputs;
 pub mod plan;
 mod plan_json;

@@ -1,7 +1,9 @@
 //! One module a command. Each reads as the story of that command; what they share is in the rooms above.
 
 pub mod apply;
+pub mod console;
 pub mod destroy;
+pub mod explain;
 pub mod fmt;
 pub mod graph;
 pub mod output;

@@ -5,6 +5,7 @@ use crate::project::Project;
 use crate::session::Session;
 use crate::store::Store;
 use model::Diagnostic;
+use model::suggest::did_you_mean;
 use std::path::Path;
 
 /// Runs the command.
@@ -30,7 +31,10 @@ pub async fn run(
         let diagnostic = Diagnostic::error("no-output", format!("there is no output `{name}`"));
         return Err(match known.as_slice() {
             [] => diagnostic.with_hint("the environment has no outputs; has it been applied?"),
-            known => diagnostic.with_hint(format!("there are: {}", known.join(", "))),
+            known => diagnostic.with_hint(
+                did_you_mean(name, known.iter().copied())
+                    .unwrap_or_else(|| format!("there are: {}", known.join(", "))),
+            ),
         }
         .into());
     };

@@ -327,6 +327,12 @@ impl<'a> Graph<'a> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// The mistakes so far, which may be told once more from now on.
+    pub(super) fn take_diagnostics(&mut self) -> Vec<Diagnostic> {
+        self.told.clear();
+        std::mem::take(&mut self.diagnostics)
+    }
+
     fn instance_address(&self, decl: &Decl) -> Option<Address> {
         match &decl.what {
             What::Instance(resource, key) => Some(self.address(decl.scope, *resource, key.clone())),

@@ -20,9 +20,11 @@ mod outputs;
 mod providers;
 mod resource;
 mod service;
+mod session;
 mod settings;
 mod variables;
 
+pub use session::{EXPRESSION, Session, goes_on, with_unknowns};
 pub use settings::{EvaluatedSettings, Settings, settings};
 
 use crate::input::Inputs;

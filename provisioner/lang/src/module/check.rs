@@ -34,6 +34,13 @@ pub(super) fn check(
     checker.diagnostics
 }
 
+/// Checks an expression that stands in no block of the root module.
+pub(crate) fn check_expression(module: &Module, expression: &Expression) -> Vec<Diagnostic> {
+    let mut checker = Checker { module, is_root: true, diagnostics: Vec::new() };
+    checker.expression(expression, &Extra::default());
+    checker.diagnostics
+}
+
 /// Names that exist only in some blocks.
 #[derive(Clone, Default)]
 struct Extra {

@@ -17,7 +17,8 @@ pub(crate) use ast::{
     Operands, Part, Step, StepKind, Traversal, Unary,
 };
 pub(crate) use json::{Layout, Text, parse_json_file};
-pub(crate) use parse::{parse_expression, parse_file, parse_template};
+pub(crate) use lex::is_unfinished;
+pub(crate) use parse::{parse_expression, parse_file, parse_line, parse_template};
 pub(crate) use references::{Free, Visit, references, template_references, walk};
 
 /// What is wrong with the syntax of a file's text, in source order.

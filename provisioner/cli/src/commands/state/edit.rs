@@ -1,7 +1,7 @@
 //! `state mv | rm | restore | prune | unlock`: changes by hand, each asked for, under a lease, and journaled.
 
 use super::look::lease_row;
-use super::{agree, existing, parsed, refuse_unfinished, under_lease};
+use super::{agree, existing, nothing_at, parsed, refuse_unfinished, under_lease};
 use crate::arguments::Asking;
 use crate::error::{CommandError, Exit};
 use crate::session::Session;
@@ -77,7 +77,7 @@ fn moves(
         moves.insert(address.clone(), new);
     }
     if moves.is_empty() {
-        return Err(Diagnostic::error("no-object", format!("nothing is recorded at {from}"))
+        return Err(nothing_at(recorded, from)
             .with_hint("`state list` lists what is recorded")
             .into());
     }
@@ -147,7 +147,7 @@ pub async fn rm(
             .cloned()
             .collect();
         if matching.is_empty() {
-            return Err(Diagnostic::error("no-object", format!("nothing is recorded at {text}"))
+            return Err(nothing_at(&recorded, text)
                 .with_hint("`state list` lists what is recorded")
                 .into());
         }

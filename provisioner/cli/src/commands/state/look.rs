@@ -1,6 +1,6 @@
 //! `state list | show | check | leases`: what is recorded, and whether it is sound. No lease, no change.
 
-use super::{existing, parsed};
+use super::{existing, nothing_at, parsed};
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::session::Session;
@@ -60,7 +60,7 @@ pub async fn show(
     let Some(record) = recorded.records.get(&wanted) else {
         let (program, target) = (&session.program, &project.target);
         let at = at.map(|at| format!(" --at {at}")).unwrap_or_default();
-        return Err(Diagnostic::error("no-object", format!("nothing is recorded at {wanted}"))
+        return Err(nothing_at(&recorded, &wanted.to_string())
             .with_hint(format!("`{program} state list {target}{at}` lists what is"))
             .into());
     };

@@ -16,10 +16,19 @@ use crate::running::{nobody_to_ask, run_id};
 use crate::session::Session;
 use crate::store::Store;
 use model::record::Recorded;
+use model::suggest::did_you_mean;
 use model::{Address, Diagnostic};
 use state::{Lease, LeaseRequest, Scope, StateError};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// Nothing is recorded there; perhaps something is nearby.
+fn nothing_at(recorded: &Recorded, wanted: &str) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error("no-object", format!("nothing is recorded at {wanted}"));
+    let addresses: Vec<_> = recorded.records.keys().map(ToString::to_string).collect();
+    diagnostic.hints.extend(did_you_mean(wanted, addresses.iter().map(String::as_str)));
+    diagnostic
+}
 
 /// Runs the command.
 pub async fn run(session: &Session, command: StateCommand) -> Result<Exit, CommandError> {

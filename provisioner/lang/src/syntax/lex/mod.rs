@@ -22,6 +22,29 @@ pub(crate) fn lex(text: &str) -> Vec<Token> {
     all(Lexer::new(text))
 }
 
+/// Whether brackets, templates or heredocs of a text are still open at its end. A quoted text ends with its line.
+pub(crate) fn is_unfinished(text: &str) -> bool {
+    let mut lexer = Lexer::new(text);
+    let mut open = 0_i64;
+    loop {
+        match lexer.next_token().kind {
+            TokenKind::OBrace
+            | TokenKind::OBrack
+            | TokenKind::OParen
+            | TokenKind::OHeredoc
+            | TokenKind::TemplateInterp
+            | TokenKind::TemplateControl => open += 1,
+            TokenKind::CBrace
+            | TokenKind::CBrack
+            | TokenKind::CParen
+            | TokenKind::CHeredoc
+            | TokenKind::TemplateSeqEnd => open -= 1,
+            TokenKind::End => return open > 0,
+            _ => {}
+        }
+    }
+}
+
 fn all(mut lexer: Lexer<'_>) -> Vec<Token> {
     let mut tokens = Vec::new();
     loop {

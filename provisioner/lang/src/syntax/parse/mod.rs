@@ -59,6 +59,27 @@ pub(crate) fn parse_expression(name: &str, text: &str) -> Result<Expression, Vec
     }
 }
 
+/// Parses an expression as it would stand behind `name =`: a line break outside of brackets ends it, and only
+/// further line breaks may follow. Gives the mistakes when there are any.
+pub(crate) fn parse_line(name: &str, text: &str) -> Result<Expression, Vec<Diagnostic>> {
+    let file = SourceFile::new(name, &format!("{text}\n"));
+    let mut parser = Parser::new(&file, Lexer::new(&file.text), Braces::AsWritten);
+    while parser.eat(TokenKind::Newline).is_some() {}
+    let root = parser.expression().and_then(|root| {
+        while parser.eat(TokenKind::Newline).is_some() {}
+        let next = parser.peek();
+        if next.kind == TokenKind::End {
+            Ok(root)
+        } else {
+            Err(parser.goes_on_after_expression(next))
+        }
+    });
+    match root {
+        Ok(root) if !parser.failed() => Ok(Expression { file, root: Arc::new(root) }),
+        _ => Err(parser.mistakes()),
+    }
+}
+
 /// Parses the text of a template. Gives the mistakes when there are any.
 pub(crate) fn parse_template(file: &Arc<SourceFile>) -> Result<Vec<Part>, Vec<Diagnostic>> {
     let mut parser = Parser::new(file, Lexer::template(&file.text), Braces::AsWritten);

@@ -1,18 +1,12 @@
 //! "Did you mean": the nearest of the names there are.
 
 /// A hint with the nearest name, if one is near.
-pub(crate) fn did_you_mean<'n>(
-    wrong: &str,
-    names: impl IntoIterator<Item = &'n str>,
-) -> Option<String> {
+pub fn did_you_mean<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     nearest(wrong, names).map(|name| format!("did you mean `{name}`?"))
 }
 
 /// The nearest name, if one is near: at most a third of it differs, and something is the same.
-pub(crate) fn nearest<'n>(
-    wrong: &str,
-    names: impl IntoIterator<Item = &'n str>,
-) -> Option<&'n str> {
+pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let limit = wrong.chars().count().div_ceil(3).min(wrong.chars().count().saturating_sub(1));
     let distances =
         names.into_iter().filter(|name| *name != wrong).map(|name| (distance(wrong, name), name));

@@ -1,0 +1,7 @@
+variable "n" {
+  default = 1
+}
+
+output "o" {
+  value = var.n = 1 ? "a" : "b"
+}

@@ -1,0 +1,8 @@
+variable "machine" {
+  type    = object({ name = string })
+  default = null
+}
+
+output "o" {
+  value = var.machine.name
+}

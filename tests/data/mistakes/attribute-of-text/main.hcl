@@ -1,0 +1,7 @@
+variable "name" {
+  default = "n"
+}
+
+output "o" {
+  value = var.name.first
+}

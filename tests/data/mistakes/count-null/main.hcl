@@ -1,0 +1,8 @@
+variable "n" {
+  type    = number
+  default = null
+}
+
+resource "terraform_data" "a" {
+  count = var.n
+}

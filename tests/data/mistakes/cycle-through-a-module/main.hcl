@@ -1,0 +1,8 @@
+module "m" {
+  source = "./m"
+  in     = local.a
+}
+
+locals {
+  a = module.m.out
+}

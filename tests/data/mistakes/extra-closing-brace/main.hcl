@@ -1,0 +1,8 @@
+resource "terraform_data" "a" {
+  input = "x"
+}
+}
+
+output "o" {
+  value = nope
+}

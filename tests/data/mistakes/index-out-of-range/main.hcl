@@ -1,0 +1,7 @@
+locals {
+  zones = ["a", "b"]
+}
+
+output "o" {
+  value = local.zones[2]
+}

@@ -1,0 +1,7 @@
+variable "2nd" {
+  default = 1
+}
+
+output "my output" {
+  value = 1
+}

@@ -1,0 +1,7 @@
+locals {
+  zone = "z"
+}
+
+output "o" {
+  value = locals.zone
+}

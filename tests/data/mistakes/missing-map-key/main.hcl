@@ -1,0 +1,7 @@
+variable "sizes" {
+  default = { small = 1, large = 8 }
+}
+
+output "o" {
+  value = var.sizes["medium"]
+}

@@ -1,0 +1,3 @@
+resource "local_network" "n" {
+  name = "n"
+}

@@ -1,0 +1,8 @@
+module "m" {
+  source = "./m"
+  count  = 2
+}
+
+output "o" {
+  value = module.m.name
+}

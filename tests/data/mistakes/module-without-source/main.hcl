@@ -1,0 +1,3 @@
+module "m" {
+  size = 1
+}

@@ -1,0 +1,7 @@
+variable "on" {
+  default = "maybe"
+}
+
+output "o" {
+  value = !var.on
+}

@@ -1,0 +1,8 @@
+variable "size" {
+  type     = number
+  nullable = false
+}
+
+output "o" {
+  value = var.size
+}

@@ -1,0 +1,8 @@
+variable "name" {
+  type    = string
+  default = null
+}
+
+output "o" {
+  value = "name: ${var.name}"
+}

@@ -1,0 +1,7 @@
+locals {
+  n = null
+}
+
+output "o" {
+  value = local.n + 1
+}

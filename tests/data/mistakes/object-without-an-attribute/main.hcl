@@ -1,0 +1,7 @@
+variable "machine" {
+  type = object({
+    name = string
+    cpus = number
+  })
+  default = { name = "a" }
+}

@@ -1,0 +1,8 @@
+provider "local" {
+  isolaton = "full"
+}
+
+resource "local_network" "n" {
+  name = "n"
+  cidr = "10.0.0.0/24"
+}

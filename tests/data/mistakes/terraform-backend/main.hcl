@@ -1,0 +1,9 @@
+terraform {
+  backend "s3" {
+    bucket = "b"
+  }
+}
+
+resource "terraform_data" "a" {
+  input = "x"
+}

@@ -1,0 +1,7 @@
+varible "region" {
+  default = "eu"
+}
+
+output "o" {
+  value = var.region
+}

@@ -1,0 +1,7 @@
+module "network" {
+  source = "./m"
+}
+
+output "o" {
+  value = module.netwrok.name
+}

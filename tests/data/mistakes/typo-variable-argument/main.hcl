@@ -1,0 +1,7 @@
+variable "region" {
+  defalt = "eu"
+}
+
+output "o" {
+  value = var.region
+}

@@ -1,0 +1,4 @@
+/* about this
+output "o" {
+  value = 1
+}

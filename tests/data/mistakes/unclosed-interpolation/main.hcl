@@ -1,0 +1,7 @@
+variable "n" {
+  default = 1
+}
+
+output "o" {
+  value = "n is ${var.n"
+}

@@ -1,0 +1,5 @@
+environment "e" {
+  state {
+    backend = "postgers"
+  }
+}

@@ -1,0 +1,7 @@
+variable "n" {
+  default = 1
+
+  validation {
+    condition = var.n > 0
+  }
+}

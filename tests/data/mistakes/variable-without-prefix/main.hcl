@@ -1,0 +1,7 @@
+variable "region" {
+  default = "eu"
+}
+
+output "o" {
+  value = region
+}

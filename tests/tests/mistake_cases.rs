@@ -1,0 +1,128 @@
+//! Mistakes that people make, and what the program says of them. Every directory under `data/mistakes/` is one: the files, and
+//! in `commands.txt` what is run there (without it `validate .`); all but the last command must succeed, the last one
+//! fails, and what it says is a snapshot under `snapshots/`, for people and as JSON.
+//! `data/mistakes/not-applicable.md` lists the mistakes known from Terraform that cannot be made here.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a test's own set-up ends the test")]
+
+use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
+use tests::{Finished, Workbench};
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mistakes");
+    let entries = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    cases.sort();
+    cases
+}
+
+/// The commands of a case, and the exit code that the last one ends with.
+fn commands(case: &Path) -> (Vec<String>, i32) {
+    let text = std::fs::read_to_string(case.join("commands.txt"));
+    let text = text.unwrap_or_else(|_| "validate .\n".to_owned());
+    let (exits, commands): (Vec<_>, Vec<_>) =
+        text.lines().partition(|line| line.starts_with("exit "));
+    let code = exits.first().map_or(1, |line| line.trim_start_matches("exit ").parse().unwrap());
+    (commands.into_iter().map(str::to_owned).collect(), code)
+}
+
+fn copy(from: &Path, bench: &Workbench, to: &str) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy();
+        let target = format!("{to}/{name}");
+        if path.is_dir() {
+            copy(&path, bench, &target);
+        } else {
+            bench.write(&target, &std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+fn run(bench: &Workbench, directory: &Path, line: &str, json: bool) -> Finished {
+    let mut words: Vec<&str> = line.split(' ').collect();
+    words.extend(json.then_some("--json"));
+    let output = bench.command(&words).current_dir(directory).output().unwrap();
+    Finished::new(line.to_owned(), &output)
+}
+
+/// The diagnostics of a failed command: `validate` gives them as data, all others beside it.
+fn diagnostics(finished: &Finished) -> Json {
+    let document: Json = match serde_json::from_str(&finished.stdout) {
+        Ok(document @ Json::Object(_)) => document,
+        _ => {
+            let lines = finished.stderr.lines().filter_map(|line| serde_json::from_str(line).ok());
+            lines
+                .filter(|line: &Json| line.get("diagnostics").is_some())
+                .next_back()
+                .unwrap_or_default()
+        }
+    };
+    document["diagnostics"].clone()
+}
+
+/// One line a place, so that a snapshot can be read.
+fn places(diagnostics: &Json) -> String {
+    let mut text = String::new();
+    for diagnostic in diagnostics.as_array().into_iter().flatten() {
+        let word = |name: &str| diagnostic[name].as_str().unwrap_or_default().to_owned();
+        text.push_str(&format!("{} {}: {}\n", word("severity"), word("code"), word("summary")));
+        for label in diagnostic["labels"].as_array().into_iter().flatten() {
+            let (span, point) = (&label["span"], |at: &str| {
+                format!("{}:{}", label[at]["line"], label[at]["column"])
+            });
+            text.push_str(&format!(
+                "  {} {}..{} ({} to {}) {}\n",
+                span["file"].as_str().unwrap_or_default(),
+                span["start"],
+                span["end"],
+                point("start"),
+                point("end"),
+                label["message"]
+            ));
+        }
+    }
+    text
+}
+
+fn failing(name: &str, case: &Path, bench: &Workbench) -> String {
+    let (commands, code) = commands(case);
+    let (last, before) = commands.split_last().unwrap();
+    let mut said = String::new();
+    for json in [false, true] {
+        let directory = format!("{}/{name}", if json { "json" } else { "human" });
+        copy(case, bench, &directory);
+        let path = bench.path(&directory);
+        for command in before {
+            let finished = run(bench, &path, command, false);
+            assert_eq!(finished.code, 0, "{finished}");
+        }
+        let finished = run(bench, &path, last, json);
+        assert!(!finished.stderr.contains("panicked"), "{finished}");
+        assert_eq!(finished.code, code, "{name}: {finished}");
+        if json {
+            said.push_str(&format!("---- as JSON\n{}", places(&diagnostics(&finished))));
+        } else {
+            said.push_str(&format!("$ provisioner {last}\n{}{}", finished.stdout, finished.stderr));
+        }
+    }
+    let root = bench.path("").to_string_lossy().trim_end_matches('/').to_owned();
+    said.replace(&root, "<bench>").replace("<bench>/json", "<bench>/human")
+}
+
+#[test]
+fn every_mistake_is_told() {
+    let bench = Workbench::empty();
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        let attempt = std::panic::catch_unwind(|| {
+            insta::assert_snapshot!(format!("mistake_{name}"), failing(&name, &case, &bench));
+        });
+        if attempt.is_err() {
+            wrong.push(name);
+        }
+    }
+    assert!(wrong.is_empty(), "{} mistakes are told otherwise: {wrong:#?}", wrong.len());
+}
