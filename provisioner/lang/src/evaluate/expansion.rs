@@ -37,15 +37,25 @@ impl Repetition {
     pub(super) fn value(&self) -> Option<Value> {
         match self {
             Self::Single => None,
-            Self::Count(index, marks) => {
-                let index =
-                    Value::from(i64::try_from(*index).unwrap_or(i64::MAX)).with_marks(marks);
-                Some(Value::object([("index", index)]))
+            Self::Count(..) => Some(Value::object([("index", self.part("index")?)])),
+            Self::Each(..) => {
+                Some(Value::object([("key", self.part("key")?), ("value", self.part("value")?)]))
             }
-            Self::Each(key, value, marks) => {
-                let key = Value::from(Data::String(key.clone())).with_marks(marks);
-                Some(Value::object([("key", key), ("value", value.clone().with_marks(marks))]))
+        }
+    }
+
+    /// `each.NAME` or `count.NAME`.
+    pub(super) fn part(&self, name: &str) -> Option<Value> {
+        match (self, name) {
+            (Self::Each(_, value, marks), "value") => Some(value.clone().with_marks(marks)),
+            (Self::Each(key, _, marks), "key") => {
+                Some(Value::from(Data::String(key.clone())).with_marks(marks))
             }
+            (Self::Count(index, marks), "index") => {
+                let index = i64::try_from(*index).unwrap_or(i64::MAX);
+                Some(Value::from(index).with_marks(marks))
+            }
+            _ => None,
         }
     }
 
@@ -104,6 +114,9 @@ impl Graph<'_> {
     }
 
     fn expand(&mut self, decl: Decl, repeat: &Repeat) -> Expansion {
+        if repeat.count.is_none() && repeat.for_each.is_none() {
+            return Expansion::Single;
+        }
         self.demand(&decl);
         if let Some(expansion) = self.expansions.get(&decl) {
             return expansion.clone();
@@ -115,6 +128,9 @@ impl Graph<'_> {
             (None, Some(for_each)) => graph.for_each(for_each, &place),
         });
         let expansion = expansion.unwrap_or(Expansion::Absent);
+        if self.demand.is_broken_off() {
+            return expansion;
+        }
         self.expansions.insert(decl, expansion.clone());
         expansion
     }
