@@ -391,34 +391,61 @@ fn ten_thousand_instances_are_no_matter() {
 }
 
 #[test]
-fn long_chains_are_followed_and_endless_ones_refused() {
-    let chain = |length: usize| {
-        let links = (1..length)
-            .map(|at| format!("  a{at} = [for x in [upper(local.a{})] : \"${{x}}\"][0]\n", at - 1));
-        format!(
-            "locals {{\n  a0 = \"x\"\n{}}}\noutput \"x\" {{ value = local.a{} }}\n",
-            links.collect::<String>(),
-            length - 1
-        )
-    };
-    // Locals are evaluated in source order, so the output alone must not be what makes the chain short.
-    let reversed = chain(150)
-        .lines()
+fn chains_may_be_of_any_length() {
+    // Nothing is in the order in which it is needed, so nothing is there when it is asked for.
+    let links = (1..2000)
         .rev()
-        .filter(|line| line.starts_with("  a"))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let desired = good(&[(
-        "/env/main.hcl",
-        &format!("locals {{\n{reversed}\n}}\noutput \"x\" {{ value = local.a149 }}\n"),
-    )]);
+        .map(|at| format!("  a{at} = [for x in [upper(local.a{})] : \"${{x}}\"][0]\n", at - 1));
+    let links: String = links.collect();
+    let text =
+        format!("output \"x\" {{ value = local.a1999 }}\nlocals {{\n{links}  a0 = \"x\"\n}}\n");
+    let desired = good(&[("/env/main.hcl", &text)]);
     assert_eq!(desired.outputs["x"].value.as_str(), Some("X"));
-    let reversed = chain(500)
-        .lines()
-        .rev()
-        .filter(|line| line.starts_with("  a"))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let refused = plan(&[("/env/main.hcl", &format!("locals {{\n{reversed}\n}}\n"))]);
-    assert_eq!(refused.diagnostics[0].code, "too-deep");
+
+    let links = (1..2000).rev().map(|at| {
+        let before = at - 1;
+        format!("resource \"local_network\" \"n{at}\" {{ name = local_network.n{before}.id }}\n")
+    });
+    let text: String =
+        links.chain(["resource \"local_network\" \"n0\" { name = \"x\" }".to_owned()]).collect();
+    let desired = good(&[("/env/main.hcl", &text)]);
+    assert_eq!(desired.instances.len(), 2000);
+    assert_eq!(dependencies(&desired, "local_network.n1999"), ["local_network.n1998"]);
+}
+
+#[test]
+fn chains_lead_through_modules_and_instances_of_one_block() {
+    let calls = (1..300).rev().map(|at| {
+        format!(
+            "module \"m{at}\" {{\n  source = \"../part\"\n  before = module.m{}.last\n}}\n",
+            at - 1
+        )
+    });
+    let first = "module \"m0\" {\n  source = \"../part\"\n  before = \"x\"\n}\n".to_owned();
+    let main: String = calls.chain([first]).collect();
+    let part = r#"
+        variable "before" {}
+        resource "local_network" "n" {
+          count = 3
+          name  = count.index == 2 ? var.before : local_network.n[count.index + 1].id
+        }
+        output "last" { value = local_network.n[0].id }
+    "#;
+    let desired = good(&[("/env/main.hcl", &main), ("/part/main.hcl", part)]);
+    assert_eq!(desired.instances.len(), 900);
+    assert_eq!(
+        dependencies(&desired, "module.m299.local_network.n[2]"),
+        ["module.m298.local_network.n[0]"]
+    );
+}
+
+#[test]
+fn a_long_circle_is_a_cycle() {
+    let links = (0..1000).map(|at| format!("  a{at} = local.a{}\n", (at + 1) % 1000));
+    let text = format!("locals {{\n{}}}\n", links.collect::<String>());
+    let refused = plan(&[("/env/main.hcl", &text)]);
+    assert_eq!(refused.diagnostics.len(), 1);
+    assert_eq!(refused.diagnostics[0].code, "cycle");
+    assert!(refused.diagnostics[0].summary.ends_with("and so on, through 1000 in all"));
+    assert_eq!(refused.diagnostics[0].labels.len(), 12);
 }

@@ -9,6 +9,7 @@ use crate::syntax::{Attribute, Block};
 use model::schema::{self, Mode};
 use model::{Data, Diagnostic, Span, Type, Value};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 type Schema = BTreeMap<String, schema::Attribute>;
@@ -19,6 +20,18 @@ pub(super) struct Given<'g> {
     pub owner: &'g str,
     pub attributes: &'g [Attribute],
     pub blocks: &'g [Block],
+}
+
+/// An argument in words, put together when a message needs it.
+struct Described<'g> {
+    argument: &'g str,
+    owner: &'g str,
+}
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the argument `{}` of `{}`", self.argument, self.owner)
+    }
 }
 
 impl Graph<'_> {
@@ -102,7 +115,7 @@ impl Graph<'_> {
                 self.eval(&attribute.value, place);
                 continue;
             };
-            let what = format!("the argument `{name}` of `{}`", given.owner);
+            let what = Described { argument: name, owner: given.owner };
             let value = self.eval_as(&attribute.value, &declared.ty, &what, place);
             let value = self.lasting(value, &what, attribute.value.span());
             if value.is_null() && declared.mode == Mode::Required {
@@ -110,10 +123,10 @@ impl Graph<'_> {
                     Diagnostic::error("missing-argument", format!("{what} must not be null"))
                         .with_label(attribute.value.span(), "this is null");
                 self.report(diagnostic);
-                values.insert(name.into(), failed());
+                values.insert(attribute.name.text.clone(), failed());
                 continue;
             }
-            values.insert(name.into(), value);
+            values.insert(attribute.name.text.clone(), value);
         }
         self.block_arguments(given, schema, place, &mut values);
         Self::complete(schema, values)
@@ -127,14 +140,17 @@ impl Graph<'_> {
             if attribute.mode == Mode::Computed {
                 continue;
             }
-            let given = values.remove(name.as_str());
+            let (name, given) = match values.remove_entry(name.as_str()) {
+                Some((name, given)) => (name, Some(given)),
+                None => (Arc::from(name.as_str()), None),
+            };
             let value = match given {
                 Some(value) if !value.is_null() || attribute.default.is_none() => value,
                 Some(_) | None if attribute.mode == Mode::Required => failed(),
                 _ => attribute.default.clone().unwrap_or_else(|| Value::null(attribute.ty.clone())),
             };
             let value = if attribute.sensitive { value.into_sensitive() } else { value };
-            all.insert(Arc::from(name.as_str()), value);
+            all.insert(name, value);
         }
         Data::Object(Arc::new(all)).into()
     }

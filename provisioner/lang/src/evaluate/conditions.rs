@@ -46,7 +46,7 @@ impl Graph<'_> {
                 Data::Unknown(_) if !is_failed(&holds) && !rests_on_opaque(&holds) => {
                     let message = self.message(condition, place);
                     marks = marks.union(&message.deep_marks());
-                    self.conditions.push(graph::Condition {
+                    self.state(graph::Condition {
                         stated_by: stated.by.clone(),
                         condition: holds,
                         error_message: message,
@@ -57,6 +57,14 @@ impl Graph<'_> {
             }
         }
         marks
+    }
+
+    /// Keeps a condition, once: an evaluation that was broken off states its conditions again.
+    fn state(&mut self, condition: graph::Condition) {
+        let key = format!("{} {}", condition.stated_by, condition.place);
+        if !self.demand.is_broken_off() && self.stated.insert(key) {
+            self.conditions.push(condition);
+        }
     }
 
     fn holds(&mut self, condition: &Condition, place: &Place) -> Value {
@@ -120,7 +128,7 @@ impl Graph<'_> {
             let stated_by =
                 StatedBy::Check { module: self.module_path(scope), name: check.name.to_string() };
             self.value(Decl { scope, what: What::Check(at) }, |graph| {
-                graph.require(&check.assertions, &stated_by.into(), &Place::module(scope));
+                graph.require(&check.assertions, &stated_by.clone().into(), &Place::module(scope));
                 failed()
             });
         }

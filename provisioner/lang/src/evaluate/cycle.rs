@@ -2,26 +2,33 @@
 
 use super::graph::{Decl, Graph};
 use model::{Diagnostic, Span};
-use petgraph::algo::tarjan_scc;
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef as _;
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use std::collections::{HashMap, HashSet, VecDeque};
+
+/// How many steps are taken to find the shortest cycle of a knot. A knot of thousands may keep a shorter one to itself.
+const MOST_STEPS: usize = 4_000_000;
+
+/// How many declarations of a cycle are told of.
+const MOST_TOLD: usize = 12;
 
 /// Which declaration needs which, and the reference that says so.
 #[derive(Default)]
 pub(super) struct Edges {
     graph: DiGraph<Decl, Option<Span>>,
     index: HashMap<Decl, NodeIndex>,
+    between: HashMap<(NodeIndex, NodeIndex), EdgeIndex>,
 }
 
 impl Edges {
     pub(super) fn add(&mut self, from: &Decl, to: &Decl, reason: Option<Span>) {
         let (from, to) = (self.node(from), self.node(to));
-        match self.graph.find_edge(from, to) {
-            Some(edge) if self.graph[edge].is_none() => self.graph[edge] = reason,
+        match self.between.get(&(from, to)) {
+            Some(edge) if self.graph[*edge].is_none() => self.graph[*edge] = reason,
             Some(_) => {}
             None => {
-                self.graph.add_edge(from, to, reason);
+                let edge = self.graph.add_edge(from, to, reason);
+                self.between.insert((from, to), edge);
             }
         }
     }
@@ -38,15 +45,19 @@ impl Edges {
     /// The shortest cycle of every knot of declarations that need each other.
     fn shortest(&self) -> Vec<Vec<NodeIndex>> {
         let mut cycles = Vec::new();
-        for knot in tarjan_scc(&self.graph) {
+        for mut knot in kosaraju_scc(&self.graph) {
+            // What was found out last comes first: the reference that leads back.
+            knot.sort_unstable_by(|left, right| right.cmp(left));
             let members: HashSet<_> = knot.iter().copied().collect();
-            let found = knot.iter().filter_map(|start| self.around(*start, &members));
+            let starts = knot.iter().take((MOST_STEPS / knot.len()).max(1));
+            let found = starts.filter_map(|start| self.around(*start, &members));
             if let Some(cycle) =
                 found.min_by_key(|cycle| (cycle.len(), cycle.iter().min().copied()))
             {
                 cycles.push(cycle);
             }
         }
+        cycles.sort_by_key(|cycle| cycle.iter().min().copied());
         cycles
     }
 
@@ -76,8 +87,7 @@ impl Edges {
     }
 
     fn reason(&self, from: NodeIndex, to: NodeIndex) -> Option<Span> {
-        let edge = self.graph.edges_connecting(from, to).next()?;
-        self.graph[edge.id()].clone()
+        self.graph[*self.between.get(&(from, to))?].clone()
     }
 }
 
@@ -87,14 +97,21 @@ pub(super) fn describe(graph: &Graph<'_>) -> Vec<Diagnostic> {
     let name = |at: NodeIndex| graph.describe(&edges.graph[at]);
     let mut diagnostics = Vec::new();
     for cycle in edges.shortest() {
-        let mut names: Vec<String> = cycle.iter().map(|at| name(*at)).collect();
+        let mut names: Vec<String> = cycle.iter().take(MOST_TOLD).map(|at| name(*at)).collect();
+        // Several declarations may have one name.
         names.dedup();
+        if names.len() > 1 && names.first() == names.last() {
+            names.pop();
+        }
+        if cycle.len() > MOST_TOLD {
+            names.push(format!("and so on, through {} in all", cycle.len()));
+        }
         let summary = match names.as_slice() {
             [only] => format!("`{only}` needs itself"),
             names => format!("these need each other: {}", names.join(" -> ")),
         };
         let mut diagnostic = Diagnostic::error("cycle", summary);
-        for (at, from) in cycle.iter().enumerate() {
+        for (at, from) in cycle.iter().enumerate().take(MOST_TOLD) {
             let to = cycle[(at + 1) % cycle.len()];
             if let Some(span) = edges.reason(*from, to) {
                 diagnostic =

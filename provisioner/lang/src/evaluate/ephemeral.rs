@@ -5,10 +5,11 @@
 use super::graph::Graph;
 use crate::eval::failed;
 use model::{Diagnostic, Span, Value};
+use std::fmt::Display;
 
 impl Graph<'_> {
     /// The value, unless it is ephemeral or holds something that is: `what` would keep it.
-    pub(super) fn lasting(&mut self, value: Value, what: &str, span: Span) -> Value {
+    pub(super) fn lasting(&mut self, value: Value, what: impl Display, span: Span) -> Value {
         if !value.deep_marks().ephemeral {
             return value;
         }

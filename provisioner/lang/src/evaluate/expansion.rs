@@ -42,15 +42,25 @@ impl Repetition {
     pub(super) fn value(&self) -> Option<Value> {
         match self {
             Self::Single => None,
-            Self::Count(index, marks) => {
-                let index =
-                    Value::from(i64::try_from(*index).unwrap_or(i64::MAX)).with_marks(marks);
-                Some(Value::object([("index", index)]))
+            Self::Count(..) => Some(Value::object([("index", self.part("index")?)])),
+            Self::Each(..) => {
+                Some(Value::object([("key", self.part("key")?), ("value", self.part("value")?)]))
             }
-            Self::Each(key, value, marks) => {
-                let key = Value::from(Data::String(key.clone())).with_marks(marks);
-                Some(Value::object([("key", key), ("value", value.clone().with_marks(marks))]))
+        }
+    }
+
+    /// `each.NAME` or `count.NAME`.
+    pub(super) fn part(&self, name: &str) -> Option<Value> {
+        match (self, name) {
+            (Self::Each(_, value, marks), "value") => Some(value.clone().with_marks(marks)),
+            (Self::Each(key, _, marks), "key") => {
+                Some(Value::from(Data::String(key.clone())).with_marks(marks))
             }
+            (Self::Count(index, marks), "index") => {
+                let index = i64::try_from(*index).unwrap_or(i64::MAX);
+                Some(Value::from(index).with_marks(marks))
+            }
+            _ => None,
         }
     }
 
@@ -100,6 +110,9 @@ impl Graph<'_> {
         let decl = Decl { scope, what: What::Keys(at) };
         let module = self.module(scope);
         let resource = module.resources.get(at);
+        if is_plain(&resource.repeat) && self.enabled_argument(resource).is_none() {
+            return Expansion::Single;
+        }
         self.expand(decl, |graph, place| {
             let own = graph.enabled_argument(resource).map(|attribute| &attribute.value);
             graph.expansion(&resource.repeat, own, place)
@@ -118,8 +131,11 @@ impl Graph<'_> {
         let decl = Decl { scope, what: What::Calls(at) };
         let module = self.module(scope);
         let call = module.calls.get(at);
+        let own = call.arguments.iter().find(|argument| argument.name.text.as_ref() == ENABLED);
+        if is_plain(&call.repeat) && own.is_none() {
+            return Expansion::Single;
+        }
         self.expand(decl, |graph, place| {
-            let own = call.arguments.iter().find(|argument| argument.name.text.as_ref() == ENABLED);
             let own = own.filter(|_| !graph.takes_enabled(call, place));
             graph.expansion(&call.repeat, own.map(|argument| &argument.value), place)
         })
@@ -140,7 +156,7 @@ impl Graph<'_> {
     fn expand(
         &mut self,
         decl: Decl,
-        work: impl FnOnce(&mut Self, &Place) -> Expansion,
+        mut work: impl FnMut(&mut Self, &Place) -> Expansion,
     ) -> Expansion {
         self.demand(&decl);
         if let Some(expansion) = self.expansions.get(&decl) {
@@ -149,6 +165,9 @@ impl Graph<'_> {
         let place = Place::module(decl.scope);
         let expansion = self.guarded(&decl, |graph| work(graph, &place));
         let expansion = expansion.unwrap_or(Expansion::Absent);
+        if self.demand.is_broken_off() {
+            return expansion;
+        }
         self.expansions.insert(decl, expansion.clone());
         expansion
     }
@@ -308,4 +327,9 @@ impl Graph<'_> {
         self.report(diagnostic);
         Expansion::Absent
     }
+}
+
+/// Whether nothing in the block says how many instances there are.
+fn is_plain(repeat: &Repeat) -> bool {
+    repeat.count.is_none() && repeat.for_each.is_none() && repeat.enabled.is_none()
 }

@@ -1,6 +1,7 @@
 //! The state of an evaluation: what has been computed, what is being computed, and for whom.
 
 use super::cycle::Edges;
+use super::demand::Demand;
 use super::expansion::{Expansion, Repetition};
 use super::names::{Place, View};
 use super::node_set::NodeState;
@@ -10,14 +11,14 @@ use crate::input::Inputs;
 use crate::module::{Configuration, Module};
 use crate::source::Recorder;
 use crate::syntax::Expression;
+use foldhash::{HashMap, HashSet};
 use model::graph::{Condition, Desired, Instance, Projection};
 use model::schema::{ProviderSchema, ResourceSchema};
+use model::value::Entries;
 use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::sync::Arc;
-
-/// How many declarations may wait for one another.
-const DEEPEST: usize = 200;
 
 /// Something that is computed once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,9 +111,12 @@ pub(super) struct Graph<'a> {
     pub checked: HashSet<(Arc<str>, usize, usize)>,
     /// Conditions that only an apply can tell.
     pub conditions: Vec<Condition>,
-    values: HashMap<Decl, Value>,
-    busy: HashSet<Decl>,
-    stack: Vec<Decl>,
+    /// Who stated them, and where.
+    pub stated: HashSet<String>,
+    pub values: HashMap<Decl, Value>,
+    /// Attributes of instances that were asked for, marked as coming from them.
+    pub marked: HashMap<Decl, Entries>,
+    pub demand: Demand,
     /// The reference that asks for the next declaration.
     pub reason: Option<Span>,
     pub edges: Option<Edges>,
@@ -129,7 +133,7 @@ impl<'a> Graph<'a> {
         projection: &'a dyn Projection,
         trace: bool,
     ) -> Self {
-        let mut kinds = HashMap::new();
+        let mut kinds = HashMap::default();
         for (name, schema) in schemas {
             for (kind, resource) in &schema.resources {
                 kinds.insert(kind.as_str(), (name.as_str(), resource));
@@ -150,18 +154,19 @@ impl<'a> Graph<'a> {
             kinds,
             recorder: Recorder::new(configuration.loader.clone()),
             scopes: vec![root],
-            children: HashMap::new(),
-            expansions: HashMap::new(),
-            nodes: HashMap::new(),
-            services: HashMap::new(),
-            handles: HashMap::new(),
-            instances: HashMap::new(),
-            facts: HashMap::new(),
-            checked: HashSet::new(),
+            children: HashMap::default(),
+            expansions: HashMap::default(),
+            nodes: HashMap::default(),
+            services: HashMap::default(),
+            handles: HashMap::default(),
+            instances: HashMap::default(),
+            facts: HashMap::default(),
+            checked: HashSet::default(),
             conditions: Vec::new(),
-            values: HashMap::new(),
-            busy: HashSet::new(),
-            stack: Vec::new(),
+            stated: HashSet::default(),
+            values: HashMap::default(),
+            marked: HashMap::default(),
+            demand: Demand::default(),
             reason: None,
             edges: trace.then(Edges::default),
             cyclic: false,
@@ -196,76 +201,9 @@ impl<'a> Graph<'a> {
         self.scopes[scope].module.clone()
     }
 
-    /// Says who needs the declaration, for cycles.
-    fn note(&mut self, decl: &Decl) {
-        let reason = self.reason.take();
-        if let (Some(edges), Some(from)) = (&mut self.edges, self.stack.last()) {
-            edges.add(from, decl, reason);
-        }
-    }
-
-    /// Begins a computation; false when it is under way already.
-    fn enter(&mut self, decl: &Decl) -> bool {
-        if self.busy.contains(decl) {
-            self.cyclic = true;
-            return false;
-        }
-        if self.stack.len() >= DEEPEST {
-            let diagnostic = Diagnostic::error(
-                "too-deep",
-                format!("`{}` is needed through more than {DEEPEST} others", self.describe(decl)),
-            )
-            .with_hint("shorten the chain of references");
-            self.report(diagnostic);
-            return false;
-        }
-        self.busy.insert(decl.clone());
-        self.stack.push(decl.clone());
-        true
-    }
-
-    fn leave(&mut self) {
-        if let Some(decl) = self.stack.pop() {
-            self.busy.remove(&decl);
-        }
-    }
-
-    /// The value of a declaration, computed at most once.
-    pub(super) fn value(&mut self, decl: Decl, work: impl FnOnce(&mut Self) -> Value) -> Value {
-        self.note(&decl);
-        if let Some(value) = self.values.get(&decl) {
-            return value.clone();
-        }
-        if !self.enter(&decl) {
-            return failed();
-        }
-        let value = work(self);
-        self.leave();
-        self.values.insert(decl, value.clone());
-        value
-    }
-
     /// Gives a value to a declaration while it is still being computed (a variable in its own validation).
     pub(super) fn settle(&mut self, decl: &Decl, value: &Value) {
         self.values.insert(decl.clone(), value.clone());
-    }
-
-    /// Runs a computation that keeps its result elsewhere; `None` when it is under way already.
-    pub(super) fn guarded<T>(
-        &mut self,
-        decl: &Decl,
-        work: impl FnOnce(&mut Self) -> T,
-    ) -> Option<T> {
-        if !self.enter(decl) {
-            return None;
-        }
-        let result = work(self);
-        self.leave();
-        Some(result)
-    }
-
-    pub(super) fn demand(&mut self, decl: &Decl) {
-        self.note(decl);
     }
 
     /// The value of an expression at a place.
@@ -283,7 +221,7 @@ impl<'a> Graph<'a> {
         &mut self,
         expression: &Expression,
         ty: &Type,
-        what: &str,
+        what: impl Display,
         place: &Place,
     ) -> Value {
         let value = self.eval(expression, place);
@@ -294,7 +232,7 @@ impl<'a> Graph<'a> {
         &mut self,
         value: &Value,
         ty: &Type,
-        what: &str,
+        what: impl Display,
         expression: &Expression,
     ) -> Value {
         if value.is_unknown() && is_failed(value) {
@@ -314,6 +252,9 @@ impl<'a> Graph<'a> {
 
     /// Reports a mistake, once.
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        if self.demand.is_broken_off() {
+            return;
+        }
         let place = diagnostic.labels.first().map(|label| label.span.clone());
         let key = (diagnostic.code.clone(), place, diagnostic.summary.clone());
         if !self.told.insert(key) {
@@ -321,8 +262,8 @@ impl<'a> Graph<'a> {
         }
         let mut diagnostic = diagnostic;
         if diagnostic.address.is_none() {
-            diagnostic.address =
-                self.stack.iter().rev().find_map(|decl| self.instance_address(decl));
+            let mut around = self.demand.innermost_first();
+            diagnostic.address = around.find_map(|decl| self.instance_address(decl));
         }
         self.diagnostics.push(diagnostic);
     }

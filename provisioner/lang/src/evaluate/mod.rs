@@ -8,6 +8,7 @@
 mod arguments;
 mod conditions;
 mod cycle;
+mod demand;
 mod digest;
 mod dynamic;
 mod ephemeral;

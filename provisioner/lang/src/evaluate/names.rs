@@ -65,7 +65,13 @@ impl Names for View<'_, '_, '_> {
             // There is one workspace, by the name that Terraform gives to the first.
             "terraform" => Found::some(Value::object([("workspace", Value::from("default"))]), 0),
             "path" => Found::some(self.graph.path(scope), 0),
-            "each" | "count" => Found::some(self.place.repetition.value()?, 0),
+            "each" | "count" => {
+                let repetition = &self.place.repetition;
+                match reference.name(0).and_then(|name| repetition.part(name)) {
+                    Some(part) => Found::some(part, 1),
+                    None => Found::some(repetition.value()?, 0),
+                }
+            }
             "node" => Found::some(self.place.node.clone()?, 0),
             "self" => Found::some(self.place.own.clone()?, 0),
             kind => self.resource(kind, reference),
@@ -115,11 +121,17 @@ impl View<'_, '_, '_> {
                 Found::some(Value::null(Type::Any).with_marks(marks), 1)
             }
             (Expansion::Single, _) => {
-                Found::some(self.graph.instance(scope, at, None, &Repetition::Single), 1)
+                let next = reference.name(1);
+                let (value, more) =
+                    self.graph.part_of_instance(scope, at, None, &Repetition::Single, next);
+                Found::some(value, 1 + more)
             }
             (_, Some(key)) => {
                 let repetition = expansion.repetition(&key);
-                Found::some(self.graph.instance(scope, at, Some(key), &repetition), 2)
+                let next = reference.name(2);
+                let (value, more) =
+                    self.graph.part_of_instance(scope, at, Some(key), &repetition, next);
+                Found::some(value, 2 + more)
             }
             (_, None) => {
                 self.no_attribute_of_many(&format!("{kind}.{name}"), &expansion, reference)?;
@@ -173,7 +185,7 @@ impl View<'_, '_, '_> {
                 return Found::some(Value::null(Type::Any).with_marks(marks), 1);
             }
             (Expansion::Single, _) => (self.graph.child(scope, at, None), 1),
-            (_, Some(_)) => (self.graph.child(scope, at, key), 2),
+            (_, Some(_)) => (self.graph.child(scope, at, key.as_ref()), 2),
             (_, None) => return Found::some(self.graph.whole_call(scope, at), 1),
         };
         let child = child?;

@@ -36,7 +36,9 @@ impl Graph<'_> {
             return None;
         }
         let Some(nodes) = self.guarded(&decl, |graph| graph.expand_set(set)).flatten() else {
-            self.checked.insert(("set".into(), set, 0));
+            if !self.demand.is_broken_off() {
+                self.checked.insert(("set".into(), set, 0));
+            }
             return None;
         };
         let nodes = Arc::new(nodes);
@@ -71,6 +73,9 @@ impl Graph<'_> {
         let domains = self.domains(pool, &place);
         let directory = self.source_directory(&pool.source, &place);
         let (size, domains, directory) = (size?, domains?, directory?);
+        if self.demand.is_broken_off() {
+            return None;
+        }
         let module = self.configuration.module(&directory)?.clone();
         let root = self.configuration.root.clone();
         let set_name = &root.node_sets.get(set).name;

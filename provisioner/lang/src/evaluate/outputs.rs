@@ -20,15 +20,19 @@ impl Graph<'_> {
         &mut self,
         scope: usize,
         at: usize,
-        key: Option<InstanceKey>,
+        key: Option<&InstanceKey>,
     ) -> Option<usize> {
-        let decl = Decl { scope, what: What::Child(at, key.clone()) };
+        let decl = Decl { scope, what: What::Child(at, key.cloned()) };
         self.demand(&decl);
-        let known = (scope, at, key.clone());
+        let known = (scope, at, key.cloned());
         if let Some(child) = self.children.get(&known) {
             return *child;
         }
-        let child = self.guarded(&decl, |graph| graph.make_child(scope, at, key)).flatten();
+        let make = |graph: &mut Self| graph.make_child(scope, at, key.cloned());
+        let child = self.guarded(&decl, make).flatten();
+        if self.demand.is_broken_off() {
+            return None;
+        }
         self.children.insert(known, child);
         child
     }
@@ -51,6 +55,9 @@ impl Graph<'_> {
             depends_on.extend(origins.iter().cloned());
         }
         let providers = self.inner_providers(call, &place);
+        if self.demand.is_broken_off() {
+            return None;
+        }
         let origin = Origin::Call { scope, call: at, repetition };
         let child = self.add_scope(Scope {
             module: called,
@@ -178,7 +185,7 @@ impl Graph<'_> {
         let mut values = Vec::new();
         for key in expansion.keys() {
             let value = self
-                .child(scope, at, key.clone())
+                .child(scope, at, key.as_ref())
                 .map_or_else(failed, |child| self.all_outputs(child));
             values.push((key, value));
         }
@@ -254,7 +261,7 @@ impl Graph<'_> {
                 self.reason = Some(span.clone());
                 for key in self.call_keys(scope, at).keys() {
                     self.reason = Some(span.clone());
-                    if let Some(child) = self.child(scope, at, key) {
+                    if let Some(child) = self.child(scope, at, key.as_ref()) {
                         self.addresses(child, into);
                     }
                 }
@@ -279,13 +286,13 @@ impl Graph<'_> {
             let expansion = self.resource_keys(scope, at);
             for key in expansion.keys() {
                 let repetition = expansion.repetition_of(key.as_ref());
-                self.instance(scope, at, key.clone(), &repetition);
+                self.attributes(scope, at, key.as_ref(), &repetition);
                 into.insert(self.address(scope, at, key));
             }
         }
         for at in 0..module.calls.len() {
             for key in self.call_keys(scope, at).keys() {
-                if let Some(child) = self.child(scope, at, key) {
+                if let Some(child) = self.child(scope, at, key.as_ref()) {
                     self.addresses(child, into);
                 }
             }

@@ -9,7 +9,7 @@ use crate::eval::{failed, is_failed};
 use crate::module::{Item, Resource, list, suggest::did_you_mean};
 use crate::syntax::Attribute;
 use model::graph::Instance;
-use model::{Data, Diagnostic, InstanceKey, Marks, Value};
+use model::{Address, Data, Diagnostic, InstanceKey, Marks, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Graph<'_> {
                 Item::Resource(at) => self.walk_resource(scope, at, into),
                 Item::Call(at) => {
                     for key in self.call_keys(scope, at).keys() {
-                        if let Some(child) = self.child(scope, at, key) {
+                        if let Some(child) = self.child(scope, at, key.as_ref()) {
                             self.walk(child, into);
                         }
                     }
@@ -51,7 +51,7 @@ impl Graph<'_> {
         let expansion = self.resource_keys(scope, at);
         for key in expansion.keys() {
             let repetition = expansion.repetition_of(key.as_ref());
-            self.instance(scope, at, key.clone(), &repetition);
+            self.attributes(scope, at, key.as_ref(), &repetition);
             if let Some(instance) =
                 self.instances.remove(&Decl { scope, what: What::Instance(at, key) })
             {
@@ -72,7 +72,7 @@ impl Graph<'_> {
         })
     }
 
-    /// The attributes of an instance.
+    /// The attributes of an instance, every part marked as coming from it.
     pub(super) fn instance(
         &mut self,
         scope: usize,
@@ -80,17 +80,58 @@ impl Graph<'_> {
         key: Option<InstanceKey>,
         repetition: &Repetition,
     ) -> Value {
+        let attributes = self.attributes(scope, at, key.as_ref(), repetition);
+        let address = self.address(scope, at, key);
+        self.marked_as(&attributes, &address)
+    }
+
+    /// The attribute `name` of an instance, marked, and 1; or all attributes and 0.
+    pub(super) fn part_of_instance(
+        &mut self,
+        scope: usize,
+        at: usize,
+        key: Option<InstanceKey>,
+        repetition: &Repetition,
+        name: Option<&str>,
+    ) -> (Value, usize) {
+        let attributes = self.attributes(scope, at, key.as_ref(), repetition);
+        let part = name.and_then(|name| attributes.as_entries()?.get_key_value(name));
+        let Some((name, value)) = part else {
+            let address = self.address(scope, at, key);
+            return (self.marked_as(&attributes, &address), 0);
+        };
         let decl = Decl { scope, what: What::Instance(at, key.clone()) };
+        if let Some(part) = self.marked.get(&decl).and_then(|parts| parts.get(name)) {
+            return (part.clone(), 1);
+        }
+        let address = self.address(scope, at, key);
+        let part = self.mark_attribute(name, value, &Marks::origin(&address), address.kind());
+        self.marked.entry(decl).or_default().insert(name.clone(), part.clone());
+        (part, 1)
+    }
+
+    /// The attributes of an instance as the projection gives them.
+    pub(super) fn attributes(
+        &mut self,
+        scope: usize,
+        at: usize,
+        key: Option<&InstanceKey>,
+        repetition: &Repetition,
+    ) -> Value {
+        let decl = Decl { scope, what: What::Instance(at, key.cloned()) };
         self.value(decl.clone(), |graph| {
             let module = graph.module(scope);
             let resource = module.resources.get(at);
             let place = Place::instance(scope, repetition.clone());
-            let Some(mut instance) = graph.make_instance(resource, at, key, &place) else {
+            let Some(mut instance) = graph.make_instance(resource, at, key.cloned(), &place) else {
                 return failed();
             };
-            let attributes = graph.project(&instance);
-            graph.ensure(resource, &mut instance, &attributes, place);
-            graph.instances.insert(decl, instance);
+            let attributes = graph.projected(&instance);
+            if resource.lifecycle.as_ref().is_some_and(|it| !it.postconditions.is_empty()) {
+                let own = graph.marked_as(&attributes, &instance.address);
+                graph.ensure(resource, &mut instance, &own, place);
+            }
+            graph.instances.insert(decl.clone(), instance);
             attributes
         })
     }
@@ -155,40 +196,55 @@ impl Graph<'_> {
 
     /// What the instance's attributes will be, every part marked as coming from it.
     pub(super) fn project(&mut self, instance: &Instance) -> Value {
-        let attributes = match self.projection.attributes(instance) {
-            Ok(attributes) => attributes,
-            Err(diagnostics) => {
-                for diagnostic in diagnostics {
-                    let diagnostic = if diagnostic.labels.is_empty() {
-                        diagnostic.with_label(instance.span.clone(), "")
-                    } else {
-                        diagnostic
-                    };
-                    let address =
-                        diagnostic.address.clone().unwrap_or_else(|| instance.address.clone());
-                    self.report(diagnostic.about(&address));
-                }
-                return failed();
-            }
+        let attributes = self.projected(instance);
+        self.marked_as(&attributes, &instance.address)
+    }
+
+    fn projected(&mut self, instance: &Instance) -> Value {
+        let diagnostics = match self.projection.attributes(instance) {
+            Ok(attributes) => return attributes,
+            Err(diagnostics) => diagnostics,
         };
-        let marks = Marks::origin(&instance.address);
-        let schema = self.kinds.get(instance.address.kind()).map(|(_, schema)| *schema);
+        for diagnostic in diagnostics {
+            let diagnostic = if diagnostic.labels.is_empty() {
+                diagnostic.with_label(instance.span.clone(), "")
+            } else {
+                diagnostic
+            };
+            let address = diagnostic.address.clone().unwrap_or_else(|| instance.address.clone());
+            self.report(diagnostic.about(&address));
+        }
+        failed()
+    }
+
+    fn marked_as(&self, attributes: &Value, address: &Address) -> Value {
+        if attributes.is_unknown() && is_failed(attributes) {
+            return failed();
+        }
+        let marks = Marks::origin(address);
         let Some(entries) = attributes.as_entries() else {
-            return mark_leaves(&attributes, &marks);
+            return mark_leaves(attributes, &marks);
         };
-        Value::object(entries.iter().map(|(name, value)| {
-            let marked = mark_leaves(value, &marks);
-            let secret = schema
-                .and_then(|schema| schema.attributes.get(name.as_ref()))
-                .is_some_and(|a| a.sensitive);
-            (name.clone(), if secret { marked.into_sensitive() } else { marked })
-        }))
+        let mark = |(name, value): (&Arc<str>, &Value)| {
+            (name.clone(), self.mark_attribute(name, value, &marks, address.kind()))
+        };
+        Value::object(entries.iter().map(mark))
+    }
+
+    fn mark_attribute(&self, name: &str, value: &Value, marks: &Marks, kind: &str) -> Value {
+        let marked = mark_leaves(value, marks);
+        let schema = self.kinds.get(kind).map(|(_, schema)| *schema);
+        let declared = schema.and_then(|schema| schema.attributes.get(name));
+        if declared.is_some_and(|declared| declared.sensitive) {
+            marked.into_sensitive()
+        } else {
+            marked
+        }
     }
 
     /// What can be said of a resource without its instances: once for a declaration.
     fn check_resource(&mut self, resource: &Resource, scope: usize, at: usize) {
-        let directory: Arc<str> = self.scopes[scope].module.directory.to_string_lossy().into();
-        if !self.checked.insert((directory, 0, at)) {
+        if !self.checked.insert((self.scopes[scope].module.path.clone(), 0, at)) {
             return;
         }
         let Some((_, schema)) = self

@@ -62,6 +62,9 @@ impl Graph<'_> {
         };
         let handles = self.guarded(&decl, |graph| graph.listed(expression)).unwrap_or_default();
         let handles = Arc::new(handles);
+        if self.demand.is_broken_off() {
+            return handles;
+        }
         self.services.insert(set, handles.clone());
         handles
     }
@@ -210,7 +213,7 @@ impl Graph<'_> {
             let node = &nodes[at];
             let mut values = Values::new();
             graph.machine_arguments(set, node, &mut values);
-            values.insert("commands".into(), commands);
+            values.insert("commands".into(), commands.clone());
             if let Some(artifact) = graph.service_part(handle, "artifact") {
                 values.insert("artifact".into(), artifact);
             }
@@ -221,6 +224,9 @@ impl Graph<'_> {
                 return failed();
             };
             let attributes = graph.project(&instance);
+            if graph.demand.is_broken_off() {
+                return failed();
+            }
             graph.facts.entry((set, at)).or_default().push(instance);
             part(&attributes, "values")
         }))

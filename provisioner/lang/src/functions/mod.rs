@@ -156,7 +156,8 @@ impl Function {
 
 /// The function of this name.
 pub fn get(name: &str) -> Option<&'static Function> {
-    table::FUNCTIONS.iter().find(|function| function.name == name)
+    let at = table::FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok()?;
+    Some(&table::FUNCTIONS[at])
 }
 
 /// Whether there is a function of this name.

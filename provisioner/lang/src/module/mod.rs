@@ -29,8 +29,9 @@ pub use load::{Configuration, Loaded, load};
 pub(crate) use read::service_block;
 
 use crate::syntax::{Attribute, Block, Expression, Name};
+use foldhash::HashMap;
 use model::{Diagnostic, Span, Type};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub(crate) struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), index: HashMap::new() }
+        Self { items: Vec::new(), index: HashMap::default() }
     }
 }
 
