@@ -18,7 +18,7 @@ fn sources(directory: &Path, found: &mut Vec<(PathBuf, String)>) {
         }
         if path.is_dir() {
             sources(&path, found);
-        } else if name.ends_with(".rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             found.push((path, code.to_owned()));
