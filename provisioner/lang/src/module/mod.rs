@@ -19,8 +19,8 @@ mod resource;
 pub(crate) use model::suggest;
 pub(crate) mod types;
 
-pub(crate) use dynamic::{iterator_name, made_by};
 pub(crate) use check::check_expression;
+pub(crate) use dynamic::{iterator_name, made_by};
 pub(crate) use environment::check_settings;
 pub(crate) use fields::{Fields, list, read as read_fields};
 pub(crate) use layout::Values;
