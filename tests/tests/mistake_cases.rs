@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a test's own set-up ends the test")]
 
 use serde_json::Value as Json;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use tests::{Finished, Workbench};
 
@@ -49,17 +50,12 @@ fn run(bench: &Workbench, directory: &Path, line: &str, json: bool) -> Finished 
 
 /// The diagnostics of a failed command: `validate` gives them as data, all others beside it.
 fn diagnostics(finished: &Finished) -> Json {
-    let document: Json = match serde_json::from_str(&finished.stdout) {
-        Ok(document @ Json::Object(_)) => document,
-        _ => {
-            let lines = finished.stderr.lines().filter_map(|line| serde_json::from_str(line).ok());
-            lines
-                .filter(|line: &Json| line.get("diagnostics").is_some())
-                .next_back()
-                .unwrap_or_default()
-        }
-    };
-    document["diagnostics"].clone()
+    let lines = finished.stdout.lines().rev().chain(finished.stderr.lines().rev());
+    let whole = std::iter::once(finished.stdout.as_str());
+    let mut documents =
+        whole.chain(lines).filter_map(|text| serde_json::from_str::<Json>(text).ok());
+    let told = documents.find_map(|document| document.get("diagnostics").cloned());
+    told.unwrap_or_default()
 }
 
 /// One line a place, so that a snapshot can be read.
@@ -67,20 +63,14 @@ fn places(diagnostics: &Json) -> String {
     let mut text = String::new();
     for diagnostic in diagnostics.as_array().into_iter().flatten() {
         let word = |name: &str| diagnostic[name].as_str().unwrap_or_default().to_owned();
-        text.push_str(&format!("{} {}: {}\n", word("severity"), word("code"), word("summary")));
+        writeln!(text, "{} {}: {}", word("severity"), word("code"), word("summary")).unwrap();
         for label in diagnostic["labels"].as_array().into_iter().flatten() {
-            let (span, point) = (&label["span"], |at: &str| {
-                format!("{}:{}", label[at]["line"], label[at]["column"])
-            });
-            text.push_str(&format!(
-                "  {} {}..{} ({} to {}) {}\n",
-                span["file"].as_str().unwrap_or_default(),
-                span["start"],
-                span["end"],
-                point("start"),
-                point("end"),
-                label["message"]
-            ));
+            let span = &label["span"];
+            let file = span["file"].as_str().unwrap_or_default();
+            let point = |at: &str| format!("{}:{}", label[at]["line"], label[at]["column"]);
+            let (start, end, message) = (point("start"), point("end"), &label["message"]);
+            let (first, last) = (&span["start"], &span["end"]);
+            writeln!(text, "  {file} {first}..{last} ({start} to {end}) {message}").unwrap();
         }
     }
     text
@@ -102,9 +92,10 @@ fn failing(name: &str, case: &Path, bench: &Workbench) -> String {
         assert!(!finished.stderr.contains("panicked"), "{finished}");
         assert_eq!(finished.code, code, "{name}: {finished}");
         if json {
-            said.push_str(&format!("---- as JSON\n{}", places(&diagnostics(&finished))));
+            write!(said, "---- as JSON\n{}", places(&diagnostics(&finished))).unwrap();
         } else {
-            said.push_str(&format!("$ provisioner {last}\n{}{}", finished.stdout, finished.stderr));
+            let Finished { stdout, stderr, .. } = &finished;
+            write!(said, "$ provisioner {last}\n{stdout}{stderr}").unwrap();
         }
     }
     let root = bench.path("").to_string_lossy().trim_end_matches('/').to_owned();

@@ -118,9 +118,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         "A splat over a list gives a list, whose elements are all of one type; here the inner one gives tuples that differ. A `for` in brackets \
          makes a tuple, which may hold anything.")
         .example("var.groups[*][*]", "[for group in var.groups : group[*]]"),
-    entry("too-deep", "the configuration is nested too deeply",
-        "A chain of references, or brackets within brackets, are longer than anything that people write. Mostly it is made by a program, and a \
-         list or a map does the same without depth."),
     entry("too-many-unknowns", "a value rests on too many unknown ones",
         "To compute the value later, everything that it refers to would have to be kept in the plan, and that is more than a plan holds. Split the value, or \
          make what it comes from first, with `--target`."),

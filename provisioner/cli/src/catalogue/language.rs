@@ -34,6 +34,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("ignore-changes", "`ignore_changes` is no list of argument names",
         "`ignore_changes` names arguments of its own resource, without quotes and without values.")
         .example("lifecycle {\n  ignore_changes = \"input\"\n}", "lifecycle {\n  ignore_changes = [input]\n}"),
+    entry("iterator", "`iterator` is no name",
+        "In a `dynamic` block `iterator` names what its `content` calls the entry at hand. It is a word, not a value.")
+        .example("dynamic \"disk\" {\n  for_each = var.disks\n  iterator = \"item\"\n}",
+            "dynamic \"disk\" {\n  for_each = var.disks\n  iterator = item\n}"),
     entry("labels", "a block has too few or too many labels",
         "The labels are the quoted names behind a block's type: two for a `resource` (its type and its name), one for `variable`, \
          `output`, `module` and `provider`, none for `locals`.")
@@ -58,9 +62,19 @@ pub(super) const ENTRIES: &[Entry] = &[
         .example("variable \"2nd\" {}", "variable \"second\" {}"),
     entry("node-name", "two nodes have the same name",
         "A node's name is made of its set, its pool and a number; names of sets and pools together must be unique."),
+    entry("provider-key", "no configuration of the provider has this key",
+        "A provider with `for_each` has one configuration for each key, and `provider = NAME.ALIAS[KEY]` chooses one of them. The keys that \
+         there are stand in the hint."),
     entry("provider-reference", "`provider` names no provider configuration",
         "`provider` takes the name of a provider, with the alias of the block where there is one, without quotes.")
         .example("provider = \"local.west\"", "provider = local.west"),
+    entry("provisioner", "there are no provisioners",
+        "What a provisioner does is done once and recorded nowhere, so that no plan can tell whether it still holds. What runs on a node is \
+         a `service`, which is installed, probed and brought back; a value to be replaced on demand is `terraform_data` with \
+         `triggers_replace`."),
+    entry("reserved-name", "a variable has a name that `module` blocks use themselves",
+        "Variables are set by arguments of `module` blocks, where `source`, `count`, `for_each` and some others have a meaning of their own. \
+         A variable of such a name could never be set; give it another."),
     entry("root-only", "a block stands in a module that belongs into the environment",
         "Node sets and the `environment` block stand in the directory that is applied: they are about the environment as a whole."),
     entry("syntax", "the text cannot be read",

@@ -193,7 +193,9 @@ impl StateStore for Front {
                 self.inner.complete(&lease, calls).await
             })
             .await?;
-        told.iter().for_each(|outcome| self.mortal.world.acknowledged(outcome));
+        for outcome in told {
+            self.mortal.world.acknowledged(&outcome);
+        }
         Ok(stored)
     }
 
