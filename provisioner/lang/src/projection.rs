@@ -21,14 +21,17 @@ pub fn validation_projection(
 impl Projection for Opaque {
     fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>> {
         let provider = instance.provider.split('.').next().unwrap_or_default();
-        let schema = self
-            .schemas
-            .get(provider)
-            .and_then(|provider| provider.resources.get(instance.address.kind()));
-        let Some(schema) = schema else {
+        let kind = instance.address.kind();
+        let attributes = self.schemas.get(provider).and_then(|provider| {
+            if instance.address.is_data() {
+                return provider.data.get(kind).map(|schema| &schema.attributes);
+            }
+            provider.resources.get(kind).map(|schema| &schema.attributes)
+        });
+        let Some(attributes) = attributes else {
             return Ok(instance.arguments.clone());
         };
-        let attributes = schema.attributes.iter().map(|(name, attribute)| {
+        let attributes = attributes.iter().map(|(name, attribute)| {
             let given = instance.arguments.get(name).filter(|value| !value.is_null());
             let value = match (attribute.mode, given) {
                 (Mode::Computed, _) | (Mode::OptionalComputed, None) => {

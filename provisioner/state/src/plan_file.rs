@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+/// The oldest format that can be read: its plans say less and mean the same.
+const OLDEST: u32 = 2;
 const MAGIC: &str = "provisioner plan, format ";
 /// What the sealed parts of a plan are bound to.
 const CONTEXT: &str = "plan";
@@ -324,7 +326,7 @@ impl<'a> Parts<'a> {
             Some(found) if found > known => {
                 return Err(PlanFileError::Newer { path: path(), found, known: FORMAT_VERSION });
             }
-            Some(found) if found == known => {}
+            Some(found) if found >= u64::from(OLDEST) => {}
             Some(found @ 1..) => return Err(PlanFileError::Older { path: path(), found }),
             _ => return Err(tampered("its format version is not a number that was ever used")),
         }
@@ -414,14 +416,19 @@ fn decode(bytes: &[u8], path: &str, expected: &Expected) -> Result<Plan> {
     let json = serde_json::from_slice(parts.content).map_err(|e| tampered(e.to_string()))?;
     let json = seal::open_json(&json, expected.sealer, CONTEXT);
     let json = json.map_err(|error| tampered(error.to_string()))?;
-    let plan: Plan = serde_json::from_value(json).map_err(|error| tampered(error.to_string()))?;
+    let mut plan: Plan =
+        serde_json::from_value(json).map_err(|error| tampered(error.to_string()))?;
     let statement = &parts.statement;
     let fits = plan.environment == statement.environment
         && (plan.lineage.is_empty() || plan.lineage == statement.lineage)
         && plan.configuration_digest == statement.configuration
         && base_revisions(&plan).is_ok_and(|digest| digest == statement.base_revisions)
-        && plan.format_version == FORMAT_VERSION;
-    if fits { Ok(plan) } else { Err(tampered("its statement and its content differ".to_owned())) }
+        && (OLDEST..=FORMAT_VERSION).contains(&plan.format_version);
+    if !fits {
+        return Err(tampered("its statement and its content differ".to_owned()));
+    }
+    plan.format_version = FORMAT_VERSION;
+    Ok(plan)
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ impl Graph<'_> {
         self.expand(decl, &module.calls.get(at).repeat)
     }
 
-    fn expand(&mut self, decl: Decl, repeat: &Repeat) -> Expansion {
+    pub(super) fn expand(&mut self, decl: Decl, repeat: &Repeat) -> Expansion {
         self.demand(&decl);
         if let Some(expansion) = self.expansions.get(&decl) {
             return expansion.clone();

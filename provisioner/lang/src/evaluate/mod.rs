@@ -12,6 +12,7 @@ mod digest;
 mod ephemeral;
 mod expansion;
 mod graph;
+mod imports;
 mod lifecycle;
 mod names;
 mod node_set;
@@ -19,6 +20,8 @@ mod outputs;
 mod resource;
 mod service;
 mod settings;
+mod statements;
+mod triggers;
 mod variables;
 
 pub use settings::{EvaluatedSettings, Settings, settings};

@@ -68,7 +68,11 @@ impl Names for View<'_, '_, '_> {
             "each" | "count" => Found::some(self.place.repetition.value()?, 0),
             "node" => Found::some(self.place.node.clone()?, 0),
             "self" => Found::some(self.place.own.clone()?, 0),
-            kind => self.resource(kind, reference),
+            "data" => {
+                let name = format!("data.{}.{}", reference.name(0)?, reference.name(1)?);
+                self.resource(&name, 2, reference)
+            }
+            kind => self.resource(&format!("{kind}.{}", reference.name(0)?), 1, reference),
         }
     }
 
@@ -102,25 +106,25 @@ fn instance_key(steps: &[Key], at: usize, expansion: &Expansion) -> Option<Insta
 }
 
 impl View<'_, '_, '_> {
-    fn resource(&mut self, kind: &str, reference: &Reference<'_>) -> Option<Found> {
+    /// `named` steps of the reference are the name.
+    fn resource(&mut self, full: &str, named: usize, reference: &Reference<'_>) -> Option<Found> {
         let scope = self.place.scope;
-        let name = reference.name(0)?;
-        let at = self.graph.module(scope).resources.position(&format!("{kind}.{name}"))?;
+        let at = self.graph.module(scope).resources.position(full)?;
         let reason = self.graph.reason.clone();
         let expansion = self.graph.resource_keys(scope, at);
         self.graph.reason = reason;
-        match (&expansion, instance_key(reference.steps, 1, &expansion)) {
+        match (&expansion, instance_key(reference.steps, named, &expansion)) {
             (Expansion::Absent, _) => None,
             (Expansion::Single, _) => {
-                Found::some(self.graph.instance(scope, at, None, &Repetition::Single), 1)
+                Found::some(self.graph.instance(scope, at, None, &Repetition::Single), named)
             }
             (_, Some(key)) => {
                 let repetition = expansion.repetition(&key);
-                Found::some(self.graph.instance(scope, at, Some(key), &repetition), 2)
+                Found::some(self.graph.instance(scope, at, Some(key), &repetition), named + 1)
             }
             (_, None) => {
-                self.no_attribute_of_many(&format!("{kind}.{name}"), &expansion, reference)?;
-                Found::some(self.graph.whole_resource(scope, at), 1)
+                self.no_attribute_of_many(full, named, &expansion, reference)?;
+                Found::some(self.graph.whole_resource(scope, at), named)
             }
         }
     }
@@ -129,13 +133,14 @@ impl View<'_, '_, '_> {
     fn no_attribute_of_many(
         &mut self,
         what: &str,
+        named: usize,
         expansion: &Expansion,
         reference: &Reference<'_>,
     ) -> Option<()> {
-        let Some(Key::Attribute(attribute)) = reference.steps.get(1) else { return Some(()) };
+        let Some(Key::Attribute(attribute)) = reference.steps.get(named) else { return Some(()) };
         let keys = expansion.keys();
-        let named = |key: &Option<InstanceKey>| matches!(key, Some(InstanceKey::Name(name)) if name == attribute);
-        if keys.iter().any(named) {
+        let is_it = |key: &Option<InstanceKey>| matches!(key, Some(InstanceKey::Name(name)) if name == attribute);
+        if keys.iter().any(is_it) {
             return Some(());
         }
         let example = keys

@@ -102,7 +102,7 @@ impl Graph<'_> {
         place: &Place,
     ) -> Option<Instance> {
         let scope = place.scope;
-        let (provider, schema) = self.kinds.get(resource.kind.as_ref()).copied()?;
+        let (provider, attributes) = self.declared(resource.is_data, &resource.kind)?;
         let address = self.address(scope, at, key);
         let given = Given {
             owner: &format!("{} \"{}\"", resource.kind, resource.name),
@@ -111,16 +111,23 @@ impl Graph<'_> {
         };
         let mut depends_on = (*self.scopes[scope].depends_on).clone();
         self.presuppose(resource, &address, place, &mut depends_on);
-        let arguments = self.arguments(&given, &schema.attributes, place);
+        let arguments = self.arguments(&given, attributes, place);
         for dependency in &resource.depends_on {
             self.dependency(scope, dependency, &mut depends_on);
         }
         if let Some(origins) = &place.repetition.marks().origins {
             depends_on.extend(origins.iter().cloned());
         }
+        let triggers = match &resource.lifecycle {
+            Some(lifecycle) => self.triggers(lifecycle, place, &mut depends_on),
+            None => Vec::new(),
+        };
         depends_on.remove(&address);
+        let schema = self.kinds.get(resource.kind.as_ref()).filter(|_| !resource.is_data);
+        let schema = schema.map(|(_, schema)| *schema);
+        let lifecycle = resource.lifecycle.as_ref().zip(schema);
         let lifecycle =
-            resource.lifecycle.as_ref().map(|lifecycle| self.lifecycle(lifecycle, schema, place));
+            lifecycle.map(|(lifecycle, schema)| self.lifecycle(lifecycle, schema, place));
         if is_failed(&arguments) {
             return None;
         }
@@ -133,6 +140,7 @@ impl Graph<'_> {
             arguments,
             depends_on,
             lifecycle: lifecycle.unwrap_or_default(),
+            triggers,
             sequence: None,
             span: resource.span.clone(),
             place: resource.place.clone(),
@@ -158,14 +166,15 @@ impl Graph<'_> {
             }
         };
         let marks = Marks::origin(&instance.address);
-        let schema = self.kinds.get(instance.address.kind()).map(|(_, schema)| *schema);
+        let address = &instance.address;
+        let declared = self.declared(address.is_data(), address.kind());
         let Some(entries) = attributes.as_entries() else {
             return mark_leaves(&attributes, &marks);
         };
         Value::object(entries.iter().map(|(name, value)| {
             let marked = mark_leaves(value, &marks);
-            let secret = schema
-                .and_then(|schema| schema.attributes.get(name.as_ref()))
+            let secret = declared
+                .and_then(|(_, attributes)| attributes.get(name.as_ref()))
                 .is_some_and(|a| a.sensitive);
             (name.clone(), if secret { marked.into_sensitive() } else { marked })
         }))
@@ -177,12 +186,8 @@ impl Graph<'_> {
         if !self.checked.insert((directory, 0, at)) {
             return;
         }
-        let Some((_, schema)) = self
-            .kinds
-            .get(resource.kind.as_ref())
-            .copied()
-            .filter(|(provider, _)| *provider != "node")
-        else {
+        let declared = self.declared(resource.is_data, &resource.kind);
+        let Some((_, attributes)) = declared.filter(|(provider, _)| *provider != "node") else {
             return self.unknown_kind(resource);
         };
         let given = Given {
@@ -190,14 +195,15 @@ impl Graph<'_> {
             attributes: &resource.arguments,
             blocks: &resource.blocks,
         };
-        self.check_arguments(&given, &schema.attributes, &resource.span);
+        self.check_arguments(&given, attributes, &resource.span);
         if let Some((name, span)) = &resource.provider {
             self.check_provider(name, span, resource);
         }
     }
 
     fn check_provider(&mut self, name: &str, span: &model::Span, resource: &Resource) {
-        let own = self.kinds.get(resource.kind.as_ref()).map_or("", |(provider, _)| provider);
+        let declared = self.declared(resource.is_data, &resource.kind);
+        let own = declared.map_or("", |(provider, _)| provider);
         let known = self.configuration.root.providers.position(name).is_some() || name == own;
         let fits = name.split('.').next() == Some(own);
         if known && fits {
@@ -216,17 +222,16 @@ impl Graph<'_> {
 
     fn unknown_kind(&mut self, resource: &Resource) {
         let kind = resource.kind.as_ref();
-        let diagnostic = Diagnostic::error(
-            "unknown-resource-type",
-            format!("there is no resource type `{kind}`"),
-        )
-        .with_label(resource.kind_span.clone(), "");
-        let own: Vec<_> = self
-            .kinds
-            .iter()
-            .filter(|(_, (provider, _))| *provider != "node")
-            .map(|(kind, _)| *kind)
-            .collect();
+        let what = if resource.is_data { "data source" } else { "resource type" };
+        let diagnostic =
+            Diagnostic::error("unknown-resource-type", format!("there is no {what} `{kind}`"))
+                .with_label(resource.kind_span.clone(), "");
+        let own: Vec<_> = if resource.is_data {
+            self.data_kinds.keys().copied().collect()
+        } else {
+            let resources = self.kinds.iter();
+            resources.filter(|(_, (name, _))| *name != "node").map(|(kind, _)| *kind).collect()
+        };
         let hint = did_you_mean(kind, own.iter().copied()).unwrap_or_else(|| {
             let providers = self.schemas.keys().map(String::as_str).filter(|name| *name != "node");
             format!(

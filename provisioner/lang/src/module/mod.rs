@@ -7,6 +7,7 @@
 mod check;
 mod conditions;
 pub(crate) mod constant;
+pub(crate) mod endpoint;
 mod environment;
 mod fields;
 mod layout;
@@ -14,6 +15,7 @@ mod lifecycle;
 mod load;
 mod read;
 mod resource;
+mod statements;
 pub(crate) mod suggest;
 pub(crate) mod types;
 
@@ -23,6 +25,7 @@ pub(crate) use layout::Values;
 pub(crate) use load::missing_module;
 pub use load::{Configuration, Loaded, load};
 pub(crate) use read::service_block;
+pub(crate) use statements::Import;
 
 use crate::syntax::{Attribute, Block, Expression, Name};
 use model::{Diagnostic, Span, Type};
@@ -87,7 +90,7 @@ pub(crate) struct Module {
     pub variables: Table<Variable>,
     pub locals: Table<Local>,
     pub outputs: Table<Output>,
-    /// By `type.name`.
+    /// By `type.name`, or `data.type.name`.
     pub resources: Table<Resource>,
     pub calls: Table<ModuleCall>,
     /// By `name` or `name.alias`.
@@ -95,6 +98,9 @@ pub(crate) struct Module {
     pub node_sets: Table<NodeSet>,
     pub services: Table<Service>,
     pub checks: Table<Check>,
+    pub moved: Vec<statements::Moved>,
+    pub removed: Vec<statements::Removed>,
+    pub imports: Vec<Import>,
     /// Things that make instances, in source order.
     pub order: Vec<Item>,
     /// The first words of all resource types.
@@ -185,9 +191,11 @@ pub(crate) struct Repeat {
     pub for_each: Option<Expression>,
 }
 
-/// `resource "type" "name" { ... }`.
+/// `resource "type" "name" { ... }` or `data "type" "name" { ... }`.
 #[derive(Debug)]
 pub(crate) struct Resource {
+    /// Whether it is a data source.
+    pub is_data: bool,
     pub kind: Arc<str>,
     pub kind_span: Span,
     pub name: Arc<str>,
@@ -203,6 +211,14 @@ pub(crate) struct Resource {
     pub blocks: Vec<Block>,
 }
 
+impl Resource {
+    /// As it is referred to: `type.name`, `data.type.name`.
+    pub(crate) fn text(&self) -> String {
+        let mode = if self.is_data { "data." } else { "" };
+        format!("{mode}{}.{}", self.kind, self.name)
+    }
+}
+
 /// `lifecycle { ... }`.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
@@ -211,6 +227,7 @@ pub(crate) struct Lifecycle {
     pub ignore_changes: Option<Expression>,
     pub preconditions: Vec<Condition>,
     pub postconditions: Vec<Condition>,
+    pub replace_triggered_by: Vec<Expression>,
 }
 
 /// Where a module is: the text may have interpolations, so there may be several places.

@@ -1,4 +1,4 @@
-//! Reading `resource` blocks.
+//! Reading `resource` and `data` blocks.
 
 use super::Resource;
 use super::fields::{Fields, Shape, read};
@@ -15,10 +15,13 @@ const RESOURCE: Shape = Shape {
 };
 
 pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resource> {
+    let is_data = block.kind.text.as_ref() == "data";
     let fields = read(block, &RESOURCE, &mut reader.diagnostics);
     let [kind, name] = block.labels.as_slice() else { return None };
-    let lifecycle = fields.blocks("lifecycle").next().map(|nested| read_lifecycle(reader, nested));
+    let lifecycle =
+        fields.blocks("lifecycle").next().map(|nested| read_lifecycle(reader, nested, is_data));
     Some(Resource {
+        is_data,
         kind: kind.text.clone(),
         kind_span: block.file.span(kind.extent),
         name: name.text.clone(),
@@ -34,7 +37,7 @@ pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resour
 }
 
 /// `provider = local.west` names a provider block, so it is read, not evaluated.
-fn read_provider(reader: &mut Reader, fields: &Fields) -> Option<(String, Span)> {
+pub(super) fn read_provider(reader: &mut Reader, fields: &Fields) -> Option<(String, Span)> {
     let expression = fields.get("provider").filter(|value| !value.is_broken())?;
     let name = match &expression.root.kind {
         Kind::Variable(name) => Some(name.to_string()),

@@ -20,6 +20,8 @@ fn change(
 ) -> Change {
     Change {
         address: address(at),
+        previous: None,
+        importing: None,
         action,
         reasons: vec![reason],
         before,
@@ -48,6 +50,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         adopted: Vec::new(),
         output_revisions: BTreeMap::new(),
         strays: Vec::new(),
+        moved: Vec::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
         lineage: "0f".to_owned(),
@@ -249,7 +252,7 @@ fn with_strays() -> Plan {
             revision: 0,
             tainted: false,
         };
-        plan.adopted.push(Adopted { record, deposed });
+        plan.adopted.push(Adopted { record, deposed, imported: false });
     }
     for (number, attributes) in [(3, Some(attributes())), (4, None)] {
         plan.strays.push(Stray {
