@@ -2,6 +2,7 @@
 
 use super::errors::{Doing, corrupt};
 use super::meta::{Meta, Table, Tally};
+use super::pack::unpacked;
 use super::turn::Mark;
 use super::{Access, format, migrate};
 use crate::error::StateError;
@@ -33,7 +34,7 @@ pub fn entry(row: &Row) -> rusqlite::Result<RawEntry> {
         at: row.get(2)?,
         kind: row.get(3)?,
         address: row.get(4)?,
-        body: row.get(5)?,
+        body: unpacked(row.get(5)?),
         prev_hash: row.get(6)?,
         hash: row.get(7)?,
     })
@@ -45,7 +46,7 @@ pub fn record(row: &Row) -> rusqlite::Result<RecordRow> {
         address: row.get(0)?,
         provider: row.get(1)?,
         revision: row.get(2)?,
-        body: row.get(3)?,
+        body: unpacked(row.get(3)?),
         hash: row.get(4)?,
     })
 }
@@ -57,7 +58,7 @@ const LAST: u64 = u64::MAX >> 1;
 
 /// Reads `epoch, hash, body` of a lease.
 pub fn lease(row: &Row) -> rusqlite::Result<(u64, Vec<u8>, Vec<u8>)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    Ok((row.get(0)?, row.get(1)?, unpacked(row.get(2)?)))
 }
 
 /// Reads [`RESULTS`].
