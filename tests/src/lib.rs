@@ -7,12 +7,14 @@
 mod chance;
 mod postgres;
 mod run;
+mod state_file;
 mod traces;
 mod workbench;
 
 pub use chance::{Random, installed, setting};
 pub use postgres::Postgres;
 pub use run::{Finished, Running};
+pub use state_file::unpacked_bodies;
 pub use traces::Traces;
 pub use workbench::Workbench;
 

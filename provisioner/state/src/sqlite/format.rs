@@ -1,4 +1,4 @@
-//! The state file on disk, format 2: its tables, its hashes, its header, how it is made.
+//! The state file on disk, format 3: its tables, its hashes, its header, how it is made.
 //!
 //! A state file appears whole or not at all: it is written under another name and then published, so an
 //! empty or short one is damage and never "a new environment".
@@ -18,11 +18,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The format that this program writes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 /// SQLite's `application_id` of a state file: "PRVS".
 pub const APPLICATION: u32 = 0x5052_5653;
 
-/// Tables that formats 1 and 2 have in common.
+/// Tables that all formats have in common.
 const SHARED: [(&str, &str); 6] = [
     (
         "resource",
@@ -79,7 +79,7 @@ const ONLY_1: [(&str, &str); 2] = [
     ),
 ];
 
-/// Tables of format 2 that format 1 had otherwise or not at all.
+/// Tables since format 2 that format 1 had otherwise or not at all.
 pub const ONLY_2: [(&str, &str); 3] = [
     (
         "meta",

@@ -151,9 +151,9 @@ impl Meta {
         }
     }
 
-    fn hash(&self) -> [u8; 32] {
+    fn hash(&self, format: u32) -> [u8; 32] {
         let columns = [
-            &FORMAT.to_le_bytes()[..],
+            &format.to_le_bytes()[..],
             self.environment.as_bytes(),
             self.lineage.as_bytes(),
             self.key_check.as_bytes(),
@@ -203,7 +203,7 @@ impl Meta {
             .prepare_cached(sql)
             .and_then(|mut statement| statement.query_row([], read))
             .map_err(|error| doing.sqlite(path, &error))?;
-        let expected = if format == 1 { meta.hash_1() } else { meta.hash() };
+        let expected = if format == 1 { meta.hash_1() } else { meta.hash(format) };
         if hash != expected {
             return Err(corrupt(path, "the row of table meta does not match its hash"));
         }
@@ -215,7 +215,7 @@ impl Meta {
             VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let Self { environment, lineage, key_check, keyring, serial, epoch, commits, head, .. } =
             self;
-        let (tallies, hash) = (self.tallies.bytes(), self.hash());
+        let (tallies, hash) = (self.tallies.bytes(), self.hash(FORMAT));
         let row = params![
             FORMAT,
             environment,

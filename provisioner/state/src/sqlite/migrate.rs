@@ -1,6 +1,7 @@
-//! From format 1 to format 2, inside the transaction of the first write: a crash leaves one or the other.
+//! From an older format to today's, inside the transaction of the first write: a crash leaves one or the other.
 //!
-//! Records, journal and results stay as they are, byte for byte; `meta` and `lease` are made anew.
+//! Records, journal and results stay as they are, byte for byte: rows of format 2 are legal in format 3. `meta` is made anew, and
+//! where it is of format 1, `lease`.
 
 use super::errors::{Doing, corrupt};
 use super::format::{FORMAT, ONLY_2};
@@ -44,10 +45,21 @@ pub fn leases_1(connection: &Connection, path: &Path, doing: Doing) -> Result<Ve
     Ok(leases)
 }
 
-/// Makes a file of format 1 one of format 2, within the caller's transaction. Gives its new `meta`.
-pub fn to_format_2(connection: &Connection, path: &Path, codec: Codec) -> Result<Meta> {
+/// Makes a file of an older format one of today's, within the caller's transaction. Gives its new `meta`.
+pub fn to_today(connection: &Connection, path: &Path, format: u32, codec: Codec) -> Result<Meta> {
     let failed = |error: rusqlite::Error| Doing::Writing.sqlite(path, &error);
-    let mut meta = Meta::read(connection, path, Doing::Writing, 1)?;
+    let mut meta = Meta::read(connection, path, Doing::Writing, format)?;
+    if format == 1 {
+        meta.tallies = leases_and_tallies(connection, path, codec)?;
+    }
+    meta.write(connection).map_err(failed)?;
+    connection.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
+    Ok(meta)
+}
+
+/// What format 1 lacks: other tables for `meta`, which is empty then, and leases; and the tallies.
+fn leases_and_tallies(connection: &Connection, path: &Path, codec: Codec) -> Result<Tallies> {
+    let failed = |error: rusqlite::Error| Doing::Writing.sqlite(path, &error);
     let leases = leases_1(connection, path, Doing::Writing)?;
     connection.execute_batch("DROP TABLE meta; DROP TABLE lease;").map_err(failed)?;
     for (_, definition) in ONLY_2 {
@@ -58,10 +70,7 @@ pub fn to_format_2(connection: &Connection, path: &Path, codec: Codec) -> Result
         let sql = "INSERT INTO lease(epoch, hash, body) VALUES (?, ?, ?)";
         connection.execute(sql, params![lease.info.epoch, hash, body]).map_err(failed)?;
     }
-    meta.tallies = counted(connection).map_err(failed)?;
-    meta.write(connection).map_err(failed)?;
-    connection.pragma_update(None, "user_version", FORMAT).map_err(failed)?;
-    Ok(meta)
+    counted(connection).map_err(failed)
 }
 
 /// The tallies of the rows as they are.

@@ -14,6 +14,7 @@ mod filesystem;
 mod format;
 mod meta;
 mod migrate;
+mod pack;
 mod read;
 mod tables;
 mod take_over;

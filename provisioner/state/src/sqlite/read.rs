@@ -2,6 +2,7 @@
 
 use super::errors::{Doing, corrupt};
 use super::meta::{Meta, Table, Tally};
+use super::pack::unpacked;
 use super::turn::Mark;
 use super::{Access, format, migrate};
 use crate::error::StateError;
@@ -18,8 +19,9 @@ use std::path::{Path, PathBuf};
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
 
-/// Columns of `journal` that [`entry`] wants.
-pub const ENTRY: &str = "seq, run, at, kind, address, body, prev_hash, hash";
+/// Columns of `journal` that [`entry`] wants. A hash of the entry before is left out where that entry has it.
+pub const ENTRY: &str = "seq, run, at, kind, address, body, CASE WHEN length(prev_hash) > 0 THEN prev_hash ELSE
+    coalesce((SELECT before.hash FROM journal AS before WHERE before.seq = journal.seq - 1), x'') END, hash";
 /// Columns of `resource` and `deposed` that [`record`] wants.
 pub const RECORD: &str = "address, provider, revision, body, hash";
 /// All results, for [`result`].
@@ -33,7 +35,7 @@ pub fn entry(row: &Row) -> rusqlite::Result<RawEntry> {
         at: row.get(2)?,
         kind: row.get(3)?,
         address: row.get(4)?,
-        body: row.get(5)?,
+        body: unpacked(row.get(5)?),
         prev_hash: row.get(6)?,
         hash: row.get(7)?,
     })
@@ -45,7 +47,7 @@ pub fn record(row: &Row) -> rusqlite::Result<RecordRow> {
         address: row.get(0)?,
         provider: row.get(1)?,
         revision: row.get(2)?,
-        body: row.get(3)?,
+        body: unpacked(row.get(3)?),
         hash: row.get(4)?,
     })
 }
@@ -57,7 +59,7 @@ const LAST: u64 = u64::MAX >> 1;
 
 /// Reads `epoch, hash, body` of a lease.
 pub fn lease(row: &Row) -> rusqlite::Result<(u64, Vec<u8>, Vec<u8>)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    Ok((row.get(0)?, row.get(1)?, unpacked(row.get(2)?)))
 }
 
 /// Reads [`RESULTS`].
@@ -507,12 +509,12 @@ impl Reader {
         let sql = format!("SELECT {ENTRY} FROM journal WHERE seq > {after} ORDER BY seq");
         let (codec, mut entries, mut next) = (self.codec(), Vec::new(), after.max(first) + 1);
         self.each("journal", &sql, |row| {
-            let entry = codec.sealed_entry(&self.row("journal", entry(row))?)?;
-            if entry.sequence != next {
+            let raw = self.row("journal", entry(row))?;
+            if raw.sequence != next {
                 return Err(codec.corrupt(format!("journal entry {next} is missing")));
             }
             next += 1;
-            entries.push(entry);
+            entries.push(codec.sealed_entry(&raw)?);
             Ok(())
         })?;
         if next <= self.meta.serial {

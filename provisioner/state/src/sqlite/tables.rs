@@ -2,6 +2,7 @@
 
 use super::errors::Doing;
 use super::meta::{Meta, Table, Tally};
+use super::pack::packed;
 use super::{Access, read};
 use crate::error::StateError;
 use crate::rows::{Codec, RawEntry, RecordRow, Walk, row_hash};
@@ -37,6 +38,18 @@ pub struct SqlTables<'a> {
     pub path: &'a Path,
     pub place: &'a str,
     pub now: Timestamp,
+}
+
+/// Writes an entry. What the row before says is not said twice: two entries an operation would have 64 bytes more in
+/// the log and in the file.
+pub fn insert_entry(connection: &Connection, raw: &RawEntry) -> rusqlite::Result<()> {
+    let RawEntry { sequence, run, at, kind, address, body, prev_hash, hash } = raw;
+    let body = packed(body);
+    let sql = "INSERT INTO journal(seq, run, at, kind, address, body, prev_hash, hash)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6,
+            iif(EXISTS (SELECT 1 FROM journal WHERE seq = ?1 - 1 AND hash = ?7), x'', ?7), ?8)";
+    let row = params![sequence, run, at, kind, address, body, prev_hash, hash];
+    connection.prepare_cached(sql)?.execute(row).map(drop)
 }
 
 impl SqlTables<'_> {
@@ -134,7 +147,7 @@ impl SqlTables<'_> {
         *self.tally(table) = Tally::default();
         for (id, record) in records {
             let row = self.codec().encode_record(name, record)?;
-            self.execute(&sql, params![row.body, row.hash, id])?;
+            self.execute(&sql, params![packed(&row.body), row.hash, id])?;
             self.tally(table).add(&row.hash);
         }
         Ok(())
@@ -197,7 +210,7 @@ impl Tables for SqlTables<'_> {
         let epoch = lease.info.epoch;
         let old = self.old_hash("SELECT hash FROM lease WHERE epoch = ?", [epoch])?;
         let sql = "INSERT OR REPLACE INTO lease(epoch, hash, body) VALUES (?, ?, ?)";
-        self.execute(sql, params![epoch, hash, body])?;
+        self.execute(sql, params![epoch, hash, packed(&body)])?;
         self.replaced(Table::Lease, old, &hash);
         self.present.lease = Some((hash.to_vec(), Arc::new(lease.clone())));
         Ok(())
@@ -217,9 +230,7 @@ impl Tables for SqlTables<'_> {
         let sequence = self.present.meta.serial + 1;
         let head = self.present.meta.head.clone();
         let raw = self.codec().entry(entry, self.now, sequence, head, body(sequence)?)?;
-        let RawEntry { sequence, run, at, kind, address, body, prev_hash, hash } = &raw;
-        let sql = format!("INSERT INTO journal({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", read::ENTRY);
-        self.execute(&sql, params![sequence, run, at, kind, address, body, prev_hash, hash])?;
+        insert_entry(self.connection, &raw).map_err(|error| self.failed(&error))?;
         self.present.meta.serial = raw.sequence;
         self.present.meta.head = raw.hash;
         Ok(raw.sequence)
@@ -275,7 +286,7 @@ impl Tables for SqlTables<'_> {
         let sql = "INSERT INTO resource(address, provider, revision, body, hash) VALUES (?, ?, ?, ?, ?)
             ON CONFLICT (address) DO UPDATE SET
             provider = excluded.provider, revision = excluded.revision, body = excluded.body, hash = excluded.hash";
-        self.execute(sql, params![address, provider, revision, body, hash])?;
+        self.execute(sql, params![address, provider, revision, packed(body), hash])?;
         self.replaced(Table::Resource, old, hash);
         let sql = "DELETE FROM removed WHERE address = ? RETURNING hash";
         self.drop_rows(Table::Removed, sql, [address]).map(drop)
@@ -295,7 +306,7 @@ impl Tables for SqlTables<'_> {
         let RecordRow { address, provider, revision, body, hash } = &row;
         let sql = "INSERT INTO deposed(address, object, provider, revision, body, hash)
             VALUES (?, ?, ?, ?, ?, ?)";
-        self.execute(sql, params![address, record.id, provider, revision, body, hash])?;
+        self.execute(sql, params![address, record.id, provider, revision, packed(body), hash])?;
         self.tally(Table::Deposed).add(hash);
         Ok(())
     }
@@ -373,6 +384,9 @@ impl Tables for SqlTables<'_> {
         let sql =
             "INSERT OR REPLACE INTO base(id, serial, head, body, hash) VALUES (1, ?, ?, ?, ?)";
         self.execute(sql, params![base.serial, base.head, body, hash])?;
+        // The first entry that stays said this by the row that goes.
+        let sql = "UPDATE journal SET prev_hash = ? WHERE seq = ? + 1";
+        self.execute(sql, params![base.head, base.serial])?;
         self.execute("DELETE FROM journal WHERE seq <= ?", [serial])?;
         Ok(entries)
     }

@@ -4,12 +4,12 @@
 
 use super::errors::Doing;
 use super::meta::Meta;
-use super::tables::{Present, SqlTables};
-use super::{Access, format, read};
+use super::tables::{Present, SqlTables, insert_entry};
+use super::{Access, format};
 use crate::error::StateError;
 use crate::image::Image;
 use crate::port::Dump;
-use crate::rows::{Codec, RawEntry, row_hash};
+use crate::rows::{Codec, row_hash};
 use crate::rules::{ResultRow, Tables as _};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
@@ -68,12 +68,8 @@ fn fill(
         let sql = "INSERT INTO base(id, serial, head, body, hash) VALUES (1, ?, ?, ?, ?)";
         transaction.execute(sql, params![base.serial, base.head, body, hash]).map_err(failed)?;
     }
-    let sql = format!("INSERT INTO journal({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", read::ENTRY);
     for raw in &image.journal {
-        let RawEntry { sequence, run, at, kind, address, body, prev_hash, hash } = raw;
-        let row = params![sequence, run, at, kind, address, body, prev_hash, hash];
-        let mut statement = transaction.prepare_cached(&sql).map_err(failed)?;
-        statement.execute(row).map_err(failed)?;
+        insert_entry(&transaction, raw).map_err(failed)?;
     }
     let place = &path.to_string_lossy();
     let connection_now = &transaction;

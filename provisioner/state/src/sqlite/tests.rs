@@ -98,6 +98,18 @@ fn all_bytes(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
+/// The bodies of all tables, unpacked.
+fn bodies(path: &Path) -> Vec<u8> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut all = Vec::new();
+    for table in ["resource", "deposed", "journal", "lease", "results", "base"] {
+        let mut statement = connection.prepare(&format!("SELECT body FROM {table}")).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        all.extend(rows.flat_map(|body| pack::unpacked(body.unwrap())));
+    }
+    all
+}
+
 fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
@@ -197,7 +209,10 @@ async fn no_secret_reaches_the_disk_in_clear() {
     store.begin(&lease, begun).await.unwrap();
     let newer = Record { tainted: true, ..made };
     store.write_refreshed(&lease, vec![newer], vec![]).await.unwrap();
-    let open = all_bytes(files.0.path());
+    let mut open = all_bytes(files.0.path());
+    let bodies = bodies(&files.path("secret"));
+    assert!(contains(&bodies, "$sealed"), "there is something to look into");
+    open.push((files.path("secret"), bodies));
     assert!(open.iter().any(|(path, _)| path.to_string_lossy().ends_with("-wal")));
     drop(store);
     for (path, bytes) in open.into_iter().chain(all_bytes(files.0.path())) {

@@ -246,7 +246,8 @@ impl Place {
             Meta::read(connection, path, Doing::Writing, format)?
         } else {
             let place = path.display().to_string();
-            migrate::to_format_2(connection, path, Codec { place: &place, vault: &last.vault })?
+            let codec = Codec { place: &place, vault: &last.vault };
+            migrate::to_today(connection, path, format, codec)?
         };
         let same_keys = meta.keyring == last.meta.keyring;
         let vault = if same_keys { last.vault.clone() } else { Arc::new(self.access.vault(&meta)) };

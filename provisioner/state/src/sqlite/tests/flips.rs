@@ -51,7 +51,9 @@ async fn fill(store: &Arc<dyn StateStore>) {
     for number in 0..6 {
         create(store, &lease, &format!("local_machine.m[{number}]"), "id").await;
     }
-    let long = record("local_machine.long", &"long".repeat(1500));
+    // Nothing that packs into a page.
+    let long: String = (0..200).map(|n: u8| model::digest::sha256_hex(&[n])).collect();
+    let long = record("local_machine.long", &long);
     let edit = Edit {
         put: vec![long.clone()],
         depose: vec![record("local_volume.old", "old")],

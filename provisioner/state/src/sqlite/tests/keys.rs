@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::keyring::{Keyring, Unlock};
+use crate::sqlite::pack::unpacked;
 use model::Sensitive;
 use rusqlite::Connection;
 
@@ -22,9 +23,12 @@ fn begun(files: &Files) -> SqliteStore {
 /// The generations that sealed what a table holds.
 fn sealed_by(path: &Path, table: &str) -> BTreeSet<String> {
     let connection = Connection::open(path).unwrap();
-    let sql = format!("SELECT CAST(body AS TEXT) FROM {table}");
+    let sql = format!("SELECT body FROM {table}");
     let mut statement = connection.prepare(&sql).unwrap();
-    let bodies = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let bodies = statement.query_map([], |row| {
+        Ok(String::from_utf8(unpacked(row.get(0)?)).expect("bodies are JSON"))
+    });
+    let bodies = bodies.unwrap();
     let mut found = BTreeSet::new();
     for body in bodies {
         for part in body.unwrap().split("\"$sealed\":\"").skip(1) {
@@ -151,8 +155,7 @@ async fn secrets_are_kept_in_clear_only_where_that_was_said() {
     let lease = store.acquire(request("r1")).await.unwrap();
     let made = create(&store, &lease, "local_machine.x", "one").await;
     drop(store);
-    let bytes = std::fs::read(files.path("e")).unwrap();
-    assert!(contains(&bytes, CANARY));
+    assert!(contains(&bodies(&files.path("e")), CANARY));
     let sealing: Arc<dyn StateStore> = files.shared("e");
     assert_eq!(sealing.load().await.unwrap().records[&made.address], made);
     create(&sealing, &lease, "local_machine.y", "two").await;

@@ -1,6 +1,7 @@
 //! Files that cannot be used, and what is said about them.
 
 use super::*;
+use crate::sqlite::format::FORMAT;
 use nix::unistd::{Uid, setfsuid};
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt as _;
@@ -45,10 +46,11 @@ async fn newer_and_foreign_files_are_named() {
     }
     drop(other);
     let connection = Connection::open(files.path("e")).unwrap();
-    connection.pragma_update(None, "user_version", 3).unwrap();
+    connection.pragma_update(None, "user_version", FORMAT + 1).unwrap();
     drop(connection);
     let newer = refused(&files, "e");
-    assert!(matches!(newer, StateError::Newer { found: 3, known: 2, .. }), "{newer}");
+    let StateError::Newer { found, known, .. } = newer else { panic!("{newer}") };
+    assert_eq!((found, known), (FORMAT + 1, FORMAT));
 }
 
 #[tokio::test]
