@@ -95,7 +95,8 @@ fn instance_shape(name: &str, change: &Change) -> Option<String> {
     let key = key_text(change)?;
     let base = base(name, change);
     let reasons: Vec<_> = change.reasons.iter().map(general).collect();
-    let shape = format!("{:?} {reasons:?} {:?}", change.action, change.differing);
+    let moves = (change.previous.is_some(), change.importing.is_some());
+    let shape = format!("{:?} {moves:?} {reasons:?} {:?}", change.action, change.differing);
     Some(format!("{base} {}", shape.replace(&key, "\u{0}")))
 }
 
@@ -105,8 +106,7 @@ fn split(address: &Address) -> (String, String) {
     let last_node = path.iter().rposition(|step| !matches!(step, PathStep::Module { .. }));
     let end = last_node.map_or(path.len(), |at| at + 1);
     let heading: Vec<String> = path[..end].iter().map(ToString::to_string).collect();
-    let rest =
-        Address::new(path[end..].to_vec(), address.kind(), address.name(), address.key().cloned());
+    let rest = address.at(path[end..].to_vec(), address.key().cloned());
     (heading.join("."), rest.to_string())
 }
 
@@ -139,7 +139,9 @@ fn shape(group: &Group<'_>) -> String {
     for entry in &group.entries {
         for change in &entry.changes {
             let reasons: Vec<_> = change.reasons.iter().map(general).collect();
-            push!(shape, "|{} {:?} {reasons:?} {:?}", entry.name, change.action, change.differing);
+            let moves = (change.previous.is_some(), change.importing.is_some());
+            let what = (change.action, moves, &reasons, &change.differing);
+            push!(shape, "|{} {what:?}", entry.name);
         }
     }
     match group.nodes.first() {
