@@ -182,8 +182,8 @@ fn data_is_read_when_it_can_be() {
     apply(&bench);
     is_as_configured(&bench);
     let path = output(&bench, "path");
-    assert!(path.as_str().unwrap().ends_with("looked-up"), "{path}");
-    bench.run(&["state", "list", "env"]).exits(0).never_says("data.");
+    assert!(path.as_str().unwrap().ends_with("looked-up/data"), "{path}");
+    bench.run(&["state", "list", "env"]).exits(0).never_says("data.local");
     let destroyed = bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
     destroyed.says("2 done, 0 failed");
     bench.traces().assert_none();

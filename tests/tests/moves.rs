@@ -152,7 +152,7 @@ fn moves_are_told_written_and_done_once() {
     let ids = outputs(&bench)["ids"]["value"].clone();
     let plan = bench.run(&["plan", "env", "--detailed-exitcode"]).exits(2);
     plan.says("terraform_data.renamed  was terraform_data.one")
-        .says("module.n[\"k\"].terraform_data.new  was module.m.terraform_data.old")
+        .says("module.n[\"k\"]\n   -> terraform_data.new  was module.m.terraform_data.old")
         .says("terraform_data.counted[0]  was terraform_data.counted")
         .says("Plan: 0 to create, 0 to update, 0 to replace, 0 to delete, 5 to move.");
     let plan = bench.run(&["plan", "env", "--json"]).exits(0).json();

@@ -116,7 +116,13 @@ pub async fn plan(
         let (desired, diagnostics) = examine(project, inputs, factory, lineage, &planner);
         let new = |import: &&Import| !recorded.records.contains_key(&import.address);
         let wanted: Vec<_> = desired.imports.iter().filter(new).cloned().collect();
-        let asked = planner.asked();
+        // What is wrong already is told as that, not as what reading it all the same would say.
+        let is_wrong = |address: &Address| {
+            let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+            errors.any(|diagnostic| diagnostic.address.as_ref() == Some(address))
+        };
+        let mut asked = planner.asked();
+        asked.retain(|question| !is_wrong(&question.address));
         if wanted.is_empty() && asked.is_empty() {
             let desired = sound(session, project, desired, diagnostics)?;
             let plan = planner.plan(&desired);

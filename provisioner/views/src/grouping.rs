@@ -97,7 +97,26 @@ fn instance_shape(name: &str, change: &Change) -> Option<String> {
     let reasons: Vec<_> = change.reasons.iter().map(general).collect();
     let moves = (change.previous.is_some(), change.importing.is_some());
     let shape = format!("{:?} {moves:?} {reasons:?} {:?}", change.action, change.differing);
-    Some(format!("{base} {}", shape.replace(&key, "\u{0}")))
+    Some(format!("{base} {}", without_word(&shape, &key)))
+}
+
+/// The text with every occurrence of a word taken out; as a part of longer words it stays.
+fn without_word(text: &str, word: &str) -> String {
+    let is_inner = |c: char| c.is_alphanumeric() || c == '_';
+    let mut kept = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let is_word =
+            !text[..at].ends_with(is_inner) && !text[end..].starts_with(is_inner) && at >= from;
+        if is_word {
+            kept.push_str(&text[from..at]);
+            kept.push('\u{0}');
+            from = end;
+        }
+    }
+    kept.push_str(&text[from..]);
+    kept
 }
 
 /// Heading and relative address: the path up to the last node, node set or module, and the rest.
@@ -205,6 +224,11 @@ mod tests {
         let nodes = ["a-001", "a-002", "a-003", "b-1", "b-2", "z"];
         assert_eq!(names(&nodes, 8), "a-001 … a-003, b-1, b-2, z");
         assert_eq!(names(&nodes, 1), "a-001 … a-003 and 3 more");
+    }
+
+    #[test]
+    fn a_key_is_taken_out_where_it_is_a_word() {
+        assert_eq!(without_word("name: [\"a\"], a_b, a", "a"), "name: [\"\u{0}\"], a_b, \u{0}");
     }
 
     #[test]

@@ -262,7 +262,8 @@ fn reasons(change: &Change, destroy: bool) -> String {
         Reason::Destroying if destroy => None,
         reason => Some(self::reason(reason)),
     });
-    texts.collect::<Vec<_>>().join("; ")
+    let texts = texts.collect::<Vec<_>>().join("; ");
+    if change.action == Action::Read { format!("read during apply: {texts}") } else { texts }
 }
 
 /// A reason in words.
@@ -286,9 +287,7 @@ pub fn reason(reason: &Reason) -> String {
         },
         Reason::Deposed => "left by an earlier replacement".to_owned(),
         Reason::Triggered { by } => format!("replaced with {}", list(by)),
-        Reason::NotKnown { arguments } => {
-            format!("read during apply: {} not known before", list(arguments))
-        }
+        Reason::NotKnown { arguments } => format!("{} not known before", list(arguments)),
         Reason::Removed => "no longer managed; the object stays".to_owned(),
     }
 }

@@ -122,7 +122,7 @@ impl View<'_, '_, '_> {
         match (&expansion, instance_key(reference.steps, named, &expansion)) {
             (Expansion::Absent, _) => None,
             (Expansion::Disabled(marks), _) => {
-                Found::some(Value::null(Type::Any).with_marks(marks), 1)
+                Found::some(Value::null(Type::Any).with_marks(marks), named)
             }
             (Expansion::Single, _) => {
                 let next = reference.name(named);

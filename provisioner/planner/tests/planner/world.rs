@@ -462,6 +462,7 @@ impl World {
                 let record = self.recorded.records.remove(address).unwrap();
                 self.objects.remove(&record.id);
             }
+            OperationKind::Read => unreachable!("these worlds have no data sources"),
         }
     }
 
