@@ -6,15 +6,16 @@ use crate::project::Project;
 use crate::session::Session;
 use crate::store::LOGIN_KEY_LATER;
 use crate::wiring::Factory;
-use engine::{Engine, ProviderFactory as _};
+use engine::{Engine, Lookups, ProviderFactory as _, SystemClock};
 use lang::{Evaluated, Inputs};
-use model::graph::{Desired, Projection};
-use model::plan::{Actual, Observation, Plan, Stray};
-use model::record::Recorded;
+use model::graph::{Desired, Import, Projection};
+use model::plan::{Actual, Adopted, Moved, Observation, Plan, Stray};
+use model::record::{Record, Recorded};
 use model::{Address, Diagnostic, SourceMap};
-use planner::{Options, Planner, Target};
+use planner::{Answers, Options, Planner, Renamed, Target};
 use provider::Owner;
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What is known of the world when a plan is made.
@@ -23,6 +24,8 @@ pub struct World<'a> {
     pub recorded: &'a Recorded,
     /// What refresh saw.
     pub actual: &'a Actual,
+    /// What has another address here than it is recorded at.
+    pub moved: &'a [Moved],
 }
 
 /// What becomes of strays, and which are looked for.
@@ -59,10 +62,11 @@ impl Wishes {
         Ok(Self { replace: BTreeSet::new(), targets })
     }
 
-    fn options(self, environment: &str) -> Options {
+    fn options(self, environment: &str, moved: &[Moved]) -> Options {
         Options {
             replace: self.replace,
             targets: self.targets,
+            moved: moved.to_vec(),
             created_at: now(),
             environment: environment.to_owned(),
         }
@@ -89,8 +93,9 @@ pub fn load(
     Err(CommandError::new(in_source_order(diagnostics), &project.sources))
 }
 
-/// The plan that makes the environment as configured.
-pub fn plan(
+/// The plan that makes the environment as configured. What it imports and what its data sources say is
+/// looked up, in batches, and everything is decided once more with that, until all that can be known is.
+pub async fn plan(
     session: &Session,
     project: &Project,
     inputs: &Inputs,
@@ -99,21 +104,100 @@ pub fn plan(
     wishes: Wishes,
 ) -> Result<Plan, CommandError> {
     let schemas = factory.schemas();
-    let options = wishes.options(&project.environment);
-    let planner = Planner::new(world.recorded, world.actual, schemas, options);
     let lineage = &world.recorded.lineage;
-    let desired = evaluate(session, project, inputs, factory, lineage, &planner)?;
-    let plan = planner.plan(&desired);
-    let plan = plan.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
-    checked(plan)
+    let options = wishes.options(&project.environment, world.moved);
+    let mut recorded = Cow::Borrowed(world.recorded);
+    let mut actual = Cow::Borrowed(world.actual);
+    let mut imported: Vec<Adopted> = Vec::new();
+    let mut answers = Answers::new();
+    loop {
+        let planner = Planner::new(&recorded, &actual, schemas, options.clone());
+        let planner = planner.with_answers(&answers);
+        let (desired, diagnostics) = examine(project, inputs, factory, lineage, &planner);
+        let new = |import: &&Import| !recorded.records.contains_key(&import.address);
+        let wanted: Vec<_> = desired.imports.iter().filter(new).cloned().collect();
+        // What is wrong already is told as that, not as what reading it all the same would say.
+        let is_wrong = |address: &Address| {
+            let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+            errors.any(|diagnostic| diagnostic.address.as_ref() == Some(address))
+        };
+        let mut asked = planner.asked();
+        asked.retain(|question| !is_wrong(&question.address));
+        if wanted.is_empty() && asked.is_empty() {
+            let desired = sound(session, project, desired, diagnostics)?;
+            let plan = planner.plan(&desired);
+            let plan =
+                plan.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
+            // What no target means stays as it is.
+            let is_meant = |adopted: &Adopted| {
+                let address = &adopted.record.address;
+                plan.changes.iter().any(|change| change.address == *address)
+            };
+            imported.retain(is_meant);
+            return checked(engine::adopting(plan, world.recorded, imported));
+        }
+        let lookups = Lookups {
+            factory,
+            providers: &desired.providers,
+            owner: Owner { environment: project.environment.clone(), lineage: lineage.clone() },
+            clock: &SystemClock::new(u64::from(std::process::id())),
+        };
+        let read = lookups.read(&asked).await;
+        let read = read.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
+        answers.extend(read);
+        let found = lookups.import(&wanted).await;
+        let found = found.and_then(|found| not_recorded_twice(&recorded, found, &wanted));
+        let found =
+            found.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
+        for Adopted { record, .. } in &found {
+            let seen = Observation::Present(record.attributes.clone());
+            actual.to_mut().insert(record.address.clone(), seen);
+        }
+        recorded = Cow::Owned(engine::with_adopted(&recorded, &found));
+        imported.extend(found);
+    }
+}
+
+/// An object has one place in the state.
+fn not_recorded_twice(
+    recorded: &Recorded,
+    found: Vec<Adopted>,
+    wanted: &[Import],
+) -> Result<Vec<Adopted>, Vec<Diagnostic>> {
+    fn object(record: &Record) -> (&str, &str, &str) {
+        let name = record.provider.split('.').next().unwrap_or_default();
+        (name, record.address.kind(), &record.id)
+    }
+    let mut known: BTreeMap<_, _> =
+        recorded.records.values().map(|record| (object(record), &record.address)).collect();
+    let mut errors = Vec::new();
+    for Adopted { record, .. } in &found {
+        let Some(other) = known.insert(object(record), &record.address) else { continue };
+        let summary = format!(
+            "{} cannot be imported: its object `{}` is recorded as {other}",
+            record.address, record.id
+        );
+        let mut diagnostic = Diagnostic::error("import-recorded", summary)
+            .with_hint(format!("to give it the other address: moved {{ from = {other} ... }}"))
+            .about(&record.address);
+        if let Some(import) = wanted.iter().find(|it| it.address == record.address) {
+            diagnostic = diagnostic.with_label(import.span.clone(), "imported here");
+        }
+        errors.push(diagnostic);
+    }
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
 /// The plan of an environment that is not recorded yet. Makes nothing, not even the environment's key.
-pub fn fresh(session: &Session, project: &Project, wishes: Wishes) -> Result<Plan, CommandError> {
+pub async fn fresh(
+    session: &Session,
+    project: &Project,
+    wishes: Wishes,
+) -> Result<Plan, CommandError> {
     let inputs = project.inputs(LOGIN_KEY_LATER);
     let factory = Factory::for_checking(session)?;
-    let world = World { recorded: &Recorded::default(), actual: &Actual::new() };
-    plan(session, project, &inputs, &factory, &world, wishes)
+    let world = World { recorded: &Recorded::default(), actual: &Actual::new(), moved: &[] };
+    plan(session, project, &inputs, &factory, &world, wishes).await
 }
 
 /// What is really there; an error of a provider ends the command, since a plan made in ignorance could do harm.
@@ -136,18 +220,19 @@ pub async fn swept(
     engine: &Engine,
     sweeping: &Sweeping<'_>,
     world: &World<'_>,
-    make: impl Fn(&World<'_>) -> Result<Plan, CommandError>,
+    make: impl AsyncFn(&World<'_>) -> Result<Plan, CommandError>,
 ) -> Result<Plan, CommandError> {
-    let World { recorded, actual } = world;
+    let World { recorded, actual, moved } = *world;
     if sweeping.strays == Strays::Ignore {
-        return make(world);
+        return make(world).await;
     }
     let (mut strays, warnings) = engine.sweep(recorded, &recorded.providers).await?;
     session.show(&warnings, &SourceMap::default());
     let targets = sweeping.targets;
     strays.retain(|stray| targets.is_empty() || targets.iter().any(|t| t.matches(&stray.address)));
     if sweeping.strays == Strays::Tell || strays.is_empty() {
-        let mut plan = make(world)?;
+        let mut plan = make(world).await?;
+        strays.retain(|stray| !plan.adopted.iter().any(|it| is_object(&it.record, stray)));
         plan.strays = strays;
         return Ok(plan);
     }
@@ -158,14 +243,30 @@ pub async fn swept(
         engine::adopted(stray, None, sweeping.strays == Strays::Delete || !is_free)
     };
     let adopted: Vec<_> = strays.iter().map(adopt).collect();
-    let mut seen = (*actual).clone();
+    let mut seen = actual.clone();
     for adopted in adopted.iter().filter(|adopted| !adopted.deposed) {
         let record = &adopted.record;
         seen.insert(record.address.clone(), Observation::Present(record.attributes.clone()));
     }
     let known = engine::with_adopted(recorded, &adopted);
-    let plan = make(&World { recorded: &known, actual: &seen })?;
+    let plan = make(&World { recorded: &known, actual: &seen, moved }).await?;
     checked(engine::adopting(plan, recorded, adopted))
+}
+
+/// Whether a stray is the object of a record.
+fn is_object(record: &Record, stray: &Stray) -> bool {
+    record.id == stray.id
+        && record.provider == stray.provider
+        && record.address.kind() == stray.address.kind()
+}
+
+/// What is recorded, at the addresses that the configuration says it has now.
+pub fn renamed(session: &Session, project: &Project, recorded: &Recorded) -> Renamed {
+    let addresses = recorded.records.keys().chain(recorded.deposed.iter().map(|it| &it.address));
+    let moves = project.configuration.moves(addresses);
+    let mut renamed = planner::rename(recorded, &moves);
+    session.show(&std::mem::take(&mut renamed.warnings), &project.sources);
+    renamed
 }
 
 /// What a plan limited to targets looks at, as far as what is recorded tells.
@@ -193,7 +294,7 @@ pub fn plan_destroy(
     world: &World<'_>,
     wishes: Wishes,
 ) -> Result<Plan, CommandError> {
-    let options = wishes.options(environment);
+    let options = wishes.options(environment, world.moved);
     let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
     let plan = planner.plan_destroy();
     checked(plan.map_err(|diagnostics| CommandError { diagnostics, ..CommandError::default() })?)
@@ -209,6 +310,16 @@ pub fn evaluate(
     projection: &dyn Projection,
 ) -> Result<Desired, CommandError> {
     let (desired, diagnostics) = examine(project, inputs, factory, lineage, projection);
+    sound(session, project, desired, diagnostics)
+}
+
+/// What was evaluated, if there are no mistakes. Warnings are shown.
+fn sound(
+    session: &Session,
+    project: &Project,
+    desired: Desired,
+    diagnostics: Vec<Diagnostic>,
+) -> Result<Desired, CommandError> {
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(CommandError::new(diagnostics, &project.sources));
     }

@@ -16,7 +16,7 @@ use model::diagnostic::Label;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
 use model::{Diagnostic, SourceMap, Span};
-use planner::Target;
+use planner::{Renamed, Target};
 use serde_json::json;
 
 /// Everything that a run needs.
@@ -46,6 +46,8 @@ pub struct Looking<'a> {
     pub targets: &'a [Target],
     /// What becomes of objects that the state does not know.
     pub strays: Strays,
+    /// Gives what is recorded the addresses that it has now.
+    pub rename: &'a dyn Fn(Recorded) -> Renamed,
 }
 
 /// How a run ended.
@@ -82,7 +84,7 @@ impl Ready<'_> {
         &self,
         purpose: Purpose,
         looking: &Looking<'_>,
-        make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
+        make: impl AsyncFn(&World<'_>) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
         let cancel = listen()?;
         let mut agreed: Option<Plan> = None;
@@ -92,7 +94,8 @@ impl Ready<'_> {
                 Err(ApplyError::Interrupted) => return Ok(Ended::Early),
                 recovered => recovered?,
             };
-            let Some(plan) = self.look_and_plan(&recorded, looking, &cancel, &make).await? else {
+            let renamed = (looking.rename)(recorded);
+            let Some(plan) = self.look_and_plan(&renamed, looking, &cancel, &make).await? else {
                 return Ok(Ended::Early);
             };
             if agreed.as_ref().is_none_or(|before| !means_the_same(before, &plan)) {
@@ -114,7 +117,7 @@ impl Ready<'_> {
                     agreed = Some(plan);
                 }
                 Err(ApplyError::Interrupted) => return Ok(Ended::Early),
-                Ok(report) => return self.after(plan, report, &cancel, make).await,
+                Ok(report) => return self.after(plan, report, looking, &cancel, make).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -149,15 +152,19 @@ impl Ready<'_> {
         &self,
         plan: Plan,
         mut report: RunReport,
+        looking: &Looking<'_>,
         cancel: &CancelToken,
-        make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
+        make: impl AsyncFn(&World<'_>) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
         for _ in 1..ROUNDS {
             if !report.outputs_left || !report.is_complete() {
                 break;
             }
             let recorded = self.wired.engine.load().await.map_err(ApplyError::from)?;
-            let newer = make(&recorded, &Actual::new())?;
+            let Renamed { recorded, moved, .. } = (looking.rename)(recorded);
+            let world =
+                World { recorded: &recorded, actual: &Actual::new(), moved: moved.as_slice() };
+            let newer = make(&world).await?;
             if !newer.operations.is_empty() {
                 break;
             }
@@ -174,33 +181,33 @@ impl Ready<'_> {
     /// None if it was interrupted. What the configuration leads to beyond the records makes it look at everything.
     async fn look_and_plan(
         &self,
-        recorded: &Recorded,
+        renamed: &Renamed,
         looking: &Looking<'_>,
         cancel: &CancelToken,
-        make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
+        make: impl AsyncFn(&World<'_>) -> Result<Plan, CommandError>,
     ) -> Result<Option<Plan>, CommandError> {
+        let Renamed { recorded, moved, .. } = renamed;
         if !looking.refresh {
-            return make(recorded, &Actual::new()).map(Some);
+            return make(&World { recorded, actual: &Actual::new(), moved }).await.map(Some);
         }
         let near = planning::within_reach(recorded, looking.targets);
         let Some(actual) = self.look(&near, cancel).await? else { return Ok(None) };
-        let world = World { recorded, actual: &actual };
+        let world = World { recorded, actual: &actual, moved };
         let plan = self.sweep(&world, looking, &make).await?;
         if !planning::looked_past(&plan, &world) {
             return Ok(Some(plan));
         }
         let Some(actual) = self.look(recorded, cancel).await? else { return Ok(None) };
-        self.sweep(&World { recorded, actual: &actual }, looking, &make).await.map(Some)
+        self.sweep(&World { recorded, actual: &actual, moved }, looking, &make).await.map(Some)
     }
 
     async fn sweep(
         &self,
         world: &World<'_>,
         looking: &Looking<'_>,
-        make: impl Fn(&Recorded, &Actual) -> Result<Plan, CommandError>,
+        make: impl AsyncFn(&World<'_>) -> Result<Plan, CommandError>,
     ) -> Result<Plan, CommandError> {
         let sweeping = Sweeping { strays: looking.strays, targets: looking.targets };
-        let make = |world: &World<'_>| make(world.recorded, world.actual);
         planning::swept(self.session, &self.wired.engine, &sweeping, world, make).await
     }
 
@@ -303,6 +310,7 @@ fn means_the_same(before: &Plan, now: &Plan) -> bool {
         && before.changes == now.changes
         && before.outputs == now.outputs
         && before.adopted == now.adopted
+        && before.moved == now.moved
 }
 
 fn listen() -> Result<CancelToken, CommandError> {

@@ -5,7 +5,7 @@
 //! record.
 
 use model::convert::convert;
-use model::schema::{Mode, ProviderSchema, ResourceSchema};
+use model::schema::{DataSchema, Mode, ProviderSchema, ResourceSchema};
 use model::value::Entries;
 use model::{Address, Data, Type, Value};
 use std::sync::Arc;
@@ -61,6 +61,19 @@ pub(crate) fn attributes(
             Some(argument) => secret_if(value, argument.deep_marks().sensitive),
             None => value,
         };
+        entries.insert(name.as_str().into(), secret_if(value, attribute.sensitive));
+    }
+    Ok(without_origins(&object(entries)))
+}
+
+/// What was read of a data source: every attribute of the schema, wholly known, secrets marked.
+pub(crate) fn found(schema: &DataSchema, given: &Value) -> Result<Value, String> {
+    let mut entries = Entries::new();
+    for (name, attribute) in &schema.attributes {
+        let value = typed(name, &part(given, name, &attribute.ty), &attribute.ty)?;
+        if !value.is_wholly_known() {
+            return Err(format!("the provider left the attribute `{name}` unknown"));
+        }
         entries.insert(name.as_str().into(), secret_if(value, attribute.sensitive));
     }
     Ok(without_origins(&object(entries)))

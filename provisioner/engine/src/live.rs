@@ -1,7 +1,7 @@
 //! The records of the environment as they are while a run goes on: what was loaded, and every outcome
 //! since. Arguments are resolved from it, and peers for probes are picked from it.
 //!
-//! Invariant: it holds only what is durable in the store.
+//! Invariant: but for data sources, it holds only what is durable in the store.
 
 use model::record::{Intent, IntentAction, Outcome, Record, Recorded};
 use model::{Address, Value};
@@ -16,6 +16,8 @@ struct Live {
     under_way: BTreeSet<Address>,
     /// Generations of records that were removed since the last load.
     past: BTreeMap<Address, u64>,
+    /// Data sources that this run has read.
+    data: BTreeMap<Address, Value>,
 }
 
 /// Records as they are now.
@@ -30,6 +32,7 @@ impl LiveRecords {
             deposed: recorded.deposed.clone(),
             under_way: recorded.unfinished.iter().map(|open| open.address.clone()).collect(),
             past: BTreeMap::new(),
+            data: BTreeMap::new(),
         };
     }
 
@@ -41,7 +44,13 @@ impl LiveRecords {
     /// All arguments and attributes of an instance.
     pub fn attributes(&self, address: &Address) -> Option<Value> {
         let live = self.read();
-        live.records.get(address).map(|record| record.attributes.clone())
+        let recorded = live.records.get(address).map(|record| &record.attributes);
+        recorded.or_else(|| live.data.get(address)).cloned()
+    }
+
+    /// A data source was read.
+    pub(crate) fn know(&self, address: &Address, attributes: Value) {
+        self.write().data.insert(address.clone(), attributes);
     }
 
     /// Every record for which `wanted` holds, in address order.

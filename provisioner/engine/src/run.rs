@@ -10,12 +10,12 @@ use crate::executor::{self, fit};
 use crate::lease::Held;
 use crate::recover;
 use crate::retry::Budget;
-use crate::{ApplyError, CancelToken, Engine, Level, Purpose, RunReport};
+use crate::{ApplyError, CancelToken, Engine, Level, Purpose, RunReport, StaleRecord};
 use model::event::Event;
 use model::plan::Plan;
 use model::record::{Intent, Recorded};
 use state::{Edit, Lease, LeaseInfo, LeaseRequest, RunResults, Scope, StateError};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -58,10 +58,13 @@ impl Drop for Run {
 
 /// What a plan writes, and what its operations rely on.
 pub fn scope_of(plan: &Plan) -> Scope {
-    let operations = plan.operations.iter().map(|operation| &operation.address);
+    let writing = plan.operations.iter().filter(|operation| !operation.address.is_data());
+    let operations = writing.map(|operation| &operation.address);
     let refreshed = plan.refreshed.iter().map(|record| &record.address);
     let adopted = plan.adopted.iter().map(|adopted| &adopted.record.address);
-    let writes = operations.chain(refreshed).chain(&plan.vanished).chain(adopted);
+    let moved = plan.moved.iter();
+    let moved = moved.flat_map(|it| [&it.from, &it.to].into_iter().chain(&it.dependents));
+    let writes = operations.chain(refreshed).chain(&plan.vanished).chain(adopted).chain(moved);
     let reads = plan.operations.iter().flat_map(|operation| &operation.dependencies);
     Scope::of(writes.cloned().collect(), reads.cloned().collect())
 }
@@ -232,10 +235,14 @@ impl Run {
         if touched.is_empty() { Ok(recorded) } else { Err(ApplyError::Overtaken(touched)) }
     }
 
-    /// Writes what the plan adopts, what refresh found and the providers that the plan uses, before anything is called.
+    /// Writes what has moved, what the plan adopts, what refresh found and the providers that the plan uses, before anything is called.
     async fn prepare(&self, plan: &Plan, recorded: Recorded) -> Result<Recorded, ApplyError> {
         let store = &self.engine.ports.store;
         let mut is_new = false;
+        if !plan.moved.is_empty() {
+            store.edit(self.held.check()?, moves(plan, &recorded)?).await?;
+            is_new = true;
+        }
         if !plan.adopted.is_empty() {
             store.edit(self.held.check()?, adoption(plan)).await?;
             is_new = true;
@@ -262,12 +269,33 @@ impl Run {
     }
 }
 
-/// Strays become records.
+/// What the configuration says has moved gets its new address, all at once.
+fn moves(plan: &Plan, recorded: &Recorded) -> Result<Edit, ApplyError> {
+    let moves: BTreeMap<_, _> =
+        plan.moved.iter().map(|moved| (moved.from.clone(), moved.to.clone())).collect();
+    // Somebody may depend on it who did not when the plan was made.
+    let others = state::touched(recorded, &moves).into_iter();
+    let others = others.filter(|address| !plan.base_revisions.contains_key(address));
+    let stale: Vec<_> = others
+        .map(|address| {
+            let found = recorded.records.get(&address).map_or(0, |record| record.revision);
+            StaleRecord { address, planned: 0, found }
+        })
+        .collect();
+    if !stale.is_empty() {
+        return Err(ApplyError::Stale(stale));
+    }
+    Ok(state::moving(recorded, &moves, "moved in the configuration".to_owned()))
+}
+
+/// Strays and what is imported become records.
 fn adoption(plan: &Plan) -> Edit {
+    let is_import = plan.adopted.iter().all(|adopted| adopted.imported);
+    let reason = if is_import { "import" } else { "objects that carry this environment's mark" };
     let (depose, put): (Vec<_>, Vec<_>) =
         plan.adopted.iter().cloned().partition(|adopted| adopted.deposed);
     Edit {
-        reason: "objects that carry this environment's mark".to_owned(),
+        reason: reason.to_owned(),
         put: put.into_iter().map(|adopted| adopted.record).collect(),
         depose: depose.into_iter().map(|adopted| adopted.record).collect(),
         ..Edit::default()

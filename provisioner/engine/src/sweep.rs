@@ -211,23 +211,27 @@ pub fn adopted(stray: &Stray, desired: Option<&Instance>, deposed: bool) -> Adop
         generation: 1,
         revision: 0,
     };
-    Adopted { record, deposed }
+    Adopted { record, deposed, imported: false }
 }
 
 /// The plan that records these before all else; it was made from [`with_adopted`] of the same.
 pub fn adopting(mut plan: Plan, recorded: &Recorded, adopted: Vec<Adopted>) -> Plan {
-    for Adopted { record, .. } in &adopted {
+    for Adopted { record, imported, .. } in &adopted {
+        let change = plan.changes.iter_mut().find(|change| change.address == record.address);
+        if let Some(change) = change.filter(|_| *imported) {
+            change.importing = Some(record.id.clone());
+        }
         let known = recorded.records.get(&record.address);
         plan.base_revisions.insert(record.address.clone(), known.map_or(0, |known| known.revision));
     }
-    plan.adopted = adopted;
+    plan.adopted.extend(adopted);
     plan
 }
 
 /// The state as it will be when these are recorded: what a plan that adopts them is made from.
 pub fn with_adopted(recorded: &Recorded, adopted: &[Adopted]) -> Recorded {
     let mut known = recorded.clone();
-    for Adopted { record, deposed } in adopted {
+    for Adopted { record, deposed, .. } in adopted {
         if *deposed {
             known.deposed.push(record.clone());
         } else {

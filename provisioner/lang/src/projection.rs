@@ -2,15 +2,28 @@
 
 use model::graph::{Instance, Projection};
 use model::record::Recorded;
-use model::schema::{Mode, ProviderSchema, ResourceSchema};
+use model::schema::{self, Mode, ProviderSchema};
 use model::{Diagnostic, Residual, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Knows arguments and nothing else.
 struct Opaque {
-    /// By provider and resource type.
-    attributes: BTreeMap<String, BTreeMap<String, Vec<Attribute>>>,
+    /// By provider.
+    attributes: BTreeMap<String, Kinds>,
+}
+
+/// The attributes of resource types and of data sources, by their names.
+struct Kinds {
+    resources: BTreeMap<String, Vec<Attribute>>,
+    data: BTreeMap<String, Vec<Attribute>>,
+}
+
+impl Kinds {
+    fn of(&self, (is_data, kind): (bool, &str)) -> Option<&[Attribute]> {
+        let kinds = if is_data { &self.data } else { &self.resources };
+        kinds.get(kind).map(Vec::as_slice)
+    }
 }
 
 /// An attribute; its name and value are shared by all instances.
@@ -29,16 +42,22 @@ pub fn validation_projection(
 }
 
 fn opaque(schemas: &BTreeMap<String, ProviderSchema>) -> Opaque {
-    let of_kind =
-        |(kind, schema): (&String, &ResourceSchema)| (kind.clone(), attributes(schema).collect());
     let of_provider = |(name, schema): (&String, &ProviderSchema)| {
-        (name.clone(), schema.resources.iter().map(of_kind).collect())
+        let resources = schema.resources.iter();
+        let data = schema.data.iter();
+        let kinds = Kinds {
+            resources: resources
+                .map(|(kind, it)| (kind.clone(), attributes(&it.attributes)))
+                .collect(),
+            data: data.map(|(kind, it)| (kind.clone(), attributes(&it.attributes))).collect(),
+        };
+        (name.clone(), kinds)
     };
     Opaque { attributes: schemas.iter().map(of_provider).collect() }
 }
 
-fn attributes(schema: &ResourceSchema) -> impl Iterator<Item = Attribute> {
-    schema.attributes.iter().map(|(name, attribute)| Attribute {
+fn attributes(declared: &BTreeMap<String, schema::Attribute>) -> Vec<Attribute> {
+    let attribute = |(name, attribute): (&String, &schema::Attribute)| Attribute {
         name: name.as_str().into(),
         is_argument: attribute.mode != Mode::Computed,
         otherwise: match attribute.mode {
@@ -47,14 +66,16 @@ fn attributes(schema: &ResourceSchema) -> impl Iterator<Item = Attribute> {
             }
             Mode::Required | Mode::Optional => Value::null(attribute.ty.clone()),
         },
-    })
+    };
+    declared.iter().map(attribute).collect()
 }
 
 impl Projection for Opaque {
     fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>> {
         let provider = instance.provider.split('.').next().unwrap_or_default();
-        let kinds = self.attributes.get(provider);
-        let Some(attributes) = kinds.and_then(|kinds| kinds.get(instance.address.kind())) else {
+        let of_provider = self.attributes.get(provider);
+        let kind = (instance.address.is_data(), instance.address.kind());
+        let Some(attributes) = of_provider.and_then(|kinds| kinds.of(kind)) else {
             return Ok(instance.arguments.clone());
         };
         let value = |attribute: &Attribute| {

@@ -44,6 +44,7 @@ pub enum PathStep {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Inner {
     path: Vec<PathStep>,
+    is_data: bool,
     kind: Arc<str>,
     name: Arc<str>,
     key: Option<InstanceKey>,
@@ -73,7 +74,30 @@ impl Address {
         name: impl Into<Arc<str>>,
         key: Option<InstanceKey>,
     ) -> Self {
-        Self(Arc::new(Inner { path, kind: kind.into(), name: name.into(), key }))
+        Self(Arc::new(Inner { path, is_data: false, kind: kind.into(), name: name.into(), key }))
+    }
+
+    /// The address of a data source's instance.
+    pub fn data(
+        path: Vec<PathStep>,
+        kind: impl Into<Arc<str>>,
+        name: impl Into<Arc<str>>,
+        key: Option<InstanceKey>,
+    ) -> Self {
+        Self(Arc::new(Inner { path, is_data: true, kind: kind.into(), name: name.into(), key }))
+    }
+
+    /// The same block elsewhere, or another instance of it.
+    #[must_use]
+    pub fn at(&self, path: Vec<PathStep>, key: Option<InstanceKey>) -> Self {
+        let Inner { is_data, kind, name, .. } = self.0.as_ref();
+        let (is_data, kind, name) = (*is_data, kind.clone(), name.clone());
+        Self(Arc::new(Inner { path, is_data, kind, name, key }))
+    }
+
+    /// Whether it is of a data source: something that is looked up, and never made or recorded.
+    pub fn is_data(&self) -> bool {
+        self.0.is_data
     }
 
     /// The steps from the root module.
@@ -161,6 +185,9 @@ impl fmt::Display for Address {
         for step in &self.0.path {
             write!(formatter, "{step}.")?;
         }
+        if self.0.is_data {
+            formatter.write_str("data.")?;
+        }
         write!(formatter, "{}.{}", self.0.kind, self.0.name)?;
         write_key(formatter, self.0.key.as_ref())
     }
@@ -208,6 +235,14 @@ mod parse {
                 "node_set" => {
                     let set = plain(name)?;
                     path.push(node_step(set, &mut parts)?);
+                }
+                "data" => {
+                    let kind = plain(name)?;
+                    let name = parts.next().ok_or("a name must follow the type")?;
+                    if parts.next().is_some() {
+                        return Err("something follows the data source's name".to_owned());
+                    }
+                    return Ok(Address::data(path, kind, name.name, name.key));
                 }
                 _ => {
                     if parts.next().is_some() {
@@ -303,6 +338,7 @@ mod tests {
             "node_set.edge.node[\"edge-a-001\"].service.nebula",
             "node_set.edge.node[\"q\\\"uote\"].module.x.local_volume.data[\"a]b\"]",
             "node_set.edge.reachability.nebula",
+            "module.a[0].data.local_network.main[\"k\"]",
         ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
@@ -310,7 +346,9 @@ mod tests {
 
     #[test]
     fn errors_say_what_is_missing() {
-        for text in ["", "local_network", "a.b.c", "a..b", "node_set.edge.node[3].a.b", "a.b["] {
+        for text in
+            ["", "local_network", "data.a", "a.b.c", "a..b", "node_set.edge.node[3].a.b", "a.b["]
+        {
             assert!(Address::parse(text).is_err(), "{text}");
         }
     }

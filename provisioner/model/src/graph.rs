@@ -7,10 +7,12 @@
 use crate::address::Address;
 use crate::argument_path::ArgumentPath;
 use crate::diagnostic::{Diagnostic, Span};
+use crate::moves::Removal;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// What the configuration asks for.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,10 @@ pub struct Desired {
     pub node_sets: BTreeMap<String, NodeSet>,
     /// Conditions that cannot be told yet. What can be was told while evaluating.
     pub conditions: Vec<Condition>,
+    /// What the configuration says is not managed any more.
+    pub removals: Vec<Removal>,
+    /// Objects that are to be recorded as instances, in source order.
+    pub imports: Vec<Import>,
     /// SHA-256 of all configuration and variable values that went in.
     pub configuration_digest: String,
 }
@@ -45,6 +51,8 @@ pub struct Instance {
     pub depends_on: BTreeSet<Address>,
     /// The `lifecycle` block.
     pub lifecycle: Lifecycle,
+    /// What makes its object anew when it changes (`replace_triggered_by`).
+    pub triggers: Vec<Trigger>,
     /// When set, at most `max_parallel` updates of instances with the same group run at a time, one
     /// after the other in address order, and a failed one stops the rest.
     pub sequence: Option<Sequence>,
@@ -178,6 +186,30 @@ impl fmt::Display for StatedBy {
             }
         }
     }
+}
+
+/// `import { to = ... id = ... }`: an object that is there and is to be recorded as an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// The instance, which the configuration has.
+    pub address: Address,
+    /// Key into [`Desired::providers`].
+    pub provider: String,
+    /// The provider's identity of the object.
+    pub id: String,
+    /// The block in the source.
+    pub span: Span,
+}
+
+/// Instances whose change makes another one's object anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// The instances; each of them is enough.
+    pub addresses: Vec<Address>,
+    /// Which part of their attributes counts; empty for any update or replacement.
+    pub path: Vec<Arc<str>>,
+    /// As it was written.
+    pub text: String,
 }
 
 /// A group of instances whose updates are rolled through one after the other.

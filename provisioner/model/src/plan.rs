@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the plan format that this program writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// What will change, and what will run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,8 @@ pub struct Plan {
     pub refreshed: Vec<Record>,
     /// Records whose objects are gone and will not be made again: apply forgets them.
     pub vanished: Vec<Address>,
-    /// Records of strays that the user wants to keep or delete: apply writes them before all else.
+    /// Records of objects that are imported, and of strays that the user wants to keep or delete: apply writes them before
+    /// anything is called.
     #[serde(default)]
     pub adopted: Vec<Adopted>,
     /// Objects with this environment's mark that neither the state nor this plan knows.
@@ -68,6 +69,9 @@ pub struct Plan {
     /// What must hold and is known only when operations have run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<PlannedCondition>,
+    /// Records that get another address because the configuration says so; apply writes them first of all.
+    #[serde(default)]
+    pub moved: Vec<Moved>,
 }
 
 /// A condition bound to operations.
@@ -81,6 +85,17 @@ pub struct PlannedCondition {
     pub stops: BTreeSet<u32>,
     /// Instances that it comes from.
     pub reads: BTreeSet<Address>,
+}
+
+/// A record that gets another address; its object stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Where it is recorded.
+    pub from: Address,
+    /// Where it will be.
+    pub to: Address,
+    /// Records that depend on it and name it, by their new addresses; they are written too.
+    pub dependents: BTreeSet<Address>,
 }
 
 /// An object that carries this environment's mark and is not recorded.
@@ -98,13 +113,16 @@ pub struct Stray {
     pub attributes: Option<Value>,
 }
 
-/// A stray that becomes recorded.
+/// An object that becomes recorded: a stray, or one that is imported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Adopted {
     /// Its record.
     pub record: Record,
     /// Whether it is to be deleted: it is then recorded as deposed.
     pub deposed: bool,
+    /// Whether the configuration asks for it (`import`); else it is a stray.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 impl Plan {
@@ -114,6 +132,7 @@ impl Plan {
             || !self.changed_outputs.is_empty()
             || !self.vanished.is_empty()
             || !self.adopted.is_empty()
+            || !self.moved.is_empty()
     }
 
     /// How many changes have an action, for the summary line.
@@ -127,6 +146,12 @@ impl Plan {
 pub struct Change {
     /// The instance.
     pub address: Address,
+    /// Where it was recorded before it moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Address>,
+    /// The identity of the object that is imported as this instance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importing: Option<String>,
     /// What will happen.
     pub action: Action,
     /// Why, most important first.
@@ -157,6 +182,8 @@ pub enum Action {
     Delete,
     /// The object stays, the record goes.
     Forget,
+    /// A data source is read while the plan runs.
+    Read,
 }
 
 /// Why an action was chosen.
@@ -200,6 +227,18 @@ pub enum Reason {
     },
     /// What a create-first replacement of an earlier run left.
     Deposed,
+    /// The configuration says that it is not managed any more.
+    Removed,
+    /// These arguments of a data source are not known before.
+    NotKnown {
+        /// Their names.
+        arguments: Vec<String>,
+    },
+    /// What it is made anew with changes (`replace_triggered_by`).
+    Triggered {
+        /// As written.
+        by: Vec<String>,
+    },
 }
 
 /// One call, with what must have succeeded before it.
@@ -247,6 +286,8 @@ pub enum OperationKind {
     DeleteDeposed,
     /// Drop the record, leave the object.
     Forget,
+    /// Read a data source.
+    Read,
 }
 
 /// A recorded object that is not as recorded.

@@ -15,6 +15,9 @@ pub struct ProviderSchema {
     pub configuration: BTreeMap<String, Attribute>,
     /// Resource types by name.
     pub resources: BTreeMap<String, ResourceSchema>,
+    /// Data sources by name: what is looked up and never made.
+    #[serde(default)]
+    pub data: BTreeMap<String, DataSchema>,
     /// Limits of its interfaces as the cloud publishes them, by the name of the interface.
     #[serde(default)]
     pub limits: BTreeMap<String, RateLimit>,
@@ -45,6 +48,31 @@ pub struct ResourceSchema {
     pub recorded_only: bool,
     /// How an object is found again after a crash between the call and its answer.
     pub adoption: Adoption,
+}
+
+/// One data source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataSchema {
+    /// One line for people.
+    pub description: String,
+    /// Arguments, which say what is looked up, and attributes, which are what is found, by name.
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+impl DataSchema {
+    /// A data source that finds an object of a resource type by these arguments.
+    pub fn of(resource: &ResourceSchema, arguments: &[&str]) -> Self {
+        let attribute = |(name, attribute): (&String, &Attribute)| {
+            let mode =
+                if arguments.contains(&name.as_str()) { Mode::Required } else { Mode::Computed };
+            let found = Attribute::with_mode(attribute.ty.clone(), mode, &attribute.description);
+            (name.clone(), Attribute { sensitive: attribute.sensitive, ..found })
+        };
+        Self {
+            description: resource.description.clone(),
+            attributes: resource.attributes.iter().map(attribute).collect(),
+        }
+    }
 }
 
 /// What a cloud offers to find an object whose creation was not acknowledged. Recovery uses the first that holds: the

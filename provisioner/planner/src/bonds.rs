@@ -14,6 +14,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) fn bind(plan: &mut Plan, recorded: &Recorded) {
     plan.base_revisions = revisions(recorded, used(plan));
     plan.output_revisions = revisions(recorded, shown(plan));
+    // What moves is recorded where it was, and where it goes is nothing, or what moves away from there.
+    let was = revisions(recorded, plan.moved.iter().map(|moved| moved.to.clone()).collect());
+    for moved in &plan.moved {
+        plan.base_revisions.insert(moved.to.clone(), 0);
+    }
+    for moved in &plan.moved {
+        let revision = was.get(&moved.to).copied().unwrap_or_default();
+        plan.base_revisions.insert(moved.from.clone(), revision);
+    }
 }
 
 fn revisions(recorded: &Recorded, addresses: BTreeSet<Address>) -> BTreeMap<Address, u64> {
@@ -26,10 +35,15 @@ fn revisions(recorded: &Recorded, addresses: BTreeSet<Address>) -> BTreeMap<Addr
 fn used(plan: &Plan) -> BTreeSet<Address> {
     let mut used = BTreeSet::new();
     for operation in &plan.operations {
-        used.insert(operation.address.clone());
+        if !operation.address.is_data() {
+            used.insert(operation.address.clone());
+        }
         let reads = matches!(
             operation.kind,
-            OperationKind::Create | OperationKind::CreateReplacement | OperationKind::Update
+            OperationKind::Create
+                | OperationKind::CreateReplacement
+                | OperationKind::Update
+                | OperationKind::Read
         );
         if reads {
             used.extend(operation.dependencies.iter().cloned());
@@ -39,6 +53,10 @@ fn used(plan: &Plan) -> BTreeSet<Address> {
     used.extend(plan.vanished.iter().cloned());
     used.extend(plan.conditions.iter().flat_map(|condition| condition.reads.iter().cloned()));
     used.extend(plan.adopted.iter().map(|adopted| adopted.record.address.clone()));
+    for moved in &plan.moved {
+        used.insert(moved.to.clone());
+        used.extend(moved.dependents.iter().cloned());
+    }
     used
 }
 
@@ -47,7 +65,7 @@ fn shown(plan: &Plan) -> BTreeSet<Address> {
     let outputs = plan.changed_outputs.iter().filter_map(|name| plan.outputs.get(name));
     let nodes = plan.node_sets.values().flat_map(|set| &set.nodes);
     let values = outputs.map(|output| &output.value).chain(nodes.map(|node| &node.machine));
-    values.flat_map(sources).collect()
+    values.flat_map(sources).filter(|address| !address.is_data()).collect()
 }
 
 /// The instances that a value comes from.

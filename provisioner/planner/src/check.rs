@@ -21,6 +21,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
     }
     checker.changes();
     checker.bookkeeping();
+    checker.moves();
     checker.bonds();
     for operation in &plan.operations {
         checker.parts(operation);
@@ -39,8 +40,8 @@ struct Checker<'a> {
 }
 
 fn is_forward(kind: OperationKind) -> bool {
-    use OperationKind::{Create, CreateReplacement, Update};
-    matches!(kind, Create | CreateReplacement | Update)
+    use OperationKind::{Create, CreateReplacement, Read, Update};
+    matches!(kind, Create | CreateReplacement | Update | Read)
 }
 
 fn is_removal(kind: OperationKind) -> bool {
@@ -59,6 +60,7 @@ fn implied(change: &Change) -> Vec<OperationKind> {
         Action::Delete if change.reasons.contains(&Reason::Deposed) => vec![DeleteDeposed],
         Action::Delete => vec![Delete],
         Action::Forget => vec![Forget],
+        Action::Read => vec![OperationKind::Read],
     }
 }
 
@@ -123,7 +125,7 @@ impl<'a> Checker<'a> {
         if change.after.is_none() != matches!(change.action, Delete | Forget) {
             self.fault(address, format!("the change of {} has a wrong end", change.address));
         }
-        if change.before.is_none() != (change.action == Create) {
+        if change.before.is_none() != matches!(change.action, Create | Action::Read) {
             self.fault(address, format!("the change of {} has a wrong start", change.address));
         }
         let unknown = change.after.as_ref().is_some_and(|after| !after.is_wholly_known());
@@ -145,23 +147,49 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// One record a place, and the changes say the same.
+    fn moves(&mut self) {
+        let plan = self.plan;
+        let (mut from, mut to) = (BTreeSet::new(), BTreeMap::new());
+        for moved in &plan.moved {
+            let twice = !from.insert(&moved.from) | to.insert(&moved.to, &moved.from).is_some();
+            if twice || moved.from == moved.to || moved.from.kind() != moved.to.kind() {
+                let message = format!("{} cannot become {}", moved.from, moved.to);
+                self.fault(Some(&moved.to), message);
+            }
+        }
+        for change in &plan.changes {
+            if let Some(previous) = &change.previous
+                && to.get(&change.address) != Some(&previous)
+            {
+                let message = format!("{} was not {previous} before", change.address);
+                self.fault(Some(&change.address), message);
+            }
+        }
+    }
+
     /// The plan is bound to what it reads and writes, and to nothing else: whatever it is not bound to may change
     /// before it is applied.
     fn bonds(&mut self) {
         let plan = self.plan;
         let mut touched: BTreeSet<&Address> = BTreeSet::new();
         for operation in &plan.operations {
-            touched.insert(&operation.address);
+            // What is only read has no revision.
+            touched.extend(Some(&operation.address).filter(|address| !address.is_data()));
             if is_forward(operation.kind) {
                 touched.extend(&operation.dependencies);
-                let own = |origin: &&Address| **origin == operation.address;
-                touched.extend(origins(operation.arguments.iter()).filter(|origin| !own(origin)));
+                let other = |origin: &&Address| **origin != operation.address && !origin.is_data();
+                touched.extend(origins(operation.arguments.iter()).filter(other));
             }
         }
         touched.extend(plan.refreshed.iter().map(|record| &record.address));
         touched.extend(&plan.vanished);
         touched.extend(plan.conditions.iter().flat_map(|condition| &condition.reads));
         touched.extend(plan.adopted.iter().map(|adopted| &adopted.record.address));
+        for moved in &plan.moved {
+            touched.extend([&moved.from, &moved.to]);
+            touched.extend(&moved.dependents);
+        }
         let bound: BTreeSet<&Address> = plan.base_revisions.keys().collect();
         for address in touched.difference(&bound) {
             let message = format!("the plan is not bound to a revision of {address}");
@@ -177,12 +205,16 @@ impl<'a> Checker<'a> {
     /// One record has one revision, wherever the plan tells it.
     fn revisions(&mut self) {
         let plan = self.plan;
-        let adopted: BTreeSet<_> = plan.adopted.iter().map(|a| &a.record.address).collect();
+        // These are not recorded yet where the plan says.
+        let adopted = plan.adopted.iter().map(|adopted| &adopted.record.address);
+        let adopted: BTreeSet<_> =
+            adopted.chain(plan.moved.iter().map(|moved| &moved.to)).collect();
         let prior = plan.operations.iter().filter(|o| o.kind != OperationKind::DeleteDeposed);
         let prior = prior.filter_map(|operation| operation.prior.as_ref());
         let told = prior.chain(&plan.refreshed).map(|record| (&record.address, record.revision));
         let told = told.filter(|(address, _)| !adopted.contains(address));
         let shown = plan.output_revisions.iter().map(|(address, revision)| (address, *revision));
+        let shown = shown.filter(|(address, _)| !adopted.contains(address));
         for (address, revision) in told.chain(shown) {
             if plan.base_revisions.get(address).is_some_and(|bound| *bound != revision) {
                 let message = format!("the plan tells two revisions of {address}");
@@ -197,7 +229,8 @@ impl<'a> Checker<'a> {
             awaited.collect(value);
         }
         let sources: BTreeSet<_> = awaited.outputs.into_iter().chain(origins(values)).collect();
-        for address in sources.into_iter().filter(|at| !plan.output_revisions.contains_key(at)) {
+        let is_bound = |at: &&Address| at.is_data() || plan.output_revisions.contains_key(*at);
+        for address in sources.into_iter().filter(|at| !is_bound(at)) {
             let message = format!("what it shows of {address} is not bound to a revision");
             self.fault(Some(address), message);
         }
@@ -210,7 +243,8 @@ impl<'a> Checker<'a> {
         if operation.arguments.is_some() != is_forward(kind) {
             self.fault(Some(address), names("has arguments where it should not, or none"));
         }
-        if operation.prior.is_some() != (kind != OperationKind::Create) {
+        let has_none = matches!(kind, OperationKind::Create | OperationKind::Read);
+        if operation.prior.is_some() == has_none {
             self.fault(Some(address), names("has a record where it should not, or none"));
         }
         if operation.prior.as_ref().is_some_and(|prior| prior.address != *address) {
@@ -222,6 +256,10 @@ impl<'a> Checker<'a> {
         let held = &operation.must_not_differ;
         if !held.is_empty() && kind != OperationKind::Update || !held.iter().all(known) {
             self.fault(Some(address), names("must keep arguments that it does not have"));
+        }
+        let is_read = kind == OperationKind::Read;
+        if is_read != address.is_data() || operation.dependencies.iter().any(Address::is_data) {
+            self.fault(Some(address), names("takes a data source for an object, or the other way"));
         }
         if operation.provider.is_empty() {
             self.fault(Some(address), names("has no provider"));

@@ -4,6 +4,7 @@ use crate::bonds;
 use crate::compare::same;
 use crate::decide::{Decision, replaces};
 use crate::fates::{Fate, Fates};
+use crate::removals::Removals;
 use crate::results::{Results, changed_outputs};
 use crate::scope::Scope;
 use crate::standing::{drift, standing};
@@ -21,9 +22,11 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     let sequence = topology::sequence(&instances)?;
     let Decided { mut all, errors } = decide_all(planner, &instances, &sequence);
     let mut vanished = Vec::new();
+    let removals = Removals::new(&desired.removals);
     for record in planner.recorded.records.values() {
         if !instances.contains_key(&record.address) {
             match abandoned(planner, record, Reason::NotConfigured) {
+                Some(fate) if removals.keep(&record.address) => all.push(forgotten(fate)),
                 Some(fate) => all.push(fate),
                 None => vanished.push(record.address.clone()),
             }
@@ -126,6 +129,7 @@ fn by_address<'a>(
             );
         }
     }
+    through_data(&mut instances);
     for address in &planner.options.replace {
         if !instances.contains_key(address) {
             errors.push(
@@ -139,6 +143,34 @@ fn by_address<'a>(
         }
     }
     if errors.is_empty() { Ok(instances) } else { Err(errors) }
+}
+
+/// Whoever depends on a data source depends on what that depends on: it leaves no record to tell that later.
+fn through_data(instances: &mut Instances<'_>) {
+    let sources: HashMap<Address, BTreeSet<Address>> = instances
+        .iter()
+        .filter(|(address, _)| address.is_data())
+        .map(|(address, (_, dependencies))| (address.clone(), dependencies.clone()))
+        .collect();
+    if sources.is_empty() {
+        return;
+    }
+    for (address, (_, dependencies)) in instances.iter_mut() {
+        let mut stack: Vec<Address> =
+            dependencies.iter().filter(|it| it.is_data()).cloned().collect();
+        let mut seen: BTreeSet<Address> = stack.iter().cloned().collect();
+        while let Some(source) = stack.pop() {
+            for dependency in sources.get(&source).into_iter().flatten() {
+                if dependency == address {
+                    continue;
+                }
+                if dependency.is_data() && seen.insert(dependency.clone()) {
+                    stack.push(dependency.clone());
+                }
+                dependencies.insert(dependency.clone());
+            }
+        }
+    }
 }
 
 fn configured<'a>(
@@ -183,6 +215,11 @@ fn abandoned<'a>(planner: &Planner<'a>, record: &'a Record, reason: Reason) -> O
         must_not_differ: BTreeSet::new(),
         dependencies: BTreeSet::new(),
     })
+}
+
+/// The object stays, and nothing manages it any more.
+fn forgotten(fate: Fate<'_>) -> Fate<'_> {
+    Fate { action: Action::Forget, reasons: vec![Reason::Removed], ..fate }
 }
 
 /// The record with the attributes that refresh saw.
@@ -262,7 +299,7 @@ impl<'a> Frame<'_, 'a> {
             created_at: planner.options.created_at.clone(),
             destroy: false,
             operations: order::operations(&fates, &deposed)?,
-            changes: changes(&fates, &deposed, scope),
+            changes: changes(planner, &fates, &deposed, scope),
             drift: all_drift(planner, scope),
             outputs: BTreeMap::new(),
             changed_outputs: BTreeSet::new(),
@@ -273,14 +310,25 @@ impl<'a> Frame<'_, 'a> {
             adopted: Vec::new(),
             strays: Vec::new(),
             conditions: Vec::new(),
+            moved: planner.options.moved.clone(),
         })
     }
 }
 
 /// In address order; a deposed object has a change of its own, behind that of its instance.
-fn changes(fates: &Fates<'_>, deposed: &[&Record], scope: &Scope) -> Vec<Change> {
+fn changes(
+    planner: &Planner<'_>,
+    fates: &Fates<'_>,
+    deposed: &[&Record],
+    scope: &Scope,
+) -> Vec<Change> {
+    let moved = planner.options.moved.iter().map(|moved| (&moved.to, &moved.from));
+    let moved: BTreeMap<&Address, &Address> = moved.collect();
+    let previous = |address: &Address| moved.get(address).map(|from| (*from).clone());
     let change = |fate: &Fate<'_>| Change {
         address: fate.address.clone(),
+        previous: fate.record.and_then(|_| previous(&fate.address)),
+        importing: None,
         action: fate.action,
         reasons: fate.reasons.clone(),
         before: fate.before.clone(),
@@ -289,13 +337,20 @@ fn changes(fates: &Fates<'_>, deposed: &[&Record], scope: &Scope) -> Vec<Change>
     };
     let left = |record: &&Record| Change {
         address: record.address.clone(),
+        previous: previous(&record.address),
+        importing: None,
         action: Action::Delete,
         reasons: vec![Reason::Deposed],
         before: Some(record.attributes.clone()),
         after: None,
         differing: Vec::new(),
     };
-    let inside = fates.all.iter().filter(|fate| scope.holds(&fate.address));
+    // What was read already is in the plan as values.
+    let is_told = |fate: &&Fate<'_>| {
+        let was_read = fate.address.is_data() && fate.action == Action::NoOp;
+        scope.holds(&fate.address) && !was_read
+    };
+    let inside = fates.all.iter().filter(is_told);
     let mut changes: Vec<_> = inside.map(change).chain(deposed.iter().map(left)).collect();
     changes.sort_by(|one, other| one.address.cmp(&other.address));
     changes
@@ -322,7 +377,7 @@ fn refreshed(planner: &Planner<'_>, fates: &Fates<'_>, scope: &Scope) -> Vec<Rec
         if !same(&current.attributes, &as_typed(planner, record)) {
             newer.attributes = current.attributes;
         }
-        newer.dependencies.clone_from(&fate.dependencies);
+        newer.dependencies = fate.recorded_with();
         newer.lifecycle.clone_from(&instance.lifecycle);
         (newer != *record).then_some(newer)
     };

@@ -26,7 +26,7 @@ pub(crate) fn planned(
 /// Finds the operations that a condition has to do with.
 struct Binding<'a> {
     operations: &'a [Operation],
-    /// Creations and updates by instance.
+    /// Creations, updates and reads by instance.
     forward: HashMap<&'a Address, u32>,
     /// Instances by what they depend on.
     dependents: HashMap<&'a Address, Vec<&'a Address>>,
@@ -65,10 +65,12 @@ impl<'a> Binding<'a> {
         };
         let mut reads = sources(&condition.condition);
         reads.extend(sources(&condition.error_message));
+        // What is only read has no revision.
+        reads.retain(|address| !address.is_data());
         Some(PlannedCondition { condition: condition.clone(), needs, stops, reads })
     }
 
-    /// What runs because of an instance: creations and updates of what depends on it, through those that stay as they are,
+    /// What runs because of an instance: creations, updates and reads of what depends on it, through those that stay as they are,
     /// and the deletion of what it replaces.
     fn after(&self, address: &'a Address) -> BTreeSet<u32> {
         let own = self.forward.get(address);
@@ -97,7 +99,7 @@ impl<'a> Binding<'a> {
         after
     }
 
-    /// Creations and updates in a module instance that come after all of `needs`.
+    /// Creations, updates and reads in a module instance that come after all of `needs`.
     fn inside(&self, module: &str, needs: &BTreeSet<u32>) -> BTreeSet<u32> {
         let prefix = format!("{module}.");
         let mut behind: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
@@ -120,5 +122,6 @@ impl<'a> Binding<'a> {
 }
 
 fn is_forward(kind: OperationKind) -> bool {
-    matches!(kind, OperationKind::Create | OperationKind::CreateReplacement | OperationKind::Update)
+    use OperationKind::{Create, CreateReplacement, Read, Update};
+    matches!(kind, Create | CreateReplacement | Update | Read)
 }

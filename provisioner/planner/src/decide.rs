@@ -9,13 +9,14 @@ use crate::compare::{
     Comparison, awaited, compare, same, shown, typed, with_part, without_origins,
 };
 use crate::standing::{difference, is_unwell, marked, recorded, standing};
-use model::graph::Instance;
+use model::graph::{Instance, Trigger};
 use model::plan::{Action, Observation, Reason};
 use model::record::Record;
 use model::schema::{Attribute, ChangePolicy, Mode, ResourceSchema};
 use model::value::Entries;
 use model::{Address, Diagnostic, Value};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What a decision is made from.
@@ -32,6 +33,8 @@ pub(crate) struct Subject<'a> {
     pub requested: bool,
     /// What happens to other instances, as far as decided.
     pub fate: &'a dyn Fn(&Address) -> Option<Action>,
+    /// What was decided about other instances.
+    pub decision: &'a dyn Fn(&Address) -> Option<Rc<Decision>>,
 }
 
 /// What happens to one instance.
@@ -274,6 +277,10 @@ fn verdict(subject: &Subject<'_>, record: &Record, findings: &Findings) -> (Acti
     if !forcing.is_empty() {
         reasons.push(Reason::ForcesReplacement { arguments: forcing });
     }
+    let triggered = triggered(subject);
+    if !triggered.is_empty() {
+        reasons.push(Reason::Triggered { by: triggered });
+    }
     let replace = !reasons.is_empty();
     if !findings.changed.is_empty() {
         reasons.push(Reason::ArgumentsDiffer { arguments: findings.changed.clone() });
@@ -292,6 +299,42 @@ fn verdict(subject: &Subject<'_>, record: &Record, findings: &Findings) -> (Acti
         (false, true) => Action::NoOp,
     };
     (action, reasons)
+}
+
+/// The triggers that something happens to, as they are written.
+fn triggered(subject: &Subject<'_>) -> Vec<String> {
+    let fires = |trigger: &&Trigger| {
+        let mut decisions = trigger.addresses.iter().filter_map(|at| (subject.decision)(at));
+        decisions.any(|decision| fires(&decision, &trigger.path))
+    };
+    subject.instance.triggers.iter().filter(fires).map(|trigger| trigger.text.clone()).collect()
+}
+
+/// Whether an object changes, or the part of its attributes that a path leads to. A new object is no change: what it
+/// triggers is made with it.
+fn fires(decision: &Decision, path: &[Arc<str>]) -> bool {
+    if decision.action != Action::Update && !replaces(decision.action) {
+        return false;
+    }
+    let before = decision.before.as_ref().and_then(|before| part(before, path));
+    match (before, part(&decision.after, path)) {
+        _ if path.is_empty() => true,
+        (Some(before), Some(after)) => compare(&after, &before) != Comparison::Same,
+        (before, after) => before.is_some() != after.is_some(),
+    }
+}
+
+/// The part that a path leads to; as far as that is known.
+fn part(value: &Value, path: &[Arc<str>]) -> Option<Value> {
+    let mut value = value.clone();
+    for step in path {
+        if value.is_unknown() {
+            return Some(value);
+        }
+        let item = || step.parse::<usize>().ok().and_then(|at| value.as_items()?.get(at).cloned());
+        value = value.get(step).or_else(item)?;
+    }
+    Some(value)
 }
 
 fn changing_dependencies(subject: &Subject<'_>) -> Vec<Address> {

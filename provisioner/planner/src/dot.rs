@@ -53,6 +53,7 @@ fn verb(kind: OperationKind) -> &'static str {
         OperationKind::Delete => "delete",
         OperationKind::DeleteDeposed => "delete old",
         OperationKind::Forget => "forget",
+        OperationKind::Read => "read",
     }
 }
 

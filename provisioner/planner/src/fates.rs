@@ -50,6 +50,11 @@ impl Fate<'_> {
         absent || makes(self.action) || self.action == Action::Delete
     }
 
+    /// What a record of it says that it depends on: data sources have no records.
+    pub fn recorded_with(&self) -> BTreeSet<Address> {
+        self.dependencies.iter().filter(|address| !address.is_data()).cloned().collect()
+    }
+
     /// The record, with what refresh saw.
     pub fn prior(&self) -> Option<Record> {
         let mut record = self.record?.clone();

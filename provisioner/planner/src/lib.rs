@@ -14,27 +14,33 @@ mod compare;
 mod compose;
 mod conditions;
 mod cycle;
+mod data;
 mod decide;
 pub mod dot;
 mod fates;
+mod moves;
 mod nearest;
 mod order;
+mod removals;
 mod results;
 mod scope;
 mod standing;
 mod target;
 mod topology;
 
+pub use data::{Answers, Question};
 pub use dot::{dot, dot_plan};
+pub use moves::{Renamed, rename};
 pub use scope::reach;
 pub use target::{Target, TargetError};
 
 use decide::{Decision, Subject, decide};
 use model::graph::{Desired, Instance, Lifecycle, Projection};
-use model::plan::{Action, Actual, Observation, Plan};
+use model::plan::{Action, Actual, Moved, Observation, Plan};
 use model::record::{Record, Recorded};
 use model::schema::{ProviderSchema, ResourceSchema};
 use model::{Address, Diagnostic, Value};
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -46,6 +52,8 @@ pub struct Options {
     pub replace: BTreeSet<Address>,
     /// What the plan is limited to (`--target`), with all that it needs; none for everything.
     pub targets: Vec<Target>,
+    /// What has another address in the given state than it is recorded at (see [`rename`]).
+    pub moved: Vec<Moved>,
     /// RFC 3339 time that is written into the plan.
     pub created_at: String,
     /// The environment's name.
@@ -58,6 +66,8 @@ pub struct Planner<'a> {
     actual: &'a Actual,
     schemas: &'a BTreeMap<String, ProviderSchema>,
     options: Options,
+    answers: Cow<'a, Answers>,
+    asked: RefCell<BTreeMap<Address, Question>>,
     decisions: RefCell<HashMap<Address, Rc<Decided>>>,
 }
 
@@ -77,7 +87,16 @@ impl<'a> Planner<'a> {
         schemas: &'a BTreeMap<String, ProviderSchema>,
         options: Options,
     ) -> Self {
-        Self { recorded, actual, schemas, options, decisions: RefCell::default() }
+        let answers = Cow::Owned(Answers::new());
+        let (asked, decisions) = (RefCell::default(), RefCell::default());
+        Self { recorded, actual, schemas, options, answers, asked, decisions }
+    }
+
+    /// With what was read of data sources.
+    #[must_use]
+    pub fn with_answers(mut self, answers: &'a Answers) -> Self {
+        self.answers = Cow::Borrowed(answers);
+        self
     }
 
     /// What must change so that the world is as desired; all errors at once.
@@ -110,11 +129,23 @@ impl<'a> Planner<'a> {
 
     /// Decides about an instance; those it depends on should have been decided before.
     fn decision(&self, instance: &Instance) -> Result<Rc<Decision>, Vec<Diagnostic>> {
+        if instance.address.is_data() {
+            // Others have counted on what was decided first; its conditions may have made it wait for more since.
+            if let Some(decided) = self.decisions.borrow().get(&instance.address)
+                && decided.arguments == instance.arguments
+                && decided.provider == instance.provider
+            {
+                return Ok(decided.decision.clone());
+            }
+            let decision = Rc::new(self.data_decision(instance)?);
+            return Ok(self.decided(instance, decision));
+        }
         let schema = self
             .schema(&instance.provider, instance.address.kind())
             .ok_or_else(|| vec![unknown_type(instance)])?;
-        // A statement about its dependencies is decided anew: they may have been decided since.
+        // What hangs on what happens to others is decided anew: they may have been decided since.
         if !schema.follows_dependencies
+            && instance.triggers.is_empty()
             && let Some(decided) = self.decisions.borrow().get(&instance.address)
             && decided.arguments == instance.arguments
             && decided.provider == instance.provider
@@ -129,7 +160,12 @@ impl<'a> Planner<'a> {
             observation: self.observation(&instance.address),
             requested: self.options.replace.contains(&instance.address),
             fate: &|address| self.fate(address),
+            decision: &|address| Some(self.decisions.borrow().get(address)?.decision.clone()),
         }));
+        Ok(self.decided(instance, decision))
+    }
+
+    fn decided(&self, instance: &Instance, decision: Rc<Decision>) -> Rc<Decision> {
         let decided = Decided {
             arguments: instance.arguments.clone(),
             provider: instance.provider.clone(),
@@ -137,7 +173,7 @@ impl<'a> Planner<'a> {
             decision: decision.clone(),
         };
         self.decisions.borrow_mut().insert(instance.address.clone(), Rc::new(decided));
-        Ok(decision)
+        decision
     }
 }
 

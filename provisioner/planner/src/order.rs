@@ -127,6 +127,7 @@ fn kinds(action: Action) -> &'static [OperationKind] {
         }
         Action::Delete => &[OperationKind::Delete],
         Action::Forget => &[OperationKind::Forget],
+        Action::Read => &[OperationKind::Read],
     }
 }
 
@@ -169,9 +170,10 @@ impl<'a> Drawing<'a> {
 
     fn slot(&mut self, kind: OperationKind) -> &mut Vec<Option<usize>> {
         match kind {
-            OperationKind::Create | OperationKind::CreateReplacement | OperationKind::Update => {
-                &mut self.forward
-            }
+            OperationKind::Create
+            | OperationKind::CreateReplacement
+            | OperationKind::Update
+            | OperationKind::Read => &mut self.forward,
             OperationKind::Delete | OperationKind::DeleteDeposed => &mut self.removal,
             OperationKind::Forget => &mut self.forget,
         }
@@ -464,6 +466,7 @@ impl<'a> Drawing<'a> {
             OperationKind::Delete => "delete",
             OperationKind::DeleteDeposed => "delete old",
             OperationKind::Forget => "forget",
+            OperationKind::Read => "read",
         };
         format!("{verb} {}", vertex.address)
     }
@@ -490,7 +493,7 @@ impl<'a> Drawing<'a> {
                 .unwrap_or_default(),
             needs,
             arguments: wanted.and_then(|(fate, _)| fate.arguments.clone()),
-            dependencies: wanted.map(|(fate, _)| fate.dependencies.clone()).unwrap_or_default(),
+            dependencies: wanted.map(|(fate, _)| fate.recorded_with()).unwrap_or_default(),
             lifecycle: wanted.map(|(_, instance)| instance.lifecycle.clone()).unwrap_or_default(),
             must_not_differ: fate
                 .filter(|_| vertex.kind == OperationKind::Update)

@@ -43,7 +43,7 @@ impl Scope {
         }
         let known = || fates.at.keys().chain(others.iter().copied());
         let missing = targets.iter().filter(|target| !known().any(|at| target.matches(at)));
-        let unknown: Vec<_> = missing.map(|target| unknown(target, known())).collect();
+        let unknown: Vec<_> = missing.map(|target| unknown(planner, target, known())).collect();
         if !unknown.is_empty() {
             return Err(unknown);
         }
@@ -91,8 +91,16 @@ impl Scope {
     }
 }
 
-fn unknown<'x>(target: &Target, known: impl Iterator<Item = &'x Address>) -> Diagnostic {
+fn unknown<'x>(
+    planner: &Planner<'_>,
+    target: &Target,
+    known: impl Iterator<Item = &'x Address>,
+) -> Diagnostic {
     let summary = format!("the target `{target}` means nothing that is configured or recorded");
+    if let Some(moved) = planner.options.moved.iter().find(|moved| target.matches(&moved.from)) {
+        let hint = format!("{} is {} now", moved.from, moved.to);
+        return Diagnostic::error("unknown-target", summary).with_hint(hint);
+    }
     let hint = target.nearest(known).map_or_else(
         || "`state list` shows what is recorded, `graph` what is configured".to_owned(),
         |nearest| format!("did you mean `{nearest}`?"),

@@ -20,6 +20,7 @@ pub struct Target {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Resource {
+    is_data: bool,
     kind: String,
     name: String,
     key: Option<InstanceKey>,
@@ -45,6 +46,7 @@ impl Target {
     pub fn parse(text: &str) -> Result<Self, TargetError> {
         let whole = Address::parse(text).map(|address| {
             let resource = Resource {
+                is_data: address.is_data(),
                 kind: address.kind().to_owned(),
                 name: address.name().to_owned(),
                 key: address.key().cloned(),
@@ -71,6 +73,7 @@ impl Target {
         below
             && self.resource.as_ref().is_none_or(|resource| {
                 path.len() == self.path.len()
+                    && resource.is_data == address.is_data()
                     && resource.kind == address.kind()
                     && resource.name == address.name()
                     && (resource.key.is_none() || resource.key.as_ref() == address.key())
@@ -95,7 +98,7 @@ impl Target {
                     texts.insert(format!("node_set.{set}"));
                 }
             }
-            let bare = Address::new(address.path().to_vec(), address.kind(), address.name(), None);
+            let bare = address.at(address.path().to_vec(), None);
             texts.insert(bare.to_string());
             texts.insert(address.to_string());
         }

@@ -83,6 +83,24 @@ pub struct ReadRequest {
     pub attributes: Value,
 }
 
+/// Look at an object that is to be recorded as an instance.
+#[derive(Clone, Debug)]
+pub struct ImportRequest {
+    /// The instance.
+    pub address: Address,
+    /// The object's identity, as `read_many` takes it.
+    pub id: String,
+}
+
+/// Read one data source.
+#[derive(Clone, Debug)]
+pub struct DataRequest {
+    /// The data source's instance; `address.kind()` is its type.
+    pub address: Address,
+    /// All arguments, wholly known.
+    pub arguments: Value,
+}
+
 /// Make one object.
 #[derive(Clone)]
 pub struct CreateRequest {
@@ -216,6 +234,31 @@ pub trait Provider: Send + Sync {
     /// What a creation whose answer was lost has left: finished objects with its whole marker. A half-made object
     /// counts as nothing here: `create` finishes it.
     async fn find(&self, request: FindRequest) -> Result<Found, ProviderError>;
+
+    /// Looks at objects that are to be recorded though no creation of ours made them, or was forgotten: all that the
+    /// cloud tells of each, arguments that it does not tell null; none where there is no such object. Changes nothing.
+    /// One that belongs to another environment is refused ([`ErrorClass::Denied`]). In the order of the requests.
+    async fn import(
+        &self,
+        requests: &[ImportRequest],
+    ) -> Vec<Result<Option<Object>, ProviderError>> {
+        let refused = |request: &ImportRequest| {
+            let message =
+                format!("objects of type `{}` cannot be imported", request.address.kind());
+            Err(ProviderError::new(ErrorClass::Invalid, message))
+        };
+        requests.iter().map(refused).collect()
+    }
+
+    /// Reads data sources: all arguments and attributes of each, wholly known. What the arguments say and is not there is
+    /// [`ErrorClass::NotFound`]. Changes nothing. In the order of the requests.
+    async fn read_data(&self, requests: &[DataRequest]) -> Vec<Result<Value, ProviderError>> {
+        let unknown = |request: &DataRequest| {
+            let message = format!("there is no data source `{}`", request.address.kind());
+            Err(ProviderError::new(ErrorClass::Invalid, message))
+        };
+        requests.iter().map(unknown).collect()
+    }
 
     /// Everything in the cloud that carries our lineage, whichever instance or token it names, half-made objects too; in
     /// the order of addresses and identities. Empty where objects exist nowhere but in the state.

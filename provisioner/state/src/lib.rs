@@ -21,6 +21,7 @@ pub mod image;
 pub mod keyring;
 pub mod keys;
 pub mod memory;
+mod moving;
 pub mod plan_file;
 mod port;
 pub mod rows;
@@ -32,6 +33,7 @@ pub mod vault;
 pub mod version;
 
 pub use error::StateError;
+pub use moving::{moving, touched};
 pub use port::{
     Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
     LeaseRequest, RunResults, StateStore,

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+/// The oldest format that can be read: its plans say less and mean the same.
+const OLDEST: u32 = 2;
 const MAGIC: &str = "provisioner plan, format ";
 /// What the sealed parts of a plan are bound to.
 const CONTEXT: &str = "plan";
@@ -302,6 +304,8 @@ fn base_revisions(plan: &Plan) -> serde_json::Result<String> {
 
 /// A whole file, taken apart.
 struct Parts<'a> {
+    /// Of the format.
+    version: u64,
     statement: Statement,
     /// The statement as it is written: what the signatures are over.
     signed: &'a [u8],
@@ -320,14 +324,14 @@ impl<'a> Parts<'a> {
         let (version, rest) = line(rest).ok_or_else(truncated)?;
         let version = std::str::from_utf8(version).ok().and_then(|version| version.parse().ok());
         let known = u64::from(FORMAT_VERSION);
-        match version {
+        let version = match version {
             Some(found) if found > known => {
                 return Err(PlanFileError::Newer { path: path(), found, known: FORMAT_VERSION });
             }
-            Some(found) if found == known => {}
+            Some(found) if found >= u64::from(OLDEST) => found,
             Some(found @ 1..) => return Err(PlanFileError::Older { path: path(), found }),
             _ => return Err(tampered("its format version is not a number that was ever used")),
-        }
+        };
         let (signed, rest) = line(rest).ok_or_else(truncated)?;
         let (signatures, content) = line(rest).ok_or_else(truncated)?;
         let unreadable = || tampered("its statement does not read");
@@ -342,7 +346,7 @@ impl<'a> Parts<'a> {
         if sha256_hex(content) != statement.sha256 {
             return Err(tampered("its checksum does not fit"));
         }
-        Ok(Self { statement, signed, signatures, content })
+        Ok(Self { version, statement, signed, signatures, content })
     }
 
     /// Whether it is for this environment in its present life.
@@ -414,14 +418,19 @@ fn decode(bytes: &[u8], path: &str, expected: &Expected) -> Result<Plan> {
     let json = serde_json::from_slice(parts.content).map_err(|e| tampered(e.to_string()))?;
     let json = seal::open_json(&json, expected.sealer, CONTEXT);
     let json = json.map_err(|error| tampered(error.to_string()))?;
-    let plan: Plan = serde_json::from_value(json).map_err(|error| tampered(error.to_string()))?;
+    let mut plan: Plan =
+        serde_json::from_value(json).map_err(|error| tampered(error.to_string()))?;
     let statement = &parts.statement;
     let fits = plan.environment == statement.environment
         && (plan.lineage.is_empty() || plan.lineage == statement.lineage)
         && plan.configuration_digest == statement.configuration
         && base_revisions(&plan).is_ok_and(|digest| digest == statement.base_revisions)
-        && plan.format_version == FORMAT_VERSION;
-    if fits { Ok(plan) } else { Err(tampered("its statement and its content differ".to_owned())) }
+        && u64::from(plan.format_version) == parts.version;
+    if !fits {
+        return Err(tampered("its statement and its content differ".to_owned()));
+    }
+    plan.format_version = FORMAT_VERSION;
+    Ok(plan)
 }
 
 #[cfg(test)]

@@ -189,6 +189,7 @@ fn words(kind: OperationKind) -> (&'static str, &'static str) {
         OperationKind::Delete => ("deleting", "deleted"),
         OperationKind::DeleteDeposed => ("deleting the replaced object", "replaced object deleted"),
         OperationKind::Forget => ("forgetting", "forgotten"),
+        OperationKind::Read => ("reading", "read"),
     }
 }
 

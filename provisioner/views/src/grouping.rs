@@ -95,8 +95,28 @@ fn instance_shape(name: &str, change: &Change) -> Option<String> {
     let key = key_text(change)?;
     let base = base(name, change);
     let reasons: Vec<_> = change.reasons.iter().map(general).collect();
-    let shape = format!("{:?} {reasons:?} {:?}", change.action, change.differing);
-    Some(format!("{base} {}", shape.replace(&key, "\u{0}")))
+    let moves = (change.previous.is_some(), change.importing.is_some());
+    let shape = format!("{:?} {moves:?} {reasons:?} {:?}", change.action, change.differing);
+    Some(format!("{base} {}", without_word(&shape, &key)))
+}
+
+/// The text with every occurrence of a word taken out; as a part of longer words it stays.
+fn without_word(text: &str, word: &str) -> String {
+    let is_inner = |c: char| c.is_alphanumeric() || c == '_';
+    let mut kept = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let is_word =
+            !text[..at].ends_with(is_inner) && !text[end..].starts_with(is_inner) && at >= from;
+        if is_word {
+            kept.push_str(&text[from..at]);
+            kept.push('\u{0}');
+            from = end;
+        }
+    }
+    kept.push_str(&text[from..]);
+    kept
 }
 
 /// Heading and relative address: the path up to the last node, node set or module, and the rest.
@@ -105,8 +125,7 @@ fn split(address: &Address) -> (String, String) {
     let last_node = path.iter().rposition(|step| !matches!(step, PathStep::Module { .. }));
     let end = last_node.map_or(path.len(), |at| at + 1);
     let heading: Vec<String> = path[..end].iter().map(ToString::to_string).collect();
-    let rest =
-        Address::new(path[end..].to_vec(), address.kind(), address.name(), address.key().cloned());
+    let rest = address.at(path[end..].to_vec(), address.key().cloned());
     (heading.join("."), rest.to_string())
 }
 
@@ -139,7 +158,9 @@ fn shape(group: &Group<'_>) -> String {
     for entry in &group.entries {
         for change in &entry.changes {
             let reasons: Vec<_> = change.reasons.iter().map(general).collect();
-            push!(shape, "|{} {:?} {reasons:?} {:?}", entry.name, change.action, change.differing);
+            let moves = (change.previous.is_some(), change.importing.is_some());
+            let what = (change.action, moves, &reasons, &change.differing);
+            push!(shape, "|{} {what:?}", entry.name);
         }
     }
     match group.nodes.first() {
@@ -203,6 +224,11 @@ mod tests {
         let nodes = ["a-001", "a-002", "a-003", "b-1", "b-2", "z"];
         assert_eq!(names(&nodes, 8), "a-001 … a-003, b-1, b-2, z");
         assert_eq!(names(&nodes, 1), "a-001 … a-003 and 3 more");
+    }
+
+    #[test]
+    fn a_key_is_taken_out_where_it_is_a_word() {
+        assert_eq!(without_word("name: [\"a\"], a_b, a", "a"), "name: [\"\u{0}\"], a_b, \u{0}");
     }
 
     #[test]

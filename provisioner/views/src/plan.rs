@@ -40,7 +40,9 @@ pub fn human(plan: &Plan, drawing: Drawing) -> String {
         push!(text, "Limited to {}; the rest is left as it is.\n\n", plan.targets.join(", "));
     }
     text.push_str(&drift(&plan.drift, drawing));
-    let changes = plan.changes.iter().filter(|change| change.action != Action::NoOp);
+    let is_shown =
+        |it: &&Change| it.action != Action::NoOp || it.previous.is_some() || it.importing.is_some();
+    let changes = plan.changes.iter().filter(is_shown);
     for group in group(changes, drawing.detail == Detail::Concise) {
         text.push_str(&group_text(&group, plan.destroy, drawing));
         text.push('\n');
@@ -63,10 +65,12 @@ pub fn human(plan: &Plan, drawing: Drawing) -> String {
 /// The last line: what will be done, in numbers.
 pub fn summary(plan: &Plan) -> String {
     let count = |action| plan.count(action);
+    let read = count(Action::Read);
     let replaced = count(Action::ReplaceDeleteFirst) + count(Action::ReplaceCreateFirst);
     let counts = [count(Action::Create), count(Action::Update), replaced, count(Action::Delete)];
     let forgotten = count(Action::Forget) + plan.vanished.len();
-    let kept = plan.adopted.iter().filter(|adopted| !adopted.deposed).count();
+    let imported = plan.adopted.iter().filter(|adopted| adopted.imported).count();
+    let kept = plan.adopted.iter().filter(|adopted| !adopted.deposed && !adopted.imported).count();
     let found = match plan.strays.len() {
         0 => String::new(),
         1 => " The state does not know 1 object that is there.".to_owned(),
@@ -91,7 +95,17 @@ pub fn summary(plan: &Plan) -> String {
     if kept > 0 {
         push!(text, ", {kept} to take into the state");
     }
-    if counts.iter().sum::<usize>() + forgotten + kept == 0 && !plan.changed_outputs.is_empty() {
+    if read > 0 {
+        push!(text, ", {read} to read");
+    }
+    if imported > 0 {
+        push!(text, ", {imported} to import");
+    }
+    if !plan.moved.is_empty() {
+        push!(text, ", {} to move", plan.moved.len());
+    }
+    let others = read + forgotten + kept + imported + plan.moved.len();
+    if counts.iter().sum::<usize>() + others == 0 && !plan.changed_outputs.is_empty() {
         push!(text, "; {} outputs change", plan.changed_outputs.len());
     }
     push!(text, ".{found}");
@@ -108,6 +122,7 @@ pub fn symbol(action: Action, palette: Palette) -> String {
         Action::ReplaceCreateFirst => palette.notable("+/-"),
         Action::Delete => palette.bad("  -"),
         Action::Forget => palette.dim("  x"),
+        Action::Read => palette.notable(" <="),
     }
 }
 
@@ -125,7 +140,7 @@ fn adopted(plan: &Plan, drawing: Drawing) -> String {
         let record = &adopted.record;
         format!("  {}: {fate}{}\n", record.address, drawing.palette.dim(&id(&record.id)))
     };
-    let lines = plan.adopted.iter().map(line);
+    let lines = plan.adopted.iter().filter(|adopted| !adopted.imported).map(line);
     found("Objects that the state did not know:", &lines.collect::<Vec<_>>(), "", drawing)
 }
 
@@ -203,10 +218,34 @@ fn group_text(group: &Group<'_>, destroy: bool, drawing: Drawing) -> String {
         let Some(change) = entry.changes.first() else { continue };
         let why = reasons(change, destroy);
         let why = if why.is_empty() { why } else { palette.dim(&format!("  ({why})")) };
-        push!(text, "  {} {}{why}\n", symbol(change.action, palette), entry_name(entry));
+        let symbol = match change.action {
+            Action::NoOp if change.importing.is_some() => palette.good(" <-"),
+            Action::NoOp => palette.notable(" ->"),
+            action => symbol(action, palette),
+        };
+        push!(text, "  {symbol} {}{}{why}\n", entry_name(entry), was(entry, drawing));
         text.push_str(&arguments(entry, drawing));
     }
     text
+}
+
+/// Which object is imported, or where it was recorded before it moved.
+fn was(entry: &Entry<'_>, drawing: Drawing) -> String {
+    let mut ids = entry.changes.iter().filter_map(|change| change.importing.as_ref());
+    if let Some(first) = ids.next() {
+        let others = match ids.count() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        return drawing.palette.good(&format!("  imported from {first}{others}"));
+    }
+    let mut all = entry.changes.iter().filter_map(|change| change.previous.as_ref());
+    let Some(first) = all.next() else { return String::new() };
+    let others = match all.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    drawing.palette.notable(&format!("  was {first}{others}"))
 }
 
 fn entry_name(entry: &Entry<'_>) -> String {
@@ -223,7 +262,8 @@ fn reasons(change: &Change, destroy: bool) -> String {
         Reason::Destroying if destroy => None,
         reason => Some(self::reason(reason)),
     });
-    texts.collect::<Vec<_>>().join("; ")
+    let texts = texts.collect::<Vec<_>>().join("; ");
+    if change.action == Action::Read { format!("read during apply: {texts}") } else { texts }
 }
 
 /// A reason in words.
@@ -246,6 +286,9 @@ pub fn reason(reason: &Reason) -> String {
             several => format!("{} of its dependencies change", several.len()),
         },
         Reason::Deposed => "left by an earlier replacement".to_owned(),
+        Reason::Triggered { by } => format!("replaced with {}", list(by)),
+        Reason::NotKnown { arguments } => format!("{} not known before", list(arguments)),
+        Reason::Removed => "no longer managed; the object stays".to_owned(),
     }
 }
 

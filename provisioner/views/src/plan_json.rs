@@ -24,14 +24,18 @@ pub fn json(plan: &Plan) -> Json {
             "replace": count(Action::ReplaceDeleteFirst) + count(Action::ReplaceCreateFirst),
             "delete": count(Action::Delete),
             "forget": count(Action::Forget) + plan.vanished.len(),
+            "read": count(Action::Read),
             "no_op": count(Action::NoOp),
-            "adopt": plan.adopted.iter().filter(|adopted| !adopted.deposed).count(),
+            "import": plan.adopted.iter().filter(|adopted| adopted.imported).count(),
+            "adopt": plan.adopted.iter().filter(|it| !it.deposed && !it.imported).count(),
+            "move": plan.moved.len(),
             "strays": plan.strays.len(),
         },
         "changes": plan.changes.iter().map(change).collect::<Json>(),
         "operations": plan.operations.iter().map(operation).collect::<Json>(),
         "drift": plan.drift,
         "vanished": plan.vanished,
+        "moved": plan.moved.iter().map(|it| json!({ "from": it.from, "to": it.to })).collect::<Json>(),
         "adopted": plan.adopted.iter().map(adopted).collect::<Json>(),
         "strays": plan.strays.iter().map(stray).collect::<Json>(),
         "outputs": crate::outputs::json(&plan.outputs),
@@ -43,6 +47,8 @@ fn change(change: &Change) -> Json {
     let redacted = |value: &Option<Value>| value.as_ref().map(redacted_json);
     json!({
         "address": change.address,
+        "previous_address": change.previous,
+        "importing": change.importing,
         "action": change.action,
         "reasons": change.reasons,
         "differing": change.differing,
@@ -58,6 +64,7 @@ fn adopted(adopted: &Adopted) -> Json {
         "id": adopted.record.id,
         "attributes": redacted_json(&adopted.record.attributes),
         "deposed": adopted.deposed,
+        "imported": adopted.imported,
     })
 }
 

@@ -23,6 +23,8 @@ pub(super) const ENTRIES: &[Entry] = &[
          would not be clear which one is meant. The same holds for a block that may stand only once, and for an argument that is \
          given both as an argument and as a block. Both places are shown; rename or remove one.")
         .example("variable \"size\" {}\nvariable \"size\" {}", "variable \"size\" {}"),
+    entry("duplicate-import", "two objects are imported as one instance",
+        "An instance has one object. Of two `import` blocks, or two keys of one, that name the same address only one can be true."),
     entry("duplicate-key", "a key is given twice",
         "In an object each key stands once. The last value counts, and the others are lost.")
         .example("tags = {\n  team = \"a\"\n  team = \"b\"\n}", "tags = {\n  team = \"b\"\n}"),
@@ -34,6 +36,14 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("ignore-changes", "`ignore_changes` is no list of argument names",
         "`ignore_changes` names arguments of its own resource, without quotes and without values.")
         .example("lifecycle {\n  ignore_changes = \"input\"\n}", "lifecycle {\n  ignore_changes = [input]\n}"),
+    entry("import-id", "the id of an import is no text that is known",
+        "`id` says which object is meant, as the provider names it. It must be known when planning, and it is shown, so it cannot be secret.")
+        .example("import {\n  to = local_volume.data\n  id = \"\"\n}", "import {\n  to = local_volume.data\n  id = \"data\"\n}"),
+    entry("import-not-configured", "what is imported is not configured",
+        "An object is imported as an instance that the configuration has: `to` names a resource block, with its key where the block has `count` or \
+         `for_each`. Declare it first; the plan then shows what differs from the object that is there.")
+        .example("import {\n  to = local_volume.data\n  id = \"data\"\n}",
+            "resource \"local_volume\" \"data\" {\n  name = \"data\"\n  size = 1\n}\n\nimport {\n  to = local_volume.data\n  id = \"data\"\n}"),
     entry("iterator", "`iterator` is no name",
         "In a `dynamic` block `iterator` names what its `content` calls the entry at hand. It is a word, not a value.")
         .example("dynamic \"disk\" {\n  for_each = var.disks\n  iterator = \"item\"\n}",
@@ -57,6 +67,23 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("module-source", "the source of a module is not known",
         "`source` may use variables and local values, but nothing that is known only after an apply: which module is called decides what \
          there is to plan."),
+    entry("moved-across", "a resource cannot become a module",
+        "A `moved` block names two resources, or two modules. A resource that went into a module is named with it.")
+        .example("moved {\n  from = local_volume.data\n  to   = module.store\n}",
+            "moved {\n  from = local_volume.data\n  to   = module.store.local_volume.data\n}"),
+    entry("moved-ambiguous", "two `moved` blocks contradict each other",
+        "One address moves to two places, or two addresses move to one: an object has one place, and a place one object. Keep the block that is true."),
+    entry("moved-circle", "`moved` blocks lead in a circle",
+        "Moves follow each other, from the oldest address to the newest. These come back to where they began, so there is no newest. Take one away; two objects \
+         change places in two applies, over a third address."),
+    entry("moved-nowhere", "a `moved` block leads to where it begins",
+        "`from` is the address before, `to` the address now. They are the same.")
+        .example("moved {\n  from = local_volume.a\n  to   = local_volume.a\n}", "moved {\n  from = local_volume.a\n  to   = local_volume.b\n}"),
+    entry("moved-still-exists", "what has moved is still declared",
+        "A `moved` block says that the first address is not used any more, and the configuration still has it. Mostly the block was written and the resource \
+         not yet renamed.")
+        .example("resource \"terraform_data\" \"a\" {}\n\nmoved {\n  from = terraform_data.a\n  to   = terraform_data.b\n}",
+            "resource \"terraform_data\" \"b\" {}\n\nmoved {\n  from = terraform_data.a\n  to   = terraform_data.b\n}"),
     entry("name", "this cannot be a name",
         "A name begins with a letter or an underscore and goes on with letters, digits, underscores and dashes.")
         .example("variable \"2nd\" {}", "variable \"second\" {}"),
@@ -72,6 +99,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         "What a provisioner does is done once and recorded nowhere, so that no plan can tell whether it still holds. What runs on a node is \
          a `service`, which is installed, probed and brought back; a value to be replaced on demand is `terraform_data` with \
          `triggers_replace`."),
+    entry("removed-instance", "`removed` names one instance",
+        "`removed` is about a whole resource or module. One instance goes when `count` or `for_each` does not have it any more; to leave its object alone, \
+         take its record away with `state rm`.")
+        .example("removed {\n  from = terraform_data.a[0]\n}", "removed {\n  from = terraform_data.a\n}"),
+    entry("removed-still-exists", "what was removed is still declared",
+        "A `removed` block says what becomes of the objects of something that the configuration does not have any more, and it still has it. Remove one of the \
+         two.")
+        .example("resource \"terraform_data\" \"a\" {}\n\nremoved {\n  from = terraform_data.a\n}", "removed {\n  from = terraform_data.a\n}"),
+    entry("replace-triggered-by", "`replace_triggered_by` names something else than a resource",
+        "It takes references to resources of the same module, to instances or attributes of them. To replace an object when a value changes, keep the value in \
+         the `input` of a `terraform_data` and name that.")
+        .example("replace_triggered_by = [var.image]", "replace_triggered_by = [terraform_data.image]"),
     entry("reserved-name", "a variable has a name that `module` blocks use themselves",
         "Variables are set by arguments of `module` blocks, where `source`, `count`, `for_each` and some others have a meaning of their own. \
          A variable of such a name could never be set; give it another."),

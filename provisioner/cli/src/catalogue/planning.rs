@@ -17,6 +17,13 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("faulty-plan", "a plan contradicts itself",
         "The checker, which did not make the plan, found it wrong; nothing of it runs. This is a mistake of this program: please report it with the \
          plan."),
+    entry("import-missing", "there is no object with this id",
+        "The provider looked the id up and found nothing. Without the `import` block, an apply makes a new object."),
+    entry("import-recorded", "the object is recorded already",
+        "An object has one place in the state. To give it another address, use a `moved` block; to record it anew, take the old record away with `state rm`."),
+    entry("move-blocked", "something is in the way of a move",
+        "The address that something moves to is taken by another record, which stays there. Nothing is moved; what is not configured any more is deleted by \
+         this plan, so look at it before you apply. `state mv` or `state rm` takes the other record out of the way."),
     entry("operation-cycle", "operations wait for each other in a circle",
         "Nothing of the plan can run first. Often `create_before_destroy` of one resource and the lack of it in another are the reason: each step \
          is shown."),

@@ -37,7 +37,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("other-lineage", "a file is of another life of the environment",
         "The environment was deleted and made anew since, so that the records in the file are about objects that are not its own."),
     entry("other-type", "records of different types cannot take each other's place",
-        "`state mv` gives a record another address, but an object stays what it is: the type of the resource must be the same."),
+        "`state mv` and `moved` give a record another address, but an object stays what it is: the type of the resource must be the same."),
     entry("plan-file-expired", "the plan is too old",
         "Saved plans are valid for a limited time, since the world goes on. Make a new one."),
     entry("plan-file-foreign", "the plan is of another environment",

@@ -33,7 +33,7 @@ pub async fn run(
         store
     } else {
         // A configuration with mistakes makes no state file and no key.
-        planning::fresh(session, &project, wishes.clone())?;
+        planning::fresh(session, &project, wishes.clone()).await?;
         Store::create(session, &project).await?
     };
     let inputs = project.inputs(&store.login_key()?);
@@ -46,10 +46,10 @@ pub async fn run(
         sources: &project.sources,
         lease_seconds: store.lease_seconds,
     };
-    let make = |recorded: &Recorded, actual: &model::plan::Actual| {
-        let world = World { recorded, actual };
-        planning::plan(session, &project, &inputs, &wired.factory, &world, wishes.clone())
+    let make = async |world: &World<'_>| {
+        planning::plan(session, &project, &inputs, &wired.factory, world, wishes.clone()).await
     };
+    let rename = |recorded: Recorded| planning::renamed(session, &project, &recorded);
     let ended = ready
         .plan_and_run(
             Purpose::Apply,
@@ -57,6 +57,7 @@ pub async fn run(
                 refresh: planning.refresh,
                 targets: &wishes.targets,
                 strays: planning.strays,
+                rename: &rename,
             },
             make,
         )

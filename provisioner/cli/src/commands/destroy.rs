@@ -9,8 +9,8 @@ use crate::session::Session;
 use crate::store::Store;
 use crate::wiring;
 use engine::Purpose;
-use model::plan::Actual;
 use model::record::Recorded;
+use planner::Renamed;
 use serde_json::json;
 use std::path::Path;
 
@@ -38,11 +38,12 @@ pub async fn run(
         sources: &project.sources,
         lease_seconds: store.lease_seconds,
     };
-    let make = |recorded: &Recorded, actual: &Actual| {
-        let world = World { recorded, actual };
-        planning::plan_destroy(&project.environment, &wired.factory, &world, wishes.clone())
+    let make = async |world: &World<'_>| {
+        planning::plan_destroy(&project.environment, &wired.factory, world, wishes.clone())
     };
-    let looking = Looking { refresh: true, targets: &wishes.targets, strays };
+    // Everything goes, wherever it is recorded.
+    let rename = |recorded: Recorded| Renamed { recorded, ..Renamed::default() };
+    let looking = Looking { refresh: true, targets: &wishes.targets, strays, rename: &rename };
     let ended = ready.plan_and_run(Purpose::Destroy, &looking, make).await?;
     let did = wishes.targets.is_empty() && !matches!(ended, Ended::Nothing);
     ready.end(ended, |session| {

@@ -10,6 +10,7 @@ use crate::wiring;
 use model::Diagnostic;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
+use planner::Renamed;
 use std::path::{Path, PathBuf};
 
 /// What becomes of the plan besides being shown.
@@ -33,14 +34,14 @@ pub async fn run(
     let store = match Store::open(&project).await? {
         // A saved plan is bound to its environment's lineage and sealed with its key, so there must be one.
         None if saving.out.is_some() => {
-            planning::fresh(session, &project, wishes.clone())?;
+            planning::fresh(session, &project, wishes.clone()).await?;
             Some(Store::create(session, &project).await?)
         }
         store => store,
     };
     let plan = match &store {
         Some(store) => recorded(session, &project, store, planning, &wishes).await?,
-        None => planning::fresh(session, &project, wishes)?,
+        None => planning::fresh(session, &project, wishes).await?,
     };
     show(session, &plan);
     if let (Some(path), Some(store)) = (&saving.out, &store) {
@@ -68,22 +69,24 @@ async fn recorded(
     let wired = wiring::wire_with(session, store, progress)?;
     let recorded = store.load().await?;
     warn_of_run(session, store, &recorded).await?;
-    let make = |world: &World<'_>| {
-        planning::plan(session, project, &inputs, &wired.factory, world, wishes.clone())
+    let Renamed { recorded, moved, .. } = planning::renamed(session, project, &recorded);
+    let moved = moved.as_slice();
+    let make = async |world: &World<'_>| {
+        planning::plan(session, project, &inputs, &wired.factory, world, wishes.clone()).await
     };
     if !options.refresh {
-        return make(&World { recorded: &recorded, actual: &Actual::new() });
+        return make(&World { recorded: &recorded, actual: &Actual::new(), moved }).await;
     }
     let sweeping = Sweeping { strays: options.strays, targets: &wishes.targets };
     let near = planning::within_reach(&recorded, &wishes.targets);
     let actual = planning::refresh(session, &wired.engine, &near).await?;
-    let world = World { recorded: &recorded, actual: &actual };
+    let world = World { recorded: &recorded, actual: &actual, moved };
     let plan = planning::swept(session, &wired.engine, &sweeping, &world, make).await?;
     if !planning::looked_past(&plan, &world) {
         return Ok(plan);
     }
     let actual = planning::refresh(session, &wired.engine, &recorded).await?;
-    let world = World { recorded: &recorded, actual: &actual };
+    let world = World { recorded: &recorded, actual: &actual, moved };
     planning::swept(session, &wired.engine, &sweeping, &world, make).await
 }
 

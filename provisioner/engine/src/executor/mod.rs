@@ -121,7 +121,7 @@ impl<'a> Dispatcher<'a> {
 
     fn may_start(&mut self, id: u32) {
         let Operation { address, kind, provider, .. } = self.operation(id);
-        let goes_into_batch = *kind != OperationKind::Forget
+        let goes_into_batch = !matches!(kind, OperationKind::Forget | OperationKind::Read)
             && self.recorded_only.contains(&(provider.as_str(), address.kind()));
         let ready = if goes_into_batch { &mut self.ready_for_batch } else { &mut self.ready };
         ready.insert(id);

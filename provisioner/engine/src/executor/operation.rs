@@ -5,6 +5,7 @@
 
 use crate::caller::{Call, CallError, Caller, Sendings, Teller, secrets_of};
 use crate::error::provider_diagnostic;
+use crate::lookup::read_data;
 use crate::send::{Sent, Try, token};
 use crate::settle::Settled;
 use crate::{Level, Purpose, conform};
@@ -91,6 +92,7 @@ impl Job {
     pub(super) async fn run(self) -> Ended {
         let ended = match self.operation.kind {
             OperationKind::Forget => self.forget().await,
+            OperationKind::Read => self.read().await,
             _ => self.call().await,
         };
         match ended {
@@ -109,6 +111,26 @@ impl Job {
         let store = &self.caller.engine.ports.store;
         store.forget(self.caller.held.check()?, address).await?;
         self.caller.engine.ports.records.forget(address);
+        Ok(None)
+    }
+
+    /// Nothing changes, so nothing is journaled.
+    async fn read(&self) -> Result<Option<String>, Refusal> {
+        self.publish_started();
+        let Operation { address, arguments, .. } = &self.operation;
+        let ports = &self.caller.engine.ports;
+        let told = |error: &ProviderError| self.placed(provider_diagnostic(error, address));
+        let provider = self.caller.engine.provider(&self.config, &self.lineage);
+        let provider = provider.map_err(|error| told(&error))?;
+        let outputs = |address: &Address| ports.records.attributes(address);
+        let given = arguments.clone().unwrap_or_else(|| Value::object::<&str>([]));
+        let given = ports.resolver.resolve(&given, &outputs);
+        let given = given.map_err(|diagnostic| self.placed(diagnostic.about(address)))?;
+        let wanted = [(address, given)];
+        let read = read_data(provider.as_ref(), &wanted, ports.clock.as_ref()).await.pop();
+        let attributes = read.map_or_else(|| Ok(Value::object::<&str>([])), |(_, answer)| answer);
+        let attributes = attributes.map_err(|error| told(&error))?;
+        ports.records.know(address, attributes);
         Ok(None)
     }
 
@@ -265,7 +287,10 @@ impl Job {
                 let arguments = self.arguments(schema, Some(&prior))?;
                 (IntentAction::Update, arguments, Some(prior))
             }
-            OperationKind::Delete | OperationKind::DeleteDeposed | OperationKind::Forget => {
+            OperationKind::Delete
+            | OperationKind::DeleteDeposed
+            | OperationKind::Forget
+            | OperationKind::Read => {
                 let Some(prior) = record.clone() else {
                     return Ok(None);
                 };

@@ -106,6 +106,8 @@ impl Ending<'_> {
             .chain(self.plan.refreshed.iter().map(|record| &record.address))
             .chain(self.plan.adopted.iter().map(|adopted| &adopted.record.address))
             .chain(&self.plan.vanished)
+            .chain(self.plan.moved.iter().flat_map(|moved| [&moved.from, &moved.to]))
+            .chain(self.plan.moved.iter().flat_map(|moved| &moved.dependents))
             .collect();
         let mut read =
             self.plan.output_revisions.iter().filter(|(address, _)| !ours.contains(address));

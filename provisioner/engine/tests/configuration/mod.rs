@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use engine::{Clock, Resolver};
 use jiff::Timestamp;
 use model::graph::{Desired, Instance, Lifecycle, Output, Projection, ProviderConfig};
-use model::plan::{Actual, Plan};
+use model::plan::{Actual, Moved, Plan};
 use model::record::Recorded;
 use model::schema::ProviderSchema;
 use model::value::Data;
@@ -106,6 +106,8 @@ pub struct Block {
     /// `size` of a disk, `version` of a service, `text` of a note, `label` of others.
     pub setting: i64,
     pub create_first: bool,
+    /// Where it was before, if it has moved.
+    pub was: Option<&'static str>,
 }
 
 pub fn block(address: &'static str, refers: &[&'static str]) -> Block {
@@ -115,6 +117,7 @@ pub fn block(address: &'static str, refers: &[&'static str]) -> Block {
         refers: refers.to_vec(),
         setting: 1,
         create_first: false,
+        was: None,
     }
 }
 
@@ -137,7 +140,20 @@ pub fn plan(
     blocks: &[Block],
     targets: &[Target],
 ) -> Result<Plan, Vec<Diagnostic>> {
+    plan_moved(recorded, &[], actual, schemas, blocks, targets)
+}
+
+/// The same for what is recorded elsewhere than it says.
+pub fn plan_moved(
+    recorded: &Recorded,
+    moved: &[Moved],
+    actual: &Actual,
+    schemas: &BTreeMap<String, ProviderSchema>,
+    blocks: &[Block],
+    targets: &[Target],
+) -> Result<Plan, Vec<Diagnostic>> {
     let options = Options {
+        moved: moved.to_vec(),
         environment: ENVIRONMENT.to_owned(),
         created_at: "2026-01-01T00:00:00Z".to_owned(),
         targets: targets.to_vec(),
@@ -199,6 +215,7 @@ fn instance(block: &Block, ids: &BTreeMap<&str, Value>) -> Instance {
         arguments,
         depends_on: BTreeSet::default(),
         lifecycle: Lifecycle { create_before_destroy: block.create_first, ..Lifecycle::default() },
+        triggers: Vec::new(),
         sequence: None,
         span: Span { file: "main.hcl".into(), start: 0, end: 0 },
         place: format!("main.hcl:1:1 ({})", block.address),

@@ -10,10 +10,13 @@ use engine::{
     ApplyError, CancelToken, Clock, Engine, LiveRecords, Ports, ProviderFactory, Purpose,
     RunReport, RunRequest, scope_of,
 };
+use model::Address;
 use model::event::{Event, EventSink};
 use model::graph::ProviderConfig;
+use model::moves::{Endpoint, Move, ResourceName};
+use model::record::Recorded;
 use model::schema::ProviderSchema;
-use planner::Target;
+use planner::{Renamed, Target};
 use provider::memory::schema;
 use provider::{Owner, Provider, ProviderError};
 use state::StateStore as _;
@@ -198,6 +201,23 @@ impl<E: Into<ApplyError>> From<E> for Ending {
     }
 }
 
+/// What is recorded, at the addresses that the blocks say it has now.
+fn renamed(recorded: &Recorded, blocks: &[Block]) -> Renamed {
+    let endpoint = |text: &str| {
+        let at = Address::parse(text).unwrap();
+        let resource = ResourceName { kind: at.kind().into(), name: at.name().into(), key: None };
+        Endpoint { modules: Vec::new(), resource: Some(resource) }
+    };
+    let moved = blocks.iter().filter_map(|block| Some((block.was?, block.address)));
+    let moves = moved.map(|(from, to)| Move {
+        within: Vec::new(),
+        from: endpoint(from),
+        to: endpoint(to),
+        span: None,
+    });
+    planner::rename(recorded, &moves.collect::<Vec<_>>())
+}
+
 async fn plan_and_run(
     mortal: &Arc<Mortal>,
     engine: &Engine,
@@ -209,12 +229,13 @@ async fn plan_and_run(
     let world = &mortal.world;
     let purpose = if blocks.is_empty() { Purpose::Destroy } else { Purpose::Apply };
     let recorded = engine.recover(request, purpose, cancel).await?;
+    let Renamed { recorded, moved, .. } = renamed(&recorded, blocks);
     let (actual, problems) = engine.refresh(&recorded).await;
     if let Some(problem) = problems.first() {
         return Err(Ending::NoPlan(problem.summary.clone()));
     }
     let schemas = BTreeMap::from([("memory".to_owned(), world.cloud.schema())]);
-    let plan = configuration::plan(&recorded, &actual, &schemas, blocks, targets)
+    let plan = configuration::plan_moved(&recorded, &moved, &actual, &schemas, blocks, targets)
         .map_err(|problems| Ending::NoPlan(format!("no plan: {problems:?}")))?;
     let faults = planner::check::check(&plan);
     if !faults.is_empty() {
@@ -222,7 +243,9 @@ async fn plan_and_run(
     }
     world.log(|| {
         let each = plan.operations.iter().map(|o| format!("{:?} {}", o.kind, o.address));
-        format!("{} plans {}", mortal.name, each.collect::<Vec<_>>().join(", "))
+        let moves = plan.moved.iter().map(|it| format!("{} -> {}", it.from, it.to));
+        let each: Vec<_> = moves.chain(each).collect();
+        format!("{} plans {}", mortal.name, each.join(", "))
     });
     let run = engine.begin_run(request, scope_of(&plan), cancel).await?;
     let report = run.apply(&plan, 4, cancel).await;
@@ -352,9 +375,10 @@ async fn nothing_left(world: &Arc<World>, blocks: &[Block]) {
     let Ok(recorded) = engine.load().await else {
         return world.violated("the state cannot be read".to_owned());
     };
+    let Renamed { recorded, moved, .. } = renamed(&recorded, blocks);
     let (actual, _) = engine.refresh(&recorded).await;
     let schemas = BTreeMap::from([("memory".to_owned(), world.cloud.schema())]);
-    match configuration::plan(&recorded, &actual, &schemas, blocks, &[]) {
+    match configuration::plan_moved(&recorded, &moved, &actual, &schemas, blocks, &[]) {
         Ok(plan) if !plan.has_changes() => {}
         Ok(plan) => {
             let changes = plan.changes.iter().filter(|c| c.action != model::plan::Action::NoOp);

@@ -18,10 +18,11 @@ pub enum Shape {
     Mixed,
     Targeted,
     Overlapping,
+    Moved,
     Destroy,
 }
 
-pub const SHAPES: [Shape; 10] = [
+pub const SHAPES: [Shape; 11] = [
     Shape::Create,
     Shape::Update,
     Shape::ReplaceDeleteFirst,
@@ -31,6 +32,7 @@ pub const SHAPES: [Shape; 10] = [
     Shape::Mixed,
     Shape::Targeted,
     Shape::Overlapping,
+    Shape::Moved,
     Shape::Destroy,
 ];
 
@@ -173,6 +175,35 @@ fn rename(block: &mut Block, chance: &mut Chance) {
     }
 }
 
+/// Another address for what can have one; a service is known to its machine by its own.
+fn elsewhere(address: &str) -> Option<&'static str> {
+    Some(match address {
+        "memory_disk.a" => "memory_disk.of_machines",
+        "memory_disk.b" => "memory_disk.of_two",
+        "memory_bucket.logs" => "memory_bucket.archive",
+        "memory_address.ip" => "memory_address.public",
+        "memory_machine.one" => "memory_machine.first",
+        "memory_machine.two" => "memory_machine.second",
+        "memory_check.all" => "memory_check.every",
+        _ => return None,
+    })
+}
+
+/// Some blocks get other addresses, and what refers to them follows.
+fn moved(blocks: &mut [Block], chance: &mut Chance) {
+    for at in 0..blocks.len() {
+        let old = blocks[at].address;
+        let Some(new) = elsewhere(old).filter(|_| chance.hits(600)) else { continue };
+        blocks[at].address = new;
+        blocks[at].was = Some(old);
+        for block in blocks.iter_mut() {
+            for name in block.refers.iter_mut().filter(|name| **name == old) {
+                *name = new;
+            }
+        }
+    }
+}
+
 /// The configuration after a change of that shape.
 fn changed(shape: Shape, start: &[Block], chance: &mut Chance) -> Vec<Block> {
     let mut blocks = start.to_vec();
@@ -181,6 +212,18 @@ fn changed(shape: Shape, start: &[Block], chance: &mut Chance) -> Vec<Block> {
         Shape::Destroy => return Vec::new(),
         Shape::Update | Shape::Targeted | Shape::Overlapping => {
             blocks.iter_mut().filter(|_| chance.hits(800)).for_each(|b| b.setting += 1);
+        }
+        Shape::Moved => {
+            moved(&mut blocks, chance);
+            blocks.retain(|_| chance.hits(900));
+            blocks = sound(blocks);
+            for block in &mut blocks {
+                match chance.below(6) {
+                    0 => block.setting += 1,
+                    1 => rename(block, chance),
+                    _ => {}
+                }
+            }
         }
         Shape::ReplaceDeleteFirst => {
             for block in &mut blocks {
@@ -297,7 +340,8 @@ impl Scenario {
         }
         // A second crash may strike what recovers from the first, with the configuration as it is or changed again.
         for _ in 0..chance.below(3) {
-            let is_changed = shape != Shape::Destroy && chance.hits(250);
+            let may_change = !matches!(shape, Shape::Destroy | Shape::Moved);
+            let is_changed = may_change && chance.hits(250);
             let wanted =
                 if is_changed { changed(Shape::Mixed, &end, &mut chance) } else { end.clone() };
             groups.push(vec![life(&wanted, &mut chance)]);

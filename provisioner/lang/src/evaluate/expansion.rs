@@ -121,8 +121,8 @@ impl Graph<'_> {
 
     /// `enabled` in a resource block; an argument of the type where it has one of that name.
     pub(super) fn enabled_argument<'r>(&self, resource: &'r Resource) -> Option<&'r Attribute> {
-        let (_, schema) = self.kinds.get(resource.kind.as_ref())?;
-        let is_argument = schema.attributes.contains_key(ENABLED);
+        let (_, declared) = self.declared(resource.is_data, &resource.kind)?;
+        let is_argument = declared.contains_key(ENABLED);
         let mut arguments = resource.arguments.iter().filter(|_| !is_argument);
         arguments.find(|argument| argument.name.text.as_ref() == ENABLED)
     }
@@ -149,7 +149,8 @@ impl Graph<'_> {
         called.is_some_and(|module| module.variables.position(ENABLED).is_some())
     }
 
-    pub(super) fn expand_provider(&mut self, decl: Decl, for_each: &Expression) -> Expansion {
+    /// What has `for_each` and is neither a resource nor a module call.
+    pub(super) fn expand_for_each(&mut self, decl: Decl, for_each: &Expression) -> Expansion {
         self.expand(decl, |graph, place| graph.for_each(for_each, place))
     }
 

@@ -13,7 +13,7 @@ use crate::source::Recorder;
 use crate::syntax::Expression;
 use foldhash::{HashMap, HashSet};
 use model::graph::{Condition, Desired, Instance, Projection};
-use model::schema::{ProviderSchema, ResourceSchema};
+use model::schema::{Attribute, DataSchema, ProviderSchema, ResourceSchema};
 use model::value::Entries;
 use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,8 @@ pub(super) enum What {
     /// All instances of a resource together.
     Resource(usize),
     Instance(usize, Option<InstanceKey>),
+    /// The keys of an import.
+    Imports(usize),
     /// The keys of a module call.
     Calls(usize),
     /// One instance of a module call.
@@ -97,6 +99,7 @@ pub(super) struct Graph<'a> {
     pub schemas: &'a BTreeMap<String, ProviderSchema>,
     pub projection: &'a dyn Projection,
     pub kinds: HashMap<&'a str, (&'a str, &'a ResourceSchema)>,
+    pub data_kinds: HashMap<&'a str, (&'a str, &'a DataSchema)>,
     pub recorder: Recorder,
     pub scopes: Vec<Scope>,
     pub children: HashMap<(usize, usize, Option<InstanceKey>), Option<usize>>,
@@ -139,6 +142,12 @@ impl<'a> Graph<'a> {
                 kinds.insert(kind.as_str(), (name.as_str(), resource));
             }
         }
+        let mut data_kinds = HashMap::default();
+        for (name, schema) in schemas {
+            for (kind, data) in &schema.data {
+                data_kinds.insert(kind.as_str(), (name.as_str(), data));
+            }
+        }
         let root = Scope {
             module: configuration.root.clone(),
             path: Vec::new(),
@@ -152,6 +161,7 @@ impl<'a> Graph<'a> {
             schemas,
             projection,
             kinds,
+            data_kinds,
             recorder: Recorder::new(configuration.loader.clone()),
             scopes: vec![root],
             children: HashMap::default(),
@@ -184,6 +194,9 @@ impl<'a> Graph<'a> {
         self.settings();
         let outputs = self.root_outputs();
         self.service_instances(&mut instances);
+        self.check_moves(&instances);
+        let removals = self.removals();
+        let imports = self.imports(&instances);
         let providers = self.providers(&instances);
         let node_sets = self.node_sets();
         Desired {
@@ -193,6 +206,8 @@ impl<'a> Graph<'a> {
             providers,
             node_sets,
             conditions: std::mem::take(&mut self.conditions),
+            removals,
+            imports,
             configuration_digest: self.digest(),
         }
     }
@@ -289,7 +304,22 @@ impl<'a> Graph<'a> {
     ) -> Address {
         let Scope { module, path, .. } = &self.scopes[scope];
         let resource = module.resources.get(resource);
-        Address::new(path.clone(), resource.kind.clone(), resource.name.clone(), key)
+        let make = if resource.is_data { Address::data } else { Address::new };
+        make(path.clone(), resource.kind.clone(), resource.name.clone(), key)
+    }
+
+    /// The provider of a resource type or data source, and its arguments and attributes.
+    pub(super) fn declared(
+        &self,
+        is_data: bool,
+        kind: &str,
+    ) -> Option<(&'a str, &'a BTreeMap<String, Attribute>)> {
+        if is_data {
+            let (provider, schema) = self.data_kinds.get(kind)?;
+            return Some((provider, &schema.attributes));
+        }
+        let (provider, schema) = self.kinds.get(kind)?;
+        Some((provider, &schema.attributes))
     }
 
     /// What stands before the names of a module instance's declarations: `module.mesh.`.
@@ -308,10 +338,7 @@ impl<'a> Graph<'a> {
         let prefix = self.prefix(decl.scope);
         let set =
             |set: &usize| format!("node_set.{}", self.configuration.root.node_sets.get(*set).name);
-        let resource = |at: &usize| {
-            let resource = module.resources.get(*at);
-            format!("{}.{}", resource.kind, resource.name)
-        };
+        let resource = |at: &usize| module.resources.get(*at).text();
         let own = match &decl.what {
             What::Variable(at) => format!("var.{}", module.variables.get(*at).name),
             What::Local(at) => format!("local.{}", module.locals.get(*at).name),
@@ -339,6 +366,12 @@ impl<'a> Graph<'a> {
                 format!("provider.{}", self.configuration.root.providers.get(*at).key)
             }
             What::Check(at) => format!("check.{}", module.checks.get(*at).name),
+            What::Imports(at) => {
+                format!(
+                    "the import of {}",
+                    module.imports.get(*at).map_or("", |import| import.name())
+                )
+            }
             What::Environment => "environment".to_owned(),
         };
         format!("{prefix}{own}")

@@ -14,6 +14,7 @@ mod dynamic;
 mod ephemeral;
 mod expansion;
 mod graph;
+mod imports;
 mod lifecycle;
 mod names;
 mod node_set;
@@ -23,6 +24,8 @@ mod resource;
 mod service;
 mod session;
 mod settings;
+mod statements;
+mod triggers;
 mod variables;
 
 pub use session::{EXPRESSION, Session, goes_on, with_unknowns};

@@ -74,7 +74,11 @@ impl Names for View<'_, '_, '_> {
             }
             "node" => Found::some(self.place.node.clone()?, 0),
             "self" => Found::some(self.place.own.clone()?, 0),
-            kind => self.resource(kind, reference),
+            "data" => {
+                let name = format!("data.{}.{}", reference.name(0)?, reference.name(1)?);
+                self.resource(&name, 2, reference)
+            }
+            kind => self.resource(&format!("{kind}.{}", reference.name(0)?), 1, reference),
         }
     }
 
@@ -108,34 +112,34 @@ fn instance_key(steps: &[Key], at: usize, expansion: &Expansion) -> Option<Insta
 }
 
 impl View<'_, '_, '_> {
-    fn resource(&mut self, kind: &str, reference: &Reference<'_>) -> Option<Found> {
+    /// `named` steps of the reference are the name.
+    fn resource(&mut self, full: &str, named: usize, reference: &Reference<'_>) -> Option<Found> {
         let scope = self.place.scope;
-        let name = reference.name(0)?;
-        let at = self.graph.module(scope).resources.position(&format!("{kind}.{name}"))?;
+        let at = self.graph.module(scope).resources.position(full)?;
         let reason = self.graph.reason.clone();
         let expansion = self.graph.resource_keys(scope, at);
         self.graph.reason = reason;
-        match (&expansion, instance_key(reference.steps, 1, &expansion)) {
+        match (&expansion, instance_key(reference.steps, named, &expansion)) {
             (Expansion::Absent, _) => None,
             (Expansion::Disabled(marks), _) => {
-                Found::some(Value::null(Type::Any).with_marks(marks), 1)
+                Found::some(Value::null(Type::Any).with_marks(marks), named)
             }
             (Expansion::Single, _) => {
-                let next = reference.name(1);
+                let next = reference.name(named);
                 let (value, more) =
                     self.graph.part_of_instance(scope, at, None, &Repetition::Single, next);
-                Found::some(value, 1 + more)
+                Found::some(value, named + more)
             }
             (_, Some(key)) => {
                 let repetition = expansion.repetition(&key);
-                let next = reference.name(2);
+                let next = reference.name(named + 1);
                 let (value, more) =
                     self.graph.part_of_instance(scope, at, Some(key), &repetition, next);
-                Found::some(value, 2 + more)
+                Found::some(value, named + 1 + more)
             }
             (_, None) => {
-                self.no_attribute_of_many(&format!("{kind}.{name}"), &expansion, reference)?;
-                Found::some(self.graph.whole_resource(scope, at), 1)
+                self.no_attribute_of_many(full, named, &expansion, reference)?;
+                Found::some(self.graph.whole_resource(scope, at), named)
             }
         }
     }
@@ -144,13 +148,14 @@ impl View<'_, '_, '_> {
     fn no_attribute_of_many(
         &mut self,
         what: &str,
+        named: usize,
         expansion: &Expansion,
         reference: &Reference<'_>,
     ) -> Option<()> {
-        let Some(Key::Attribute(attribute)) = reference.steps.get(1) else { return Some(()) };
+        let Some(Key::Attribute(attribute)) = reference.steps.get(named) else { return Some(()) };
         let keys = expansion.keys();
-        let named = |key: &Option<InstanceKey>| matches!(key, Some(InstanceKey::Name(name)) if name == attribute);
-        if keys.iter().any(named) {
+        let is_it = |key: &Option<InstanceKey>| matches!(key, Some(InstanceKey::Name(name)) if name == attribute);
+        if keys.iter().any(is_it) {
             return Some(());
         }
         let example = keys

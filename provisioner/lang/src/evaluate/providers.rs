@@ -87,7 +87,7 @@ impl Graph<'_> {
     fn provider_keys(&mut self, at: usize) -> Expansion {
         let root = self.configuration.root.clone();
         let Some(for_each) = &root.providers.get(at).for_each else { return Expansion::Single };
-        self.expand_provider(Decl { scope: 0, what: What::Provider(at) }, for_each)
+        self.expand_for_each(Decl { scope: 0, what: What::Provider(at) }, for_each)
     }
 
     /// The configuration that a name stands for in a module instance; `None` after a mistake.

@@ -105,7 +105,7 @@ impl Graph<'_> {
             return (part.clone(), 1);
         }
         let address = self.address(scope, at, key);
-        let part = self.mark_attribute(name, value, &Marks::origin(&address), address.kind());
+        let part = self.mark_attribute(name, value, &Marks::origin(&address), &address);
         self.marked.entry(decl).or_default().insert(name.clone(), part.clone());
         (part, 1)
     }
@@ -144,26 +144,33 @@ impl Graph<'_> {
         place: &Place,
     ) -> Option<Instance> {
         let scope = place.scope;
-        let (provider, schema) = self.kinds.get(resource.kind.as_ref()).copied()?;
+        let (provider, declared) = self.declared(resource.is_data, &resource.kind)?;
         let address = self.address(scope, at, key);
-        let attributes = self.own_arguments(resource);
+        let own = self.own_arguments(resource);
         let given = Given {
             owner: &format!("{} \"{}\"", resource.kind, resource.name),
-            attributes: &attributes,
+            attributes: &own,
             blocks: &resource.blocks,
         };
         let mut depends_on = (*self.scopes[scope].depends_on).clone();
         self.presuppose(resource, &address, place, &mut depends_on);
-        let arguments = self.arguments(&given, &schema.attributes, place);
+        let arguments = self.arguments(&given, declared, place);
         for dependency in &resource.depends_on {
             self.dependency(scope, dependency, &mut depends_on);
         }
         if let Some(origins) = &place.repetition.marks().origins {
             depends_on.extend(origins.iter().cloned());
         }
+        let triggers = match &resource.lifecycle {
+            Some(lifecycle) => self.triggers(lifecycle, place, &mut depends_on),
+            None => Vec::new(),
+        };
         depends_on.remove(&address);
+        let schema = self.kinds.get(resource.kind.as_ref()).filter(|_| !resource.is_data);
+        let schema = schema.map(|(_, schema)| *schema);
+        let lifecycle = resource.lifecycle.as_ref().zip(schema);
         let lifecycle =
-            resource.lifecycle.as_ref().map(|lifecycle| self.lifecycle(lifecycle, schema, place));
+            lifecycle.map(|(lifecycle, schema)| self.lifecycle(lifecycle, schema, place));
         let configuration = if let Some(name) = &resource.provider {
             self.provider(name, provider, place)
         } else {
@@ -179,6 +186,7 @@ impl Graph<'_> {
             arguments,
             depends_on,
             lifecycle: lifecycle.unwrap_or_default(),
+            triggers,
             sequence: None,
             span: resource.span.clone(),
             place: resource.place.clone(),
@@ -226,15 +234,15 @@ impl Graph<'_> {
             return mark_leaves(attributes, &marks);
         };
         let mark = |(name, value): (&Arc<str>, &Value)| {
-            (name.clone(), self.mark_attribute(name, value, &marks, address.kind()))
+            (name.clone(), self.mark_attribute(name, value, &marks, address))
         };
         Value::object(entries.iter().map(mark))
     }
 
-    fn mark_attribute(&self, name: &str, value: &Value, marks: &Marks, kind: &str) -> Value {
+    fn mark_attribute(&self, name: &str, value: &Value, marks: &Marks, address: &Address) -> Value {
         let marked = mark_leaves(value, marks);
-        let schema = self.kinds.get(kind).map(|(_, schema)| *schema);
-        let declared = schema.and_then(|schema| schema.attributes.get(name));
+        let declared = self.declared(address.is_data(), address.kind());
+        let declared = declared.and_then(|(_, attributes)| attributes.get(name));
         if declared.is_some_and(|declared| declared.sensitive) {
             marked.into_sensitive()
         } else {
@@ -247,36 +255,31 @@ impl Graph<'_> {
         if !self.checked.insert((self.scopes[scope].module.path.clone(), 0, at)) {
             return;
         }
-        let Some((_, schema)) = self
-            .kinds
-            .get(resource.kind.as_ref())
-            .copied()
-            .filter(|(provider, _)| *provider != "node")
-        else {
+        let declared = self.declared(resource.is_data, &resource.kind);
+        let Some((_, declared)) = declared.filter(|(provider, _)| *provider != "node") else {
             return self.unknown_kind(resource);
         };
-        let attributes = self.own_arguments(resource);
+        let own = self.own_arguments(resource);
         let given = Given {
             owner: &format!("{} \"{}\"", resource.kind, resource.name),
-            attributes: &attributes,
+            attributes: &own,
             blocks: &resource.blocks,
         };
-        self.check_arguments(&given, &schema.attributes, &resource.span);
+        self.check_arguments(&given, declared, &resource.span);
     }
 
     fn unknown_kind(&mut self, resource: &Resource) {
         let kind = resource.kind.as_ref();
-        let diagnostic = Diagnostic::error(
-            "unknown-resource-type",
-            format!("there is no resource type `{kind}`"),
-        )
-        .with_label(resource.kind_span.clone(), "");
-        let own: Vec<_> = self
-            .kinds
-            .iter()
-            .filter(|(_, (provider, _))| *provider != "node")
-            .map(|(kind, _)| *kind)
-            .collect();
+        let what = if resource.is_data { "data source" } else { "resource type" };
+        let diagnostic =
+            Diagnostic::error("unknown-resource-type", format!("there is no {what} `{kind}`"))
+                .with_label(resource.kind_span.clone(), "");
+        let own: Vec<_> = if resource.is_data {
+            self.data_kinds.keys().copied().collect()
+        } else {
+            let resources = self.kinds.iter();
+            resources.filter(|(_, (name, _))| *name != "node").map(|(kind, _)| *kind).collect()
+        };
         let hint = did_you_mean(kind, own.iter().copied()).unwrap_or_else(|| {
             let providers = self.schemas.keys().map(String::as_str).filter(|name| *name != "node");
             format!(

@@ -295,6 +295,7 @@ impl Graph<'_> {
             arguments,
             depends_on,
             lifecycle: Lifecycle::default(),
+            triggers: Vec::new(),
             sequence,
             span: service.span.clone(),
             place: service.place.clone(),

@@ -61,12 +61,14 @@ impl Checker<'_> {
         let has = |name: &str| block.body.attributes.iter().any(|a| a.name.text.as_ref() == name);
         let mut extra = Extra::default();
         match block.kind.text.as_ref() {
-            "resource" | "module" | "provider" => {
+            "resource" | "data" | "module" | "provider" => {
                 let words = [("for_each", "each"), ("count", "count")].into_iter();
                 extra.words.extend(words.filter(|(name, _)| has(name)).map(|(_, word)| word));
             }
+            "import" if has("for_each") => extra.words.push("each"),
             "service" => extra.words.push("node"),
-            "environment" | "variable" | "locals" | "output" | "node_set" | "check" => {}
+            "environment" | "variable" | "locals" | "output" | "node_set" | "check" | "removed"
+            | "import" => {}
             _ => return,
         }
         self.block(block, &extra, true);
@@ -76,11 +78,16 @@ impl Checker<'_> {
         let kind = block.kind.text.as_ref();
         for attribute in &block.body.attributes {
             match (kind, attribute.name.text.as_ref()) {
-                ("resource", "provider") | ("module", "providers") => {}
+                ("resource" | "data" | "import", "provider")
+                | ("module", "providers")
+                | ("removed", "from")
+                | ("import", "to") => {}
                 ("lifecycle", "ignore_changes") => self.ignored(&attribute.value, extra),
                 // A type is no expression, and what else is not known here was probably meant to be one.
                 ("variable", name) if name != "default" => {}
-                ("resource" | "module", "count" | "for_each" | "enabled") if is_top => {
+                ("resource" | "data" | "module" | "import", "count" | "for_each" | "enabled")
+                    if is_top =>
+                {
                     self.expression(&attribute.value, &Extra::default());
                 }
                 _ => self.expression(&attribute.value, extra),
@@ -294,7 +301,7 @@ impl Visitor<'_, '_> {
             "node" => Some(self.error(extent, "`node` exists only in a service", None)),
             "self" if self.has("self") => None,
             "self" => Some(self.error(extent, "`self` exists only in a postcondition", None)),
-            "data" => Some(self.error(extent, format!("`{root}` is not supported"), None)),
+            "data" => self.data(steps, extent),
             _ => self.resource(root, steps, extent),
         }
     }
@@ -338,12 +345,29 @@ impl Visitor<'_, '_> {
         Some(self.error(extent, format!("`{root}` has no `{name}`"), Some(hint)))
     }
 
+    fn data(&self, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+        let resources = &self.checker.module.resources;
+        let (Some(kind), Some(name)) = (attribute(steps, 0), attribute(steps, 1)) else {
+            let summary = "`data` must be followed by a type and a name";
+            return Some(self.error(extent, summary, Some("write `data.TYPE.NAME`".to_owned())));
+        };
+        let full = format!("data.{kind}.{name}");
+        if resources.position(&full).is_some() {
+            return None;
+        }
+        let hint = did_you_mean(&full, resources.names()).unwrap_or_else(|| {
+            format!("add a block `data \"{kind}\" \"{name}\" {{ ... }}` to read it")
+        });
+        Some(self.error(extent, format!("there is no data source `{kind}.{name}`"), Some(hint)))
+    }
+
     fn resource(&self, kind: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
         let module = self.checker.module;
         let Some(name) = attribute(steps, 0) else {
             let roots = [
                 "var",
                 "local",
+                "data",
                 "module",
                 "node_set",
                 "service",

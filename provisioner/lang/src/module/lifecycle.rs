@@ -8,13 +8,23 @@ use crate::syntax::{Block, Expression};
 
 const LIFECYCLE: Shape = Shape {
     required: &[],
-    optional: &["create_before_destroy", "prevent_destroy", "ignore_changes", "enabled"],
+    optional: &[
+        "create_before_destroy",
+        "prevent_destroy",
+        "ignore_changes",
+        "replace_triggered_by",
+        "enabled",
+    ],
     blocks: &[("precondition", 0, true), ("postcondition", 0, true)],
     open: false,
 };
 
-pub(super) fn read_lifecycle(reader: &mut Reader, block: &Block) -> Lifecycle {
-    let fields = read(block, &LIFECYCLE, &mut reader.diagnostics);
+/// What is only read is never made, replaced or destroyed.
+const OF_DATA: Shape = Shape { optional: &["enabled"], ..LIFECYCLE };
+
+pub(super) fn read_lifecycle(reader: &mut Reader, block: &Block, is_data: bool) -> Lifecycle {
+    let shape = if is_data { &OF_DATA } else { &LIFECYCLE };
+    let fields = read(block, shape, &mut reader.diagnostics);
     let mut conditions = |kind: &str| -> Vec<Condition> {
         let blocks = fields.blocks(kind);
         blocks.filter_map(|nested| read_condition(nested, &mut reader.diagnostics)).collect()
@@ -26,6 +36,10 @@ pub(super) fn read_lifecycle(reader: &mut Reader, block: &Block) -> Lifecycle {
         create_before_destroy: fields.get("create_before_destroy").cloned(),
         prevent_destroy: fields.get("prevent_destroy").cloned(),
         ignore_changes: fields.get("ignore_changes").cloned(),
+        replace_triggered_by: fields
+            .get("replace_triggered_by")
+            .map(|expression| reader.references("replace_triggered_by", expression))
+            .unwrap_or_default(),
     }
 }
 

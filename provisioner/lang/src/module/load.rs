@@ -6,9 +6,10 @@
 
 use super::check::check;
 use super::layout::Language;
-use super::{Module, SourceOf, read_module};
+use super::{Module, Pool, SourceOf, read_module};
 use crate::source::{SourceFile, SourceLoader, display_name, normalise, relative};
 use crate::syntax::{Body, Kind, Part, parse_file, parse_json_file};
+use model::moves::Within;
 use model::{Diagnostic, SourceMap};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -22,6 +23,8 @@ const MOST_MODULES: usize = 4096;
 pub struct Configuration {
     pub(crate) root: Arc<Module>,
     pub(crate) modules: BTreeMap<PathBuf, Arc<Module>>,
+    /// What a module in a directory calls, and the directories that each call may lead to.
+    pub(crate) calls: BTreeMap<PathBuf, Vec<(Within, PathBuf)>>,
     /// Mistakes in modules that may turn out not to be used.
     pub(crate) held_back: BTreeMap<PathBuf, Vec<Diagnostic>>,
     /// The text of all files by directory.
@@ -89,6 +92,7 @@ pub fn load(directory: &Path, loader: &dyn SourceLoader) -> Loaded {
         root: absolute.clone(),
         sources: SourceMap::default(),
         modules: BTreeMap::new(),
+        calls: BTreeMap::new(),
         texts: BTreeMap::new(),
         found: BTreeMap::new(),
         certain: BTreeSet::new(),
@@ -114,6 +118,7 @@ struct Load<'a> {
     root: PathBuf,
     sources: SourceMap,
     modules: BTreeMap<PathBuf, Arc<Module>>,
+    calls: BTreeMap<PathBuf, Vec<(Within, PathBuf)>>,
     texts: BTreeMap<PathBuf, Vec<Arc<SourceFile>>>,
     found: BTreeMap<PathBuf, Vec<Diagnostic>>,
     /// Modules that are used whatever the variables say.
@@ -200,12 +205,19 @@ impl Load<'_> {
         let mut queue = VecDeque::from([root.clone()]);
         while let Some(module) = queue.pop_front() {
             let certain = self.certain.contains(&module.directory);
-            let calls = module.calls.iter().map(|call| &call.source);
-            let pools =
-                module.node_sets.iter().flat_map(|set| set.pools.iter().map(|pool| &pool.source));
-            let sources: Vec<&SourceOf> = calls.chain(pools).collect();
-            for source in sources {
+            let calls =
+                module.calls.iter().map(|call| (Within::Call(call.name.clone()), &call.source));
+            let pools = module.node_sets.iter().flat_map(|set| {
+                let pool =
+                    |pool: &Pool| Within::Pool { set: set.name.clone(), pool: pool.name.clone() };
+                set.pools.iter().map(move |it| (pool(it), &it.source))
+            });
+            let sources: Vec<(Within, &SourceOf)> = calls.chain(pools).collect();
+            // It may be here a second time, now that it is known to be used.
+            let mut steps = Vec::new();
+            for (step, source) in sources {
                 for (directory, sure) in self.places(&module, source) {
+                    steps.push((step.clone(), directory.clone()));
                     let newly_certain = certain && sure && self.certain.insert(directory.clone());
                     let known = self.modules.get(&directory).cloned();
                     if known.is_none() && self.modules.len() < MOST_MODULES {
@@ -218,6 +230,7 @@ impl Load<'_> {
                     }
                 }
             }
+            self.calls.insert(module.directory.clone(), steps);
         }
         root
     }
@@ -276,6 +289,7 @@ impl Load<'_> {
         let configuration = root.map(|root| Configuration {
             root,
             modules: self.modules,
+            calls: self.calls,
             held_back,
             texts: self.texts,
             loader: self.loader.share(),

@@ -8,6 +8,7 @@ mod check;
 mod conditions;
 pub(crate) mod constant;
 mod dynamic;
+pub(crate) mod endpoint;
 mod environment;
 mod fields;
 mod layout;
@@ -16,6 +17,7 @@ mod load;
 mod providers;
 mod read;
 mod resource;
+mod statements;
 pub(crate) use model::suggest;
 pub(crate) mod types;
 
@@ -27,6 +29,7 @@ pub(crate) use layout::Values;
 pub(crate) use load::missing_module;
 pub use load::{Configuration, Loaded, load};
 pub(crate) use read::service_block;
+pub(crate) use statements::Import;
 
 use crate::syntax::{Attribute, Block, Expression, Name};
 use foldhash::HashMap;
@@ -92,7 +95,7 @@ pub(crate) struct Module {
     pub variables: Table<Variable>,
     pub locals: Table<Local>,
     pub outputs: Table<Output>,
-    /// By `type.name`.
+    /// By `type.name`, or `data.type.name`.
     pub resources: Table<Resource>,
     pub calls: Table<ModuleCall>,
     /// By `name` or `name.alias`.
@@ -100,6 +103,9 @@ pub(crate) struct Module {
     pub node_sets: Table<NodeSet>,
     pub services: Table<Service>,
     pub checks: Table<Check>,
+    pub moved: Vec<statements::Moved>,
+    pub removed: Vec<statements::Removed>,
+    pub imports: Vec<Import>,
     /// Things that make instances, in source order.
     pub order: Vec<Item>,
     /// The first words of all resource types.
@@ -201,9 +207,11 @@ pub(crate) struct ProviderName {
     pub span: Span,
 }
 
-/// `resource "type" "name" { ... }`.
+/// `resource "type" "name" { ... }` or `data "type" "name" { ... }`.
 #[derive(Debug)]
 pub(crate) struct Resource {
+    /// Whether it is a data source.
+    pub is_data: bool,
     pub kind: Arc<str>,
     pub kind_span: Span,
     pub name: Arc<str>,
@@ -218,6 +226,14 @@ pub(crate) struct Resource {
     pub blocks: Vec<Block>,
 }
 
+impl Resource {
+    /// As it is referred to: `type.name`, `data.type.name`.
+    pub(crate) fn text(&self) -> String {
+        let mode = if self.is_data { "data." } else { "" };
+        format!("{mode}{}.{}", self.kind, self.name)
+    }
+}
+
 /// `lifecycle { ... }`.
 #[derive(Debug, Default)]
 pub(crate) struct Lifecycle {
@@ -227,6 +243,7 @@ pub(crate) struct Lifecycle {
     pub ignore_changes: Option<Expression>,
     pub preconditions: Vec<Condition>,
     pub postconditions: Vec<Condition>,
+    pub replace_triggered_by: Vec<Expression>,
 }
 
 /// Where a module is: the text may have interpolations, so there may be several places.

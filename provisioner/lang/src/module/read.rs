@@ -16,7 +16,7 @@ use crate::syntax::{Block, Body, Expr, Expression, Kind};
 use model::{Diagnostic, Span, Type};
 use std::sync::Arc;
 
-const BLOCKS: [&str; 10] = [
+const BLOCKS: [&str; 14] = [
     "environment",
     "variable",
     "locals",
@@ -27,11 +27,14 @@ const BLOCKS: [&str; 10] = [
     "node_set",
     "service",
     "check",
+    "moved",
+    "removed",
+    "import",
+    "data",
 ];
 
 /// Words that the language will have, or that Terraform has.
-const LATER: [&str; 8] =
-    ["data", "moved", "removed", "import", "gate", "rollout", "backup", "terraform"];
+const LATER: [&str; 4] = ["gate", "rollout", "backup", "terraform"];
 
 /// Arguments and blocks of a `module` block: a variable of that name could not be given a value.
 const RESERVED: [&str; 6] = ["source", "providers", "count", "for_each", "lifecycle", "depends_on"];
@@ -155,8 +158,8 @@ impl Reader {
     fn block(&mut self, block: &Block, is_root: bool) {
         let kind = block.kind.text.as_ref();
         let labels = match kind {
-            "locals" => 0,
-            "resource" => 2,
+            "locals" | "moved" | "removed" | "import" => 0,
+            "resource" | "data" => 2,
             _ => 1,
         };
         if !BLOCKS.contains(&kind) {
@@ -165,7 +168,7 @@ impl Reader {
         if !check_labels(block, labels, &mut self.diagnostics) || !self.names_are_words(block) {
             return;
         }
-        if !is_root && ["environment", "node_set", "provider"].contains(&kind) {
+        if !is_root && ["environment", "node_set", "provider", "import"].contains(&kind) {
             let diagnostic = Diagnostic::error("root-only", format!("a block `{kind}` stands only in the environment's own directory"))
                 .with_label(block.span(), "this is in a module")
                 .with_hint("move it to the directory that is applied, and pass what the module needs as a variable");
@@ -179,9 +182,21 @@ impl Reader {
             "output" => self.output(block),
             "provider" => self.provider(block),
             "module" => self.call(block),
-            "resource" => self.resource(block),
+            "resource" | "data" => self.resource(block),
             "node_set" => self.node_set(block),
             "check" => self.check(block),
+            "import" => {
+                let import = super::statements::read_import(self, block);
+                self.module.imports.extend(import);
+            }
+            "moved" => {
+                let moved = super::statements::read_moved(self, block);
+                self.module.moved.extend(moved);
+            }
+            "removed" => {
+                let removed = super::statements::read_removed(self, block);
+                self.module.removed.extend(removed);
+            }
             _ => self.service(block),
         }
     }
@@ -438,9 +453,14 @@ impl Reader {
 
     /// The references of a `depends_on`.
     pub(super) fn dependencies(&mut self, expression: Option<&Expression>) -> Vec<Expression> {
-        let Some(expression) = expression.filter(|value| !value.is_broken()) else {
+        expression.map(|it| self.references("depends_on", it)).unwrap_or_default()
+    }
+
+    /// A list of references, in an argument of that name.
+    pub(super) fn references(&mut self, name: &str, expression: &Expression) -> Vec<Expression> {
+        if expression.is_broken() {
             return Vec::new();
-        };
+        }
         let mut references = Vec::new();
         let items: &[Expr] = match &expression.root.kind {
             Kind::Tuple(items) => items,
@@ -459,14 +479,14 @@ impl Reader {
                 });
                 continue;
             }
-            let diagnostic = Diagnostic::error(
-                "depends-on",
-                "`depends_on` is a list of references",
-            )
-            .with_label(expression.file.span(item.extent), "this is none")
-            .with_hint(
-                "write references without quotes: depends_on = [local_network.main, module.mesh]",
-            );
+            let summary = format!("`{name}` is a list of references");
+            let example = match name {
+                "depends_on" => "[local_network.main, module.mesh]",
+                _ => "[local_network.main, local_volume.data[each.key].id]",
+            };
+            let diagnostic = Diagnostic::error(&name.replace('_', "-"), summary)
+                .with_label(expression.file.span(item.extent), "this is none")
+                .with_hint(format!("write references without quotes: {name} = {example}"));
             self.diagnostics.push(diagnostic);
         }
         references
@@ -474,7 +494,7 @@ impl Reader {
 
     fn resource(&mut self, block: &Block) {
         let Some(resource) = super::resource::read_resource(self, block) else { return };
-        let key: Arc<str> = format!("{}.{}", resource.kind, resource.name).into();
+        let key: Arc<str> = resource.text().into();
         self.module.kinds.insert(resource.kind.clone());
         let result = self.module.resources.insert(key, resource);
         if let Some(at) = self.declared(block, result, |module, at| &module.resources.get(at).span)

@@ -1,4 +1,4 @@
-//! Reading `resource` blocks.
+//! Reading `resource` and `data` blocks.
 
 use super::Resource;
 use super::dynamic::{check_dynamic, is_nameless};
@@ -17,14 +17,17 @@ const RESOURCE: Shape = Shape {
 };
 
 pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resource> {
+    let is_data = block.kind.text.as_ref() == "data";
     let fields = read(block, &RESOURCE, &mut reader.diagnostics);
     let [kind, name] = block.labels.as_slice() else { return None };
-    let lifecycle = fields.blocks("lifecycle").next().map(|nested| read_lifecycle(reader, nested));
+    let lifecycle =
+        fields.blocks("lifecycle").next().map(|nested| read_lifecycle(reader, nested, is_data));
     let enabled = lifecycle.as_ref().and_then(|lifecycle| lifecycle.enabled.clone());
     let blocks = without_provisioners(fields.other_blocks.clone(), &mut reader.diagnostics);
     check_dynamic(&blocks, &mut reader.diagnostics);
     let blocks = blocks.into_iter().filter(|nested| !is_nameless(nested)).collect();
     Some(Resource {
+        is_data,
         kind: kind.text.clone(),
         kind_span: block.file.span(kind.extent),
         name: name.text.clone(),

@@ -18,6 +18,7 @@ fn host(index: usize, arguments: Vec<(&str, Value)>) -> Instance {
         arguments: Value::object(all),
         depends_on: [].into(),
         lifecycle: Lifecycle::default(),
+        triggers: Vec::new(),
         sequence: None,
         span: Span { file: "main.hcl".into(), start: 0, end: 0 },
         place: String::new(),

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod bonds;
 #[cfg(test)]
+mod data;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod faults;
@@ -12,11 +14,15 @@ mod golden;
 #[cfg(test)]
 mod large;
 #[cfg(test)]
+mod moves;
+#[cfg(test)]
 mod ordering;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
 mod targets;
+#[cfg(test)]
+mod triggers;
 #[cfg(test)]
 mod unreachable;
 #[cfg(test)]

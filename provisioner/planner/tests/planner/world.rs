@@ -2,18 +2,36 @@
 //! projection, objects, and an executor that follows a plan to the letter.
 
 use model::graph::{
-    Desired, Instance, Lifecycle, Output, Projection as _, ProviderConfig, Sequence,
+    Desired, Instance, Lifecycle, Output, Projection as _, ProviderConfig, Sequence, Trigger,
 };
-use model::plan::{Actual, Change, Observation, Operation, OperationKind, Plan};
+use model::moves::{Endpoint, Move, Removal, ResourceName};
+use model::plan::{Actual, Change, Moved, Observation, Operation, OperationKind, Plan};
 use model::record::{Record, Recorded};
 use model::schema::{Attribute, ProviderSchema, ResourceSchema};
 use model::value::Data;
-use model::{Address, Diagnostic, Residual, Span, Type, Value};
+use model::{Address, Diagnostic, PathStep, Residual, Span, Type, Value};
 use planner::{Options, Planner, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
+}
+
+/// An address or a module as a statement names it.
+fn endpoint(text: &str) -> Endpoint {
+    let whole = Address::parse(text);
+    let (path, resource) = match &whole {
+        Ok(at) => {
+            let (kind, name) = (at.kind().into(), at.name().into());
+            (at.path().to_vec(), Some(ResourceName { kind, name, key: at.key().cloned() }))
+        }
+        Err(_) => (address(&format!("{text}.x.x")).path().to_vec(), None),
+    };
+    let module = |step: PathStep| match step {
+        PathStep::Module { name, key } => (name, key),
+        _ => panic!("{text} leads through a node set"),
+    };
+    Endpoint { modules: path.into_iter().map(module).collect(), resource }
 }
 
 pub fn schemas() -> BTreeMap<String, ProviderSchema> {
@@ -73,6 +91,7 @@ pub struct Block {
     pub arguments: BTreeMap<String, Argument>,
     pub depends_on: BTreeSet<Address>,
     pub lifecycle: Lifecycle,
+    pub triggers: Vec<Trigger>,
     pub sequence: Option<Sequence>,
 }
 
@@ -98,6 +117,7 @@ impl Block {
             arguments: BTreeMap::new(),
             depends_on: BTreeSet::new(),
             lifecycle: Lifecycle::default(),
+            triggers: Vec::new(),
             sequence: None,
         }
     }
@@ -138,6 +158,17 @@ impl Block {
         self
     }
 
+    /// Made anew when an attribute of another one changes; with an empty path, when anything does.
+    pub fn triggered_by(mut self, other: &str, path: &[&str]) -> Self {
+        let path: Vec<_> = path.iter().map(|step| std::sync::Arc::from(*step)).collect();
+        self.triggers.push(Trigger {
+            addresses: vec![address(other)],
+            path,
+            text: other.to_owned(),
+        });
+        self.after(other)
+    }
+
     pub fn in_sequence(mut self, group: &str, max_parallel: u32) -> Self {
         self.sequence = Some(Sequence { group: group.to_owned(), max_parallel });
         self
@@ -149,15 +180,31 @@ impl Block {
 pub struct Config {
     pub blocks: Vec<Block>,
     pub outputs: BTreeMap<String, Argument>,
+    pub moves: Vec<Move>,
+    pub removals: Vec<Removal>,
 }
 
 impl Config {
     pub fn of(blocks: impl IntoIterator<Item = Block>) -> Self {
-        Self { blocks: blocks.into_iter().collect(), outputs: BTreeMap::new() }
+        Self { blocks: blocks.into_iter().collect(), ..Self::default() }
     }
 
     pub fn output(mut self, name: &str, other: &str, attribute: &'static str) -> Self {
         self.outputs.insert(name.to_owned(), Argument::From(address(other), attribute));
+        self
+    }
+
+    /// With a block `moved` in the root module.
+    pub fn moved(mut self, from: &str, to: &str) -> Self {
+        let (from, to) = (endpoint(from), endpoint(to));
+        let span = Some(Span { file: "main.hcl".into(), start: 0, end: 5 });
+        self.moves.push(Move { within: Vec::new(), from, to, span });
+        self
+    }
+
+    /// With a block `removed` in the root module.
+    pub fn removed(mut self, from: &str, destroy: bool) -> Self {
+        self.removals.push(Removal { within: Vec::new(), from: endpoint(from), destroy });
         self
     }
 
@@ -167,6 +214,7 @@ impl Config {
         let mut desired = Desired {
             environment: "test".to_owned(),
             configuration_digest: "digest".to_owned(),
+            removals: self.removals.clone(),
             ..Desired::default()
         };
         let config =
@@ -232,6 +280,7 @@ impl Block {
             arguments: Value::object(arguments.iter().map(|(n, v)| (n.as_str(), v.clone()))),
             depends_on: self.depends_on.clone(),
             lifecycle: self.lifecycle.clone(),
+            triggers: self.triggers.clone(),
             sequence: self.sequence.clone(),
             span: Span { file: "main.hcl".into(), start: 0, end: 8 },
             place: "main.hcl:1:1".to_owned(),
@@ -261,6 +310,10 @@ impl World {
     }
 
     pub fn actual(&self) -> Actual {
+        self.actual_of(&self.recorded)
+    }
+
+    fn actual_of(&self, recorded: &Recorded) -> Actual {
         let observe = |record: &Record| {
             let observation = match self.objects.get(&record.id) {
                 _ if self.unreachable.contains(&record.address) => {
@@ -271,7 +324,7 @@ impl World {
             };
             (record.address.clone(), observation)
         };
-        self.recorded.records.values().map(observe).collect()
+        recorded.records.values().map(observe).collect()
     }
 
     fn options(&self) -> Options {
@@ -280,12 +333,15 @@ impl World {
             targets: self.targets.clone(),
             created_at: "2025-01-01T00:00:00Z".to_owned(),
             environment: "test".to_owned(),
+            ..Options::default()
         }
     }
 
     pub fn try_plan(&self, config: &Config) -> Result<Plan, Vec<Diagnostic>> {
-        let (actual, schemas) = (self.actual(), schemas());
-        let planner = Planner::new(&self.recorded, &actual, &schemas, self.options());
+        let renamed = planner::rename(&self.recorded, &config.moves);
+        let (actual, schemas) = (self.actual_of(&renamed.recorded), schemas());
+        let options = Options { moved: renamed.moved, ..self.options() };
+        let planner = Planner::new(&renamed.recorded, &actual, &schemas, options);
         let desired = config.evaluate(&planner);
         planner.plan(&desired)
     }
@@ -316,6 +372,7 @@ impl World {
             let record = self.recorded.records.get(address);
             assert_eq!(*revision, record.map_or(0, |record| record.revision), "{address}");
         }
+        self.relocate(&plan.moved);
         for record in &plan.refreshed {
             self.write(record.clone());
         }
@@ -338,6 +395,20 @@ impl World {
         }
         self.recorded.serial += 1;
         self.through_json();
+    }
+
+    /// Gives records their new addresses, as the engine does before all else.
+    fn relocate(&mut self, moved: &[Moved]) {
+        let new = |address: &Address| {
+            let moved = moved.iter().find(|moved| moved.from == *address);
+            moved.map_or(address, |moved| &moved.to).clone()
+        };
+        for record in self.recorded.records.values_mut().chain(&mut self.recorded.deposed) {
+            record.address = new(&record.address);
+            record.dependencies = record.dependencies.iter().map(new).collect();
+        }
+        let records = std::mem::take(&mut self.recorded.records).into_values();
+        self.recorded.records = records.map(|it| (it.address.clone(), it)).collect();
     }
 
     /// State is kept as JSON: lists come back as tuples, and origins are lost.
@@ -391,6 +462,7 @@ impl World {
                 let record = self.recorded.records.remove(address).unwrap();
                 self.objects.remove(&record.id);
             }
+            OperationKind::Read => unreachable!("these worlds have no data sources"),
         }
     }
 

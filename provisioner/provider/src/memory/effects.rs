@@ -223,6 +223,17 @@ impl State {
         self.objects.get(id).is_some_and(|it| it.address.kind() == MACHINE && it.complete)
     }
 
+    /// The attributes of a finished object of that type and name.
+    pub(super) fn named(&self, kind: &str, name: &Value) -> Option<Value> {
+        let now_ms = self.now_ms();
+        let mut shown = self.objects.values().filter(|it| it.complete && it.is_seen(now_ms));
+        let is_it = |it: &&Stored| {
+            let own = it.attributes.get("name");
+            it.address.kind() == kind && own.is_some_and(|own| own.same_content(name))
+        };
+        shown.find(is_it).map(|it| it.attributes.clone())
+    }
+
     pub(super) fn read(
         &mut self,
         lineage: &str,

@@ -6,8 +6,8 @@ use super::faults::Fault;
 use super::schema::{LIST, NOTE, READ, SERVICE, SERVICE_STEPS};
 use crate::limits::Limiter;
 use crate::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Owned, Owner, Provider,
-    ProviderError, ReadRequest, UpdateRequest,
+    CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found, ImportRequest,
+    Object, Owned, Owner, Provider, ProviderError, ReadRequest, UpdateRequest,
 };
 use async_trait::async_trait;
 use model::plan::Observation;
@@ -153,6 +153,48 @@ impl Provider for MemoryProvider {
                 state.read(&self.owner.lineage, it)
             };
             Ok(requests.iter().map(read).collect::<Vec<_>>())
+        };
+        match self.limited(READ, read).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error); requests.len()],
+        }
+    }
+
+    /// What a read shows, whoever made it.
+    async fn import(
+        &self,
+        requests: &[ImportRequest],
+    ) -> Vec<Result<Option<Object>, ProviderError>> {
+        let read = async {
+            let mut state = self.cloud.look(READ)?;
+            let one = |request: &ImportRequest| {
+                let (address, id) = (request.address.clone(), request.id.clone());
+                let attributes = Value::object::<&str>([]);
+                let asked = ReadRequest { address, id: id.clone(), attributes };
+                Ok(match state.read(&self.owner.lineage, &asked)? {
+                    Observation::Present(attributes) => Some(Object { id, attributes, note: None }),
+                    Observation::Absent(_) | Observation::Unreachable(_) => None,
+                })
+            };
+            Ok(requests.iter().map(one).collect::<Vec<_>>())
+        };
+        match self.limited(READ, read).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error); requests.len()],
+        }
+    }
+
+    async fn read_data(&self, requests: &[DataRequest]) -> Vec<Result<Value, ProviderError>> {
+        let read = async {
+            let state = self.cloud.look(READ)?;
+            let one = |request: &DataRequest| {
+                let (kind, name) = (request.address.kind(), request.arguments.get("name"));
+                state.named(kind, &name.unwrap_or_else(|| "".into())).ok_or_else(|| {
+                    let message = format!("{}: there is none of that name", request.address);
+                    ProviderError::new(ErrorClass::NotFound, message)
+                })
+            };
+            Ok(requests.iter().map(one).collect::<Vec<_>>())
         };
         match self.limited(READ, read).await {
             Ok(answers) => answers,

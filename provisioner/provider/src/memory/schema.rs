@@ -2,7 +2,7 @@
 //! interface allows.
 
 use model::Type;
-use model::schema::{Adoption, Attribute, ProviderSchema, RateLimit, ResourceSchema};
+use model::schema::{Adoption, Attribute, DataSchema, ProviderSchema, RateLimit, ResourceSchema};
 use std::collections::BTreeMap;
 
 /// A volume-like object; its creation takes a token.
@@ -150,7 +150,9 @@ pub fn schema() -> ProviderSchema {
         (SERVICE, service()),
         (NOTE, note()),
     ];
+    let data = BTreeMap::from([(DISK.to_owned(), DataSchema::of(&disk(), &["name"]))]);
     ProviderSchema {
+        data,
         name: "memory".to_owned(),
         configuration: BTreeMap::new(),
         resources: resources.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),

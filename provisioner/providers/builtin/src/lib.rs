@@ -16,8 +16,8 @@ use model::plan::Observation;
 use model::schema::ProviderSchema;
 use model::{Address, Value, digest};
 use provider::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Provider, ProviderError,
-    ReadRequest, UpdateRequest,
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, ImportRequest, Object, Provider,
+    ProviderError, ReadRequest, UpdateRequest,
 };
 
 /// The provider. It has no configuration and no owner: nobody else can see its objects.
@@ -47,6 +47,20 @@ impl Provider for Builtin {
     async fn read_many(&self, requests: &[ReadRequest]) -> Vec<Result<Observation, ProviderError>> {
         let recorded = |request: &ReadRequest| Ok(Observation::Present(request.attributes.clone()));
         requests.iter().map(recorded).collect()
+    }
+
+    /// Nothing is kept but the identity, so any identity is one.
+    async fn import(
+        &self,
+        requests: &[ImportRequest],
+    ) -> Vec<Result<Option<Object>, ProviderError>> {
+        let one = |request: &ImportRequest| {
+            check_kind(&request.address)?;
+            let nothing = Value::null(model::Type::Any);
+            let arguments = ["input", "triggers_replace"].map(|name| (name, nothing.clone()));
+            Ok(Some(object(request.id.clone(), &Value::object(arguments))))
+        };
+        requests.iter().map(one).collect()
     }
 
     async fn create(&self, request: CreateRequest) -> Result<Object, ProviderError> {

@@ -35,6 +35,7 @@ pub fn schema() -> ProviderSchema {
         },
     };
     ProviderSchema {
+        data: BTreeMap::new(),
         limits: BTreeMap::new(),
         name: "terraform".to_owned(),
         configuration: BTreeMap::new(),

@@ -16,8 +16,8 @@ use model::plan::Observation;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
 use provider::{
-    CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Owned, Provider,
-    ProviderError, ReadRequest, UpdateRequest,
+    CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found, ImportRequest,
+    Object, Owned, Provider, ProviderError, ReadRequest, UpdateRequest,
 };
 use std::io;
 use std::path::PathBuf;
@@ -267,6 +267,38 @@ fn read(cloud: &Cloud, owner: &Owner, request: &ReadRequest) -> Result<Observati
     })
 }
 
+/// An object by its name, if it is this environment's.
+fn import(
+    cloud: &Cloud,
+    owner: &Owner,
+    request: &ImportRequest,
+) -> Result<Option<Object>, ProviderError> {
+    let kind = resource(&request.address)?;
+    // Left-out arguments read as such.
+    let nothing = Value::object::<&str>([]);
+    match look(cloud, kind, &request.id, &nothing)? {
+        None => Ok(None),
+        Some((found, object, _)) if found.is_same_environment(owner) => Ok(Some(object)),
+        Some((found, ..)) => {
+            let message = format!("`{}` is one of {found}", request.id);
+            Err(ProviderError::new(ErrorClass::Denied, message)
+                .with_hint("an object of the local cloud belongs to the environment that made it"))
+        }
+    }
+}
+
+/// An object by its name, whoever made it.
+fn read_data(cloud: &Cloud, request: &DataRequest) -> Result<Value, ProviderError> {
+    let kind = resource(&request.address)?;
+    let name = arguments::text(&request.arguments, "name")?;
+    let nothing = Value::object::<&str>([]);
+    let found = look(cloud, kind, &name, &nothing)?;
+    found.map(|(_, object, _)| object.attributes).ok_or_else(|| {
+        let message = format!("the local cloud has no {} `{name}`", request.address.kind());
+        ProviderError::new(ErrorClass::NotFound, message)
+    })
+}
+
 fn delete(cloud: &Cloud, owner: &Owner, kind: Resource, name: &str) -> Result<(), LocalError> {
     match kind {
         Resource::Network => cloud.delete_network(owner, name),
@@ -381,6 +413,37 @@ impl Provider for LocalProvider {
             Ok(asked.iter().map(read_one).collect::<Vec<_>>())
         };
         match self.blocking(read_all).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    async fn import(
+        &self,
+        requests: &[ImportRequest],
+    ) -> Vec<Result<Option<Object>, ProviderError>> {
+        let asked: Vec<(Owner, ImportRequest)> = requests
+            .iter()
+            .map(|request| (self.owner_of(&request.address, ""), request.clone()))
+            .collect();
+        let count = asked.len();
+        let all = move |cloud: Cloud| {
+            let one = |(owner, request): &(Owner, ImportRequest)| import(&cloud, owner, request);
+            Ok(asked.iter().map(one).collect::<Vec<_>>())
+        };
+        match self.blocking(all).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    async fn read_data(&self, requests: &[DataRequest]) -> Vec<Result<Value, ProviderError>> {
+        let asked = requests.to_vec();
+        let count = asked.len();
+        let all = move |cloud: Cloud| {
+            Ok(asked.iter().map(|it| read_data(&cloud, it)).collect::<Vec<_>>())
+        };
+        match self.blocking(all).await {
             Ok(answers) => answers,
             Err(error) => vec![Err(error); count],
         }

@@ -1,6 +1,6 @@
 //! What the local cloud offers, as data.
 
-use model::schema::{Adoption, Attribute, ProviderSchema, ResourceSchema};
+use model::schema::{Adoption, Attribute, DataSchema, ProviderSchema, ResourceSchema};
 use model::{Type, Value};
 use std::collections::BTreeMap;
 
@@ -110,6 +110,11 @@ pub fn provider_schema() -> ProviderSchema {
     let directory = "Where the local cloud lies, as an absolute path.";
     let isolation = "`processes` to do without namespaces even where the kernel allows them.";
     ProviderSchema {
+        data: BTreeMap::from([
+            (NETWORK.to_owned(), DataSchema::of(&network(), &["name"])),
+            (MACHINE.to_owned(), DataSchema::of(&machine(), &["name"])),
+            (VOLUME.to_owned(), DataSchema::of(&volume(), &["name"])),
+        ]),
         limits: BTreeMap::new(),
         name: "local".to_owned(),
         configuration: BTreeMap::from([

@@ -26,6 +26,7 @@ pub fn schema() -> ProviderSchema {
         ("nebula_certificate", resource("A node's certificate in a nebula mesh.", certificate())),
     ];
     ProviderSchema {
+        data: BTreeMap::new(),
         limits: BTreeMap::new(),
         name: "nebula".to_owned(),
         configuration: BTreeMap::new(),

@@ -20,6 +20,8 @@ fn change(
 ) -> Change {
     Change {
         address: address(at),
+        previous: None,
+        importing: None,
         action,
         reasons: vec![reason],
         before,
@@ -49,6 +51,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         output_revisions: BTreeMap::new(),
         strays: Vec::new(),
         conditions: Vec::new(),
+        moved: Vec::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
         lineage: "0f".to_owned(),
@@ -250,7 +253,7 @@ fn with_strays() -> Plan {
             revision: 0,
             tainted: false,
         };
-        plan.adopted.push(Adopted { record, deposed });
+        plan.adopted.push(Adopted { record, deposed, imported: false });
     }
     for (number, attributes) in [(3, Some(attributes())), (4, None)] {
         plan.strays.push(Stray {

@@ -7,7 +7,7 @@ use crate::error::{CommandError, Exit};
 use crate::session::Session;
 use crate::store::Store;
 use jiff::Timestamp;
-use model::record::{Record, Recorded};
+use model::record::Recorded;
 use model::{Address, Diagnostic};
 use serde_json::json;
 use state::{Edit, Scope};
@@ -39,7 +39,7 @@ pub async fn mv(
     let text: Vec<_> = moves.iter().map(|(from, to)| format!("  {from} -> {to}")).collect();
     session.console.message_line(&text.join("\n"));
     agree(session, asking, "Move these records? Their objects stay as they are.").await?;
-    let touched = touched_by(&recorded, &moves);
+    let touched = state::touched(&recorded, &moves);
     refuse_unfinished(&recorded, &touched)?;
     let scope = Scope::of(touched, BTreeSet::new());
     under_lease(&store, asking, &command, scope, async |lease| {
@@ -91,37 +91,14 @@ fn moves(
     }
 }
 
-/// What a move writes: both addresses, and the records that depend on what is moved.
-fn touched_by(recorded: &Recorded, moves: &BTreeMap<Address, Address>) -> BTreeSet<Address> {
-    let depends =
-        |record: &&Record| record.dependencies.iter().any(|address| moves.contains_key(address));
-    let dependents = recorded.records.values().filter(depends).map(|record| &record.address);
-    let deposed = recorded.deposed.iter().map(|record| &record.address);
-    let deposed = deposed.filter(|address| moves.contains_key(address));
-    moves.keys().chain(moves.values()).chain(dependents).chain(deposed).cloned().collect()
-}
-
 fn renamed(
     recorded: &Recorded,
     moves: &BTreeMap<Address, Address>,
     reason: String,
 ) -> Result<Edit, CommandError> {
-    let new = |address: &Address| moves.get(address).unwrap_or(address).clone();
-    let mut edit = Edit { reason, remove: moves.keys().cloned().collect(), ..Edit::default() };
-    for record in recorded.records.values() {
-        let dependencies: BTreeSet<_> = record.dependencies.iter().map(new).collect();
-        let address = new(&record.address);
-        if address != record.address || dependencies != record.dependencies {
-            edit.put.push(Record { address, dependencies, ..record.clone() });
-        }
-    }
-    for record in recorded.deposed.iter().filter(|record| moves.contains_key(&record.address)) {
-        edit.remove_deposed.push((record.address.clone(), record.id.clone()));
-        edit.depose.push(Record { address: new(&record.address), ..record.clone() });
-    }
     let gone = moves.keys().find(|address| !recorded.records.contains_key(address));
     match gone {
-        None => Ok(edit),
+        None => Ok(state::moving(recorded, moves, reason)),
         Some(address) => {
             Err(Diagnostic::error("changed", format!("{address} is not recorded any more")).into())
         }

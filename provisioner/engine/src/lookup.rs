@@ -1,0 +1,241 @@
+//! Looking things up: data sources, and objects that are imported.
+//!
+//! Data sources are read in batches while a plan is made, or one by one while it runs.
+//!
+//! Invariant: it changes nothing. What fails in passing is asked again, a bounded number of times.
+//! Refuses to know: what the answers are for.
+
+use crate::error::provider_diagnostic;
+use crate::refresh::config_of;
+use crate::{Clock, ProviderFactory, RetryPolicy, conform, retry};
+use model::graph::{Import, Lifecycle, ProviderConfig};
+use model::plan::Adopted;
+use model::record::Record;
+use model::{Address, Diagnostic, Value};
+use planner::Question;
+use provider::{DataRequest, ErrorClass, ImportRequest, Object, Owner, Provider, ProviderError};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Objects in one call.
+const BATCH: usize = 64;
+
+/// Who is asked, and how.
+pub struct Lookups<'a> {
+    /// The providers.
+    pub factory: &'a dyn ProviderFactory,
+    /// Their configurations by key.
+    pub providers: &'a BTreeMap<String, ProviderConfig>,
+    /// For whom.
+    pub owner: Owner,
+    /// Time.
+    pub clock: &'a dyn Clock,
+}
+
+impl Lookups<'_> {
+    /// The records that imports will make; an error for each object that is not there.
+    pub async fn import(&self, imports: &[Import]) -> Result<Vec<Adopted>, Vec<Diagnostic>> {
+        let (mut adopted, mut errors) = (Vec::new(), Vec::new());
+        for (key, wanted) in by_provider(imports) {
+            let provider = match self.provider(key) {
+                Ok(provider) => provider,
+                Err(error) => {
+                    errors.extend(
+                        wanted.iter().map(|one| at(one, provider_diagnostic(&error, &one.address))),
+                    );
+                    continue;
+                }
+            };
+            for batch in wanted.chunks(BATCH) {
+                for (import, answer) in self.ask(provider.as_ref(), batch).await {
+                    match recorded(provider.as_ref(), import, answer) {
+                        Ok(record) => {
+                            adopted.push(Adopted { record, deposed: false, imported: true });
+                        }
+                        Err(diagnostic) => errors.push(*diagnostic),
+                    }
+                }
+            }
+        }
+        if errors.is_empty() { Ok(adopted) } else { Err(errors) }
+    }
+
+    /// What data sources say, by address; an error for each that cannot be read.
+    pub async fn read(
+        &self,
+        questions: &[Question],
+    ) -> Result<BTreeMap<Address, Value>, Vec<Diagnostic>> {
+        let (mut answers, mut errors) = (BTreeMap::new(), Vec::new());
+        let mut by_provider: BTreeMap<&str, Vec<&Question>> = BTreeMap::new();
+        for question in questions {
+            by_provider.entry(&question.provider).or_default().push(question);
+        }
+        for (key, questions) in by_provider {
+            let provider = self.provider(key);
+            for batch in questions.chunks(BATCH) {
+                let wanted: Vec<_> =
+                    batch.iter().map(|it| (&it.address, it.arguments.clone())).collect();
+                let read = match &provider {
+                    Ok(provider) => read_data(provider.as_ref(), &wanted, self.clock).await,
+                    Err(error) => {
+                        wanted.iter().map(|(address, _)| (*address, Err(error.clone()))).collect()
+                    }
+                };
+                for (address, answer) in read {
+                    let question = batch.iter().find(|question| question.address == *address);
+                    match (answer, question) {
+                        (Ok(value), _) => drop(answers.insert(address.clone(), value)),
+                        (Err(error), None) => errors.push(provider_diagnostic(&error, address)),
+                        (Err(error), Some(question)) => errors.push(
+                            crate::without_secrets(
+                                provider_diagnostic(&error, address),
+                                &question.arguments,
+                            )
+                            .with_label(question.span.clone(), "read here"),
+                        ),
+                    }
+                }
+            }
+        }
+        if errors.is_empty() { Ok(answers) } else { Err(errors) }
+    }
+
+    fn provider(&self, key: &str) -> Result<std::sync::Arc<dyn Provider>, ProviderError> {
+        self.factory.configure(&config_of(self.providers, key), &self.owner)
+    }
+
+    async fn ask<'i>(
+        &self,
+        provider: &dyn Provider,
+        batch: &[&'i Import],
+    ) -> Vec<(&'i Import, Result<Option<Object>, ProviderError>)> {
+        let policy = RetryPolicy::default();
+        let mut waiting = batch.to_vec();
+        let (mut answered, mut attempt) = (Vec::new(), 1);
+        loop {
+            let request = |import: &&Import| ImportRequest {
+                address: import.address.clone(),
+                id: import.id.clone(),
+            };
+            let requests: Vec<_> = waiting.iter().map(request).collect();
+            let mut answers = provider.import(&requests).await.into_iter();
+            let mut again = Vec::new();
+            for import in waiting {
+                match answers.next().unwrap_or(Ok(None)) {
+                    Err(error) if error.class.is_retryable() && attempt < policy.attempts => {
+                        again.push(import);
+                    }
+                    answer => answered.push((import, answer)),
+                }
+            }
+            let Some(first) = again.first() else { return answered };
+            let salt = retry::salt(&first.id);
+            self.clock.sleep(policy.wait(attempt, self.clock.seed() ^ salt)).await;
+            attempt += 1;
+            waiting = again;
+        }
+    }
+}
+
+fn by_provider(imports: &[Import]) -> BTreeMap<&str, Vec<&Import>> {
+    let mut sorted: BTreeMap<&str, Vec<&Import>> = BTreeMap::new();
+    for import in imports {
+        sorted.entry(&import.provider).or_default().push(import);
+    }
+    sorted
+}
+
+/// Reads data sources of one provider; what fails in passing again, a bounded number of times.
+pub(crate) async fn read_data<'q>(
+    provider: &dyn Provider,
+    wanted: &[(&'q Address, Value)],
+    clock: &dyn Clock,
+) -> Vec<(&'q Address, Result<Value, ProviderError>)> {
+    let policy = RetryPolicy::default();
+    let (mut waiting, mut answered) = (wanted.to_vec(), Vec::new());
+    for attempt in 1..=policy.attempts {
+        let request = |(address, arguments): &(&Address, Value)| DataRequest {
+            address: (*address).clone(),
+            arguments: arguments.clone(),
+        };
+        let requests: Vec<_> = waiting.iter().map(request).collect();
+        let mut answers = provider.read_data(&requests).await.into_iter();
+        let mut again = Vec::new();
+        for (address, arguments) in waiting {
+            let unanswered = || Err(ProviderError::new(ErrorClass::Invalid, "no answer"));
+            match answers.next().unwrap_or_else(unanswered) {
+                Err(error) if error.class.is_retryable() && attempt < policy.attempts => {
+                    again.push((address, arguments));
+                }
+                Err(error) => answered.push((address, Err(error))),
+                Ok(value) => answered.push((address, found(provider, address, &value))),
+            }
+        }
+        let Some((first, _)) = again.first() else { break };
+        let salt = retry::salt(&first.to_string());
+        clock.sleep(policy.wait(attempt, clock.seed() ^ salt)).await;
+        waiting = again;
+    }
+    answered
+}
+
+fn found(
+    provider: &dyn Provider,
+    address: &Address,
+    value: &Value,
+) -> Result<Value, ProviderError> {
+    let schema = provider.schema().data.get(address.kind());
+    let fits = schema.map(|schema| conform::found(schema, value));
+    let fits = fits.unwrap_or_else(|| Err("it declares no such data source".to_owned()));
+    fits.map_err(|why| {
+        let message = format!("what the provider reads does not fit its own schema: {why}");
+        ProviderError::new(ErrorClass::Invalid, message)
+    })
+}
+
+/// The record of an imported object.
+fn recorded(
+    provider: &dyn Provider,
+    import: &Import,
+    answer: Result<Option<Object>, ProviderError>,
+) -> Result<Record, Box<Diagnostic>> {
+    let Import { address, provider: key, id, .. } = import;
+    let failed = |diagnostic: Diagnostic| Box::new(at(import, diagnostic));
+    let object = match answer {
+        Ok(Some(object)) => object,
+        Ok(None) => {
+            let summary = format!(
+                "{address} cannot be imported: there is no `{}` with the id `{id}`",
+                address.kind()
+            );
+            let diagnostic = Diagnostic::error("import-missing", summary)
+                .with_hint("look up the id where the object is; without the block, apply makes a new object")
+                .about(address);
+            return Err(failed(diagnostic));
+        }
+        Err(error) => return Err(failed(provider_diagnostic(&error, address))),
+    };
+    let nothing = Value::object::<&str>([]);
+    let attributes = conform::resource(provider.schema(), address)
+        .and_then(|schema| conform::attributes(schema, &object.attributes, &nothing))
+        .map_err(|why| {
+            let summary =
+                format!("what the provider reads of {address} does not fit its own schema: {why}");
+            failed(Diagnostic::error("unfit-attributes", summary).about(address))
+        })?;
+    Ok(Record {
+        address: address.clone(),
+        provider: key.clone(),
+        id: object.id,
+        attributes,
+        dependencies: BTreeSet::new(),
+        lifecycle: Lifecycle::default(),
+        token: String::new(),
+        generation: 1,
+        revision: 0,
+        tainted: false,
+    })
+}
+
+fn at(import: &Import, diagnostic: Diagnostic) -> Diagnostic {
+    diagnostic.with_label(import.span.clone(), "imported here")
+}
