@@ -59,11 +59,11 @@ impl Wishes {
         Ok(Self { replace: BTreeSet::new(), targets })
     }
 
-    fn options(self, environment: &str) -> Options {
+    fn options(self, environment: &str, created_at: String) -> Options {
         Options {
             replace: self.replace,
             targets: self.targets,
-            created_at: now(),
+            created_at,
             environment: environment.to_owned(),
         }
     }
@@ -99,7 +99,7 @@ pub fn plan(
     wishes: Wishes,
 ) -> Result<Plan, CommandError> {
     let schemas = factory.schemas();
-    let options = wishes.options(&project.environment);
+    let options = wishes.options(&project.environment, inputs.moment.time.to_string());
     let planner = Planner::new(world.recorded, world.actual, schemas, options);
     let lineage = &world.recorded.lineage;
     let desired = evaluate(session, project, inputs, factory, lineage, &planner)?;
@@ -193,7 +193,7 @@ pub fn plan_destroy(
     world: &World<'_>,
     wishes: Wishes,
 ) -> Result<Plan, CommandError> {
-    let options = wishes.options(environment);
+    let options = wishes.options(environment, now());
     let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
     let plan = planner.plan_destroy();
     checked(plan.map_err(|diagnostics| CommandError { diagnostics, ..CommandError::default() })?)
@@ -284,7 +284,7 @@ fn addresses(texts: &[String]) -> Result<BTreeSet<Address>, CommandError> {
 }
 
 /// The time, as plans carry it.
-fn now() -> String {
+pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
