@@ -161,7 +161,10 @@ fn counted(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<bool, &'s
     out.push('{');
     out.push_str(text);
     out.push('}');
-    drop(rest.nth(text.len()));
+    // With its closing brace.
+    for _ in 0..=text.len() {
+        rest.next();
+    }
     Ok(true)
 }
 
