@@ -115,6 +115,29 @@ fn they_are_known_when_they_run_and_the_time_of_planning_before() {
     assert!(parts[0] == "n" && is_uuid(parts[1]) && parts[2] == PLANNED, "{template}");
 }
 
+#[test]
+fn a_condition_may_look_at_the_time() {
+    let main = r#"
+resource "local_network" "n" {
+  name = "n"
+  lifecycle {
+    precondition {
+      condition     = timecmp(timestamp(), "2020-01-01T00:00:00Z") > 0
+      error_message = "Too early."
+    }
+    precondition {
+      condition     = timecmp(plantimestamp(), "2020-01-01T00:00:00Z") > 0
+      error_message = "Planned too early."
+    }
+  }
+}
+"#;
+    let desired = planned(&[("/env/main.hcl", main)], "seed");
+    let [later] = desired.conditions.as_slice() else { panic!("{:?}", desired.conditions) };
+    let resolved = lang::resolve(&later.condition, &|_| None, APPLIED).unwrap();
+    assert_eq!(resolved.as_bool(), Some(true));
+}
+
 /// The first mistake of an expression.
 fn mistake(expression: &str) -> String {
     let main = format!("output \"x\" {{\n  value = {expression}\n}}\n");
