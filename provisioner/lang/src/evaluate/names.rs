@@ -63,10 +63,11 @@ impl Names for View<'_, '_, '_> {
                 Found::some(self.graph.handle(scope, at), 1)
             }
             "environment" => Found::some(self.graph.environment(), 0),
-            // Environments are what workspaces are for.
+            // Environments are what workspaces are for; one without a name is Terraform's first workspace.
             "terraform" => {
-                let name = self.graph.configuration.environment_name();
-                Found::some(Value::object([("workspace", Value::from(name))]), 0)
+                let environment = self.graph.configuration.root.environment.as_ref();
+                let name = environment.map_or("default", |environment| &environment.name.text);
+                Found::some(Value::object([("workspace", Value::string(name))]), 0)
             }
             "path" => Found::some(self.graph.path(scope), 0),
             "each" | "count" => {

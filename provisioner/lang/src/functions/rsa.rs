@@ -110,14 +110,25 @@ fn openssh(file: &[u8]) -> Result<Vec<u8>, &'static str> {
         Some(numbers)
     };
     match parts(&mut outer).ok_or(DAMAGED)?.as_slice() {
-        [n, e, d, coefficient, p, q] => {
+        [modulus, public, private, coefficient, first, second] => {
             let one = BigUint::from(1_u8);
             let exponent = |prime: &[u8]| {
                 let prime = BigUint::from_bytes_be(prime);
-                (prime > one).then(|| unsigned(&(BigUint::from_bytes_be(d) % (prime - &one))))
+                (prime > one).then(|| unsigned(&(BigUint::from_bytes_be(private) % (prime - &one))))
             };
-            let (dp, dq) = (exponent(p).ok_or(DAMAGED)?, exponent(q).ok_or(DAMAGED)?);
-            let numbers = [&vec![0], n, e, d, p, q, &dp, &dq, coefficient];
+            let (first_exponent, second_exponent) =
+                (exponent(first).ok_or(DAMAGED)?, exponent(second).ok_or(DAMAGED)?);
+            let numbers = [
+                &vec![0],
+                modulus,
+                public,
+                private,
+                first,
+                second,
+                &first_exponent,
+                &second_exponent,
+                coefficient,
+            ];
             let written: Vec<_> = numbers.iter().map(|number| der(INTEGER, number)).collect();
             Ok(der(SEQUENCE, &written.concat()))
         }

@@ -97,13 +97,12 @@ pub fn compare(records: &[Record], ours: &[Result<Answer, String>]) {
             found.insert(quoted, format!("{ours:?}\n    instead of {:?}", record.answer));
         }
     }
-    println!("{} of {} agree", records.len() - found.len(), records.len());
-    let unexpected: Vec<_> =
-        found.iter().filter(|(expression, _)| !listed.contains(expression.as_str())).collect();
-    for (expression, answer) in &unexpected {
-        println!("{expression}\n    {answer}");
-    }
+    let unexpected: Vec<_> = found
+        .iter()
+        .filter(|(expression, _)| !listed.contains(expression.as_str()))
+        .map(|(expression, answer)| format!("{expression}\n    {answer}"))
+        .collect();
     let repaired: Vec<_> = listed.iter().filter(|listed| !found.contains_key(**listed)).collect();
-    assert!(unexpected.is_empty(), "{} new disagreements (printed above)", unexpected.len());
+    assert!(unexpected.is_empty(), "new disagreements:\n{}", unexpected.join("\n"));
     assert!(repaired.is_empty(), "these agree now, take them off the list: {repaired:?}");
 }
