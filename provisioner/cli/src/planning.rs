@@ -62,12 +62,12 @@ impl Wishes {
         Ok(Self { replace: BTreeSet::new(), targets })
     }
 
-    fn options(self, environment: &str, moved: &[Moved]) -> Options {
+    fn options(self, environment: &str, moved: &[Moved], created_at: String) -> Options {
         Options {
             replace: self.replace,
             targets: self.targets,
             moved: moved.to_vec(),
-            created_at: now(),
+            created_at,
             environment: environment.to_owned(),
         }
     }
@@ -105,7 +105,8 @@ pub async fn plan(
 ) -> Result<Plan, CommandError> {
     let schemas = factory.schemas();
     let lineage = &world.recorded.lineage;
-    let options = wishes.options(&project.environment, world.moved);
+    let created_at = inputs.moment.time.to_string();
+    let options = wishes.options(&project.environment, world.moved, created_at);
     let mut recorded = Cow::Borrowed(world.recorded);
     let mut actual = Cow::Borrowed(world.actual);
     let mut imported: Vec<Adopted> = Vec::new();
@@ -294,7 +295,7 @@ pub fn plan_destroy(
     world: &World<'_>,
     wishes: Wishes,
 ) -> Result<Plan, CommandError> {
-    let options = wishes.options(environment, world.moved);
+    let options = wishes.options(environment, world.moved, now());
     let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
     let plan = planner.plan_destroy();
     checked(plan.map_err(|diagnostics| CommandError { diagnostics, ..CommandError::default() })?)
@@ -395,7 +396,7 @@ fn addresses(texts: &[String]) -> Result<BTreeSet<Address>, CommandError> {
 }
 
 /// The time, as plans carry it.
-fn now() -> String {
+pub fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -4,11 +4,12 @@
 use crate::arguments::Variables;
 use crate::error::CommandError;
 use crate::places;
+use crate::planning;
 use crate::session::Session;
 use crate::settings::{self, Backend, Settings};
 use crate::store::LOGIN_KEY_LATER;
 use crate::variables;
-use lang::{Configuration, FileSystem, Inputs, VariableInput};
+use lang::{Configuration, FileSystem, Inputs, Moment, VariableInput};
 use model::{Diagnostic, SourceMap};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub struct Project {
     pub state_file: PathBuf,
     /// Where it is recorded, and how.
     pub settings: Settings,
+    /// When it was read, and what chance its evaluation has.
+    pub moment: Moment,
     values: BTreeMap<String, VariableInput>,
 }
 
@@ -84,6 +87,7 @@ impl Project {
             configuration,
             sources,
             environment,
+            moment: moment()?,
             values: gathered.values,
         };
         project.settings = project.read_settings(&directory)?;
@@ -121,6 +125,23 @@ impl Project {
 
     /// What evaluation starts from.
     pub fn inputs(&self, login_key: &str) -> Inputs {
-        Inputs { variables: self.values.clone(), login_key: login_key.to_owned() }
+        Inputs {
+            variables: self.values.clone(),
+            login_key: login_key.to_owned(),
+            moment: self.moment.clone(),
+        }
     }
+}
+
+/// Now, with chance that nobody can guess.
+fn moment() -> Result<Moment, CommandError> {
+    let mut seed = [0; 16];
+    getrandom::fill(&mut seed).map_err(|error| {
+        Diagnostic::error("no-randomness", format!("the system gives no random numbers: {error}"))
+    })?;
+    Ok(Moment {
+        time: planning::now().into(),
+        seed: format!("{:032x}", u128::from_be_bytes(seed)).into(),
+        is_final: false,
+    })
 }

@@ -74,8 +74,9 @@ impl Resolver for Language {
         &self,
         value: &Value,
         outputs: &dyn Fn(&Address) -> Option<Value>,
+        time: &str,
     ) -> Result<Value, Diagnostic> {
-        lang::resolve(value, outputs)
+        lang::resolve(value, outputs, time)
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Caller {
     pub(crate) held: Arc<Held>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) cancel: CancelToken,
+    /// When the run began: the time that expressions have.
+    pub(crate) began: Arc<str>,
 }
 
 /// Why there is no good answer.

@@ -61,6 +61,11 @@ pub(crate) fn written(wall_ms: u64) -> String {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX).to_string()
 }
 
+/// The same to the second, as expressions have it.
+pub(crate) fn second(wall_ms: u64) -> String {
+    written(wall_ms / 1000 * 1000)
+}
+
 /// The time of day that was recorded; none if there was none.
 pub(crate) fn read(recorded: &str) -> Option<u64> {
     let time: Timestamp = recorded.parse().ok()?;

@@ -51,11 +51,13 @@ use std::sync::Arc;
 /// Evaluates what was unknown when the plan was made. The command line wires the language's own
 /// `resolve` in.
 pub trait Resolver: Send + Sync {
-    /// `value` with every unknown part replaced; `outputs` gives the attributes of an instance.
+    /// `value` with every unknown part replaced; `outputs` gives the attributes of an instance, `time` is when the run
+    /// began.
     fn resolve(
         &self,
         value: &Value,
         outputs: &dyn Fn(&Address) -> Option<Value>,
+        time: &str,
     ) -> Result<Value, Diagnostic>;
 }
 

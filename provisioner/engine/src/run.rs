@@ -6,6 +6,7 @@
 //! intents are the next run's first work.
 
 use crate::caller::Caller;
+use crate::clock::second;
 use crate::executor::{self, fit};
 use crate::lease::Held;
 use crate::recover;
@@ -47,6 +48,7 @@ pub struct Run {
     held: Arc<Held>,
     budget: Arc<Budget>,
     id: String,
+    began: Arc<str>,
     keeper: JoinHandle<()>,
 }
 
@@ -81,7 +83,8 @@ impl Engine {
         let held = Held::new(lease, self.ports.clock.clone(), asked_ms);
         let keeper = tokio::spawn(held.clone().keep(self.ports.store.clone()));
         let budget = Arc::new(Budget::new(&self.retry));
-        Ok(Run { engine: self.clone(), held, budget, id: request.run.clone(), keeper })
+        let began = second(self.ports.clock.wall_ms()).into();
+        Ok(Run { engine: self.clone(), held, budget, id: request.run.clone(), began, keeper })
     }
 
     /// The lease, and when it was asked for.
@@ -203,12 +206,13 @@ impl Run {
     }
 
     fn caller(&self, cancel: &CancelToken) -> Caller {
-        let Self { engine, held, budget, .. } = self;
+        let Self { engine, held, budget, began, .. } = self;
         Caller {
             engine: engine.clone(),
             held: held.clone(),
             budget: budget.clone(),
             cancel: cancel.clone(),
+            began: began.clone(),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::syntax::{parse_expression, parse_file, parse_json_file};
 use model::{Diagnostic, Span, Type, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Everything that comes from outside.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,26 @@ pub struct Inputs {
     pub variables: BTreeMap<String, VariableInput>,
     /// The public key, as an OpenSSH line, that nodes let in; `environment.login_key`.
     pub login_key: String,
+    /// When the evaluation takes place, and what chance it has.
+    pub moment: Moment,
+}
+
+/// Time and chance of an evaluation, which is a function of them as of everything else that it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The time in UTC, to the second, as RFC 3339 writes it.
+    pub time: Arc<str>,
+    /// What everything random follows from; another for every evaluation.
+    pub seed: Arc<str>,
+    /// Whether the values are used at once, not in an apply to come.
+    pub is_final: bool,
+}
+
+impl Default for Moment {
+    /// The beginning of time, for evaluations in which it does not matter.
+    fn default() -> Self {
+        Self { time: "1970-01-01T00:00:00Z".into(), seed: "".into(), is_final: false }
+    }
 }
 
 /// The value of a variable.

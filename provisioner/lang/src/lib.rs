@@ -25,7 +25,7 @@ pub use evaluate::{
     with_unknowns,
 };
 pub use format::format;
-pub use input::{InputValue, Inputs, VariableFile, VariableInput, parse_variable_file};
+pub use input::{InputValue, Inputs, Moment, VariableFile, VariableInput, parse_variable_file};
 pub use module::{Configuration, Loaded, load};
 pub use projection::{recorded_projection, validation_projection};
 pub use resolve::resolve;

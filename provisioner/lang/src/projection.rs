@@ -32,6 +32,8 @@ struct Attribute {
     is_argument: bool,
     /// What it is when no argument says so.
     otherwise: Value,
+    /// The schema's attribute, where its type is that of an argument.
+    typed_as_argument: Option<model::schema::Attribute>,
 }
 
 /// A projection for validation: everything that a provider decides is unknown.
@@ -62,10 +64,11 @@ fn attributes(declared: &BTreeMap<String, schema::Attribute>) -> Vec<Attribute> 
         is_argument: attribute.mode != Mode::Computed,
         otherwise: match attribute.mode {
             Mode::Computed | Mode::OptionalComputed => {
-                Value::unknown(attribute.ty.clone(), Residual::Opaque)
+                attribute.later(name, Residual::Opaque, |_| None)
             }
             Mode::Required | Mode::Optional => Value::null(attribute.ty.clone()),
         },
+        typed_as_argument: attribute.typed_as.as_ref().map(|_| attribute.clone()),
     };
     declared.iter().map(attribute).collect()
 }
@@ -81,7 +84,14 @@ impl Projection for Opaque {
         let value = |attribute: &Attribute| {
             let given = instance.arguments.get(&attribute.name);
             let given = given.filter(|value| attribute.is_argument && !value.is_null());
-            (attribute.name.clone(), given.unwrap_or_else(|| attribute.otherwise.clone()))
+            let otherwise = || match &attribute.typed_as_argument {
+                Some(schema) => {
+                    let argument = |name: &str| instance.arguments.get(name);
+                    schema.later(&attribute.name, Residual::Opaque, argument)
+                }
+                None => attribute.otherwise.clone(),
+            };
+            (attribute.name.clone(), given.unwrap_or_else(otherwise))
         };
         Ok(Value::object::<Arc<str>>(attributes.iter().map(value)))
     }

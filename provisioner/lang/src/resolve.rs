@@ -1,33 +1,46 @@
 //! At apply time: computing what was unknown when the plan was made, from what operations have given.
 
 use crate::eval::{Given, evaluate, is_failed, template_value};
+use crate::functions::Run;
 use crate::source::{FileSystem, SourceFile};
 use crate::syntax::{parse_expression, parse_template};
 use model::convert::convert;
-use model::{Address, Data, Diagnostic, Residual, Type, Unknown, Value};
+use model::{Address, Data, Diagnostic, RUN, Residual, Type, Unknown, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Computes every unknown part of a value. `outputs` gives the attributes of an instance after its operation.
+/// Computes every unknown part of a value. `outputs` gives the attributes of an instance after its operation; `time` is
+/// when the run began, as RFC 3339 writes it: the same for all values of a run.
 /// The result is wholly known; anything else is an error.
 pub fn resolve(
     value: &Value,
     outputs: &dyn Fn(&Address) -> Option<Value>,
+    time: &str,
 ) -> Result<Value, Diagnostic> {
+    resolve_value(value, &World { outputs, time: time.into() })
+}
+
+/// What is known now.
+struct World<'a> {
+    outputs: &'a dyn Fn(&Address) -> Option<Value>,
+    time: Arc<str>,
+}
+
+fn resolve_value(value: &Value, world: &World<'_>) -> Result<Value, Diagnostic> {
     if value.is_wholly_known() {
         return Ok(value.clone());
     }
     let each = |items: &Arc<Vec<Value>>| {
-        items.iter().map(|item| resolve(item, outputs)).collect::<Result<Vec<_>, _>>()
+        items.iter().map(|item| resolve_value(item, world)).collect::<Result<Vec<_>, _>>()
     };
     let entries = |entries: &Arc<BTreeMap<Arc<str>, Value>>| {
         let resolved =
-            entries.iter().map(|(name, entry)| Ok((name.clone(), resolve(entry, outputs)?)));
+            entries.iter().map(|(name, entry)| Ok((name.clone(), resolve_value(entry, world)?)));
         resolved.collect::<Result<BTreeMap<_, _>, Diagnostic>>().map(Arc::new)
     };
     let resolved: Value = match value.data() {
-        Data::Unknown(unknown) => resolve_unknown(unknown, outputs)?,
+        Data::Unknown(unknown) => resolve_unknown(unknown, world)?,
         Data::List(ty, items) => Data::List(ty.clone(), Arc::new(each(items)?)).into(),
         Data::Set(ty, items) => Value::set(ty.clone(), each(items)?),
         Data::Tuple(items) => Value::tuple(each(items)?),
@@ -38,15 +51,13 @@ pub fn resolve(
     Ok(resolved.with_marks(value.marks()))
 }
 
-fn resolve_unknown(
-    unknown: &Unknown,
-    outputs: &dyn Fn(&Address) -> Option<Value>,
-) -> Result<Value, Diagnostic> {
+fn resolve_unknown(unknown: &Unknown, world: &World<'_>) -> Result<Value, Diagnostic> {
     let value = match unknown.residual.as_ref() {
-        Residual::Output { address, path } => output(address, path, outputs)?,
+        Residual::Output { address, path } => output(address, path, world.outputs)?,
         Residual::Expression { source, template, scope, place } => {
-            let scope = resolve(scope, outputs)?;
-            expression(source, *template, &scope, place)?
+            let scope = resolve_value(scope, world)?;
+            let run = scope.get(RUN).and_then(|run| Run::from_value(&run, &world.time));
+            expression(source, *template, &scope, run, place)?
         }
         Residual::Opaque => {
             return Err(Diagnostic::error(
@@ -98,10 +109,13 @@ fn expression(
     source: &str,
     template: bool,
     scope: &Value,
+    run: Option<Run>,
     place: &str,
 ) -> Result<Value, Diagnostic> {
     let mut names = Given {
         variables: scope,
+        run,
+        calls: 0,
         loader: &FileSystem,
         directory: Path::new("."),
         template,

@@ -150,7 +150,8 @@ fn dynamic_blocks_over_what_is_not_known_are_told_by_the_apply() {
     let volumes = instance(&desired, "local_machine.m").arguments.get("volumes").unwrap();
     assert!(volumes.is_unknown());
     let made = Value::object([("id", "a,b".into()), ("name", "n".into())]);
-    let resolved = lang::resolve(&volumes, &|_| Some(made.clone())).unwrap();
+    let resolved =
+        lang::resolve(&volumes, &|_| Some(made.clone()), "2026-01-01T00:00:00Z").unwrap();
     assert_eq!(
         resolved.without_marks().to_plain_json().unwrap().to_string(),
         r#"[{"path":"/","volume":"root"},{"path":"/0","volume":"a"},{"path":"/1","volume":"b"}]"#

@@ -1,34 +1,15 @@
-//! Expressions with the answers that Terraform 1.11.4 gives: value with all digits, type, whether it is sensitive, and
-//! whether it is an error. `docs/differences.md` lists the expressions where this language answers otherwise; the list
-//! is exact, so that a regression and a silent repair both show.
-//!
-//! The records under `data/` are JSON, one a line, recorded with `terraform console`: what `type(EXPR)` and
-//! `jsonencode(EXPR)` print, or the summary of the error.
+//! Expressions with the answers that Terraform gives (`support/records.rs`), and the page of functions.
 
 mod support;
 
 use lang::SourceLoader;
 use lang::functions::Reference;
 use model::Type;
-use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use support::{Files, finish, schemas};
-
-const RECORDS: [&str; 2] =
-    [include_str!("data/expressions.jsonl"), include_str!("data/functions.jsonl")];
-const DIFFERENCES: &str = include_str!("../../../docs/differences.md");
-
-const LOCALS: &str = r#"
-locals {
-  tmpl_hello = "Hello, $${name}!"
-  tmpl_loop  = "%%{ for x in xs ~}$${x};%%{ endfor ~}"
-  tmpl_bad   = "Hello, $${nope}!"
-  tmpl_syn   = "Hello, $${"
-}
-"#;
+use support::records::{Answer, LOCALS, compare, records};
+use support::{Files, finish_at, schemas};
 
 /// The text files that the expressions read.
 const FILES: [(&str, &str); 8] = [
@@ -73,51 +54,37 @@ impl SourceLoader for Fixture {
 
 const BINARY: &str = "/env/dir/bin.dat";
 
-/// An answer as the records give it.
-#[derive(Debug, PartialEq)]
-struct Answer {
-    /// JSON with all digits; nothing for an infinite number.
-    json: Option<String>,
-    ty: String,
-    sensitive: bool,
-    /// An infinite number as text.
-    display: Option<String>,
-}
-
 /// What this language answers, or its first mistake. An output says whether the value is sensitive: it has to be
 /// declared so then.
-fn answer(expression: &str, encoded: bool) -> Result<Answer, String> {
-    match outputs(expression, encoded, false) {
-        Err(mistake) if mistake.starts_with("sensitive-output:") => {
-            outputs(expression, encoded, true)
-        }
+fn answer(expression: &str) -> Result<Answer, String> {
+    match outputs(expression, false) {
+        Err(mistake) if mistake.starts_with("sensitive-output:") => outputs(expression, true),
         answer => answer,
     }
 }
 
-fn outputs(expression: &str, encoded: bool, sensitive: bool) -> Result<Answer, String> {
-    let second = if encoded { "jsonencode(local.x)" } else { "null" };
+fn outputs(expression: &str, sensitive: bool) -> Result<Answer, String> {
     let main = format!(
         "{LOCALS}\nlocals {{\n  x = {expression}\n}}\n\
          output \"x\" {{\n  sensitive = {sensitive}\n  value = local.x\n}}\n\
-         output \"json\" {{\n  sensitive = true\n  value = {second}\n}}\n"
+         output \"json\" {{\n  sensitive = true\n  value = try(jsonencode(local.x), null)\n}}\n"
     );
     let files = FILES.into_iter().chain([("/env/main.hcl", main.as_str())]);
     let files: Vec<_> = files.collect();
     let loaded = lang::load(Path::new("/env"), &Fixture(Files::new(&files)));
-    let run = finish(loaded, &[], &support::Nothing(schemas()));
+    let moment = lang::Moment { is_final: true, ..lang::Moment::default() };
+    let run = finish_at(loaded, &[], &support::Nothing(schemas()), &moment);
     if let Some(diagnostic) = run.diagnostics.iter().find(|diagnostic| diagnostic.is_error()) {
         return Err(format!("{}: {}", diagnostic.code, diagnostic.summary));
     }
     let output = |name: &str| &run.desired.outputs[name].value;
     let value = output("x");
     let infinite = value.as_number().filter(|number| number.is_infinite());
-    Ok(Answer {
-        json: output("json").as_str().map(str::to_owned),
-        ty: type_text(&value.ty()),
-        sensitive,
-        display: infinite.map(ToString::to_string),
-    })
+    let json = match infinite {
+        Some(number) => serde_json::Value::from(number.to_string()).to_string(),
+        None => output("json").as_str().unwrap_or("null").to_owned(),
+    };
+    Ok(Answer::new(&json, &type_text(&value.ty()), sensitive))
 }
 
 /// A type as Terraform's `type` prints it.
@@ -142,55 +109,20 @@ fn type_text(ty: &Type) -> String {
     }
 }
 
-/// What Terraform answered; `None` when it refused.
-fn recorded(line: &str, record: &Json) -> Option<Answer> {
-    const RESULT: &str = "\"result\": ";
-    if record.get("error").is_some() {
-        return None;
-    }
-    // The text itself: a reader of JSON would round the numbers. It is the last member.
-    let json = line.find(RESULT).map(|at| line[at + RESULT.len()..line.len() - 1].to_owned());
-    let display = record["display"].as_str().filter(|_| json.is_none()).map(str::to_owned);
-    let ty = record["type"].as_str().unwrap_or_default().to_owned();
-    Some(Answer { json, ty, sensitive: record.get("sensitive").is_some(), display })
-}
-
 #[test]
 fn answers_agree() {
-    let expected: BTreeSet<&str> =
-        DIFFERENCES.lines().filter(|line| line.starts_with('"')).collect();
-    let mut found = BTreeMap::new();
-    let mut count = 0;
-    let records = RECORDS.iter().flat_map(|records| records.lines());
-    for line in records.filter(|line| !line.starts_with('#')) {
-        let record: Json = serde_json::from_str(line).unwrap();
-        let expression = record["expr"].as_str().unwrap();
-        let recorded = recorded(line, &record);
-        let encoded = recorded.as_ref().is_some_and(|recorded| recorded.json.is_some());
-        count += 1;
-        let answer = answer(expression, encoded);
-        if answer.as_ref().ok() != recorded.as_ref() {
-            let quoted = serde_json::to_string(expression).unwrap();
-            found.insert(quoted, format!("{answer:?}\n    instead of {recorded:?}"));
-        }
-    }
-    let unexpected: Vec<_> =
-        found.iter().filter(|(expr, _)| !expected.contains(expr.as_str())).collect();
-    let repaired: Vec<_> = expected.iter().filter(|expr| !found.contains_key(**expr)).collect();
-    println!("{} of {count} agree", count - found.len());
-    for (expression, answer) in &unexpected {
-        println!("{expression}\n    {answer}");
-    }
-    assert!(unexpected.is_empty(), "{} new disagreements (printed above)", unexpected.len());
-    assert!(repaired.is_empty(), "these agree now, take them off the list: {repaired:?}");
+    let records = records();
+    let ours: Vec<_> = records.iter().map(|record| answer(&record.expression)).collect();
+    compare(&records, &ours);
 }
 
 #[test]
 fn examples_give_their_results() {
     for function in lang::functions::reference() {
         let answer =
-            answer(function.example, true).unwrap_or_else(|why| panic!("{}: {why}", function.name));
-        assert_eq!(answer.json.as_deref(), Some(function.result), "{}", function.example);
+            answer(function.example).unwrap_or_else(|why| panic!("{}: {why}", function.name));
+        let expected = Answer::new(function.result, "", false);
+        assert_eq!(answer.json, expected.json, "{}", function.example);
     }
 }
 

@@ -196,7 +196,7 @@ fn an_undeclared_variable_of_the_process_environment_is_no_mistake() {
         "else".to_owned(),
         VariableInput::environment("1", "PROVISIONER_VAR_else"),
     )]);
-    let inputs = Inputs { variables, login_key: String::new() };
+    let inputs = Inputs { variables, ..Inputs::default() };
     let evaluated =
         lang::evaluate(&loaded.configuration.unwrap(), &inputs, &schemas(), &Nothing(schemas()));
     assert_eq!(evaluated.diagnostics, []);

@@ -37,6 +37,49 @@ fn an_ephemeral_value_is_not_kept() {
 }
 
 #[test]
+fn an_ephemeral_value_does_not_decide_what_there_is() {
+    let network = |argument: &str| {
+        format!("{TOKEN}resource \"local_network\" \"n\" {{\n  {argument}\n  name = \"n\"\n}}\n")
+    };
+    let machine = |block: &str| {
+        format!("{TOKEN}resource \"local_machine\" \"m\" {{\n  name = \"m\"\n  {block}\n}}\n")
+    };
+    let volume = "volumes {\n    volume = var.token\n    path = \"/x\"\n  }";
+    let dynamic = "dynamic \"volumes\" {\n    for_each = toset([var.token])\n    content {\n      volume = \"v\"\n      path = \"/x\"\n    }\n  }";
+    let texts = [
+        network("count = length(var.token)"),
+        network("enabled = var.token == \"t\""),
+        network("for_each = toset([var.token])"),
+        network("for_each = { for k in [\"a\"] : \"${k}-${var.token}\" => 1 }"),
+        machine(volume),
+        machine(dynamic),
+    ];
+    for text in texts {
+        let found = mistakes(&text);
+        assert!(found.starts_with("Error[ephemeral-value]"), "{text}: {found}");
+        assert_eq!(found.matches("Error[").count(), 1, "{text}: {found}");
+    }
+    // Only the keys decide.
+    let named = network("for_each = { a = var.token }");
+    assert_eq!(mistakes(&named), "");
+}
+
+#[test]
+fn how_many_there_are_may_come_from_a_secret_and_which_may_not() {
+    let secret = "variable \"n\" {\n  default = 2\n  sensitive = true\n}\n";
+    let resource =
+        |argument: &str| format!("{secret}resource \"local_network\" \"n\" {{\n  {argument}\n}}\n");
+    let text = resource("count = var.n\n  name = \"n${count.index}\"");
+    let desired = good(&[("/env/main.hcl", &text)]);
+    assert_eq!(desired.instances.len(), 2);
+    assert!(!desired.instances[1].arguments.deep_marks().sensitive);
+    for keys in ["toset([tostring(var.n)])", "{ for k in [var.n] : \"a${k}\" => 1 }"] {
+        let found = mistakes(&resource(&format!("for_each = {keys}\n  name = \"n\"")));
+        assert!(found.starts_with("Error[for-each-sensitive]"), "{keys}: {found}");
+    }
+}
+
+#[test]
 fn ephemeralasnull_makes_it_one_that_may_be_kept() {
     let main = format!(
         "{TOKEN}output \"o\" {{\n  value = ephemeralasnull({{ a = var.token, b = 1 }})\n}}\n"

@@ -8,6 +8,9 @@ use model::graph::Desired;
 use model::{Address, Value};
 use support::{Everything, Nothing, made, render, run, schemas};
 
+/// When the apply begins.
+const TIME: &str = "2026-03-04T05:06:07Z";
+
 /// Attributes of every instance as the providers of the tests make them.
 fn outputs(desired: &Desired) -> impl Fn(&Address) -> Option<Value> {
     use model::graph::Projection as _;
@@ -28,7 +31,7 @@ fn round_trip(files: &[(&str, &str)]) {
     let through = |value: &Value| {
         let saved = serde_json::to_string(&value.to_json().unwrap()).unwrap();
         let read = Value::from_json(&serde_json::from_str(&saved).unwrap()).unwrap();
-        lang::resolve(&read, &outputs).unwrap_or_else(|error| panic!("{error}\nin {saved}"))
+        lang::resolve(&read, &outputs, TIME).unwrap_or_else(|error| panic!("{error}\nin {saved}"))
     };
     let same = |what: &str, planned: &Value, direct: &Value| {
         let resolved = through(planned);
@@ -141,7 +144,7 @@ fn a_fleet() {
 fn what_cannot_be_resolved_says_why() {
     let address = Address::parse("local_network.n").unwrap();
     let value = Value::output(&address, "id", model::Type::String);
-    let error = lang::resolve(&value, &|_| None).unwrap_err();
+    let error = lang::resolve(&value, &|_| None, TIME).unwrap_err();
     assert_eq!(error.summary, "`local_network.n` has no attributes yet");
     assert_eq!(error.address, Some(address.clone()));
     let files = [(
@@ -152,6 +155,6 @@ fn what_cannot_be_resolved_says_why() {
     let known = |address: &Address| {
         Some(Value::object([("id", made(address, "id", &model::Type::String))]))
     };
-    let error = lang::resolve(&planned.desired.outputs["x"].value, &known).unwrap_err();
+    let error = lang::resolve(&planned.desired.outputs["x"].value, &known, TIME).unwrap_err();
     assert!(error.summary.starts_with("/env/main.hcl:5:11: "), "{}", error.summary);
 }

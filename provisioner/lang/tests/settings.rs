@@ -13,7 +13,7 @@ fn evaluated(text: &str, variables: &[(&str, &str)]) -> (EvaluatedSettings, Stri
     let variables = variables
         .iter()
         .map(|(name, text)| ((*name).to_owned(), VariableInput::text(*text, "--var")));
-    let inputs = Inputs { variables: variables.collect(), login_key: String::new() };
+    let inputs = Inputs { variables: variables.collect(), ..Inputs::default() };
     let settings = settings(&loaded.configuration.unwrap(), &inputs);
     let told = render(&settings.diagnostics, &loaded.sources);
     (settings, told)

@@ -34,5 +34,5 @@ pub use marks::Marks;
 pub use number::Number;
 pub use sensitive::Sensitive;
 pub use types::Type;
-pub use unknown::{Bound, Refinement, Residual, Unknown};
+pub use unknown::{Bound, RUN, Refinement, Residual, Unknown};
 pub use value::{Data, Value};

@@ -2,6 +2,7 @@
 //! these alone; the language checks arguments against them.
 
 use crate::types::Type;
+use crate::unknown::{Refinement, Residual};
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -110,6 +111,9 @@ impl Default for Adoption {
     }
 }
 
+/// The attribute that an object goes by, where it has one.
+const IDENTITY: &str = "id";
+
 /// One argument or attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribute {
@@ -128,6 +132,9 @@ pub struct Attribute {
     pub expected: Option<Value>,
     /// For a computed attribute: whether an update in place leaves it as it is (an id, a host key).
     pub stable: bool,
+    /// For a computed attribute: the argument that it has the type of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed_as: Option<String>,
     /// One line for people.
     pub description: String,
 }
@@ -168,6 +175,7 @@ impl Attribute {
             default: None,
             expected: None,
             stable: mode == Mode::Computed,
+            typed_as: None,
             description: description.to_owned(),
         }
     }
@@ -227,6 +235,25 @@ impl Attribute {
     pub fn expects(mut self, expected: Value) -> Self {
         self.expected = Some(expected);
         self
+    }
+
+    /// A computed attribute that has the type of an argument.
+    #[must_use]
+    pub fn typed_as(mut self, argument: &str) -> Self {
+        self.typed_as = Some(argument.to_owned());
+        self
+    }
+
+    /// The value while only the provider will tell it. What an object goes by is never null.
+    pub fn later(
+        &self,
+        name: &str,
+        residual: Residual,
+        argument: impl FnOnce(&str) -> Option<Value>,
+    ) -> Value {
+        let ty = self.typed_as.as_deref().and_then(argument).map(|given| given.ty());
+        let value = Value::unknown(ty.unwrap_or_else(|| self.ty.clone()), residual);
+        if name == IDENTITY { value.refined(Refinement::not_null()) } else { value }
     }
 
     /// A computed attribute that any update may change.

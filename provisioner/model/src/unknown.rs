@@ -22,6 +22,10 @@ pub struct Unknown {
     pub weight: u32,
 }
 
+/// The name, in the scope of a residual, of what its calls of `timestamp`, `uuid` and their like get their values from: the
+/// run. No reference has such a name.
+pub const RUN: &str = "(run)";
+
 /// What must be evaluated once earlier operations have run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Residual {
@@ -53,6 +57,17 @@ impl Residual {
         match self {
             Self::Expression { scope, .. } => scope.weight().saturating_add(1),
             Self::Output { .. } | Self::Opaque => 1,
+        }
+    }
+
+    /// Whether it rests on a call that gives another value at every run.
+    pub fn changes_every_run(&self) -> bool {
+        match self {
+            Self::Expression { scope, .. } => {
+                scope.as_entries().is_some_and(|entries| entries.contains_key(RUN))
+                    || scope.changes_every_run()
+            }
+            Self::Output { .. } | Self::Opaque => false,
         }
     }
 

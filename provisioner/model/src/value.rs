@@ -420,6 +420,20 @@ impl Value {
         }
     }
 
+    /// Whether a part of it is another at every run.
+    pub fn changes_every_run(&self) -> bool {
+        match &self.data {
+            Data::Unknown(unknown) => unknown.residual.changes_every_run(),
+            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+                items.iter().any(Self::changes_every_run)
+            }
+            Data::Map(_, entries) | Data::Object(entries) => {
+                entries.values().any(Self::changes_every_run)
+            }
+            _ => false,
+        }
+    }
+
     /// The text, if it is known text.
     pub fn as_str(&self) -> Option<&str> {
         match &self.data {

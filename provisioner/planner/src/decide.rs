@@ -14,7 +14,7 @@ use model::plan::{Action, Observation, Reason};
 use model::record::Record;
 use model::schema::{Attribute, ChangePolicy, Mode, ResourceSchema};
 use model::value::Entries;
-use model::{Address, Diagnostic, Value};
+use model::{Address, Diagnostic, Residual, Value};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -225,7 +225,7 @@ fn argument(subject: &Subject<'_>, values: &Values<'_>, findings: &mut Findings)
         ChangePolicy::Replace if !uncertain || comes_anew(subject, values.wanted) => {
             findings.forcing.push(name);
         }
-        ChangePolicy::Refuse(advice) if !uncertain => {
+        ChangePolicy::Refuse(advice) if !uncertain || values.wanted.changes_every_run() => {
             findings.refused.push(refusal(subject, values, advice));
         }
         ChangePolicy::Replace | ChangePolicy::Refuse(_) => {
@@ -235,9 +235,12 @@ fn argument(subject: &Subject<'_>, values: &Values<'_>, findings: &mut Findings)
     }
 }
 
-/// Whether everything that the unknown parts wait for is made anew: the value will then be another. An
-/// object that is only updated most likely keeps what others refer to.
+/// Whether everything that the unknown parts wait for is made anew, or a part is another at every run: the value will
+/// then be another. An object that is only updated most likely keeps what others refer to.
 fn comes_anew(subject: &Subject<'_>, wanted: &Value) -> bool {
+    if wanted.changes_every_run() {
+        return true;
+    }
     let mut fates = awaited(wanted)
         .into_iter()
         .filter_map(|address| (subject.fate)(&address))
@@ -352,7 +355,10 @@ fn object(entries: &Entries) -> Value {
 }
 
 fn output(subject: &Subject<'_>, name: &str, attribute: &Attribute) -> Value {
-    Value::output(&subject.instance.address, name, attribute.ty.clone())
+    let Instance { address, arguments, .. } = subject.instance;
+    let residual = Residual::Output { address: address.clone(), path: vec![name.into()] };
+    let value = attribute.later(name, residual, |argument| arguments.get(argument));
+    value.with_origin(address)
 }
 
 /// Attributes by name, marked, and without origins.

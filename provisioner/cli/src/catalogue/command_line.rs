@@ -8,6 +8,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "An environment is a directory with `*.hcl` files, or the name of one under `environments/` at or above the working directory."),
     entry("no-home", "your home directory is not known",
         "Keys and caches are kept below it. Set `HOME`, or the `XDG_*` variable that is named."),
+    entry("no-randomness", "there are no random numbers",
+        "The system gives none, and what `uuid` and its like give must not be guessed."),
     entry("nobody-to-ask", "there is nobody to ask",
         "The command asks before it changes anything, but its input is no terminal. `--auto-approve` answers yes beforehand."),
     entry("not-a-json-string", "a line is no JSON string",

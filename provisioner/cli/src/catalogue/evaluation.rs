@@ -33,7 +33,7 @@ pub(super) const ENTRIES: &[Entry] = &[
          written.")
         .example("condition = 1 > 2", "condition = var.size > 2"),
     entry("count", "`count` is no whole number from 0",
-        "`count` says how many instances there are: a whole number, not negative, not null, not sensitive.")
+        "`count` says how many instances there are: a whole number, not negative, not null.")
         .example("count = length(var.zones) - 3", "count = max(length(var.zones) - 3, 0)"),
     entry("cycle", "things need each other in a circle",
         "Each of them needs the next one to have its value, so none can be the first. Every step of the shortest circle is shown with the \
@@ -43,8 +43,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "In `{ for ... : key => value }` each key comes once. With `...` behind the value, the values of one key become a list.")
         .example("{ for u in var.users : u.team => u.name }", "{ for u in var.users : u.team => u.name... }"),
     entry("ephemeral-value", "an ephemeral value would be stored",
-        "An ephemeral value exists only during a run: it may configure a provider or end in an argument that is never stored, but not in a state, a plan \
-         or an output."),
+        "An ephemeral value exists only during a run: it may decide a condition or go into a module, but not into an argument, a nested block or the \
+         configuration of a provider, not into an output of the environment, and not decide which instances there are: all that is recorded."),
     entry("expansion", "`...` follows something that is no list",
         "`...` behind the last argument of a call gives the function each element as an argument of its own, so it follows a list, a set \
          or a tuple.")

@@ -38,7 +38,8 @@ pub async fn run(
         None => (Recorded::default(), LOGIN_KEY_LATER.to_owned()),
     };
     let factory = Factory::for_checking(session)?;
-    let inputs = lang::with_unknowns(&project.configuration, project.inputs(&login_key));
+    let mut inputs = lang::with_unknowns(&project.configuration, project.inputs(&login_key));
+    inputs.moment.is_final = true;
     let projection = lang::recorded_projection(factory.schemas(), &recorded);
     let mut scope =
         lang::Session::new(&project.configuration, &inputs, factory.schemas(), &projection);

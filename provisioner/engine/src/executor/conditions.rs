@@ -3,8 +3,8 @@
 //! Invariant: each is looked at once, as soon as the last operation that it waits for has succeeded.
 //! Refuses to know: what follows from one that does not hold.
 
-use crate::Resolver;
-use crate::live::LiveRecords;
+use crate::Ports;
+use crate::caller::Caller;
 use model::graph::StatedBy;
 use model::plan::PlannedCondition;
 use model::{Address, Data, Diagnostic, Value};
@@ -53,16 +53,14 @@ impl<'a> Conditions<'a> {
 }
 
 /// What is wrong, if the condition does not hold or cannot be told.
-pub(super) fn violation(
-    planned: &PlannedCondition,
-    records: &LiveRecords,
-    resolver: &dyn Resolver,
-) -> Option<Diagnostic> {
+pub(super) fn violation(planned: &PlannedCondition, caller: &Caller) -> Option<Diagnostic> {
     let condition = &planned.condition;
+    let Ports { records, resolver, .. } = &caller.engine.ports;
     let outputs = |address: &Address| records.attributes(address);
-    let message = match resolver.resolve(&condition.condition, &outputs) {
+    let resolve = |value: &Value| resolver.resolve(value, &outputs, &caller.began);
+    let message = match resolve(&condition.condition) {
         Ok(value) if value.as_bool() == Some(true) => return None,
-        Ok(_) => said(resolver.resolve(&condition.error_message, &outputs)),
+        Ok(_) => said(resolve(&condition.error_message)),
         Err(problem) => format!("it cannot be told: {}", problem.summary),
     };
     let place = format!("{message}\ndeclared at {}", condition.place);

@@ -37,14 +37,14 @@ pub(crate) async fn run(
     recorded: &Recorded,
     parallelism: usize,
 ) -> Result<RunReport, ApplyError> {
-    let Caller { engine, held, cancel, .. } = caller;
+    let Caller { engine, cancel, .. } = caller;
     let started_ms = engine.ports.clock.now_ms();
     let mut dispatcher = Dispatcher::new(caller, run, plan, recorded);
     dispatcher.dispatch(parallelism.max(1)).await;
     let Dispatcher { report: mut run_report, broken, .. } = dispatcher;
     run_report.interrupted = cancel.level() > Level::Running;
     let written = match broken {
-        None => results::write(engine, held, plan, recorded, &mut run_report).await,
+        None => results::write(caller, plan, recorded, &mut run_report).await,
         Some(error) => Err(error),
     };
     engine.ports.events.publish(Event::RunFinished {
@@ -273,11 +273,7 @@ impl<'a> Dispatcher<'a> {
 
     /// Looks at a condition that is known now; what it stops does not run when it does not hold.
     fn tell(&mut self, planned: &PlannedCondition) {
-        let ports = &self.caller.engine.ports;
-        let Some(diagnostic) = conditions::violation(planned, &ports.records, &*ports.resolver)
-        else {
-            return;
-        };
+        let Some(diagnostic) = conditions::violation(planned, self.caller) else { return };
         let stated_by = &planned.condition.stated_by;
         self.publish(Event::ConditionViolated { diagnostic: diagnostic.clone() });
         self.report.diagnostics.push(diagnostic);

@@ -336,7 +336,7 @@ impl Job {
         let outputs = |address: &Address| records.attributes(address);
         let resolver = &self.caller.engine.ports.resolver;
         let about = |diagnostic: Diagnostic| self.placed(diagnostic.about(&operation.address));
-        let resolved = resolver.resolve(&given, &outputs).map_err(about)?;
+        let resolved = resolver.resolve(&given, &outputs, &self.caller.began).map_err(about)?;
         let arguments = conform::arguments(schema, &resolved)
             .map_err(|why| about(Diagnostic::error("unfit-arguments", why)))?;
         let Some(prior) = prior else {

@@ -6,7 +6,7 @@
 
 use super::RunReport;
 use crate::Engine;
-use crate::lease::Held;
+use crate::caller::Caller;
 use model::graph::{Node, Output, ProviderConfig, StatedBy};
 use model::plan::Plan;
 use model::record::Recorded;
@@ -39,14 +39,15 @@ fn changes<T: Serialize + DeserializeOwned + Clone + PartialEq>(
 
 /// Writes what is known after the last operation.
 pub(super) async fn write(
-    engine: &Engine,
-    held: &Held,
+    caller: &Caller,
     plan: &Plan,
     recorded: &Recorded,
     report: &mut RunReport,
 ) -> Result<(), StateError> {
+    let Caller { engine, held, began, .. } = caller;
     let ending = Ending {
         engine,
+        began,
         plan,
         recorded,
         undone: report
@@ -89,6 +90,7 @@ fn left_to_the_next_plan(moved: &Address) -> Diagnostic {
 
 struct Ending<'a> {
     engine: &'a Engine,
+    began: &'a str,
     plan: &'a Plan,
     recorded: &'a Recorded,
     /// Instances with an operation that did not succeed: their attributes say nothing about the plan's end.
@@ -123,7 +125,7 @@ impl Ending<'_> {
             let is_done = !self.undone.contains(address);
             is_done.then(|| records.attributes(address)).flatten()
         };
-        self.engine.ports.resolver.resolve(value, &outputs)
+        self.engine.ports.resolver.resolve(value, &outputs, self.began)
     }
 
     /// What is recorded, with what the plan changes.

@@ -27,6 +27,7 @@ impl Resolver for References {
         &self,
         value: &Value,
         outputs: &dyn Fn(&Address) -> Option<Value>,
+        _time: &str,
     ) -> Result<Value, Diagnostic> {
         let mut missing = None;
         let resolved = value.map_leaves(&mut |leaf| {

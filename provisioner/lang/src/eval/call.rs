@@ -4,12 +4,12 @@ use super::later::{self, Later};
 use super::residual::part_of_unknown;
 use super::template::Text;
 use super::{Evaluator, Found, Names, Reference, failed, is_failed};
-use crate::functions::{self, FunctionContext};
+use crate::functions::{self, Function, FunctionContext, FunctionError, Run};
 use crate::module::suggest::did_you_mean;
 use crate::source::{SourceFile, SourceLoader};
 use crate::syntax::{Call, Expr, Extent, Part, parse_template};
 use model::convert::{article, convert};
-use model::{Data, Diagnostic, Marks, Type, Value};
+use model::{Data, Diagnostic, Marks, RUN, Refinement, Type, Value};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,8 +44,18 @@ impl Evaluator<'_> {
         if values.iter().any(|value| value.is_unknown() && is_failed(value)) {
             return failed();
         }
-        let context =
-            FunctionContext { loader: self.names.loader(), module_dir: self.names.directory() };
+        let run = if functions::needs_run(function.name) { self.names.run() } else { None };
+        if let Some(later) = not_yet(function, &values, run.as_ref()) {
+            return match later {
+                Ok(later) => self.call_later(expr, later, &deep_union(&values)),
+                Err(error) => self.refused(call, &error),
+            };
+        }
+        let context = FunctionContext {
+            loader: self.names.loader(),
+            module_dir: self.names.directory(),
+            run: run.as_ref(),
+        };
         let open_set =
             |value: &Value| matches!(value.data(), Data::Set(..)) && !value.is_wholly_known();
         let is_ready =
@@ -56,12 +66,15 @@ impl Evaluator<'_> {
         }
         match function.call(&values, &context) {
             Ok(value) => later::finished(function.name, &values, value),
-            Err(error) => {
-                let argument = error.argument.and_then(|index| call.arguments.get(index));
-                let extent = argument.map_or(call.name.extent, |argument| argument.extent);
-                self.call_error(call, extent, &error.message)
-            }
+            Err(error) => self.refused(call, &error),
         }
+    }
+
+    /// A function's own refusal.
+    fn refused(&mut self, call: &Call, error: &FunctionError) -> Value {
+        let argument = error.argument.and_then(|index| call.arguments.get(index));
+        let extent = argument.map_or(call.name.extent, |argument| argument.extent);
+        self.call_error(call, extent, &error.message)
     }
 
     /// The result of a call as far as it is known; what is not is left to the whole call.
@@ -237,8 +250,11 @@ impl Evaluator<'_> {
             }
         };
         let (value, diagnostics) = {
+            let run = self.names.run();
             let mut names = Given {
                 variables,
+                run,
+                calls: 0,
                 loader: self.names.loader(),
                 directory: self.names.directory(),
                 template: true,
@@ -283,6 +299,20 @@ impl Evaluator<'_> {
         diagnostic.hints = inner.hints;
         self.report(diagnostic)
     }
+}
+
+/// The result of a call that is made only when what is planned runs.
+fn not_yet(
+    function: &Function,
+    values: &[Value],
+    run: Option<&Run>,
+) -> Option<Result<Later, FunctionError>> {
+    let is_later = functions::is_later(function.name) && run.is_some_and(|run| run.time.is_none());
+    if !is_later || !function.ready(values) {
+        return None;
+    }
+    let checked = function.check(values);
+    Some(checked.map(|()| Later::Unknown(function.result_type(), Refinement::not_null())))
 }
 
 /// A call of a function that does not exist.
@@ -330,6 +360,10 @@ enum Arguments {
 /// An object of variables, and nothing else: for templates, and for what a plan kept.
 pub(crate) struct Given<'a> {
     pub variables: &'a Value,
+    /// The run that it stands in.
+    pub run: Option<Run>,
+    /// How many calls have been given a run of their own.
+    pub calls: u32,
     pub loader: &'a dyn SourceLoader,
     pub directory: &'a Path,
     pub template: bool,
@@ -347,7 +381,8 @@ impl Names for Given<'_> {
             .variables
             .as_entries()
             .into_iter()
-            .flat_map(|entries| entries.keys().map(AsRef::as_ref));
+            .flat_map(|entries| entries.keys().map(AsRef::as_ref))
+            .filter(|name| *name != RUN);
         let summary = format!("`{}` is not among the variables given to it", reference.root);
         let mut diagnostic =
             Diagnostic::error("unknown-reference", summary).with_label(reference.span(), "");
@@ -364,6 +399,12 @@ impl Names for Given<'_> {
 
     fn directory(&self) -> &Path {
         self.directory
+    }
+
+    fn run(&mut self) -> Option<Run> {
+        self.calls += 1;
+        let run = self.run.clone()?;
+        Some(Run { identity: format!("{}.{}", run.identity, self.calls).into(), ..run })
     }
 
     fn in_template(&self) -> bool {

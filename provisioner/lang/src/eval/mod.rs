@@ -18,6 +18,7 @@ mod template;
 pub(crate) use call::{Given, SPECIAL, template_value, unknown_function};
 pub(crate) use residual::{failed, is_failed, part, rests_on_opaque};
 
+use crate::functions::Run;
 use crate::source::{SourceFile, SourceLoader};
 use crate::syntax::{Expr, Expression, Extent, Item, ItemKey, Kind};
 use model::convert::convert;
@@ -39,6 +40,11 @@ pub(crate) trait Names {
 
     /// What relative paths are relative to.
     fn directory(&self) -> &Path;
+
+    /// What a call is given that gives another value at every run; none where such a call cannot stand.
+    fn run(&mut self) -> Option<Run> {
+        None
+    }
 
     /// Whether functions that do not exist have been reported before evaluation.
     fn is_checked(&self) -> bool {

@@ -1,9 +1,10 @@
 //! Unknown values: residual expressions, and values that failed.
 
 use super::{Evaluator, Found, Key};
+use crate::functions::{is_later, needs_run};
 use crate::source::SourceFile;
-use crate::syntax::{Expr, Extent, Part, Step, references, template_references};
-use model::{Data, Diagnostic, Marks, Residual, Type, Value};
+use crate::syntax::{Expr, Extent, Part, Step, Uses, template_uses, uses};
+use model::{Data, Diagnostic, Marks, RUN, Residual, Type, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -92,8 +93,12 @@ impl Evaluator<'_> {
     pub(super) fn residual(&mut self, expr: &Expr, ty: Type, operands: Option<&Marks>) -> Value {
         let file = self.file.clone();
         let mut scope = Tree::Parts(BTreeMap::new());
-        for free in references(expr) {
+        let uses = uses(expr);
+        for free in &uses.references {
             self.gather(&mut scope, free.root, free.steps, free.extent);
+        }
+        if let Some(run) = self.run_of(&uses) {
+            scope.insert(&[RUN.into()], run);
         }
         let scope = scope.into_value();
         if is_failed(&scope) {
@@ -116,10 +121,25 @@ impl Evaluator<'_> {
         self.report(diagnostic)
     }
 
-    /// Whether something that the expression refers to is not wholly known.
+    /// What calls that give another value at every run will be given, if there are any.
+    fn run_of(&mut self, uses: &Uses<'_>) -> Option<Value> {
+        if !uses.calls.iter().any(|name| needs_run(name)) {
+            return None;
+        }
+        self.names.run().map(|run| run.to_value())
+    }
+
+    /// Whether something that the expression refers to or calls is not wholly known.
     pub(super) fn rests_on_unknown(&mut self, expr: &Expr) -> bool {
+        let uses = uses(expr);
+        if uses.calls.iter().any(|name| is_later(name))
+            && self.names.run().is_some_and(|run| run.time.is_none())
+        {
+            return true;
+        }
         let before = self.diagnostics.len();
-        let found = references(expr)
+        let found = uses
+            .references
             .into_iter()
             .any(|free| self.is_open(free.root, free.steps, free.extent));
         self.diagnostics.truncate(before);
@@ -149,7 +169,11 @@ impl Evaluator<'_> {
         call: &Expr,
     ) -> Value {
         let mut scope = BTreeMap::new();
-        for free in template_references(parts) {
+        let uses = template_uses(parts);
+        if let Some(run) = self.run_of(&uses) {
+            scope.insert(RUN.into(), run);
+        }
+        for free in uses.references {
             if let Some(value) = variables.get(free.root) {
                 scope.insert(free.root.clone(), value);
             }

@@ -242,7 +242,10 @@ impl Graph<'_> {
             return failed();
         }
         match crate::functions::convert_unifying(value, ty) {
-            Ok(value) => value,
+            Ok(value) => {
+                let what = format!("the block `{kind}` of `{owner}`");
+                self.lasting(value, what, first.span())
+            }
             Err(error) => {
                 let what = format!("the block `{kind}` of `{owner}` does not fit");
                 self.report(
@@ -263,6 +266,8 @@ impl Graph<'_> {
         for attribute in &block.body.attributes {
             let value = self.eval(&attribute.value, place);
             let name = &attribute.name;
+            let what = Described { argument: &name.text, owner };
+            let value = self.lasting(value, &what, attribute.value.span());
             if fields.is_some_and(|fields| !fields.contains_key(&name.text)) {
                 let names: Vec<_> = fields
                     .into_iter()

@@ -57,6 +57,10 @@ impl Graph<'_> {
             return Pieces::Failed;
         };
         let value = self.eval(&for_each.value, place);
+        if value.marks().ephemeral {
+            self.lasting(value, "which blocks there are", for_each.value.span());
+            return Pieces::Failed;
+        }
         if value.is_unknown() {
             return if is_failed(&value) { Pieces::Failed } else { Pieces::Later };
         }

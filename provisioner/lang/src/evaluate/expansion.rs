@@ -200,6 +200,7 @@ impl Graph<'_> {
     /// One instance or none.
     pub(super) fn enabled(&mut self, expression: &Expression, place: &Place) -> Expansion {
         let value = self.eval_as(expression, &Type::Bool, "`enabled`", place);
+        let value = self.lasting(value, "what `enabled` decides", expression.span());
         match value.data() {
             _ if is_failed(&value) => Expansion::Absent,
             Data::Bool(true) => Expansion::Single,
@@ -216,6 +217,7 @@ impl Graph<'_> {
 
     fn count(&mut self, expression: &Expression, place: &Place) -> Expansion {
         let value = self.eval(expression, place);
+        let value = self.lasting(value, "how many instances there are", expression.span());
         if is_failed(&value) {
             return Expansion::Absent;
         }
@@ -227,7 +229,9 @@ impl Graph<'_> {
         let problem = match number {
             Some(number) => match number.as_u64() {
                 Some(count) if count <= MOST => {
-                    return Expansion::Count(count, value.marks().clone());
+                    // How many there are shows in their addresses, so it is no secret.
+                    let marks = Marks { sensitive: false, ..value.marks().clone() };
+                    return Expansion::Count(count, marks);
                 }
                 _ => format!("this is {number}"),
             },
@@ -241,20 +245,29 @@ impl Graph<'_> {
 
     fn for_each(&mut self, expression: &Expression, place: &Place) -> Expansion {
         let value = self.eval(expression, place);
+        // The elements of a set are keys; a value of a map may be anything.
+        let keys = match value.data() {
+            Data::Set(..) => value.deep_marks(),
+            _ => value.marks().clone(),
+        };
+        if keys.ephemeral {
+            self.lasting(value, "which instances there are", expression.span());
+            return Expansion::Absent;
+        }
         if value.is_unknown() {
             if is_failed(&value) {
                 return Expansion::Absent;
             }
             return self.unknown_keys(expression, &value, "for_each");
         }
-        if value.marks().sensitive {
+        if keys.sensitive {
             let diagnostic = Diagnostic::error("for-each-sensitive", "the keys of `for_each` cannot be sensitive")
                 .with_label(expression.span(), "this is sensitive")
                 .with_hint("keys are part of addresses, which are shown; take the keys from something else, or use `nonsensitive(...)`");
             self.report(diagnostic);
             return Expansion::Absent;
         }
-        let marks = value.marks().clone();
+        let marks = keys;
         let problem = match value.data() {
             Data::Map(_, entries) | Data::Object(entries) => {
                 return Expansion::Each(entries.clone(), marks);

@@ -124,6 +124,8 @@ pub(super) struct Graph<'a> {
     pub reason: Option<Span>,
     pub edges: Option<Edges>,
     pub cyclic: bool,
+    /// How many calls have been given a run of their own: what tells them apart.
+    pub runs: u64,
     pub diagnostics: Vec<Diagnostic>,
     told: BTreeSet<(String, Option<Span>, String)>,
 }
@@ -180,6 +182,7 @@ impl<'a> Graph<'a> {
             reason: None,
             edges: trace.then(Edges::default),
             cyclic: false,
+            runs: 0,
             diagnostics: Vec::new(),
             told: BTreeSet::new(),
         }

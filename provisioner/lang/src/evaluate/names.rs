@@ -3,6 +3,7 @@
 use super::expansion::{Expansion, Repetition};
 use super::graph::{Decl, Graph, What};
 use crate::eval::{Found, Key, Names, Reference, failed};
+use crate::functions::Run;
 use crate::source::SourceLoader;
 use model::{Diagnostic, InstanceKey, Type, Value};
 use std::path::Path;
@@ -62,8 +63,12 @@ impl Names for View<'_, '_, '_> {
                 Found::some(self.graph.handle(scope, at), 1)
             }
             "environment" => Found::some(self.graph.environment(), 0),
-            // There is one workspace, by the name that Terraform gives to the first.
-            "terraform" => Found::some(Value::object([("workspace", Value::from("default"))]), 0),
+            // Environments are what workspaces are for; one without a name is Terraform's first workspace.
+            "terraform" => {
+                let environment = self.graph.configuration.root.environment.as_ref();
+                let name = environment.map_or("default", |environment| &environment.name.text);
+                Found::some(Value::object([("workspace", Value::string(name))]), 0)
+            }
             "path" => Found::some(self.graph.path(scope), 0),
             "each" | "count" => {
                 let repetition = &self.place.repetition;
@@ -88,6 +93,16 @@ impl Names for View<'_, '_, '_> {
 
     fn directory(&self) -> &Path {
         &self.graph.configuration.directory
+    }
+
+    fn run(&mut self) -> Option<Run> {
+        let moment = &self.graph.inputs.moment;
+        self.graph.runs += 1;
+        Some(Run {
+            planned_at: moment.time.clone(),
+            time: moment.is_final.then(|| moment.time.clone()),
+            identity: format!("{}.{}", moment.seed, self.graph.runs).into(),
+        })
     }
 
     fn is_checked(&self) -> bool {

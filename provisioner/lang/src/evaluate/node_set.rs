@@ -108,6 +108,7 @@ impl Graph<'_> {
 
     fn size(&mut self, pool: &Pool, place: &Place) -> Option<u64> {
         let value = self.eval_as(&pool.size, &Type::Number, "the size of a pool", place);
+        let value = self.lasting(value, "the size of a pool", pool.size.span());
         if is_failed(&value) {
             return None;
         }

@@ -199,7 +199,10 @@ impl Graph<'_> {
     fn block_texts(&mut self, block: &Block, place: &Place) -> Values {
         let mut values = Values::new();
         for attribute in &block.body.attributes {
-            values.insert(attribute.name.text.clone(), self.eval(&attribute.value, place));
+            let value = self.eval(&attribute.value, place);
+            let what = format!("`{}` of a service", attribute.name.text);
+            let value = self.lasting(value, what, attribute.value.span());
+            values.insert(attribute.name.text.clone(), value);
         }
         values
     }
@@ -351,7 +354,10 @@ impl Graph<'_> {
         }
         for name in ["command", "environment", "check", "drain", "restart", "dead_man_s"] {
             if let Some(expression) = service.fields.get(name) {
-                values.insert(name.into(), self.eval(expression, &place));
+                let value = self.eval(expression, &place);
+                let value =
+                    self.lasting(value, format!("`{name}` of a service"), expression.span());
+                values.insert(name.into(), value);
             }
         }
         values.insert("files".into(), self.files(service, &place));

@@ -78,7 +78,9 @@ impl<'a> Session<'a> {
             diagnostic.labels.first().is_none_or(|label| label.span.file.as_ref() != EXPRESSION)
         };
         if diagnostics.iter().any(is_elsewhere) {
+            let runs = self.graph.runs;
             *self = Self::new(self.configuration, self.inputs, self.schemas, self.projection);
+            self.graph.runs = runs;
         }
         diagnostics
     }

@@ -10,6 +10,7 @@ use crate::eval::failed;
 use crate::input::Inputs;
 use crate::module::suggest::did_you_mean;
 use crate::module::{Configuration, SettingsBlock, check_settings, list};
+use crate::syntax::Attribute;
 use model::graph::{Instance, Projection};
 use model::{Diagnostic, Span, Type, Value};
 use std::collections::BTreeMap;
@@ -90,10 +91,25 @@ impl Graph<'_> {
         let mut arguments = BTreeMap::new();
         for argument in &block.arguments {
             let value = self.eval(&argument.value, &Place::module(0));
+            let value = self.at_once(value, argument);
             let entry = (value, argument.value.span());
             arguments.insert(argument.name.text.to_string(), entry);
         }
         Some(Settings { arguments, span: block.span.clone() })
+    }
+
+    /// A setting, unless it is known only when something runs.
+    fn at_once(&mut self, value: Value, argument: &Attribute) -> Value {
+        if !value.changes_every_run() {
+            return value;
+        }
+        let summary = format!("`{}` must be the same at every run", argument.name.text);
+        let label = "this is another at every run";
+        self.report(
+            Diagnostic::error("settings-reference", summary)
+                .with_label(argument.value.span(), label),
+        );
+        failed()
     }
 
     fn check_backend(&mut self, state: &Settings) {

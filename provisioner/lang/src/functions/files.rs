@@ -2,7 +2,7 @@
 
 use super::arguments::text;
 use super::{FunctionContext, FunctionError, glob};
-use crate::source::normalise;
+use crate::source::{normalise, relative};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::{Type, Value};
@@ -59,15 +59,27 @@ pub(super) fn fileexists(args: &[Value], context: &FunctionContext<'_>) -> Answe
 
 pub(super) fn fileset(args: &[Value], context: &FunctionContext<'_>) -> Answer {
     let pattern = text(args, 1)?;
-    let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
     if pattern.matches('[').count() > pattern.matches(']').count() {
         return Err(FunctionError::argument(1, "the pattern has a `[` without `]`"));
     }
     let mut found = Vec::new();
-    let root = context.resolve(text(args, 0)?);
-    walk(context, &root, "", &mut found, 0)?;
+    let root = normalise(&context.resolve(text(args, 0)?));
+    // Up to the first name with a wildcard the pattern is a path, perhaps one that leads out of the directory.
+    let (fixed, pattern) = split_fixed(pattern);
+    let start = normalise(&root.join(fixed));
+    walk(context, &start, "", &mut found, 0)?;
     let matching = found.into_iter().filter(|path| glob::matches(pattern, path));
-    Ok(Value::set(Type::String, matching.map(Value::from)))
+    let within = |path: String| {
+        let path = relative(&root, &start.join(path));
+        Value::string(&path.to_string_lossy())
+    };
+    Ok(Value::set(Type::String, matching.map(within)))
+}
+
+/// The directories that a pattern begins with, and the pattern below them.
+fn split_fixed(pattern: &str) -> (&str, &str) {
+    let wild = pattern.find(['*', '?', '[', '{', '\\']).unwrap_or(pattern.len());
+    pattern[..wild].rfind('/').map_or(("", pattern), |at| (&pattern[..at], &pattern[at + 1..]))
 }
 
 /// Collects the files below a directory; one that is not there has none.

@@ -78,9 +78,14 @@ pub(super) fn uuidv5(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let mut id: [u8; 16] = std::array::from_fn(|index| digest[index]);
     id[6] = id[6] & 0x0f | 0x50;
     id[8] = id[8] & 0x3f | 0x80;
-    let digits = hex(&id);
+    Ok(uuid_text(&id).into())
+}
+
+/// A UUID as it is written.
+pub(super) fn uuid_text(id: &[u8; 16]) -> String {
+    let digits = hex(id);
     let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
-    Ok(parts.join("-").into())
+    parts.join("-")
 }
 
 fn namespace(text: &str) -> Option<[u8; 16]> {

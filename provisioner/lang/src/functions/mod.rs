@@ -7,8 +7,8 @@
 //! [`Function::result_type`].
 //!
 //! Invariants: a function is a pure function of its arguments, except that those which read files do so
-//! through the context's loader. `timestamp`, `uuid` and `bcrypt` do not exist: a plan must be the same
-//! when it is made again. `try`, `can`, `templatefile` and `templatestring` are the evaluator's, since
+//! through the context's loader, and those which give another value at every run do so from the context's run.
+//! `try`, `can`, `templatefile` and `templatestring` are the evaluator's, since
 //! their arguments are expressions or templates.
 //! Refuses to know: syntax, scopes, residuals.
 
@@ -29,6 +29,8 @@ mod network;
 mod numbers;
 mod patterns;
 mod reference;
+mod rsa;
+mod runs;
 mod sets;
 mod strings;
 mod table;
@@ -40,6 +42,8 @@ pub use arguments::{Kind, Parameter};
 pub use model::convert::convert as convert_unifying;
 pub use model::unify::unify;
 pub use reference::{Reference, reference};
+pub use runs::Run;
+pub(crate) use runs::{is_later, needs_run};
 
 use crate::SourceLoader;
 use model::{Marks, Type, Value};
@@ -52,6 +56,8 @@ pub struct FunctionContext<'a> {
     pub loader: &'a dyn SourceLoader,
     /// The directory that relative paths are relative to; absolute, for `abspath`.
     pub module_dir: &'a Path,
+    /// What a call is given that gives another value at every run; none where such a call cannot stand.
+    pub run: Option<&'a Run>,
 }
 
 impl FunctionContext<'_> {
@@ -128,6 +134,11 @@ impl Function {
                 arguments::parts_ready(self.name, arguments)
             }
         }
+    }
+
+    /// Whether it can be called with these arguments, as far as that can be told before the call is made.
+    pub fn check(&self, arguments: &[Value]) -> Result<(), FunctionError> {
+        runs::check(self.name, &arguments::prepare(self, arguments)?)
     }
 
     /// Calls it. Arguments may carry marks; the result carries those that belong to it.

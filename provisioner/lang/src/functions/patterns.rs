@@ -94,14 +94,78 @@ fn compile(pattern: &str, argument: usize) -> Result<Regex, FunctionError> {
 fn translate(pattern: &str) -> Result<String, &'static str> {
     let mut out = String::new();
     let mut rest = pattern.chars().peekable();
+    let mut repeated = false;
     while let Some(c) = rest.next() {
+        let mut repeats = false;
         match c {
             '\\' => escape(&mut rest, &mut out)?,
             '[' => class(&mut rest, &mut out)?,
+            '(' => group(&mut rest, &mut out)?,
+            '*' | '+' | '?' => {
+                out.push(c);
+                repeats = true;
+            }
+            '{' => repeats = counted(&mut rest, &mut out)?,
             other => out.push(other),
         }
+        if repeats && repeated {
+            return Err("a repetition cannot be repeated");
+        }
+        if repeats && rest.next_if_eq(&'?').is_some() {
+            out.push('?');
+        }
+        repeated = repeats;
     }
     Ok(out)
+}
+
+/// The beginning of a group, after its parenthesis: a name, flags, or nothing.
+fn group(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), &'static str> {
+    out.push('(');
+    if rest.next_if_eq(&'?').is_none() {
+        return Ok(());
+    }
+    out.push('?');
+    if matches!(rest.peek(), Some('P' | '<')) {
+        return Ok(());
+    }
+    while let Some(flag) = rest.next_if(|c| !matches!(c, ':' | ')')) {
+        if !"imsU-".contains(flag) {
+            return Err("what follows `(?` is not supported: there are the flags i, m, s and U");
+        }
+        out.push(flag);
+    }
+    Ok(())
+}
+
+/// A number of repetitions after its brace, which is a plain character if none follows. Whether it was one.
+fn counted(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<bool, &'static str> {
+    const LONGEST: usize = 16;
+    const MOST: u32 = 1000;
+    let text: String = rest.clone().take(LONGEST).collect();
+    let Some((text, _)) = text.split_once('}') else {
+        out.push_str("\\{");
+        return Ok(false);
+    };
+    let (least, most) = text.split_once(',').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if least.is_empty() || !digits(least) || !digits(most) {
+        out.push_str("\\{");
+        return Ok(false);
+    }
+    let is_allowed =
+        |text: &str| text.is_empty() || text.parse().is_ok_and(|count: u32| count <= MOST);
+    if !is_allowed(least) || !is_allowed(most) {
+        return Err("something is repeated at most 1000 times");
+    }
+    out.push('{');
+    out.push_str(text);
+    out.push('}');
+    // With its closing brace.
+    for _ in 0..=text.len() {
+        rest.next();
+    }
+    Ok(true)
 }
 
 fn escape(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), &'static str> {
@@ -124,6 +188,12 @@ fn escape(rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), &'stat
         Some(other) => {
             out.push('\\');
             out.push(other);
+            // The name or number of a character is no repetition.
+            if matches!(other, 'x' | 'p' | 'P') && rest.peek() == Some(&'{') {
+                while let Some(c) = rest.next_if(|c| *c != '}') {
+                    out.push(c);
+                }
+            }
         }
     }
     Ok(())

@@ -81,12 +81,25 @@ pub(super) fn lower(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     Ok(text(args, 0)?.chars().map(first).collect::<String>().into())
 }
 
+/// The character as the first of a word in a title: two letters in one are a capital and a small one.
+fn title_char(c: char) -> char {
+    match c {
+        'Ǆ' | 'ǅ' | 'ǆ' => 'ǅ',
+        'Ǉ' | 'ǈ' | 'ǉ' => 'ǈ',
+        'Ǌ' | 'ǋ' | 'ǌ' => 'ǋ',
+        'Ǳ' | 'ǲ' | 'ǳ' => 'ǲ',
+        // Georgian has capitals for whole words only.
+        'ა'..='ჺ' | 'ჽ'..='ჿ' => c,
+        _ => upper_char(c),
+    }
+}
+
 pub(super) fn title(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let in_word = |c: char| c.is_alphanumeric() || c == '_' || !(c.is_ascii() || c.is_whitespace());
     let mut previous = ' ';
     let mut titled = String::new();
     for c in text(args, 0)?.chars() {
-        titled.push(if in_word(previous) { c } else { upper_char(c) });
+        titled.push(if in_word(previous) { c } else { title_char(c) });
         previous = c;
     }
     Ok(titled.into())

@@ -3,7 +3,7 @@
 use super::arguments::{Kind, Parameter};
 use super::{
     Body, Function, Handling, conversion, csv, encoding, files, format, hashes, json, lists, maps,
-    network, numbers, patterns, sets, strings, time, yaml, yaml_reader,
+    network, numbers, patterns, rsa, runs, sets, strings, time, yaml, yaml_reader,
 };
 
 use Handling::{Elementwise, Selective, Strict};
@@ -44,6 +44,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     f("base64sha256", &[p("str", String)], None, Strict, String, hashes::base64sha256),
     f("base64sha512", &[p("str", String)], None, Strict, String, hashes::base64sha512),
     f("basename", &[p("path", String)], None, Strict, String, files::basename),
+    f("bcrypt", &[p("str", String)], Some(p("cost", Number)), Strict, String, runs::bcrypt),
     f("ceil", &[p("num", Number)], None, Strict, Number, numbers::ceil),
     f("chomp", &[p("str", String)], None, Strict, String, strings::chomp),
     f("chunklist", &[p("list", LIST), p("size", Number)], None, Elementwise, List(&LIST), lists::chunklist),
@@ -97,12 +98,14 @@ pub(super) static FUNCTIONS: &[Function] = &[
     f("one", &[p("list", Any)], None, Elementwise, Any, lists::one),
     f("parseint", &[p("number", Any), p("base", Number)], None, Strict, Number, numbers::parseint),
     f("pathexpand", &[p("path", String)], None, Strict, String, files::pathexpand),
+    f("plantimestamp", &[], None, Strict, String, runs::plantimestamp),
     f("pow", &[p("num", Number), p("power", Number)], None, Strict, Number, numbers::pow),
     f("range", &[], Some(p("params", Number)), Strict, List(&Number), lists::range),
     f("regex", &[p("pattern", String), p("string", String)], None, Strict, Any, patterns::regex),
     f("regexall", &[p("pattern", String), p("string", String)], None, Strict, LIST, patterns::regexall),
     f("replace", &[p("str", String), p("substr", String), p("replace", String)], None, Strict, String, strings::replace),
     f("reverse", &[p("list", Any)], None, Elementwise, Any, lists::reverse),
+    f("rsadecrypt", &[p("ciphertext", String), p("privatekey", String)], None, Strict, String, rsa::rsadecrypt),
     f("sensitive", &[nullable("value", Any)], None, Selective, Any, conversion::sensitive),
     f("setintersection", &[p("first_set", SET)], Some(p("other_sets", SET)), Strict, SET, sets::setintersection),
     f("setproduct", &[], Some(p("sets", Any)), Elementwise, Any, sets::setproduct),
@@ -124,6 +127,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     f("textencodebase64", &[p("string", String), p("encoding", String)], None, Strict, String, encoding::textencodebase64),
     f("timeadd", &[p("timestamp", String), p("duration", String)], None, Strict, String, time::timeadd),
     f("timecmp", &[p("timestamp_a", String), p("timestamp_b", String)], None, Strict, Number, time::timecmp),
+    f("timestamp", &[], None, Strict, String, runs::timestamp),
     f("title", &[p("str", String)], None, Strict, String, strings::title),
     f("tobool", &[nullable("v", Any)], None, Strict, Bool, conversion::tobool),
     f("tolist", &[nullable("v", Any)], None, Elementwise, LIST, conversion::tolist),
@@ -138,6 +142,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     f("trimsuffix", &[p("str", String), p("suffix", String)], None, Strict, String, strings::trimsuffix),
     f("upper", &[p("str", String)], None, Strict, String, strings::upper),
     f("urlencode", &[p("str", String)], None, Strict, String, encoding::urlencode),
+    f("uuid", &[], None, Strict, String, runs::uuid),
     f("uuidv5", &[p("namespace", String), p("name", String)], None, Strict, String, hashes::uuidv5),
     f("values", &[p("mapping", Any)], None, Elementwise, Any, maps::values),
     f("yamldecode", &[p("src", String)], None, Strict, Any, yaml_reader::yamldecode),

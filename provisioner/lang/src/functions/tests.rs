@@ -7,7 +7,11 @@ use model::{Address, Data, Number, Residual};
 
 fn call_here(name: &str, arguments: &[Value]) -> Result<Value, FunctionError> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    call(name, arguments, &FunctionContext { loader: &FileSystem, module_dir: &fixtures })
+    call(
+        name,
+        arguments,
+        &FunctionContext { loader: &FileSystem, module_dir: &fixtures, run: None },
+    )
 }
 
 fn answer(name: &str, arguments: &[Value]) -> Value {
@@ -145,4 +149,29 @@ fn formats_pad_and_point() {
     assert_eq!(format("%.1f", Number::parse("2.25").unwrap().into()), "2.2");
     assert_eq!(format("%g", Number::from(100_000_000).into()), "1e+08");
     assert_eq!(format("%.3g", Number::parse("1234.5").unwrap().into()), "1.23e+03");
+}
+
+#[test]
+fn what_is_sealed_for_a_key_is_opened_with_it() {
+    // Keys made for this test, in the forms of OpenSSL and OpenSSH; sealed with `openssl pkeyutl`.
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rsa");
+    let read = |name: &str| Value::from(std::fs::read_to_string(fixtures.join(name)).unwrap());
+    let sealed = read("sealed.txt");
+    for form in ["pkcs8.pem", "pkcs1.pem", "openssh.pem"] {
+        let opened = answer("rsadecrypt", &[sealed.clone(), read(form).into_sensitive()]);
+        assert_eq!(opened.as_str(), Some("the secret é"), "{form}");
+        assert!(opened.marks().sensitive);
+    }
+    let message = |sealed: &Value, key: &str| {
+        call_here("rsadecrypt", &[sealed.clone(), key.into()]).unwrap_err().message
+    };
+    assert!(message(&"eA==".into(), read("pkcs8.pem").as_str().unwrap()).contains("not encrypted"));
+    assert!(message(&"?".into(), "").contains("base64"));
+    assert!(message(&sealed, "ssh-rsa AAAA").contains("no private key"));
+    let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\neA==\n-----END ENCRYPTED PRIVATE KEY-----";
+    assert!(message(&sealed, locked).contains("passphrase"));
+    let other = "-----BEGIN EC PRIVATE KEY-----\neA==\n-----END EC PRIVATE KEY-----";
+    assert!(message(&sealed, other).contains("not the private key of RSA"));
+    let damaged = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----";
+    assert!(message(&sealed, damaged).contains("damaged"));
 }

@@ -10,8 +10,9 @@ type Answer = Result<Value, FunctionError>;
 pub(super) fn yamlencode(args: &[Value], _: &FunctionContext<'_>) -> Answer {
     let mut out = Vec::new();
     write(&mut out, &args[0]).map_err(|_| FunctionError::call("the value cannot be written"))?;
-    let mut text =
+    let text =
         String::from_utf8(out).map_err(|_| FunctionError::call("what was written is no text"))?;
+    let mut text = escaped(text);
     // A plain scalar could go on, so it is closed; a block that keeps its line breaks is not.
     let is_plain = matches!(args[0].data(), Data::Null(_) | Data::Bool(_) | Data::Number(_));
     if let Some(open) = text.strip_suffix("...\n") {
@@ -62,9 +63,32 @@ fn emit(emitter: &mut Emitter<'_>, value: &Value) -> Result<(), libyaml_safer::E
 }
 
 fn text(emitter: &mut Emitter<'_>, content: &str) -> Result<(), libyaml_safer::Error> {
-    let style =
-        if content.contains('\n') { ScalarStyle::Literal } else { ScalarStyle::DoubleQuoted };
+    let is_block = content.contains('\n') && !content.contains(is_far);
+    let style = if is_block { ScalarStyle::Literal } else { ScalarStyle::DoubleQuoted };
     emitter.emit(Event::scalar(None, None, content, true, true, style))
+}
+
+/// Whether a character is written as its number, as the library does that Terraform has: one beyond those of three bytes.
+fn is_far(c: char) -> bool {
+    c > '\u{FFFF}'
+}
+
+/// Text whose far characters, which stand in quotes, are written as numbers.
+fn escaped(text: String) -> String {
+    use std::fmt::Write as _;
+    if !text.contains(is_far) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_far(c) {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\U{:08X}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 fn plain(emitter: &mut Emitter<'_>, content: &str) -> Result<(), libyaml_safer::Error> {

@@ -1,18 +1,17 @@
-//! `yamldecode`: one YAML document as a value. Syntax is libyaml's; which plain scalars are numbers, bools, null or time
-//! stamps follows the library Terraform reads YAML with, which mixes YAML 1.1 and 1.2.
+//! `yamldecode`: one YAML document as a value. Which plain scalars are numbers, bools, null or time stamps follows the
+//! library Terraform reads YAML with, which mixes YAML 1.1 and 1.2.
 //! Invariants: nesting and what aliases expand to are bounded. Messages name places and rules, never content.
 
 use super::arguments::text;
 use super::{FunctionContext, FunctionError, time};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 use model::convert::convert;
 use model::value::Entries;
 use model::{Data, Number, Type, Value};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// How deeply sequences and mappings may be nested.
@@ -22,75 +21,84 @@ const MOST: usize = 1_000_000;
 
 const TAGS: &str = "tag:yaml.org,2002:";
 
+/// What the parser gives in place of the number of an anchor.
+const NO_ANCHOR: usize = 0;
+
+/// A tag in one piece.
+fn full(tag: Option<Cow<'_, Tag>>) -> Option<String> {
+    tag.map(|tag| format!("{}{}", tag.handle, tag.suffix))
+}
+
 pub(super) fn yamldecode(args: &[Value], _: &FunctionContext<'_>) -> Result<Value, FunctionError> {
     let text = text(args, 0)?;
-    if has_odd_tag(text) {
-        let problem = "a tag with `,` or `%` in it is not supported";
-        return Err(FunctionError::argument(0, problem));
+    let refuse =
+        |problem: &str| Err(FunctionError::argument(0, format!("this is not YAML: {problem}")));
+    if text.contains(is_unprintable) {
+        return refuse("it holds a character that cannot be shown");
     }
-    // The scanner expects a line end behind a block of text.
-    let open_end = (!text.ends_with('\n')).then(|| u64::try_from(text.len()).unwrap_or(u64::MAX));
-    let closed = if open_end.is_some() { Cow::Owned(format!("{text}\n")) } else { text.into() };
-    let read = || {
-        let mut parser = Parser::new();
-        parser.set_input(closed.as_bytes());
-        Reader { parser, open_end, anchors: BTreeMap::new(), count: 0, depth: 0 }.document()
-    };
-    // The parser asserts some things about its input; what it refuses that way is an error as any other.
-    let read = catch_unwind(AssertUnwindSafe(read));
-    let value = read.unwrap_or_else(|_| Err((Mark::default(), "it cannot be parsed".to_owned())));
-    value.map_err(|(mark, problem)| {
-        let place = format!("line {}, column {}", mark.line + 1, mark.column + 1);
+    if is_of_another_version(text) {
+        return refuse("only version 1.1 is read");
+    }
+    if text.trim_start_matches(['\n', '\r']).starts_with('\t') {
+        return refuse("it is indented with a tab");
+    }
+    let parser = Parser::new_from_str(text);
+    let reader = Reader { parser, anchors: BTreeMap::new(), count: 0, depth: 0 };
+    reader.document().map_err(|(mark, problem)| {
+        let place = format!("line {}, column {}", mark.line(), mark.col() + 1);
         FunctionError::argument(0, format!("this is not YAML: at {place}, {problem}"))
     })
 }
 
-/// Whether a tag holds characters that the scanner does not expect in one.
-fn has_odd_tag(text: &str) -> bool {
-    text.match_indices('!').any(|(at, _)| {
-        let before = text[..at].trim_end_matches(' ').chars().next_back();
-        let begins = before.is_none_or(|c| "\n[{,:-?".contains(c));
-        let tag = text[at..].split(char::is_whitespace).next().unwrap_or_default();
-        begins && !tag.starts_with("!<") && tag.contains([',', '%'])
-    })
+/// Whether YAML has no place for a character outside of quotes.
+fn is_unprintable(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}'))
+        || matches!(c, '\u{FFFE}' | '\u{FFFF}')
 }
 
-type Wrong = (Mark, String);
+/// Whether a directive before the document asks for other rules.
+fn is_of_another_version(text: &str) -> bool {
+    let before = text.lines().take_while(|line| !line.starts_with("---"));
+    let mut versions = before.filter_map(|line| line.strip_prefix("%YAML"));
+    versions.any(|version| version.split_whitespace().next() != Some("1.1"))
+}
+
+type Wrong = (Marker, String);
 
 struct Reader<'a> {
-    parser: Parser<&'a [u8]>,
-    /// Where the text ends, if a line end was added to it.
-    open_end: Option<u64>,
+    parser: Parser<'a, StrInput<'a>>,
     /// The value of each anchor and how many values it stands for; none while it is being read.
-    anchors: BTreeMap<String, Option<(Value, usize)>>,
+    anchors: BTreeMap<usize, Option<(Value, usize)>>,
     count: usize,
     depth: usize,
 }
 
-impl Reader<'_> {
-    fn next(&mut self) -> Result<Event, Wrong> {
-        self.parser
-            .parse()
-            .map_err(|error| (error.problem_mark().unwrap_or_default(), error.problem().to_owned()))
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), Wrong> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => Err((*error.marker(), error.info().to_owned())),
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
     }
 
-    fn document(&mut self) -> Result<Value, Wrong> {
+    fn document(mut self) -> Result<Value, Wrong> {
         self.next()?;
-        let start = self.next()?;
-        if !matches!(start.data, EventData::DocumentStart { .. }) {
-            return Err((start.start_mark, "there is no document".to_owned()));
+        let (start, span) = self.next()?;
+        if !matches!(start, Event::DocumentStart(_)) {
+            return Err((span.start, "there is no document".to_owned()));
         }
         let first = self.next()?;
         let value = self.value(first)?;
         self.next()?;
-        let behind = self.next()?;
-        if matches!(behind.data, EventData::StreamEnd) {
+        let (behind, span) = self.next()?;
+        if matches!(behind, Event::StreamEnd) {
             return Ok(value);
         }
-        Err((behind.start_mark, "a second document begins; only one is read".to_owned()))
+        Err((span.start, "a second document begins; only one is read".to_owned()))
     }
 
-    fn counted(&mut self, mark: Mark, more: usize) -> Result<(), Wrong> {
+    fn counted(&mut self, mark: Marker, more: usize) -> Result<(), Wrong> {
         self.count += more;
         if self.count > MOST {
             return Err((mark, format!("aliases expand to more than {MOST} values")));
@@ -98,41 +106,36 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn value(&mut self, event: Event) -> Result<Value, Wrong> {
-        let mark = event.start_mark;
+    fn value(&mut self, (event, span): (Event<'a>, Span)) -> Result<Value, Wrong> {
+        let mark = span.start;
         let before = self.count;
-        let (anchor, value) = match event.data {
-            EventData::Alias { anchor } => return self.alias(&anchor, mark),
-            EventData::Scalar { anchor, tag, mut value, style, .. } => {
+        let (anchor, value) = match event {
+            Event::Alias(anchor) => return self.alias(anchor, mark),
+            Event::Scalar(text, style, anchor, tag) => {
                 self.counted(mark, 1)?;
                 let plain = style == ScalarStyle::Plain;
-                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let reaches_end = self.open_end.is_some_and(|end| event.end_mark.index > end);
-                if block && reaches_end && value.ends_with('\n') {
-                    value.pop();
-                }
-                let value = scalar(tag.as_deref(), &value, plain)
+                let value = scalar(full(tag).as_deref(), &text, plain)
                     .ok_or_else(|| (mark, "the tag does not fit this scalar".to_owned()))?;
                 (anchor, value)
             }
-            EventData::SequenceStart { anchor, tag, .. } => {
-                self.open(anchor.as_deref(), tag.as_deref(), "seq", mark)?;
+            Event::SequenceStart(anchor, tag) => {
+                self.open(anchor, full(tag).as_deref(), "seq", mark)?;
                 (anchor, self.sequence()?)
             }
-            EventData::MappingStart { anchor, tag, .. } => {
-                self.open(anchor.as_deref(), tag.as_deref(), "map", mark)?;
+            Event::MappingStart(anchor, tag) => {
+                self.open(anchor, full(tag).as_deref(), "map", mark)?;
                 (anchor, self.mapping()?)
             }
             _ => return Err((mark, "a value is expected here".to_owned())),
         };
-        if let Some(anchor) = anchor {
+        if anchor != NO_ANCHOR {
             self.anchors.insert(anchor, Some((value.clone(), self.count - before)));
         }
         Ok(value)
     }
 
-    fn alias(&mut self, anchor: &str, mark: Mark) -> Result<Value, Wrong> {
-        let found = self.anchors.get(anchor).cloned();
+    fn alias(&mut self, anchor: usize, mark: Marker) -> Result<Value, Wrong> {
+        let found = self.anchors.get(&anchor).cloned();
         let (value, size) = match found {
             Some(Some(found)) => found,
             Some(None) => {
@@ -147,10 +150,10 @@ impl Reader<'_> {
     /// Goes one level down.
     fn open(
         &mut self,
-        anchor: Option<&str>,
+        anchor: usize,
         tag: Option<&str>,
         kind: &str,
-        mark: Mark,
+        mark: Marker,
     ) -> Result<(), Wrong> {
         self.counted(mark, 1)?;
         if tag.is_some_and(|tag| tag.strip_prefix(TAGS) != Some(kind)) {
@@ -160,8 +163,8 @@ impl Reader<'_> {
             return Err((mark, format!("it is nested more than {DEEPEST} levels deep")));
         }
         self.depth += 1;
-        if let Some(anchor) = anchor {
-            self.anchors.insert(anchor.to_owned(), None);
+        if anchor != NO_ANCHOR {
+            self.anchors.insert(anchor, None);
         }
         Ok(())
     }
@@ -170,7 +173,7 @@ impl Reader<'_> {
         let mut items = Vec::new();
         loop {
             let event = self.next()?;
-            if matches!(event.data, EventData::SequenceEnd) {
+            if matches!(event.0, Event::SequenceEnd) {
                 self.depth -= 1;
                 return Ok(Value::tuple(items));
             }
@@ -182,13 +185,18 @@ impl Reader<'_> {
         let mut entries = Entries::new();
         loop {
             let event = self.next()?;
-            if matches!(event.data, EventData::MappingEnd) {
+            if matches!(event.0, Event::MappingEnd) {
                 self.depth -= 1;
                 return Ok(Data::Object(Arc::new(entries)).into());
             }
-            let mark = event.start_mark;
-            let merges = matches!(&event.data, EventData::Scalar { value, tag, .. }
-                if value == "<<" && tag.as_deref().is_none_or(|tag| tag.strip_prefix(TAGS) == Some("merge")));
+            let mark = event.1.start;
+            let merges = match &event.0 {
+                Event::Scalar(text, _, _, tag) => {
+                    let tag = full(tag.clone());
+                    text == "<<" && tag.is_none_or(|tag| tag.strip_prefix(TAGS) == Some("merge"))
+                }
+                _ => false,
+            };
             let key = if merges { None } else { Some(self.value(event)?) };
             let event = self.next()?;
             let value = self.value(event)?;

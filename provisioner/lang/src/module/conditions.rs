@@ -2,7 +2,8 @@
 
 use super::fields::{Shape, read, title};
 use super::{Check, Condition};
-use crate::syntax::{Block, references};
+use crate::functions::needs_run;
+use crate::syntax::{Block, Expr, uses};
 use model::Diagnostic;
 
 const CONDITION: Shape =
@@ -11,6 +12,12 @@ const CONDITION: Shape =
 const CHECK: Shape =
     Shape { required: &[], optional: &[], blocks: &[("assert", 0, true)], open: false };
 
+/// Whether an expression gives the same at every run.
+fn is_constant(expr: &Expr) -> bool {
+    let uses = uses(expr);
+    uses.references.is_empty() && !uses.calls.iter().any(|name| needs_run(name))
+}
+
 /// One condition; `None` when a part of it is missing.
 pub(super) fn read_condition(
     block: &Block,
@@ -18,7 +25,7 @@ pub(super) fn read_condition(
 ) -> Option<Condition> {
     let fields = read(block, &CONDITION, diagnostics);
     let condition = fields.get("condition")?;
-    if !condition.is_broken() && references(&condition.root).is_empty() {
+    if !condition.is_broken() && is_constant(&condition.root) {
         diagnostics.push(
             Diagnostic::error(
                 "constant-condition",

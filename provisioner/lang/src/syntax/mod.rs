@@ -19,7 +19,7 @@ pub(crate) use ast::{
 pub(crate) use json::{Layout, Text, parse_json_file};
 pub(crate) use lex::is_unfinished;
 pub(crate) use parse::{parse_expression, parse_file, parse_line, parse_template};
-pub(crate) use references::{Free, Visit, references, template_references, walk};
+pub(crate) use references::{Free, Uses, Visit, references, template_uses, uses, walk};
 
 /// What is wrong with the syntax of a file's text, in source order.
 pub fn syntax_mistakes(name: &str, text: &str) -> Vec<Diagnostic> {

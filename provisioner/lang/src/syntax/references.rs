@@ -23,26 +23,42 @@ pub(crate) trait Visit<'e> {
     fn call(&mut self, _call: &'e Call, _extent: Extent) {}
 }
 
-struct Collect<'e>(Vec<Free<'e>>);
+/// What an expression uses of what is around it.
+#[derive(Default)]
+pub(crate) struct Uses<'e> {
+    /// The free references.
+    pub references: Vec<Free<'e>>,
+    /// The names of the functions that are called.
+    pub calls: Vec<&'e Arc<str>>,
+}
 
-impl<'e> Visit<'e> for Collect<'e> {
+impl<'e> Visit<'e> for Uses<'e> {
     fn reference(&mut self, free: Free<'e>) {
-        self.0.push(free);
+        self.references.push(free);
     }
+
+    fn call(&mut self, call: &'e Call, _extent: Extent) {
+        self.calls.push(&call.name.text);
+    }
+}
+
+/// What an expression uses.
+pub(crate) fn uses(expr: &Expr) -> Uses<'_> {
+    let mut uses = Uses::default();
+    walk(expr, &mut uses);
+    uses
+}
+
+/// What a template uses.
+pub(crate) fn template_uses(parts: &[Part]) -> Uses<'_> {
+    let mut uses = Uses::default();
+    Walk { visit: &mut uses, bound: Vec::new() }.parts(parts);
+    uses
 }
 
 /// The free references of an expression.
 pub(crate) fn references(expr: &Expr) -> Vec<Free<'_>> {
-    let mut collect = Collect(Vec::new());
-    walk(expr, &mut collect);
-    collect.0
-}
-
-/// The free references of a template.
-pub(crate) fn template_references(parts: &[Part]) -> Vec<Free<'_>> {
-    let mut collect = Collect(Vec::new());
-    Walk { visit: &mut collect, bound: Vec::new() }.parts(parts);
-    collect.0
+    uses(expr).references
 }
 
 /// Walks an expression.

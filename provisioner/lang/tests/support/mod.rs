@@ -3,6 +3,8 @@
 #![expect(dead_code, reason = "every test binary uses a part of this")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+pub mod records;
+
 use lang::{Evaluated, Inputs, SourceLoader, VariableInput};
 use model::graph::{Desired, Instance, Projection};
 use model::schema::{Attribute, Mode, ProviderSchema, ResourceSchema};
@@ -317,14 +319,27 @@ pub fn finish(
     variables: &[(&str, &str)],
     projection: &dyn Projection,
 ) -> Run {
+    finish_at(loaded, variables, projection, &lang::Moment::default())
+}
+
+/// The same at a moment.
+pub fn finish_at(
+    loaded: lang::Loaded,
+    variables: &[(&str, &str)],
+    projection: &dyn Projection,
+    moment: &lang::Moment,
+) -> Run {
     let mut diagnostics = loaded.diagnostics;
     let mut desired = Desired::default();
     if let Some(configuration) = &loaded.configuration {
         let variables = variables
             .iter()
             .map(|(name, text)| ((*name).to_owned(), VariableInput::text(*text, "--var")));
-        let inputs =
-            Inputs { variables: variables.collect(), login_key: "ssh-ed25519 AAAA".into() };
+        let inputs = Inputs {
+            variables: variables.collect(),
+            login_key: "ssh-ed25519 AAAA".into(),
+            moment: moment.clone(),
+        };
         let Evaluated { desired: evaluated, diagnostics: found } =
             lang::evaluate(configuration, &inputs, &schemas(), projection);
         desired = evaluated;

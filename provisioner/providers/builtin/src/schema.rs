@@ -17,7 +17,7 @@ pub fn schema() -> ProviderSchema {
         ("input", Attribute::optional(Type::Any, "Any value, to be had as `output`.")),
         ("triggers_replace", Attribute::optional(Type::Any, replaces).forces_replacement()),
         // A change of `input` is what an update is for, and nothing else changes in place.
-        ("output", Attribute::computed(Type::Any, "What `input` is.").volatile()),
+        ("output", Attribute::computed(Type::Any, "What `input` is.").volatile().typed_as("input")),
         ("id", Attribute::computed(Type::String, "A UUID, made with the object.")),
     ];
     let data = ResourceSchema {
