@@ -210,7 +210,7 @@ pub fn evaluate(
 ) -> Result<Desired, CommandError> {
     let (desired, diagnostics) = examine(project, inputs, factory, lineage, projection);
     if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(CommandError::new(diagnostics, &project.sources));
+        return Err(CommandError::new(in_source_order(diagnostics), &project.sources));
     }
     session.show(&diagnostics, &project.sources);
     Ok(desired)

@@ -18,6 +18,7 @@ mod read;
 mod resource;
 pub(crate) use model::suggest;
 pub(crate) mod types;
+mod unread;
 
 pub(crate) use check::check_expression;
 pub(crate) use dynamic::{iterator_name, made_by};

@@ -33,8 +33,9 @@ const BLOCKS: [&str; 10] = [
 const LATER: [&str; 8] =
     ["data", "moved", "removed", "import", "gate", "rollout", "backup", "terraform"];
 
-/// Arguments and blocks of a `module` block: a variable of that name could not be given a value.
-const RESERVED: [&str; 6] = ["source", "providers", "count", "for_each", "lifecycle", "depends_on"];
+/// Arguments and blocks of a `module` block here or in Terraform: a variable of that name could not be given a value.
+const RESERVED: [&str; 8] =
+    ["source", "version", "providers", "count", "for_each", "lifecycle", "depends_on", "locals"];
 
 const VARIABLE: Shape = Shape {
     required: &[],
