@@ -123,7 +123,8 @@ fn keep_within(diagnostics: &mut [Diagnostic], text: &str) {
 
 /// Whether the text of an expression goes on in the next line: a bracket, a text or a heredoc is open.
 pub fn goes_on(text: &str) -> bool {
-    is_unfinished(text)
+    // The line is complete: what opens a heredoc does so with its line break.
+    is_unfinished(&format!("{text}\n"))
 }
 
 /// The inputs with an unknown value for every variable that has none and needs one.
