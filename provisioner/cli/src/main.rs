@@ -15,6 +15,7 @@ mod running;
 mod session;
 mod settings;
 mod store;
+mod usage;
 mod variables;
 mod wiring;
 
@@ -31,7 +32,10 @@ fn main() -> ExitCode {
     if let Some(code) = provider_local::internal_main(&words) {
         return code;
     }
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage::tell(&error, &words),
+    };
     let session = Session::new(arguments.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

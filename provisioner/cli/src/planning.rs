@@ -322,7 +322,7 @@ fn sound(
     diagnostics: Vec<Diagnostic>,
 ) -> Result<Desired, CommandError> {
     if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(CommandError::new(diagnostics, &project.sources));
+        return Err(CommandError::new(in_source_order(diagnostics), &project.sources));
     }
     session.show(&diagnostics, &project.sources);
     Ok(desired)

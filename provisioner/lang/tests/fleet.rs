@@ -30,7 +30,7 @@ output "machine" {
 
 const MESH: &str = r#"
 variable "node_sets" { type = any }
-variable "version" { default = "1.0" }
+variable "release" { default = "1.0" }
 locals {
   members = merge([for nodes in var.node_sets : { for node in nodes : node.name => node }]...)
 }
@@ -43,7 +43,7 @@ resource "nebula_certificate" "node" {
   ca_private_key = "key"
 }
 service "mesh" {
-  version = var.version
+  version = var.release
   artifact {
     file   = "mesh.tar"
     sha256 = "7a87a0ef1217215afbba9bb891cccc5c1bc22bd496913e9f47adb4073eec6a06"

@@ -2,7 +2,7 @@
 
 use super::residual::part_of_unknown;
 use super::{Evaluator, Found, Key, Reference, failed, is_failed};
-use crate::module::suggest::did_you_mean;
+use crate::module::{list, suggest::did_you_mean};
 use crate::syntax::{Expr, Extent, Kind, Step, StepKind, Traversal};
 use model::convert::{article, convert};
 use model::{Data, Diagnostic, Refinement, Residual, Type, Value};
@@ -143,13 +143,11 @@ impl Evaluator<'_> {
         let mut diagnostic =
             Diagnostic::error("unknown-attribute", format!("this {what} `{name}`"))
                 .with_label(self.file.span(extent), "");
-        let names =
-            value.as_entries().into_iter().flat_map(|entries| entries.keys().map(AsRef::as_ref));
+        let names = part_names(value);
         // The names of a secret's parts may be secret too.
-        if !value.marks().sensitive
-            && let Some(hint) = did_you_mean(name, names)
-        {
-            diagnostic = diagnostic.with_hint(hint);
+        if !value.marks().sensitive && !names.is_empty() {
+            let hint = did_you_mean(name, names.iter().copied());
+            diagnostic = diagnostic.with_hint(hint.unwrap_or_else(|| what_there_is(&names)));
         }
         self.report(diagnostic)
     }
@@ -357,6 +355,31 @@ impl Evaluator<'_> {
             };
         }
         Splat::Made(item)
+    }
+}
+
+/// The names of a value's parts, as far as they are known.
+fn part_names(value: &Value) -> Vec<&str> {
+    match value.data() {
+        Data::Unknown(unknown) => match &unknown.ty {
+            Type::Object(fields) => fields.keys().map(AsRef::as_ref).collect(),
+            _ => Vec::new(),
+        },
+        _ => value.as_entries().into_iter().flat_map(|e| e.keys().map(AsRef::as_ref)).collect(),
+    }
+}
+
+/// How many names of parts a hint lists.
+const MOST_LISTED: usize = 10;
+
+fn what_there_is(names: &[&str]) -> String {
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    match names.get(..MOST_LISTED).filter(|_| names.len() > MOST_LISTED) {
+        None => format!("there {verb} {}", list(names.iter().copied())),
+        Some(first) => {
+            let shown: Vec<_> = first.iter().map(|name| format!("`{name}`")).collect();
+            format!("there are {} and {} more", shown.join(", "), names.len() - first.len())
+        }
     }
 }
 

@@ -4,7 +4,10 @@ use super::dynamic::Pieces;
 use super::graph::Graph;
 use super::names::Place;
 use crate::eval::{failed, is_failed};
-use crate::module::{list, made_by, suggest::did_you_mean};
+use crate::module::{
+    list, made_by,
+    suggest::{did_you_mean, nearest},
+};
 use crate::syntax::{Attribute, Block};
 use model::schema::{self, Mode};
 use model::{Data, Diagnostic, Span, Type, Value};
@@ -65,7 +68,7 @@ impl Graph<'_> {
         for (name, attribute) in schema {
             let there = given.attributes.iter().any(|a| a.name.text.as_ref() == name)
                 || given.blocks.iter().any(|block| made_by(block).as_ref() == name);
-            if attribute.mode == Mode::Required && !there {
+            if attribute.mode == Mode::Required && !there && !is_misspelt(given, schema, name) {
                 let diagnostic = Diagnostic::error(
                     "missing-argument",
                     format!("`{}` needs the argument `{name}`", given.owner),
@@ -293,6 +296,17 @@ impl Graph<'_> {
         }
         Data::Object(Arc::new(values)).into()
     }
+}
+
+/// Whether an argument that is missing is there under a name that there is not.
+fn is_misspelt(given: &Given<'_>, schema: &Schema, missing: &str) -> bool {
+    let settable = || schema.iter().filter(|(_, attribute)| attribute.mode != Mode::Computed);
+    let attributes = given.attributes.iter().map(|attribute| attribute.name.text.as_ref());
+    let mut names = attributes.chain(given.blocks.iter().map(|block| made_by(block).as_ref()));
+    names.any(|name| {
+        !schema.contains_key(name)
+            && nearest(name, settable().map(|(name, _)| name.as_str())) == Some(missing)
+    })
 }
 
 /// Nested blocks by what they are called, `dynamic` ones by what they make, in the order of their first ones.

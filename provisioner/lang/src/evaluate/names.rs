@@ -44,7 +44,7 @@ impl Names for View<'_, '_, '_> {
         let scope = self.place.scope;
         let mut iterators = self.place.iterators.iter().rev();
         if let Some((_, value)) = iterators.find(|(name, _)| name == reference.root) {
-            return Found::some(value.clone(), 0);
+            return known_part(value.clone(), reference);
         }
         self.graph.reason = Some(reference.span());
         match reference.root.as_ref() {
@@ -62,19 +62,19 @@ impl Names for View<'_, '_, '_> {
                 let at = self.graph.module(scope).services.position(reference.name(0)?)?;
                 Found::some(self.graph.handle(scope, at), 1)
             }
-            "environment" => Found::some(self.graph.environment(), 0),
+            "environment" => known_part(self.graph.environment(), reference),
             // Environments are what workspaces are for; one without a name is Terraform's first workspace.
             "terraform" => {
                 let environment = self.graph.configuration.root.environment.as_ref();
                 let name = environment.map_or("default", |environment| &environment.name.text);
-                Found::some(Value::object([("workspace", Value::string(name))]), 0)
+                known_part(Value::object([("workspace", Value::string(name))]), reference)
             }
-            "path" => Found::some(self.graph.path(scope), 0),
+            "path" => known_part(self.graph.path(scope), reference),
             "each" | "count" => {
                 let repetition = &self.place.repetition;
                 match reference.name(0).and_then(|name| repetition.part(name)) {
                     Some(part) => Found::some(part, 1),
-                    None => Found::some(repetition.value()?, 0),
+                    None => known_part(repetition.value()?, reference),
                 }
             }
             "node" => Found::some(self.place.node.clone()?, 0),
@@ -107,6 +107,17 @@ impl Names for View<'_, '_, '_> {
 
     fn is_checked(&self) -> bool {
         true
+    }
+}
+
+/// A value with parts of fixed names; what has another name has been reported before anything was evaluated.
+fn known_part(value: Value, reference: &Reference<'_>) -> Option<Found> {
+    let entries = value.as_entries();
+    match reference.steps.first() {
+        Some(Key::Attribute(name)) if entries.is_some_and(|parts| !parts.contains_key(name)) => {
+            None
+        }
+        _ => Found::some(value, 0),
     }
 }
 
@@ -206,7 +217,11 @@ impl View<'_, '_, '_> {
             }
             (Expansion::Single, _) => (self.graph.child(scope, at, None), 1),
             (_, Some(_)) => (self.graph.child(scope, at, key.as_ref()), 2),
-            (_, None) => return Found::some(self.graph.whole_call(scope, at), 1),
+            (_, None) => {
+                let name = format!("module.{}", reference.name(0)?);
+                self.no_attribute_of_many(&name, &expansion, reference)?;
+                return Found::some(self.graph.whole_call(scope, at), 1);
+            }
         };
         let child = child?;
         self.graph.reason = reason;

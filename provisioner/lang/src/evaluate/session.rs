@@ -11,6 +11,7 @@ use crate::eval::{self, is_failed};
 use crate::functions;
 use crate::input::{Inputs, VariableInput};
 use crate::module::{Configuration, check_expression};
+use crate::source::offset;
 use crate::syntax::{is_unfinished, parse_line};
 use model::graph::Projection;
 use model::schema::ProviderSchema;
@@ -49,6 +50,13 @@ impl<'a> Session<'a> {
 
     /// The value of an expression, or all mistakes. Spans in the expression itself name it [`EXPRESSION`].
     pub fn evaluate(&mut self, text: &str) -> Result<Value, Vec<Diagnostic>> {
+        self.value_of(text).map_err(|mut diagnostics| {
+            keep_within(&mut diagnostics, text);
+            diagnostics
+        })
+    }
+
+    fn value_of(&mut self, text: &str) -> Result<Value, Vec<Diagnostic>> {
         let expression = parse_line(EXPRESSION, text)?;
         let mut diagnostics = check_expression(&self.configuration.root, &expression);
         let place = Place::module(0);
@@ -104,9 +112,21 @@ impl<'a> Session<'a> {
     }
 }
 
+/// An expression is read as a whole line, whose end is not in the text.
+fn keep_within(diagnostics: &mut [Diagnostic], text: &str) {
+    let end = offset(text.len());
+    for label in diagnostics.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
+        if label.span.file.as_ref() == EXPRESSION {
+            label.span.start = label.span.start.min(end);
+            label.span.end = label.span.end.min(end);
+        }
+    }
+}
+
 /// Whether the text of an expression goes on in the next line: a bracket, a text or a heredoc is open.
 pub fn goes_on(text: &str) -> bool {
-    is_unfinished(text)
+    // The line is complete: what opens a heredoc does so with its line break.
+    is_unfinished(&format!("{text}\n"))
 }
 
 /// The inputs with an unknown value for every variable that has none and needs one.

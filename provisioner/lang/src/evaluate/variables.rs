@@ -8,7 +8,7 @@ use crate::eval::{failed, is_failed};
 use crate::functions::convert_unifying;
 use crate::input::input_value;
 use crate::module::Variable;
-use crate::module::suggest::did_you_mean;
+use crate::module::suggest::{did_you_mean, nearest};
 use crate::syntax::Expression;
 use model::graph::StatedBy;
 use model::{Diagnostic, Span, Value};
@@ -122,7 +122,7 @@ impl Graph<'_> {
             let value = self.default_value(default);
             return Some(Given { value, span: Some(default.span()), origin: None });
         }
-        self.missing(&origin, variable);
+        self.missing(scope, &origin, variable);
         None
     }
 
@@ -185,8 +185,11 @@ impl Graph<'_> {
         whole.then_some(Given { value: inputs, span, origin: None })
     }
 
-    fn missing(&mut self, origin: &Origin, variable: &Variable) {
+    fn missing(&mut self, child: usize, origin: &Origin, variable: &Variable) {
         let name = &variable.name;
+        if self.is_misspelt(child, origin, variable) {
+            return;
+        }
         let diagnostic = match origin {
             Origin::Root => Diagnostic::error("missing-variable", format!("the variable `{name}` has no value"))
                 .with_label(variable.span.clone(), "it has no default")
@@ -208,6 +211,19 @@ impl Graph<'_> {
             }
         };
         self.report(diagnostic);
+    }
+
+    /// Whether a module call gives the variable under a name that there is not, which is told as such.
+    fn is_misspelt(&self, child: usize, origin: &Origin, variable: &Variable) -> bool {
+        let Origin::Call { scope, call, .. } = origin else { return false };
+        let called = self.module(child);
+        let names = || called.variables.iter().map(|variable| variable.name.as_ref());
+        let module = self.module(*scope);
+        let given = module.calls.get(*call).arguments.iter();
+        given.map(|argument| &argument.name.text).any(|name| {
+            called.variables.position(name).is_none()
+                && nearest(name, names()) == Some(variable.name.as_ref())
+        })
     }
 
     /// Arguments of a module call that are no variables of the module.

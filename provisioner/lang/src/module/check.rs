@@ -361,6 +361,21 @@ impl Visitor<'_, '_> {
         Some(self.error(extent, format!("there is no data source `{kind}.{name}`"), Some(hint)))
     }
 
+    /// A hint when a variable or local value of this name is declared.
+    fn declared_as(&self, name: &str) -> Option<String> {
+        let module = self.checker.module;
+        let is_variable = module.variables.position(name).is_some();
+        let is_local = module.locals.position(name).is_some();
+        match (is_variable, is_local) {
+            (true, true) => Some(format!("write `var.{name}` or `local.{name}`")),
+            (true, false) => Some(format!("a variable is written with `var.`: `var.{name}`")),
+            (false, true) => {
+                Some(format!("a local value is written with `local.`: `local.{name}`"))
+            }
+            (false, false) => None,
+        }
+    }
+
     fn resource(&self, kind: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
         let module = self.checker.module;
         let Some(name) = attribute(steps, 0) else {
@@ -377,7 +392,8 @@ impl Visitor<'_, '_> {
                 "count",
                 "node",
             ];
-            let hint = did_you_mean(kind, roots).unwrap_or_else(|| {
+            let hint = self.declared_as(kind).or_else(|| did_you_mean(kind, roots));
+            let hint = hint.unwrap_or_else(|| {
                 "text stands in double quotes; a variable is written `var.NAME`".to_owned()
             });
             return Some(self.error(

@@ -1,9 +1,10 @@
 //! Reading a block: which arguments and nested blocks it may have.
 //!
-//! What is not allowed, what is missing and what is there twice is reported here, once.
+//! What is not allowed, what is missing and what is there twice is reported here, once. An argument under a misspelt name is
+//! there as one that cannot be read, so that it is not missed as well.
 
-use super::suggest::did_you_mean;
-use crate::syntax::{Attribute, Block, Body, Expression, Name};
+use super::suggest::{did_you_mean, nearest};
+use crate::syntax::{Attribute, Block, Body, Expr, Expression, Kind, Name};
 use model::{Diagnostic, Span};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +40,15 @@ impl Fields {
         self.arguments.get(name)
     }
 
+    /// Takes an argument with a name that there is not for the one that was meant, as one that cannot be read.
+    fn misspelt(&mut self, attribute: &Attribute, known: impl Iterator<Item = &'static str>) {
+        let Some(meant) = nearest(&attribute.name.text, known) else { return };
+        let Expression { file, root } = &attribute.value;
+        let root = Arc::new(Expr { extent: root.extent, kind: Kind::Broken });
+        let unread = Expression { file: file.clone(), root };
+        self.arguments.entry(meant.into()).or_insert(unread);
+    }
+
     /// The nested blocks of one kind.
     pub(crate) fn blocks<'b>(&'b self, kind: &'b str) -> impl Iterator<Item = &'b Block> {
         self.blocks.iter().filter(move |block| block.kind.text.as_ref() == kind)
@@ -57,6 +67,7 @@ pub(crate) fn read(block: &Block, shape: &Shape, diagnostics: &mut Vec<Diagnosti
             fields.others.push(attribute.clone());
         } else {
             diagnostics.push(unknown_argument(block, &attribute.name, shape));
+            fields.misspelt(attribute, shape.required.iter().chain(shape.optional).copied());
         }
     }
     for nested in blocks {
@@ -75,9 +86,14 @@ pub(crate) fn read(block: &Block, shape: &Shape, diagnostics: &mut Vec<Diagnosti
         }
     }
     for name in shape.required {
-        if fields.get(name).is_none() && !incomplete {
-            diagnostics.push(missing_argument(block, name));
+        if fields.get(name).is_some() || *incomplete {
+            continue;
         }
+        let meant = fields.others.iter().find(|other| nearest(&other.name.text, [*name]).is_some());
+        diagnostics.push(match meant {
+            Some(other) => unknown_argument(block, &other.name, shape),
+            None => missing_argument(block, name),
+        });
     }
     fields
 }

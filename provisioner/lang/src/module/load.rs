@@ -6,6 +6,7 @@
 
 use super::check::check;
 use super::layout::Language;
+use super::unread::Unread;
 use super::{Module, Pool, SourceOf, read_module};
 use crate::source::{SourceFile, SourceLoader, display_name, normalise, relative};
 use crate::syntax::{Body, Kind, Part, parse_file, parse_json_file};
@@ -190,10 +191,9 @@ impl Load<'_> {
         diagnostics.extend(errors);
         directory.clone_into(&mut module.directory);
         module.path = relative(&self.root, directory).to_string_lossy().as_ref().into();
-        // Where a block could not be read, every reference to what it declares would be reported.
-        let incomplete = files.iter().any(|(_, body)| body.incomplete);
+        let unread = Unread::new(&files);
         let found = check(&module, &files, is_root).into_iter();
-        diagnostics.extend(found.filter(|d| !incomplete || d.code != "unknown-reference"));
+        diagnostics.extend(found.filter(|diagnostic| !unread.explains(diagnostic)));
         self.found.insert(directory.to_owned(), diagnostics);
         self.texts.insert(directory.to_owned(), files.into_iter().map(|(file, _)| file).collect());
         self.modules.insert(directory.to_owned(), Arc::new(module));
@@ -221,7 +221,7 @@ impl Load<'_> {
                     let newly_certain = certain && sure && self.certain.insert(directory.clone());
                     let known = self.modules.get(&directory).cloned();
                     if known.is_none() && self.modules.len() < MOST_MODULES {
-                        let _ = self.read(&directory, false);
+                        self.read_called(source, &directory);
                     }
                     if (known.is_none() || newly_certain)
                         && let Some(called) = self.modules.get(&directory)
@@ -233,6 +233,19 @@ impl Load<'_> {
             self.calls.insert(module.directory.clone(), steps);
         }
         root
+    }
+
+    fn read_called(&mut self, source: &SourceOf, directory: &Path) {
+        if let Ok(0) = self.read(directory, false) {
+            let shown = display_name(directory, self.working_directory.as_deref());
+            let diagnostic = Diagnostic::error(
+                "empty-directory",
+                format!("the module's directory `{shown}` holds no `*.hcl` file"),
+            )
+            .with_label(source.expression.span(), "")
+            .with_hint("the source is the directory in which the module's files are");
+            self.found.entry(directory.to_owned()).or_default().push(diagnostic);
+        }
     }
 
     /// The directories that a source may name, each with whether it surely does.

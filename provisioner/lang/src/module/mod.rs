@@ -20,6 +20,7 @@ mod resource;
 mod statements;
 pub(crate) use model::suggest;
 pub(crate) mod types;
+mod unread;
 
 pub(crate) use check::check_expression;
 pub(crate) use dynamic::{iterator_name, made_by};

@@ -36,8 +36,9 @@ const BLOCKS: [&str; 14] = [
 /// Words that the language will have, or that Terraform has.
 const LATER: [&str; 4] = ["gate", "rollout", "backup", "terraform"];
 
-/// Arguments and blocks of a `module` block: a variable of that name could not be given a value.
-const RESERVED: [&str; 6] = ["source", "providers", "count", "for_each", "lifecycle", "depends_on"];
+/// Arguments and blocks of a `module` block here or in Terraform: a variable of that name could not be given a value.
+const RESERVED: [&str; 8] =
+    ["source", "version", "providers", "count", "for_each", "lifecycle", "depends_on", "locals"];
 
 const VARIABLE: Shape = Shape {
     required: &[],

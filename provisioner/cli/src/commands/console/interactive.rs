@@ -1,6 +1,6 @@
 //! The console in a terminal: line editing, history, completion of names.
 //!
-//! Invariants: an expression goes on in the next line as long as something in it is open. What holds a secret by the
+//! Invariants: an expression goes on in the next line as long as something in it is open. A line is kept as soon as it is given. What holds a secret by the
 //! looks of it (`sensitive(...)`), and a line that begins with a space, is not kept in the history.
 
 use super::Evaluator;
@@ -17,12 +17,14 @@ use std::path::Path;
 const PROMPT: &str = "> ";
 
 const HELP: &str = "\
-An expression gives its value: var.NAME, local.NAME, TYPE.NAME.ATTRIBUTE, module.NAME.OUTPUT, upper(\"a\"),
-[for x in local.list : x.name], ...
+An expression gives its value: var.NAME, local.NAME, TYPE.NAME.ATTRIBUTE,
+module.NAME.OUTPUT, upper(\"a\"), [for x in local.list : x.name], ...
   help    this
   exit    leave; so does Ctrl-D
-Tab completes names, the arrow keys go back to earlier expressions, an open bracket lets an expression go on in the next
-line. Values of resources are those that are recorded; what is not is (known after apply).
+Tab completes names, the arrow keys go back to earlier expressions, and Ctrl-C
+drops what is typed. An open bracket or heredoc goes on in the next line.
+Values of resources are those that are recorded; what is not recorded is
+(known after apply).
 ";
 
 /// Asks for expressions until the user leaves.
@@ -39,8 +41,7 @@ pub fn run(evaluator: &mut Evaluator<'_>) -> Result<(), Diagnostic> {
             Err(error) => return Err(failed(&error)),
         };
         if is_kept(&line) {
-            // As above.
-            let _ = editor.add_history_entry(line.as_str());
+            keep(&mut editor, &line, &history);
         }
         match line.trim() {
             "" => {}
@@ -51,7 +52,6 @@ pub fn run(evaluator: &mut Evaluator<'_>) -> Result<(), Diagnostic> {
             }
         }
     }
-    save(&mut editor, &history);
     Ok(())
 }
 
@@ -80,12 +80,15 @@ fn is_kept(line: &str) -> bool {
     !line.trim().is_empty() && !line.contains("sensitive(")
 }
 
-fn save(editor: &mut Line, history: &Path) {
+/// Keeps a line at once, so that neither a terminal that is closed nor another console loses it.
+fn keep(editor: &mut Line, line: &str, history: &Path) {
     // An expression can be typed again; a directory that cannot be written to is no failure of the command.
-    if let Some(directory) = history.parent() {
-        let _ = std::fs::create_dir_all(directory);
+    if editor.add_history_entry(line).unwrap_or(false) {
+        if let Some(directory) = history.parent() {
+            let _ = std::fs::create_dir_all(directory);
+        }
+        let _ = editor.append_history(history);
     }
-    let _ = editor.save_history(history);
 }
 
 /// Completes names, and asks for more lines where something is open.

@@ -1,0 +1,11 @@
+variable "version" {
+  default = "1"
+}
+
+variable "locals" {
+  default = 1
+}
+
+variable "source" {
+  default = 1
+}

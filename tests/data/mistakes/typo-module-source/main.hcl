@@ -1,0 +1,3 @@
+module "m" {
+  sorce = "./m"
+}
