@@ -40,6 +40,11 @@ pub(crate) trait Names {
     /// What relative paths are relative to.
     fn directory(&self) -> &Path;
 
+    /// Whether what is unknown stays so: nothing that rests on it will be computed.
+    fn is_opaque(&self) -> bool {
+        false
+    }
+
     /// Whether functions that do not exist have been reported before evaluation.
     fn is_checked(&self) -> bool {
         false

@@ -119,6 +119,8 @@ pub(super) struct Graph<'a> {
     pub demand: Demand,
     /// The reference that asks for the next declaration.
     pub reason: Option<Span>,
+    /// The key of the resource that is looked up; kept for its memory.
+    pub key: String,
     pub edges: Option<Edges>,
     pub cyclic: bool,
     pub diagnostics: Vec<Diagnostic>,
@@ -168,6 +170,7 @@ impl<'a> Graph<'a> {
             marked: HashMap::default(),
             demand: Demand::default(),
             reason: None,
+            key: String::new(),
             edges: trace.then(Edges::default),
             cyclic: false,
             diagnostics: Vec::new(),

@@ -86,6 +86,10 @@ impl Names for View<'_, '_, '_> {
         &self.graph.configuration.directory
     }
 
+    fn is_opaque(&self) -> bool {
+        self.graph.projection.is_opaque()
+    }
+
     fn is_checked(&self) -> bool {
         true
     }
@@ -111,7 +115,10 @@ impl View<'_, '_, '_> {
     fn resource(&mut self, kind: &str, reference: &Reference<'_>) -> Option<Found> {
         let scope = self.place.scope;
         let name = reference.name(0)?;
-        let at = self.graph.module(scope).resources.position(&format!("{kind}.{name}"))?;
+        let key = &mut self.graph.key;
+        key.clear();
+        key.extend([kind, ".", name]);
+        let at = self.graph.scopes[scope].module.resources.position(key)?;
         let reason = self.graph.reason.clone();
         let expansion = self.graph.resource_keys(scope, at);
         self.graph.reason = reason;

@@ -4,8 +4,8 @@
 
 use super::suggest::did_you_mean;
 use crate::syntax::{Attribute, Block, Body, Expression, Name};
+use foldhash::HashMap;
 use model::{Diagnostic, Span};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a block may hold.
