@@ -95,6 +95,10 @@ impl Projection for Opaque {
         };
         Ok(Value::object::<Arc<str>>(attributes.iter().map(value)))
     }
+
+    fn is_opaque(&self) -> bool {
+        true
+    }
 }
 
 /// Knows what is recorded, and of the rest no more than validation does.
@@ -117,5 +121,9 @@ impl Projection for AsRecorded<'_> {
             Some(record) => Ok(record.attributes.clone()),
             None => self.otherwise.attributes(instance),
         }
+    }
+
+    fn is_opaque(&self) -> bool {
+        true
     }
 }

@@ -203,7 +203,7 @@ impl Origin {
 impl SourceFile {
     pub(crate) fn new(name: impl Into<Arc<str>>, text: &str) -> Arc<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let breaks = text.match_indices('\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| offset(at) + 1)).collect();
         Arc::new(Self { name: name.into(), text: text.into(), lines, origin: None })
     }

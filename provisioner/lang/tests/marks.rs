@@ -115,3 +115,36 @@ fn values_that_rest_on_one_another_are_bounded() {
     assert!(found.starts_with("Error[too-many-unknowns]"), "{found}");
     assert_eq!(found.matches("Error[").count(), 1, "{found}");
 }
+
+/// Local values that each hold the one before.
+fn wrapped(first: &str, levels: usize, wrap: impl Fn(String) -> String) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("locals {{\n  a0 = {first}\n");
+    for at in 1..=levels {
+        writeln!(text, "  a{at} = {}", wrap(format!("local.a{}", at - 1))).ok();
+    }
+    text + &format!("}}\noutput \"o\" {{\n  value = local.a{levels}\n}}\n")
+}
+
+#[test]
+fn values_are_nested_up_to_a_bound() {
+    let network = "resource \"local_network\" \"n\" {\n  name = \"n\"\n}\n";
+    let tuple = |inner: String| format!("[{inner}]");
+    let object = |inner: String| format!("{{ inner = {inner} }}");
+    let text = |inner: String| format!("\"${{{inner}}}-\"");
+    good(&[("/env/main.hcl", &wrapped("1", 100, tuple))]);
+    let later = format!("{network}{}", wrapped("local_network.n.id", 99, text));
+    good(&[("/env/main.hcl", &later)]);
+    for (main, which) in [
+        (wrapped("1", 101, tuple), "output.o"),
+        (format!("{network}{}", wrapped("local_network.n.id", 101, text)), "output.o"),
+        (wrapped("1", 20_000, tuple), "local.a257"),
+        (wrapped("1", 20_000, object), "local.a257"),
+        (format!("{network}{}", wrapped("local_network.n.id", 20_000, text)), "local.a257"),
+    ] {
+        let found = mistakes(&main);
+        let wanted = format!("Error[too-deep]: the value of `{which}` is nested more than ");
+        assert!(found.starts_with(&wanted), "{found}");
+        assert_eq!(found.matches("Error[").count(), 1, "{found}");
+    }
+}

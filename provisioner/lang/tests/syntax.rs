@@ -189,7 +189,7 @@ fn deep_expressions_are_evaluated() {
     let around = |open: &str, middle: &str, close: &str| {
         let (open, close) = (open.repeat(190), close.repeat(190));
         format!(
-            "locals {{\n  a = {open}{middle}{close}\n}}\noutput \"a\" {{\n  value = local.a\n}}\n"
+            "locals {{\n  a = {open}{middle}{close}\n}}\noutput \"a\" {{\n  value = jsonencode(local.a)\n}}\n"
         )
     };
     for (open, middle, close) in [

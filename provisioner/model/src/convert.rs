@@ -40,12 +40,39 @@ impl ConvertError {
 /// Converts `value` to `ty`, keeping all marks. `any` within a collection type stands for the one type that
 /// all elements unify to.
 pub fn convert(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
+    if is_of(value, ty) {
+        return Ok(value.clone());
+    }
     let converted = match value.data() {
         Data::Null(from) => Value::null(fitting(from, ty)?),
         Data::Unknown(unknown) => later(value, unknown, ty)?,
         _ => known(value, ty)?,
     };
     Ok(converted.with_marks(value.marks()))
+}
+
+/// Whether a known value is of this very type already, which is so for most of them. That an element may have to
+/// change is not looked for where the type of the collection says that it has not.
+fn is_of(value: &Value, ty: &Type) -> bool {
+    match (value.data(), ty) {
+        (Data::Bool(_), Type::Bool)
+        | (Data::Number(_), Type::Number)
+        | (Data::String(_), Type::String) => true,
+        (Data::List(element, _), Type::List(wanted))
+        | (Data::Set(element, _), Type::Set(wanted))
+        | (Data::Map(element, _), Type::Map(wanted)) => element == wanted && !element.has_any(),
+        (Data::Tuple(items), Type::Tuple(types)) => {
+            items.len() == types.len() && items.iter().zip(types.iter()).all(|(i, t)| is_of(i, t))
+        }
+        (Data::Object(entries), Type::Object(fields)) => {
+            let same =
+                |((name, value), (wanted, field)): ((&Arc<str>, &Value), (&Arc<str>, &Field))| {
+                    name == wanted && is_of(value, &field.ty)
+                };
+            entries.len() == fields.len() && entries.iter().zip(fields.iter()).all(same)
+        }
+        _ => false,
+    }
 }
 
 /// The type that null or something unknown of type `from` has as `ty`.

@@ -275,4 +275,9 @@ pub trait Projection {
     /// All arguments and attributes of the instance as an object. Every attribute that an operation
     /// decides is a [`Value::output`] of the instance's address.
     fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>>;
+
+    /// Whether all that is unknown is [`crate::Residual::Opaque`], so that nothing is to be computed later.
+    fn is_opaque(&self) -> bool {
+        false
+    }
 }

@@ -71,6 +71,17 @@ impl Residual {
         }
     }
 
+    /// Whether the values that it rests on are nested deeper than `most` levels. The names that they have are none.
+    pub(crate) fn is_deeper_than(&self, most: u32) -> bool {
+        let Self::Expression { scope, .. } = self else { return false };
+        let Some(rest) = most.checked_sub(1) else { return true };
+        let mut roots = scope.as_entries().into_iter().flat_map(|roots| roots.values());
+        roots.any(|root| match root.as_entries() {
+            Some(named) => named.values().any(|value| value.is_deeper_than(rest)),
+            None => root.is_deeper_than(rest),
+        })
+    }
+
     /// The value itself once all its parts are known. A part that failed or that nothing can tell makes it so too.
     pub fn whole(value: &Value) -> Self {
         match value.open_part() {

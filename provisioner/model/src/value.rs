@@ -406,6 +406,29 @@ impl Value {
         }
     }
 
+    /// Whether it is nested deeper than `most` levels. A collection is a level, and so is what a plan or a state
+    /// writes around it, and each expression that an unknown value waits for.
+    pub fn is_deeper_than(&self, most: u32) -> bool {
+        let own = match &self.data {
+            Data::List(..) | Data::Tuple(_) | Data::Map(..) | Data::Object(_) => 1,
+            Data::Set(..) => 2,
+            Data::Unknown(unknown) => return unknown.residual.is_deeper_than(most),
+            _ => return false,
+        };
+        let Some(rest) = most.checked_sub(own + u32::from(self.marks().sensitive)) else {
+            return true;
+        };
+        match &self.data {
+            Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => {
+                items.iter().any(|item| item.is_deeper_than(rest))
+            }
+            Data::Map(_, entries) | Data::Object(entries) => {
+                entries.values().any(|entry| entry.is_deeper_than(rest))
+            }
+            _ => false,
+        }
+    }
+
     /// The residual of the first unknown part.
     pub(crate) fn open_part(&self) -> Option<&Residual> {
         match &self.data {

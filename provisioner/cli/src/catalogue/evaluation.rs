@@ -118,6 +118,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         "A splat over a list gives a list, whose elements are all of one type; here the inner one gives tuples that differ. A `for` in brackets \
          makes a tuple, which may hold anything.")
         .example("var.groups[*][*]", "[for group in var.groups : group[*]]"),
+    entry("too-deep", "a value is nested too deep",
+        "Lists, maps and objects may stand in one another, and values that are known only later may rest on one another, but not without end: a chain of \
+         local values that each wrap the one before makes such a value. Keep its parts side by side, and let them refer to one another by name.")
+        .example("a2 = [local.a1]", "levels = { a1 = local.a1, a2 = \"a1\" }"),
     entry("too-many-unknowns", "a value rests on too many unknown ones",
         "To compute the value later, everything that it refers to would have to be kept in the plan, and that is more than a plan holds. Split the value, or \
          make what it comes from first, with `--target`."),

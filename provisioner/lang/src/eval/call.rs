@@ -47,7 +47,7 @@ impl Evaluator<'_> {
         let run = if functions::needs_run(function.name) { self.names.run() } else { None };
         if let Some(later) = not_yet(function, &values, run.as_ref()) {
             return match later {
-                Ok(later) => self.call_later(expr, later, &deep_union(&values)),
+                Ok(later) => self.call_later(expr, later, &values),
                 Err(error) => self.refused(call, &error),
             };
         }
@@ -62,7 +62,7 @@ impl Evaluator<'_> {
             function.ready(&values) && !(function.name == "length" && values.iter().any(open_set));
         if !is_ready && !later::takes_unknown(function.name, &values) {
             let later = later::call(function.name, &values, function.result_type(), &context);
-            return self.call_later(expr, later, &deep_union(&values));
+            return self.call_later(expr, later, &values);
         }
         match function.call(&values, &context) {
             Ok(value) => later::finished(function.name, &values, value),
@@ -78,10 +78,11 @@ impl Evaluator<'_> {
     }
 
     /// The result of a call as far as it is known; what is not is left to the whole call.
-    fn call_later(&mut self, expr: &Expr, later: Later, marks: &Marks) -> Value {
+    fn call_later(&mut self, expr: &Expr, later: Later, values: &[Value]) -> Value {
+        let marks = &deep_union(values);
         match later {
             Later::Unknown(ty, refinement) => {
-                self.residual(expr, ty, Some(marks)).refined(refinement)
+                self.residual_of(expr, ty, values, marks).refined(refinement)
             }
             Later::Answer(answer) if answer.is_wholly_known() => answer.with_marks(marks),
             Later::Answer(answer) => {

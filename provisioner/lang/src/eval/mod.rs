@@ -46,6 +46,11 @@ pub(crate) trait Names {
         None
     }
 
+    /// Whether what is unknown stays so: nothing that rests on it will be computed.
+    fn is_opaque(&self) -> bool {
+        false
+    }
+
     /// Whether functions that do not exist have been reported before evaluation.
     fn is_checked(&self) -> bool {
         false

@@ -2,7 +2,7 @@
 
 use super::equality::equal;
 use super::{Evaluator, failed, is_failed};
-use crate::syntax::{Binary, Expr, Operands, Unary, references};
+use crate::syntax::{Binary, Expr, Kind, Operands, Unary, references};
 use model::convert::{article, convert};
 use model::unify::unify;
 use model::{Bound, Data, Diagnostic, Marks, Number, Refinement, Type, Value};
@@ -17,7 +17,8 @@ impl Evaluator<'_> {
         };
         let result = match (operator, value.data()) {
             (_, Data::Unknown(_)) => {
-                return self.residual(expr, wanted, Some(value.marks())).refined(not_null());
+                let operands = std::slice::from_ref(&value);
+                return self.residual_of(expr, wanted, operands, value.marks()).refined(not_null());
             }
             (Unary::Not, Data::Bool(truth)) => Value::from(!truth),
             (Unary::Negate, Data::Number(number)) => number.negated().into(),
@@ -28,6 +29,12 @@ impl Evaluator<'_> {
 
     /// A chain of operators, from the innermost: it may be long, and the stack is not.
     pub(super) fn operators(&mut self, expr: &Expr) -> Value {
+        if let Kind::Binary(operator, operands) = &expr.kind
+            && !matches!(operands[0].kind, Kind::Binary(..))
+        {
+            let (left, right) = (self.eval(&operands[0]), self.eval(&operands[1]));
+            return self.binary(expr, *operator, left, right, operands);
+        }
         let mut chain = Operands::chain(expr);
         let mut left = chain.last().map_or_else(failed, |(_, _, first)| self.eval(&first[0]));
         while let Some((expr, operator, operands)) = chain.pop() {
@@ -89,7 +96,10 @@ impl Evaluator<'_> {
         let result = match (left.as_bool(), right.as_bool()) {
             (Some(one), Some(other)) if operator == Binary::And => one && other,
             (Some(one), Some(other)) => one || other,
-            _ => return self.residual(expr, Type::Bool, Some(&marks)).refined(not_null()),
+            _ => {
+                let operands = &[left, right];
+                return self.residual_of(expr, Type::Bool, operands, &marks).refined(not_null());
+            }
         };
         Value::from(result).with_marks(&marks)
     }
@@ -113,7 +123,7 @@ impl Evaluator<'_> {
         let (Some(l), Some(r)) = (left.as_number(), right.as_number()) else {
             return match ordered(operator, &left, &right) {
                 Some(truth) => Value::from(truth).with_marks(&marks),
-                None => self.residual(expr, ty, Some(&marks)).refined(not_null()),
+                None => self.residual_of(expr, ty, &[left, right], &marks).refined(not_null()),
             };
         };
         if comparison {

@@ -4,7 +4,7 @@ use super::{Evaluator, Found, Key};
 use crate::functions::{is_later, needs_run};
 use crate::source::SourceFile;
 use crate::syntax::{Expr, Extent, Part, Step, Uses, template_uses, uses};
-use model::{Data, Diagnostic, Marks, RUN, Residual, Type, Value};
+use model::{Data, Diagnostic, Marks, RUN, Refinement, Residual, Type, Unknown, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +20,11 @@ static FAILED: LazyLock<Value> = LazyLock::new(|| {
 
 /// Unknown values that one may rest on, each counted as often as it is used.
 const MOST_UNKNOWNS: u32 = 1 << 18;
+
+/// What may rest on unknown values without a look at whether it rests on one of them several times.
+const FEW_UNKNOWNS: u32 = 8;
+
+static OPAQUE: LazyLock<Arc<Residual>> = LazyLock::new(|| Arc::new(Residual::Opaque));
 
 /// The value of something that failed and was reported.
 pub(crate) fn failed() -> Value {
@@ -107,6 +112,28 @@ impl Evaluator<'_> {
         let text = file.slice(expr.extent);
         let value = unknown(ty, text, false, scope, file.place(expr.extent), operands);
         self.bounded(value, expr.extent)
+    }
+
+    /// The same for the result of operands, where nobody will ever compute it: what it would be computed from is not
+    /// gathered. Of many unknown values the gathering must say how often they are used.
+    pub(super) fn residual_of(
+        &mut self,
+        expr: &Expr,
+        ty: Type,
+        operands: &[Value],
+        marks: &Marks,
+    ) -> Value {
+        let sum = |total: u32, operand: &Value| total.saturating_add(operand.weight());
+        let weight = operands.iter().fold(0, sum);
+        if !self.needs_no_scope(weight) {
+            return self.residual(expr, ty, Some(marks));
+        }
+        if operands.iter().any(is_failed) { failed() } else { opaque(ty, weight, marks) }
+    }
+
+    /// Whether a result that rests on so many unknown values can be [`opaque`].
+    pub(super) fn needs_no_scope(&self, weight: u32) -> bool {
+        weight <= FEW_UNKNOWNS && self.names.is_opaque()
     }
 
     /// Values that rest on one another many times over would fill a plan: each is written where it is used.
@@ -215,6 +242,14 @@ impl Evaluator<'_> {
         }
         self.diagnostics.truncate(before);
     }
+}
+
+/// An unknown value that nobody will ever compute.
+pub(super) fn opaque(ty: Type, weight: u32, marks: &Marks) -> Value {
+    let weight = weight.saturating_add(1);
+    let unknown =
+        Unknown { ty, residual: OPAQUE.clone(), refinement: Refinement::default(), weight };
+    Value::from(Data::Unknown(Arc::new(unknown))).with_marks(marks)
 }
 
 fn unknown(

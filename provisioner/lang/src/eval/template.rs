@@ -1,5 +1,6 @@
 //! Templates: interpolation and directives.
 
+use super::residual::opaque;
 use super::{Evaluator, Local, failed, is_failed};
 use crate::syntax::{Expr, Part};
 use model::convert::{article, convert};
@@ -13,6 +14,8 @@ pub(super) struct Text {
     pub(super) marks: Marks,
     pub(super) unknown: bool,
     pub(super) failed: bool,
+    /// How many unknown values were written, each counted as [`Value::weight`] does.
+    weight: u32,
     /// Whether a directive was left out, so that the marks do not tell everything.
     partial: bool,
     /// How much of what is written comes before everything unknown.
@@ -52,7 +55,13 @@ impl Evaluator<'_> {
         }
         if text.unknown {
             let marks = Some(&text.marks).filter(|_| !text.partial);
-            return self.residual(expr, Type::String, marks).refined(text.refinement());
+            let value = match marks {
+                Some(marks) if self.needs_no_scope(text.weight) => {
+                    opaque(Type::String, text.weight, marks)
+                }
+                _ => self.residual(expr, Type::String, marks),
+            };
+            return value.refined(text.refinement());
         }
         Value::string(&text.written).with_marks(&text.marks)
     }
@@ -122,7 +131,10 @@ impl Evaluator<'_> {
                 Ok(piece) => {
                     match piece.as_str() {
                         Some(piece) => text.written.push_str(piece),
-                        None => text.unknown_from(text.written.len()),
+                        None => {
+                            text.weight = text.weight.saturating_add(piece.weight());
+                            text.unknown_from(text.written.len());
+                        }
                     }
                     return;
                 }

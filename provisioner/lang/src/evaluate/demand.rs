@@ -86,6 +86,7 @@ impl Graph<'_> {
             }
             return failed();
         };
+        let value = self.of_bounded_depth(&decl, value);
         self.values.insert(decl, value.clone());
         value
     }

@@ -122,6 +122,8 @@ pub(super) struct Graph<'a> {
     pub demand: Demand,
     /// The reference that asks for the next declaration.
     pub reason: Option<Span>,
+    /// The key of the resource that is looked up; kept for its memory.
+    pub key: String,
     pub edges: Option<Edges>,
     pub cyclic: bool,
     /// How many calls have been given a run of their own: what tells them apart.
@@ -180,6 +182,7 @@ impl<'a> Graph<'a> {
             marked: HashMap::default(),
             demand: Demand::default(),
             reason: None,
+            key: String::new(),
             edges: trace.then(Edges::default),
             cyclic: false,
             runs: 0,

@@ -9,6 +9,7 @@ mod arguments;
 mod conditions;
 mod cycle;
 mod demand;
+mod depth;
 mod digest;
 mod dynamic;
 mod ephemeral;

@@ -80,10 +80,10 @@ impl Names for View<'_, '_, '_> {
             "node" => Found::some(self.place.node.clone()?, 0),
             "self" => Found::some(self.place.own.clone()?, 0),
             "data" => {
-                let name = format!("data.{}.{}", reference.name(0)?, reference.name(1)?);
-                self.resource(&name, 2, reference)
+                let (kind, name) = (reference.name(0)?, reference.name(1)?);
+                self.resource(&["data", ".", kind, ".", name], 2, reference)
             }
-            kind => self.resource(&format!("{kind}.{}", reference.name(0)?), 1, reference),
+            kind => self.resource(&[kind, ".", reference.name(0)?], 1, reference),
         }
     }
 
@@ -103,6 +103,10 @@ impl Names for View<'_, '_, '_> {
             time: moment.is_final.then(|| moment.time.clone()),
             identity: format!("{}.{}", moment.seed, self.graph.runs).into(),
         })
+    }
+
+    fn is_opaque(&self) -> bool {
+        self.graph.projection.is_opaque()
     }
 
     fn is_checked(&self) -> bool {
@@ -138,10 +142,18 @@ fn instance_key(steps: &[Key], at: usize, expansion: &Expansion) -> Option<Insta
 }
 
 impl View<'_, '_, '_> {
-    /// `named` steps of the reference are the name.
-    fn resource(&mut self, full: &str, named: usize, reference: &Reference<'_>) -> Option<Found> {
+    /// `full` is its name, in parts; `named` steps of the reference belong to it.
+    fn resource(
+        &mut self,
+        full: &[&str],
+        named: usize,
+        reference: &Reference<'_>,
+    ) -> Option<Found> {
         let scope = self.place.scope;
-        let at = self.graph.module(scope).resources.position(full)?;
+        let key = &mut self.graph.key;
+        key.clear();
+        key.extend(full.iter().copied());
+        let at = self.graph.scopes[scope].module.resources.position(key)?;
         let reason = self.graph.reason.clone();
         let expansion = self.graph.resource_keys(scope, at);
         self.graph.reason = reason;
@@ -164,7 +176,7 @@ impl View<'_, '_, '_> {
                 Found::some(value, named + 1 + more)
             }
             (_, None) => {
-                self.no_attribute_of_many(full, named, &expansion, reference)?;
+                self.no_attribute_of_many(&full.concat(), named, &expansion, reference)?;
                 Found::some(self.graph.whole_resource(scope, at), named)
             }
         }
@@ -219,7 +231,7 @@ impl View<'_, '_, '_> {
             (_, Some(_)) => (self.graph.child(scope, at, key.as_ref()), 2),
             (_, None) => {
                 let name = format!("module.{}", reference.name(0)?);
-                self.no_attribute_of_many(&name, &expansion, reference)?;
+                self.no_attribute_of_many(&name, 1, &expansion, reference)?;
                 return Found::some(self.graph.whole_call(scope, at), 1);
             }
         };

@@ -46,8 +46,10 @@ pub use runs::Run;
 pub(crate) use runs::{is_later, needs_run};
 
 use crate::SourceLoader;
+use foldhash::HashMap;
 use model::{Marks, Type, Value};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// What functions may reach besides their arguments.
 #[derive(Clone, Copy)]
@@ -158,6 +160,9 @@ impl Function {
             Handling::Strict => {
                 let marks = arguments.iter().map(Value::deep_marks);
                 let marks = marks.fold(Marks::default(), |all, marks| all.union(&marks));
+                if marks.is_empty() {
+                    return (self.body)(&converted, context);
+                }
                 let bare: Vec<_> = converted.iter().map(Value::without_marks).collect();
                 Ok((self.body)(&bare, context)?.with_marks(&marks))
             }
@@ -167,8 +172,9 @@ impl Function {
 
 /// The function of this name.
 pub fn get(name: &str) -> Option<&'static Function> {
-    let at = table::FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok()?;
-    Some(&table::FUNCTIONS[at])
+    static BY_NAME: LazyLock<HashMap<&str, &Function>> =
+        LazyLock::new(|| table::FUNCTIONS.iter().map(|each| (each.name, each)).collect());
+    BY_NAME.get(name).copied()
 }
 
 /// Whether there is a function of this name.

@@ -20,7 +20,7 @@ pub(super) fn check(
     files: &[(Arc<SourceFile>, Body)],
     is_root: bool,
 ) -> Vec<Diagnostic> {
-    let mut checker = Checker { module, is_root, diagnostics: Vec::new() };
+    let mut checker = Checker { module, is_root, key: String::new(), diagnostics: Vec::new() };
     for (_, body) in files {
         for block in &body.blocks {
             checker.top(block);
@@ -36,7 +36,8 @@ pub(super) fn check(
 
 /// Checks an expression that stands in no block of the root module.
 pub(crate) fn check_expression(module: &Module, expression: &Expression) -> Vec<Diagnostic> {
-    let mut checker = Checker { module, is_root: true, diagnostics: Vec::new() };
+    let mut checker =
+        Checker { module, is_root: true, key: String::new(), diagnostics: Vec::new() };
     checker.expression(expression, &Extra::default());
     checker.diagnostics
 }
@@ -53,6 +54,8 @@ struct Extra {
 struct Checker<'a> {
     module: &'a Module,
     is_root: bool,
+    /// The key of the resource that is looked up; kept for its memory.
+    key: String,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -252,7 +255,7 @@ impl Visitor<'_, '_> {
         self.extra.words.contains(&word)
     }
 
-    fn problem(&self, root: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+    fn problem(&mut self, root: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
         let module = self.checker.module;
         if self.extra.iterators.iter().any(|name| name.as_ref() == root) {
             return self.one_of(root, &["key", "value"], steps, extent);
@@ -376,7 +379,7 @@ impl Visitor<'_, '_> {
         }
     }
 
-    fn resource(&self, kind: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+    fn resource(&mut self, kind: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
         let module = self.checker.module;
         let Some(name) = attribute(steps, 0) else {
             let roots = [
@@ -402,10 +405,13 @@ impl Visitor<'_, '_> {
                 Some(hint),
             ));
         };
-        let full = format!("{kind}.{name}");
-        if module.resources.position(&full).is_some() {
+        let key = &mut self.checker.key;
+        key.clear();
+        key.extend([kind, ".", name]);
+        if module.resources.position(key).is_some() {
             return None;
         }
+        let full = key.clone();
         let roots = ["var.", "local.", "module.", "node_set.", "service.", "path."]
             .map(|root| format!("{root}{name}"));
         let names = module.resources.names().chain(roots.iter().map(String::as_str));

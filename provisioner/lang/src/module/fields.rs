@@ -5,8 +5,8 @@
 
 use super::suggest::{did_you_mean, nearest};
 use crate::syntax::{Attribute, Block, Body, Expr, Expression, Kind, Name};
+use foldhash::HashMap;
 use model::{Diagnostic, Span};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a block may hold.

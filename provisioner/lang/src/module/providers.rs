@@ -83,7 +83,7 @@ fn provider_name(file: &Arc<SourceFile>, expr: &Expr) -> Option<ProviderName> {
         [] => None,
         [step] => match &step.kind {
             StepKind::Index(index) => {
-                Some(Expression { file: file.clone(), root: Arc::new(index.clone()) })
+                Some(Expression { file: file.clone(), root: Arc::new(index.as_ref().clone()) })
             }
             _ => return None,
         },

@@ -188,7 +188,7 @@ pub(crate) struct Step {
 #[derive(Clone, Debug)]
 pub(crate) enum StepKind {
     Attribute(Arc<str>),
-    Index(Expr),
+    Index(Box<Expr>),
     /// `.*` or `[*]` with the steps that apply to each item.
     Splat(Vec<Step>),
 }

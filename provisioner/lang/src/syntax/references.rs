@@ -95,6 +95,9 @@ impl<'e> Walk<'_, 'e> {
                 self.indexes(&traversal.steps);
             }
             Kind::Conditional(parts) => parts.iter().for_each(|part| self.expr(part)),
+            Kind::Binary(_, operands) if !matches!(operands[0].kind, Kind::Binary(..)) => {
+                operands.iter().for_each(|operand| self.expr(operand));
+            }
             Kind::Binary(..) => {
                 let mut chain = Operands::chain(expr);
                 if let Some((_, _, innermost)) = chain.last() {

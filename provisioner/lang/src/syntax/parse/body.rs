@@ -3,7 +3,7 @@
 use super::super::ast::{Attribute, Block, Body, Expr, Expression, Extent, Kind, Name};
 use super::super::lex::TokenKind;
 use super::{Braces, Parsed, Parser};
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 
 /// Up to how many arguments are compared one by one to find those that are given twice.
@@ -28,7 +28,7 @@ impl Parser<'_> {
 
     /// Reads items up to the end of the block (or the file).
     fn items(&mut self, body: &mut Body, block: Option<Enclosing>) {
-        let mut places = Places::new();
+        let mut places = Places::default();
         loop {
             let token = self.peek();
             match token.kind {
@@ -206,7 +206,7 @@ impl Parser<'_> {
 
     /// `{ name = value }`: one argument on the line of the brace.
     fn one_line(&mut self, body: &mut Body, block: Enclosing) -> Parsed<()> {
-        let result = self.item(body, &mut Places::new(), true).and_then(|()| {
+        let result = self.item(body, &mut Places::default(), true).and_then(|()| {
             let next = self.peek();
             match next.kind {
                 TokenKind::CBrace => {

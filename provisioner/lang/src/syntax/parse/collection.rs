@@ -3,7 +3,7 @@
 use super::super::ast::{Call, Expr, Extent, For, Item, ItemKey, Kind, Name};
 use super::super::lex::{Token, TokenKind};
 use super::{Parsed, Parser};
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt as _};
 use std::sync::Arc;
 
 /// Up to how many keys are compared one by one to find those that are given twice.

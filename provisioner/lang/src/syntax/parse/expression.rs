@@ -182,7 +182,7 @@ impl Parser<'_> {
                 let index = text.parse::<i64>().ok().filter(|_| !text.starts_with('+'));
                 let Some(index) = index else { return Err(self.chained_index(dot, token)) };
                 let kind = Kind::Literal(index.into());
-                Ok(StepKind::Index(Expr { extent: token.extent, kind }))
+                Ok(StepKind::Index(Box::new(Expr { extent: token.extent, kind })))
             }
             _ => Err(self.no_attribute_name(dot, token)),
         }
@@ -197,7 +197,7 @@ impl Parser<'_> {
         self.with_newlines(false, |parser| {
             let index = parser.expression()?;
             parser.close(open, TokenKind::CBrack, None)?;
-            Ok(StepKind::Index(index))
+            Ok(StepKind::Index(Box::new(index)))
         })
     }
 }

@@ -17,8 +17,8 @@ mod template;
 use super::ast::{Body, Expression, Extent, Part};
 use super::lex::{Lexer, Token, TokenKind};
 use crate::source::SourceFile;
+use foldhash::HashSet;
 use model::Diagnostic;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How many syntax errors of one file are reported.
@@ -133,7 +133,7 @@ impl<'t> Parser<'t> {
             end: 0,
             newlines: true,
             depth: 0,
-            words: HashSet::new(),
+            words: HashSet::default(),
             diagnostics: Vec::new(),
             braces,
             unbalanced: None,
@@ -143,7 +143,16 @@ impl<'t> Parser<'t> {
     }
 
     /// The next token that means something.
+    #[inline]
     fn peek(&mut self) -> Token {
+        match self.ahead {
+            // It is looked at again and again, and nearly always it is this one.
+            Some(token) if !matches!(token.kind, TokenKind::Comment | TokenKind::Newline) => token,
+            _ => self.look(),
+        }
+    }
+
+    fn look(&mut self) -> Token {
         loop {
             let token = match self.ahead {
                 Some(token) => token,
@@ -179,11 +188,13 @@ impl<'t> Parser<'t> {
         true
     }
 
+    #[inline]
     fn kind(&mut self) -> TokenKind {
         self.peek().kind
     }
 
     /// Takes the next token.
+    #[inline]
     fn read(&mut self) -> Token {
         let token = self.peek();
         self.ahead = None;
