@@ -124,7 +124,7 @@ impl Job {
         let provider = provider.map_err(|error| told(&error))?;
         let outputs = |address: &Address| ports.records.attributes(address);
         let given = arguments.clone().unwrap_or_else(|| Value::object::<&str>([]));
-        let given = ports.resolver.resolve(&given, &outputs);
+        let given = ports.resolver.resolve(&given, &outputs, &self.caller.began);
         let given = given.map_err(|diagnostic| self.placed(diagnostic.about(address)))?;
         let wanted = [(address, given)];
         let read = read_data(provider.as_ref(), &wanted, ports.clock.as_ref()).await.pop();
