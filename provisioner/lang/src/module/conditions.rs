@@ -8,8 +8,12 @@ use model::Diagnostic;
 const CONDITION: Shape =
     Shape { required: &["condition", "error_message"], optional: &[], blocks: &[], open: false };
 
-const CHECK: Shape =
-    Shape { required: &[], optional: &[], blocks: &[("assert", 0, true)], open: false };
+const CHECK: Shape = Shape {
+    required: &[],
+    optional: &[],
+    blocks: &[("assert", 0, true), ("data", 2, true)],
+    open: false,
+};
 
 /// One condition; `None` when a part of it is missing.
 pub(super) fn read_condition(
