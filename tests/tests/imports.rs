@@ -213,3 +213,71 @@ fn a_target_brings_the_data_that_it_needs() {
     apply(&bench);
     is_as_configured(&bench);
 }
+
+const CHECKED: &str = r#"
+environment "checked" {}
+
+variable "name" {
+  default = "there"
+}
+
+resource "local_volume" "v" {
+  name = "there"
+  size = 1
+}
+
+check "sizes" {
+  data "local_volume" "seen" {
+    name = var.name
+  }
+
+  assert {
+    condition     = data.local_volume.seen.size > 1
+    error_message = "The size is ${data.local_volume.seen.size}."
+  }
+}
+
+check "after" {
+  data "local_volume" "made" {
+    name       = "${var.name}-after"
+    depends_on = [local_volume.v]
+  }
+
+  assert {
+    condition     = data.local_volume.made.size > 1
+    error_message = "Not told."
+  }
+}
+"#;
+
+#[test]
+fn a_check_reads_what_it_looks_at_and_stops_nothing() {
+    let bench = bench(CHECKED);
+    let plan = bench.run(&["plan", "env"]).exits(0);
+    plan.says("⚠").says("the local cloud has no local_volume `there`").says("1 to read");
+    let applied = apply(&bench);
+    applied.says("the local cloud has no local_volume `there-after`").says("could not be read");
+    let plan = bench.run(&["plan", "env", "--detailed-exitcode"]).exits(0);
+    plan.says("The size is 1.").never_says("Not told.");
+    bench.write("env/other.hcl", "output \"o\" {\n  value = data.local_volume.seen.size\n}\n");
+    bench
+        .run(&["validate", "env"])
+        .exits(1)
+        .says("`data.local_volume.seen` is read for the check `sizes` alone");
+}
+
+#[test]
+fn conditions_of_a_data_source_are_told_before_and_while_it_is_read() {
+    let lifecycle = "  lifecycle {\n    precondition {\n      condition     = var.size < 3\n      error_message = \"Too large.\"\n    }\n    postcondition {\n      condition     = self.size == 1\n      error_message = \"The size is ${self.size}.\"\n    }\n  }\n}\n\ndata \"local_volume\" \"named\"";
+    let bench = bench(&DATA.replace("}\n\ndata \"local_volume\" \"named\"", lifecycle));
+    let refused = bench.run(&["plan", "env", "--var", "size=3"]).exits(1);
+    refused.says("Too large.").never_says("has no local_volume");
+    let plan = bench.run(&["plan", "env", "--json"]).exits(0).json();
+    let told = &plan["conditions"][0];
+    assert_eq!(told["description"], "a postcondition of `data.local_volume.v`");
+    assert_eq!(told["only_warns"], json!(false));
+    let failed = bench.run(&["apply", "env", "--auto-approve", "--var", "size=2"]).exits(1);
+    failed.says("The size is 2.").says("terraform_data.user: not run");
+    // What was made is kept, and now the plan can tell.
+    bench.run(&["plan", "env", "--var", "size=2"]).exits(1).says("The size is 2.");
+}

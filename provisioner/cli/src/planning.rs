@@ -11,7 +11,7 @@ use lang::{Evaluated, Inputs};
 use model::graph::{Desired, Import, Projection};
 use model::plan::{Actual, Adopted, Moved, Observation, Plan, Stray};
 use model::record::{Record, Recorded};
-use model::{Address, Diagnostic, SourceMap};
+use model::{Address, Diagnostic, Severity, SourceMap};
 use planner::{Answers, Options, Planner, Renamed, Target};
 use provider::Owner;
 use std::borrow::Cow;
@@ -143,9 +143,9 @@ pub async fn plan(
             owner: Owner { environment: project.environment.clone(), lineage: lineage.clone() },
             clock: &SystemClock::new(u64::from(std::process::id())),
         };
-        let read = lookups.read(&asked).await;
-        let read = read.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
+        let (read, unread) = lookups.read(&asked).await;
         answers.extend(read);
+        answers.extend(checked_only(session, project, &desired, unread)?);
         let found = lookups.import(&wanted).await;
         let found = found.and_then(|found| not_recorded_twice(&recorded, found, &wanted));
         let found =
@@ -157,6 +157,28 @@ pub async fn plan(
         recorded = Cow::Owned(engine::with_adopted(&recorded, &found));
         imported.extend(found);
     }
+}
+
+/// What cannot be read is a warning where only a `check` asks for it.
+fn checked_only(
+    session: &Session,
+    project: &Project,
+    desired: &Desired,
+    unread: Vec<Diagnostic>,
+) -> Result<Answers, CommandError> {
+    let mut answers = Answers::new();
+    let (mut warnings, errors): (Vec<_>, Vec<_>) = unread.into_iter().partition(|diagnostic| {
+        diagnostic.address.as_ref().is_some_and(|address| desired.checked.contains(address))
+    });
+    if !errors.is_empty() {
+        return Err(CommandError::new(errors, &project.sources));
+    }
+    for warning in &mut warnings {
+        warning.severity = Severity::Warning;
+        answers.extend(warning.address.clone().map(|address| (address, planner::unread())));
+    }
+    session.show(&warnings, &project.sources);
+    Ok(answers)
 }
 
 /// An object has one place in the state.

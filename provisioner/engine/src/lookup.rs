@@ -59,11 +59,11 @@ impl Lookups<'_> {
         if errors.is_empty() { Ok(adopted) } else { Err(errors) }
     }
 
-    /// What data sources say, by address; an error for each that cannot be read.
+    /// What data sources say, by address; and an error for each that cannot be read.
     pub async fn read(
         &self,
         questions: &[Question],
-    ) -> Result<BTreeMap<Address, Value>, Vec<Diagnostic>> {
+    ) -> (BTreeMap<Address, Value>, Vec<Diagnostic>) {
         let (mut answers, mut errors) = (BTreeMap::new(), Vec::new());
         let mut by_provider: BTreeMap<&str, Vec<&Question>> = BTreeMap::new();
         for question in questions {
@@ -96,7 +96,7 @@ impl Lookups<'_> {
                 }
             }
         }
-        if errors.is_empty() { Ok(answers) } else { Err(errors) }
+        (answers, errors)
     }
 
     fn provider(&self, key: &str) -> Result<std::sync::Arc<dyn Provider>, ProviderError> {

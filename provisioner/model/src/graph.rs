@@ -29,6 +29,8 @@ pub struct Desired {
     pub node_sets: BTreeMap<String, NodeSet>,
     /// Conditions that cannot be told yet. What can be was told while evaluating.
     pub conditions: Vec<Condition>,
+    /// Data sources that are read for a `check` alone: what cannot be read is told as a warning.
+    pub checked: BTreeSet<Address>,
     /// What the configuration says is not managed any more.
     pub removals: Vec<Removal>,
     /// Objects that are to be recorded as instances, in source order.

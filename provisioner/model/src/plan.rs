@@ -266,6 +266,9 @@ pub struct Operation {
     /// the object would have to be replaced: they were unknown when the plan was made.
     #[serde(default)]
     pub must_not_differ: BTreeSet<String>,
+    /// Whether nothing but assertions of a `check` looks at what is read: a failure is then a warning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_checked: bool,
     /// `file:line:column` of the block, for messages.
     pub place: String,
 }

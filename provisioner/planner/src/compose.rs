@@ -10,7 +10,9 @@ use crate::scope::Scope;
 use crate::standing::{drift, standing};
 use crate::{Planner, conditions, order, topology};
 use model::graph::{Desired, Instance};
-use model::plan::{Action, Change, Drift, FORMAT_VERSION, Observation, Plan, Reason};
+use model::plan::{
+    Action, Change, Drift, FORMAT_VERSION, Observation, OperationKind, Plan, Reason,
+};
 use model::record::Record;
 use model::{Address, Diagnostic, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -47,6 +49,9 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     plan.providers.extend(desired.providers.clone());
     plan.node_sets = results.node_sets(desired);
     let dependencies = instances.into_iter().map(|(address, (_, on))| (address, on)).collect();
+    for operation in plan.operations.iter_mut().filter(|it| it.kind == OperationKind::Read) {
+        operation.only_checked = desired.checked.contains(&operation.address);
+    }
     plan.conditions = conditions::planned(desired, &plan.operations, &dependencies);
     bonds::bind(&mut plan, planner.recorded);
     Ok(plan)

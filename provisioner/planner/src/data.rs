@@ -11,12 +11,17 @@ use crate::standing::marked;
 use model::graph::Instance;
 use model::plan::{Action, Reason};
 use model::schema::{Attribute, DataSchema, Mode};
-use model::{Address, Diagnostic, Span, Value};
+use model::{Address, Diagnostic, Residual, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What was read, by the address of the data source.
 pub type Answers = BTreeMap<Address, Value>;
+
+/// The answer of what cannot be read and need not be: nothing can be said of it.
+pub fn unread() -> Value {
+    Value::unknown(Type::Any, Residual::Opaque)
+}
 
 /// A data source that can be read now.
 #[derive(Clone, Debug)]
@@ -62,6 +67,7 @@ impl Planner<'_> {
         }
         let action = if reasons.is_empty() { Action::NoOp } else { Action::Read };
         let answer = self.answers.get(&instance.address).filter(|_| action == Action::NoOp);
+        let is_unread = answer.is_some_and(Value::is_unknown);
         if action == Action::NoOp && answer.is_none() {
             let question = Question {
                 address: instance.address.clone(),
@@ -73,6 +79,10 @@ impl Planner<'_> {
         }
         let attribute = |(name, attribute): (&String, &Attribute)| {
             let value = match (attribute.mode, answer) {
+                (Mode::Computed, Some(_)) if is_unread => {
+                    Value::unknown(attribute.ty.clone(), Residual::Opaque)
+                }
+                (_, Some(_)) if is_unread => arguments[name.as_str()].clone(),
                 (_, Some(answer)) => answer.get(name).map_or_else(
                     || Value::null(attribute.ty.clone()),
                     |it| typed(&it, &attribute.ty),

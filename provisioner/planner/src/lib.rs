@@ -28,7 +28,7 @@ mod standing;
 mod target;
 mod topology;
 
-pub use data::{Answers, Question};
+pub use data::{Answers, Question, unread};
 pub use dot::{dot, dot_plan};
 pub use moves::{Renamed, rename};
 pub use scope::reach;

@@ -499,6 +499,7 @@ impl<'a> Drawing<'a> {
                 .filter(|_| vertex.kind == OperationKind::Update)
                 .map(|fate| fate.must_not_differ.clone())
                 .unwrap_or_default(),
+            only_checked: false,
             place: instance.map(|instance| instance.place.clone()).unwrap_or_default(),
             prior,
         }

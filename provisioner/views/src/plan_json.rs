@@ -2,7 +2,7 @@
 
 use crate::value::redacted_json;
 use model::Value;
-use model::plan::{Action, Adopted, Change, Operation, Plan, Stray};
+use model::plan::{Action, Adopted, Change, Operation, Plan, PlannedCondition, Stray};
 use serde_json::{Value as Json, json};
 
 /// The plan with secrets replaced by `{"$sensitive": true}` and unknown values by `{"$unknown": "<type>"}`.
@@ -33,6 +33,7 @@ pub fn json(plan: &Plan) -> Json {
         },
         "changes": plan.changes.iter().map(change).collect::<Json>(),
         "operations": plan.operations.iter().map(operation).collect::<Json>(),
+        "conditions": plan.conditions.iter().map(condition).collect::<Json>(),
         "drift": plan.drift,
         "vanished": plan.vanished,
         "moved": plan.moved.iter().map(|it| json!({ "from": it.from, "to": it.to })).collect::<Json>(),
@@ -54,6 +55,19 @@ fn change(change: &Change) -> Json {
         "differing": change.differing,
         "before": redacted(&change.before),
         "after": redacted(&change.after),
+    })
+}
+
+/// What the apply looks at, after which operations, and which it stops.
+fn condition(planned: &PlannedCondition) -> Json {
+    let stated_by = &planned.condition.stated_by;
+    json!({
+        "stated_by": stated_by,
+        "description": stated_by.to_string(),
+        "place": planned.condition.place,
+        "only_warns": stated_by.only_warns(),
+        "needs": planned.needs,
+        "stops": planned.stops,
     })
 }
 

@@ -61,6 +61,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         "A saved plan runs only if what it read and writes is as it was. Nothing was changed; make a new plan and review it."),
     entry("unfit-arguments", "arguments do not fit once they are known",
         "What was unknown when planning has a value now that the resource does not take."),
+    entry("unfit-attributes", "what a provider reads does not fit its own schema",
+        "An object that is imported has an attribute of another type than the provider declares, or one that it leaves unknown. This is a mistake of the \
+         provider: please report it."),
     entry("unsettled", "calls of an interrupted run could not be looked up",
         "How they ended is not known, and until it is nothing may be done to their objects. Run `apply` again once what is named is mended."),
 ];

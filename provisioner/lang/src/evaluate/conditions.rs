@@ -7,7 +7,7 @@ use crate::module::Condition;
 use crate::syntax::{Expression, references};
 use model::convert::article;
 use model::graph::{self, StatedBy};
-use model::{Data, Diagnostic, Marks, Span, Type, Value};
+use model::{Address, Data, Diagnostic, Marks, Span, Type, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -132,6 +132,24 @@ impl Graph<'_> {
                 failed()
             });
         }
+    }
+
+    /// The data sources that stand in checks.
+    pub(super) fn checked_data(&mut self) -> BTreeSet<Address> {
+        let mut checked = BTreeSet::new();
+        for scope in 0..self.scopes.len() {
+            let module = self.module(scope);
+            if module.checks.len() == 0 {
+                continue;
+            }
+            for at in
+                (0..module.resources.len()).filter(|at| module.resources.get(*at).check.is_some())
+            {
+                let keys = self.resource_keys(scope, at).keys();
+                checked.extend(keys.into_iter().map(|key| self.address(scope, at, key)));
+            }
+        }
+        checked
     }
 
     /// A module instance in words: `module.mesh`, empty for the environment.

@@ -203,6 +203,7 @@ impl<'a> Graph<'a> {
         self.check_moves(&instances);
         let removals = self.removals();
         let imports = self.imports(&instances);
+        let checked = self.checked_data();
         let providers = self.providers(&instances);
         let node_sets = self.node_sets();
         Desired {
@@ -212,6 +213,7 @@ impl<'a> Graph<'a> {
             providers,
             node_sets,
             conditions: std::mem::take(&mut self.conditions),
+            checked,
             removals,
             imports,
             configuration_digest: self.digest(),

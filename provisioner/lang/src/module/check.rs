@@ -49,6 +49,15 @@ struct Extra {
     words: Vec<&'static str>,
     /// The iterators of the `dynamic` blocks around.
     iterators: Vec<Arc<str>>,
+    /// The check around.
+    check: Option<Arc<str>>,
+}
+
+/// Which of `each` and `count` a block has.
+fn repetition_words(block: &Block) -> impl Iterator<Item = &'static str> {
+    let has = |name: &str| block.body.attributes.iter().any(|a| a.name.text.as_ref() == name);
+    let words = [("for_each", "each"), ("count", "count")].into_iter();
+    words.filter(move |(name, _)| has(name)).map(|(_, word)| word)
 }
 
 struct Checker<'a> {
@@ -65,12 +74,12 @@ impl Checker<'_> {
         let mut extra = Extra::default();
         match block.kind.text.as_ref() {
             "resource" | "data" | "module" | "provider" => {
-                let words = [("for_each", "each"), ("count", "count")].into_iter();
-                extra.words.extend(words.filter(|(name, _)| has(name)).map(|(_, word)| word));
+                extra.words.extend(repetition_words(block));
             }
             "import" if has("for_each") => extra.words.push("each"),
             "service" => extra.words.push("node"),
-            "environment" | "variable" | "locals" | "output" | "node_set" | "check" | "removed"
+            "check" => extra.check = block.labels.first().map(|label| label.text.clone()),
+            "environment" | "variable" | "locals" | "output" | "node_set" | "removed"
             | "import" => {}
             _ => return,
         }
@@ -91,7 +100,8 @@ impl Checker<'_> {
                 ("resource" | "data" | "module" | "import", "count" | "for_each" | "enabled")
                     if is_top =>
                 {
-                    self.expression(&attribute.value, &Extra::default());
+                    let outside = Extra { check: extra.check.clone(), ..Extra::default() };
+                    self.expression(&attribute.value, &outside);
                 }
                 _ => self.expression(&attribute.value, extra),
             }
@@ -99,6 +109,11 @@ impl Checker<'_> {
         for nested in &block.body.blocks {
             match nested.kind.text.as_ref() {
                 "dynamic" => self.dynamic(nested, extra),
+                "data" if kind == "check" => {
+                    let mut extra = extra.clone();
+                    extra.words.extend(repetition_words(nested));
+                    self.block(nested, &extra, true);
+                }
                 "postcondition" => {
                     let mut extra = extra.clone();
                     extra.words.push("self");
@@ -355,8 +370,15 @@ impl Visitor<'_, '_> {
             return Some(self.error(extent, summary, Some("write `data.TYPE.NAME`".to_owned())));
         };
         let full = format!("data.{kind}.{name}");
-        if resources.position(&full).is_some() {
-            return None;
+        if let Some(at) = resources.position(&full) {
+            let check = resources.get(at).check.as_ref();
+            let check = check.filter(|check| self.extra.check.as_ref() != Some(check))?;
+            let summary = format!("`{full}` is read for the check `{check}` alone");
+            let hint = format!("for others, declare it outside of `check \"{check}\"`");
+            let diagnostic = self.error(extent, summary, Some(hint));
+            return Some(
+                diagnostic.with_label(resources.get(at).span.clone(), "it is declared here"),
+            );
         }
         let hint = did_you_mean(&full, resources.names()).unwrap_or_else(|| {
             format!("add a block `data \"{kind}\" \"{name}\" {{ ... }}` to read it")

@@ -9,8 +9,12 @@ use model::Diagnostic;
 const CONDITION: Shape =
     Shape { required: &["condition", "error_message"], optional: &[], blocks: &[], open: false };
 
-const CHECK: Shape =
-    Shape { required: &[], optional: &[], blocks: &[("assert", 0, true)], open: false };
+const CHECK: Shape = Shape {
+    required: &[],
+    optional: &[],
+    blocks: &[("assert", 0, true), ("data", 2, true)],
+    open: false,
+};
 
 /// Whether an expression gives the same at every run.
 fn is_constant(expr: &Expr) -> bool {

@@ -213,6 +213,8 @@ pub(crate) struct ProviderName {
 pub(crate) struct Resource {
     /// Whether it is a data source.
     pub is_data: bool,
+    /// The check that it stands in, and that alone may look at it.
+    pub check: Option<Arc<str>>,
     pub kind: Arc<str>,
     pub kind_span: Span,
     pub name: Arc<str>,

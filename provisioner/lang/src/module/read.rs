@@ -8,8 +8,8 @@ use super::providers::read_providers;
 use super::suggest::did_you_mean;
 use super::types::read_type;
 use super::{
-    Condition, Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Service,
-    SourceOf, Table, Variable,
+    Condition, Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Resource,
+    Service, SourceOf, Table, Variable,
 };
 use crate::source::SourceFile;
 use crate::syntax::{Block, Body, Expr, Expression, Kind};
@@ -183,7 +183,7 @@ impl Reader {
             "output" => self.output(block),
             "provider" => self.provider(block),
             "module" => self.call(block),
-            "resource" | "data" => self.resource(block),
+            "resource" | "data" => self.resource(block, None),
             "node_set" => self.node_set(block),
             "check" => self.check(block),
             "import" => {
@@ -312,8 +312,15 @@ impl Reader {
 
     fn check(&mut self, block: &Block) {
         let check = read_check(block, &mut self.diagnostics);
-        let result = self.module.checks.insert(check.name.clone(), check);
+        let name = check.name.clone();
+        let result = self.module.checks.insert(name.clone(), check);
         self.declared(block, result, |module, at| &module.checks.get(at).span);
+        let nested = block.body.blocks.iter().filter(|nested| nested.kind.text.as_ref() == "data");
+        for nested in nested {
+            if nested.labels.len() == 2 && self.names_are_words(nested) {
+                self.resource(nested, Some(name.clone()));
+            }
+        }
     }
 
     /// Reports a name that was declared before; gives the new position otherwise.
@@ -481,11 +488,13 @@ impl Reader {
                 continue;
             }
             let summary = format!("`{name}` is a list of references");
-            let example = match name {
-                "depends_on" => "[local_network.main, module.mesh]",
-                _ => "[local_network.main, local_volume.data[each.key].id]",
+            let (diagnostic, example) = if name == "depends_on" {
+                (Diagnostic::error("depends-on", summary), "[local_network.main, module.mesh]")
+            } else {
+                let example = "[local_network.main, local_volume.data[each.key].id]";
+                (Diagnostic::error("replace-triggered-by", summary), example)
             };
-            let diagnostic = Diagnostic::error(&name.replace('_', "-"), summary)
+            let diagnostic = diagnostic
                 .with_label(expression.file.span(item.extent), "this is none")
                 .with_hint(format!("write references without quotes: {name} = {example}"));
             self.diagnostics.push(diagnostic);
@@ -493,8 +502,9 @@ impl Reader {
         references
     }
 
-    fn resource(&mut self, block: &Block) {
+    fn resource(&mut self, block: &Block, check: Option<Arc<str>>) {
         let Some(resource) = super::resource::read_resource(self, block) else { return };
+        let resource = Resource { check, ..resource };
         let key: Arc<str> = resource.text().into();
         self.module.kinds.insert(resource.kind.clone());
         let result = self.module.resources.insert(key, resource);

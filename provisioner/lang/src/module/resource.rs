@@ -28,6 +28,7 @@ pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resour
     let blocks = blocks.into_iter().filter(|nested| !is_nameless(nested)).collect();
     Some(Resource {
         is_data,
+        check: None,
         kind: kind.text.clone(),
         kind_span: block.file.span(kind.extent),
         name: name.text.clone(),

@@ -1,10 +1,11 @@
 //! The conformance suite of the Provider port: every provider runs it over each resource type of its own.
 //!
-//! It checks what the engine relies on: creation, finding, listing, reading, updating in place, deleting twice, answers
+//! It checks what the engine relies on: creation, finding, listing, reading, importing, updating in place, deleting twice, answers
 //! that fit the schema, and that what the type's [`Adoption`](model::schema::Adoption) declares holds. Refuses to know
 //! any provider.
 
 mod adoption;
+mod lookup;
 
 pub use adoption::among_strangers;
 
@@ -104,8 +105,13 @@ pub async fn run(provider: &dyn Provider, case: &Case) -> Result<(), Violation> 
     adoption::found(provider, case, TOKEN, &object).await?;
     adoption::listed(provider, case, TOKEN, &object).await?;
     reads_as_made(provider, case, &object).await?;
+    lookup::imported(provider, case, &object).await?;
+    lookup::data_found(provider, case, &object).await?;
     let object = updated_twice(provider, case, object).await?;
+    lookup::data_found(provider, case, &object).await?;
     deleted_twice(provider, case, &object).await?;
+    lookup::imported_no_more(provider, case, &object).await?;
+    lookup::data_found_no_more(provider, case, &object).await?;
     adoption::found_no_more(provider, case, &object).await
 }
 
@@ -119,6 +125,7 @@ pub async fn run_recorded_only(provider: &dyn Provider, case: &Case) -> Result<(
     adoption::never_made(provider, case).await?;
     let object = adoption::made_once(provider, case).await?;
     reads_as_made(provider, case, &object).await?;
+    lookup::imported(provider, case, &object).await?;
     let object = updated_twice(provider, case, object).await?;
     for _ in 0..2 {
         let rule = "a deletion sent twice succeeds";

@@ -169,6 +169,11 @@ impl Provider for MemoryProvider {
             let mut state = self.cloud.look(READ)?;
             let one = |request: &ImportRequest| {
                 let (address, id) = (request.address.clone(), request.id.clone());
+                if [SERVICE, NOTE].contains(&address.kind()) {
+                    let message =
+                        format!("objects of type `{}` cannot be imported", address.kind());
+                    return Err(ProviderError::new(ErrorClass::Invalid, message));
+                }
                 let attributes = Value::object::<&str>([]);
                 let asked = ReadRequest { address, id: id.clone(), attributes };
                 Ok(match state.read(&self.owner.lineage, &asked)? {

@@ -77,6 +77,7 @@ fn plan() -> Plan {
             dependencies: BTreeSet::from([address("local_network.main")]),
             lifecycle: Lifecycle::default(),
             must_not_differ: BTreeSet::from(["name".to_owned()]),
+            only_checked: false,
             place: "main.hcl:1:1".to_owned(),
         }],
         drift: vec![Drift {

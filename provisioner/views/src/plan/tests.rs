@@ -43,6 +43,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         dependencies: BTreeSet::new(),
         lifecycle: Lifecycle::default(),
         must_not_differ: BTreeSet::new(),
+        only_checked: false,
         place: "main.hcl:1:1".to_owned(),
     };
     Plan {
