@@ -134,3 +134,28 @@ fn a_secret_input_is_sealed_and_not_shown() {
 fn value(outputs: &Value, name: &str) -> Value {
     outputs[name]["value"].clone()
 }
+
+#[test]
+fn a_plan_knows_the_type_of_the_output_and_that_there_is_an_id() {
+    let bench = Workbench::empty();
+    std::fs::create_dir(bench.path("state")).expect("the directory is ours");
+    let main = r#"
+environment "known" {}
+
+resource "terraform_data" "first" {
+  input = [uuid(), "b"]
+}
+
+resource "terraform_data" "each" {
+  count = length(terraform_data.first.output)
+}
+
+resource "terraform_data" "one" {
+  count = terraform_data.first.id == null ? 0 : 1
+}
+"#;
+    bench.write("env/main.hcl", main);
+    bench.run(&["validate", "env"]).exits(0);
+    bench.run(&["plan", "env"]).exits(0).says("4 to create");
+    bench.run(&["apply", "env", "--auto-approve"]).exits(0).says("4 done, 0 failed");
+}
