@@ -160,6 +160,28 @@ fn nodes_have_stable_names_numbers_and_domains() {
 }
 
 #[test]
+fn a_service_that_is_not_enabled_is_null_and_on_no_node() {
+    let main = MAIN.replace("service \"agent\" {", "service \"agent\" {\n  enabled = var.size > 3")
+        + "output \"agent\" { value = service.agent == null }\n";
+    let files =
+        FILES.map(|(path, text)| (path, if path == "/env/main.hcl" { &main } else { text }));
+    let of_size = |size: &str| -> Desired {
+        let run: Run = run(&files, &[("size", size)], &Nothing(schemas()));
+        assert!(run.diagnostics.is_empty(), "{}", render(&run.diagnostics, &run.sources));
+        run.desired
+    };
+    let (off, on) = (of_size("3"), of_size("4"));
+    assert_eq!((output(&off, "agent"), output(&on, "agent")), ("true".into(), "false".into()));
+    assert_eq!(off.node_sets["edge"].services, ["mesh"]);
+    assert_eq!(on.node_sets["edge"].services, ["mesh", "agent"]);
+    let agents = |desired: &Desired| {
+        let instances = desired.instances.iter().map(|instance| instance.address.to_string());
+        instances.filter(|address| address.ends_with("service.agent")).count()
+    };
+    assert_eq!((agents(&off), agents(&on)), (0, 5));
+}
+
+#[test]
 fn another_size_touches_no_other_node() {
     let of_size = |size: &str| -> Desired {
         let run: Run = run(&FILES, &[("size", size)], &Nothing(schemas()));

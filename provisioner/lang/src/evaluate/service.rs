@@ -1,5 +1,6 @@
 //! Services: handles, facts, and one instance for every node of every set that lists them.
 
+use super::expansion::Expansion;
 use super::graph::{Decl, Graph, Handle, What};
 use super::names::Place;
 use super::node_set::NodeState;
@@ -24,11 +25,20 @@ struct Reach {
 }
 
 impl Graph<'_> {
-    /// What `service.NAME` stands for: a name for the service, without its body.
+    /// What `service.NAME` stands for: a name for the service, without its body; null when it is not enabled.
     pub(super) fn handle(&mut self, scope: usize, at: usize) -> Value {
         self.value(Decl { scope, what: What::Handle(at) }, |graph| {
             let module = graph.module(scope);
             let service = module.services.get(at);
+            if let Some(enabled) = service.fields.get("enabled") {
+                match graph.enabled(enabled, &Place::module(scope)) {
+                    Expansion::Single => {}
+                    Expansion::Disabled(marks) => {
+                        return Value::null(Type::Any).with_marks(&marks);
+                    }
+                    _ => return failed(),
+                }
+            }
             let version = match service.fields.get("version") {
                 Some(version) => graph.eval_as(
                     version,
@@ -86,7 +96,8 @@ impl Graph<'_> {
         };
         let mut handles: Vec<Handle> = Vec::new();
         for item in items {
-            if item.is_unknown() && is_failed(item) {
+            // What is not enabled is null.
+            if item.is_null() || item.is_unknown() && is_failed(item) {
                 continue;
             }
             let text = item.get("service");

@@ -2,6 +2,7 @@
 
 use super::conditions::{read_check, read_condition};
 use super::constant::constant_of;
+use super::dynamic::{check_dynamic, is_nameless};
 use super::fields::{Fields, Shape, check_labels, list, read, title};
 use super::lifecycle::read_enabled;
 use super::providers::read_providers;
@@ -77,7 +78,16 @@ const POOL: Shape = Shape {
 
 const SERVICE: Shape = Shape {
     required: &["version", "command"],
-    optional: &["facts", "environment", "check", "drain", "dead_man_s", "max_parallel", "restart"],
+    optional: &[
+        "enabled",
+        "facts",
+        "environment",
+        "check",
+        "drain",
+        "dead_man_s",
+        "max_parallel",
+        "restart",
+    ],
     blocks: &[
         ("artifact", 0, false),
         ("file", 1, true),
@@ -367,11 +377,7 @@ impl Reader {
         let alias = self.text(&fields, "alias");
         let key: Arc<str> =
             if alias.is_empty() { name.clone() } else { format!("{name}.{alias}").into() };
-        for nested in &fields.other_blocks {
-            let summary = format!("`provider \"{name}\"` holds no block `{}`", nested.kind.text);
-            self.diagnostics
-                .push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
-        }
+        check_dynamic(&fields.other_blocks, &mut self.diagnostics);
         let for_each = fields.get("for_each").cloned();
         if let Some(for_each) = for_each.as_ref().filter(|_| alias.is_empty()) {
             self.diagnostics.push(
@@ -382,7 +388,9 @@ impl Reader {
             );
         }
         let (span, arguments) = (block.span(), fields.others);
-        let provider = Provider { name, key: key.clone(), span, for_each, arguments };
+        let blocks = fields.other_blocks.into_iter().filter(|nested| !is_nameless(nested));
+        let blocks = blocks.collect();
+        let provider = Provider { name, key: key.clone(), span, for_each, arguments, blocks };
         let result = self.module.providers.insert(key, provider);
         self.declared(block, result, |module, at| &module.providers.get(at).span);
     }
