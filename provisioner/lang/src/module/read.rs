@@ -2,7 +2,7 @@
 
 use super::conditions::{read_check, read_condition};
 use super::constant::constant_of;
-use super::dynamic::{check_dynamic, is_nameless};
+use super::dynamic::{check_dynamic, check_labelled, is_nameless, made_by};
 use super::fields::{Fields, Shape, check_labels, list, read, title};
 use super::lifecycle::read_enabled;
 use super::providers::read_providers;
@@ -93,6 +93,7 @@ const SERVICE: Shape = Shape {
         ("file", 1, true),
         ("probe", 1, true),
         ("reachability", 0, false),
+        ("dynamic", 1, true),
     ],
     open: false,
 };
@@ -539,7 +540,14 @@ impl Reader {
     fn service(&mut self, block: &Block) {
         let fields = self.fields(block, &SERVICE);
         for nested in &fields.blocks {
-            let inner = self.fields(nested, service_block(&nested.kind.text));
+            let kind = made_by(nested);
+            let content = if kind == &nested.kind.text {
+                Some(nested)
+            } else {
+                check_labelled(nested, &["file", "probe"], &mut self.diagnostics)
+            };
+            let Some(content) = content else { continue };
+            let inner = self.fields(content, service_block(kind));
             for part in &inner.blocks {
                 self.fields(part, service_block(&part.kind.text));
             }
