@@ -78,6 +78,30 @@ fn a_node_set_that_is_not_enabled_has_no_nodes() {
 }
 
 #[test]
+fn providers_take_nested_and_dynamic_blocks() {
+    let desired = good(&[(
+        "/env/main.hcl",
+        r#"
+        variable "relays" { default = ["b", "c"] }
+        provider "nebula" {
+          relay {
+            host = "a"
+            port = 1
+          }
+          dynamic "relay" {
+            for_each = var.relays
+            content { host = relay.value }
+          }
+        }
+        "#,
+    )]);
+    let relays = desired.providers["nebula"].arguments.get("relay").unwrap();
+    let relays = relays.to_plain_json().unwrap();
+    let hosts: Vec<_> = relays.as_array().unwrap().iter().map(|relay| &relay["host"]).collect();
+    assert_eq!(hosts, ["a", "b", "c"]);
+}
+
+#[test]
 fn dynamic_blocks_are_as_many_as_their_elements() {
     let desired = good(&[(
         "/env/main.hcl",

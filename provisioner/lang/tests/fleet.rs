@@ -160,6 +160,67 @@ fn nodes_have_stable_names_numbers_and_domains() {
 }
 
 #[test]
+fn a_service_that_is_not_enabled_is_null_and_on_no_node() {
+    let main = MAIN.replace("service \"agent\" {", "service \"agent\" {\n  enabled = var.size > 3")
+        + "output \"agent\" { value = service.agent == null }\n";
+    let files =
+        FILES.map(|(path, text)| (path, if path == "/env/main.hcl" { &main } else { text }));
+    let of_size = |size: &str| -> Desired {
+        let run: Run = run(&files, &[("size", size)], &Nothing(schemas()));
+        assert!(run.diagnostics.is_empty(), "{}", render(&run.diagnostics, &run.sources));
+        run.desired
+    };
+    let (off, on) = (of_size("3"), of_size("4"));
+    assert_eq!((output(&off, "agent"), output(&on, "agent")), ("true".into(), "false".into()));
+    assert_eq!(off.node_sets["edge"].services, ["mesh"]);
+    assert_eq!(on.node_sets["edge"].services, ["mesh", "agent"]);
+    let agents = |desired: &Desired| {
+        let instances = desired.instances.iter().map(|instance| instance.address.to_string());
+        instances.filter(|address| address.ends_with("service.agent")).count()
+    };
+    assert_eq!((agents(&off), agents(&on)), (0, 5));
+}
+
+#[test]
+fn services_have_dynamic_files_and_probes() {
+    let blocks = r#"
+      dynamic "file" {
+        for_each = node.index == 0 ? { a = "first" } : { a = "A", b = "B" }
+        labels   = ["${file.key}.conf"]
+        content { content = "${file.value} ${node.name}" }
+      }
+      dynamic "probe" {
+        for_each = [80, 443]
+        iterator = port
+        labels   = ["port-${port.value}"]
+        content {
+          tcp { port = port.value }
+        }
+      }
+    "#;
+    let main = MAIN.replace("service \"agent\" {", &format!("service \"agent\" {{\n{blocks}"));
+    let files =
+        FILES.map(|(path, text)| (path, if path == "/env/main.hcl" { &main } else { text }));
+    let desired = good(&files);
+    let part = |node: &str, name: &str| {
+        let address = format!("node_set.edge.node[\"{node}\"].service.agent");
+        let value = instance(&desired, &address).arguments.get(name).unwrap();
+        value.to_plain_json().unwrap()
+    };
+    assert_eq!(part("edge-west-001", "files").as_object().unwrap().len(), 1);
+    assert_eq!(part("edge-west-002", "files")["b.conf"]["content"], "B edge-west-002");
+    let probes = part("edge-west-001", "probes");
+    assert_eq!((&probes[0]["name"], &probes[1]["tcp"]["port"]), (&"port-80".into(), &443.into()));
+
+    let bad = main.replace("[\"${file.key}.conf\"]", "[]").replace("\"probe\"", "\"prob\"");
+    let files = FILES.map(|(path, text)| (path, if path == "/env/main.hcl" { &bad } else { text }));
+    let run: Run = run(&files, &[], &Nothing(schemas()));
+    let told = render(&run.diagnostics, &run.sources);
+    assert!(told.contains("a `dynamic` block makes no `prob` here"), "{told}");
+    assert!(told.contains("`labels` is a list of one text"), "{told}");
+}
+
+#[test]
 fn another_size_touches_no_other_node() {
     let of_size = |size: &str| -> Desired {
         let run: Run = run(&FILES, &[("size", size)], &Nothing(schemas()));

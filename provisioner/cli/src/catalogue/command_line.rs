@@ -38,10 +38,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         "An operation that it comes from has not run, or failed. The next apply that succeeds records it."),
     entry("unreadable", "a file cannot be read",
         "The message is what the file system said."),
+    entry("unwritable", "a file cannot be written",
+        "The message is what the file system said."),
     entry("usage", "the command line is not understood",
         "A command, option or value is not one that there is, or one is missing. The program ends with 2, and has looked at nothing. `--help` behind a \
          command tells all that it takes.")
         .example("provisioner plan staging --dryrun", "provisioner plan staging"),
-    entry("unwritable", "a file cannot be written",
-        "The message is what the file system said."),
 ];

@@ -6,7 +6,7 @@
 use super::graph::Graph;
 use super::names::Place;
 use crate::eval::{failed, is_failed};
-use crate::module::{iterator_name, made_by};
+use crate::module::{Service, iterator_name, made_by};
 use crate::syntax::{Block, parse_expression};
 use model::convert::article;
 use model::{Data, Diagnostic, Type, Value};
@@ -95,6 +95,64 @@ impl Graph<'_> {
             Piece { block: content, place }
         };
         Pieces::Known(elements.into_iter().map(piece).collect())
+    }
+
+    /// The blocks of a service of one kind, each with its label; `None` after a mistake.
+    pub(super) fn labelled<'b>(
+        &mut self,
+        service: &'b Service,
+        kind: &str,
+        place: &Place,
+    ) -> Option<Vec<(Arc<str>, Piece<'b>)>> {
+        let mut labelled = Vec::new();
+        for block in service.fields.blocks.iter().filter(|it| made_by(it).as_ref() == kind) {
+            if made_by(block) == &block.kind.text {
+                let label = block.labels.first()?.text.clone();
+                labelled.push((label, Piece { block, place: place.clone() }));
+                continue;
+            }
+            match self.pieces(&[block], place) {
+                Pieces::Known(pieces) => {
+                    for piece in pieces {
+                        labelled.push((self.label(block, &piece.place)?, piece));
+                    }
+                }
+                Pieces::Later => {
+                    let summary =
+                        format!("how many `{kind}` blocks there are must be known when planning");
+                    let diagnostic = Diagnostic::error("for-each", summary)
+                        .with_label(block.span(), "`for_each` is known only later")
+                        .with_hint("use something that the configuration decides");
+                    self.report(diagnostic);
+                    return None;
+                }
+                Pieces::Failed => return None,
+            }
+        }
+        Some(labelled)
+    }
+
+    /// The label of a block that a `dynamic` block makes.
+    fn label(&mut self, block: &Block, place: &Place) -> Option<Arc<str>> {
+        let labels = block.body.attributes.iter().find(|it| it.name.text.as_ref() == "labels")?;
+        let ty = Type::list(Type::String);
+        let value = self.eval_as(&labels.value, &ty, "the labels of a dynamic block", place);
+        if is_failed(&value) {
+            return None;
+        }
+        let is_secret = value.deep_marks().sensitive;
+        match (value.as_items().unwrap_or_default(), is_secret) {
+            ([only], false) if only.as_str().is_some() => only.as_str().map(Arc::from),
+            _ => {
+                let summary = "`labels` is a list of one text that is known when planning";
+                let problem = if is_secret { "this holds a secret" } else { "" };
+                let diagnostic = Diagnostic::error("labels", summary)
+                    .with_label(labels.value.span(), problem)
+                    .with_hint("write `labels = [NAME]`");
+                self.report(diagnostic);
+                None
+            }
+        }
     }
 
     /// Blocks of one kind whose number is known only later, as the value of an argument of a type.

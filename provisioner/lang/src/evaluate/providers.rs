@@ -69,7 +69,8 @@ impl Graph<'_> {
         repetition: Repetition,
     ) -> Value {
         let owner = format!("provider \"{}\"", provider.name);
-        let given = Given { owner: &owner, attributes: &provider.arguments, blocks: &[] };
+        let given =
+            Given { owner: &owner, attributes: &provider.arguments, blocks: &provider.blocks };
         self.check_arguments(&given, &schema.configuration, &provider.span);
         let arguments =
             self.arguments(&given, &schema.configuration, &Place::instance(0, repetition));

@@ -1,5 +1,7 @@
 //! Services: handles, facts, and one instance for every node of every set that lists them.
 
+use super::dynamic::Piece;
+use super::expansion::Expansion;
 use super::graph::{Decl, Graph, Handle, What};
 use super::names::Place;
 use super::node_set::NodeState;
@@ -24,11 +26,20 @@ struct Reach {
 }
 
 impl Graph<'_> {
-    /// What `service.NAME` stands for: a name for the service, without its body.
+    /// What `service.NAME` stands for: a name for the service, without its body; null when it is not enabled.
     pub(super) fn handle(&mut self, scope: usize, at: usize) -> Value {
         self.value(Decl { scope, what: What::Handle(at) }, |graph| {
             let module = graph.module(scope);
             let service = module.services.get(at);
+            if let Some(enabled) = service.fields.get("enabled") {
+                match graph.enabled(enabled, &Place::module(scope)) {
+                    Expansion::Single => {}
+                    Expansion::Disabled(marks) => {
+                        return Value::null(Type::Any).with_marks(&marks);
+                    }
+                    _ => return failed(),
+                }
+            }
             let version = match service.fields.get("version") {
                 Some(version) => graph.eval_as(
                     version,
@@ -86,7 +97,8 @@ impl Graph<'_> {
         };
         let mut handles: Vec<Handle> = Vec::new();
         for item in items {
-            if item.is_unknown() && is_failed(item) {
+            // What is not enabled is null.
+            if item.is_null() || item.is_unknown() && is_failed(item) {
                 continue;
             }
             let text = item.get("service");
@@ -397,28 +409,28 @@ impl Graph<'_> {
 
     fn files(&mut self, service: &Service, place: &Place) -> Value {
         let mut files: Vec<(Arc<str>, Value)> = Vec::new();
-        for block in service.fields.blocks("file") {
-            let Some(label) = block.labels.first() else { continue };
-            if files.iter().any(|(name, _)| *name == label.text) {
-                let summary = format!("the file `{}` is there twice", label.text);
+        let Some(blocks) = self.labelled(service, "file", place) else { return failed() };
+        for (label, Piece { block, place }) in blocks {
+            if files.iter().any(|(name, _)| *name == label) {
+                let summary = format!("the file `{label}` is there twice");
                 self.report(
                     Diagnostic::error("duplicate-block", summary).with_label(block.span(), ""),
                 );
             }
-            let value = Value::from(Data::Object(Arc::new(self.block_texts(block, place))));
-            files.push((label.text.clone(), value));
+            let value = Value::from(Data::Object(Arc::new(self.block_texts(block, &place))));
+            files.push((label, value));
         }
         Value::object(files)
     }
 
     fn probes(&mut self, service: &Service, place: &Place) -> Value {
         let mut probes = Vec::new();
-        for block in service.fields.blocks("probe") {
-            let Some(label) = block.labels.first() else { continue };
-            let mut values = self.block_texts(block, place);
-            values.insert("name".into(), Value::string(&label.text));
+        let Some(blocks) = self.labelled(service, "probe", place) else { return failed() };
+        for (label, Piece { block, place }) in blocks {
+            let mut values = self.block_texts(block, &place);
+            values.insert("name".into(), Value::from(Data::String(label)));
             for nested in &block.body.blocks {
-                let inner = Value::from(Data::Object(Arc::new(self.block_texts(nested, place))));
+                let inner = Value::from(Data::Object(Arc::new(self.block_texts(nested, &place))));
                 values.insert(nested.kind.text.clone(), inner);
             }
             let ways = ["http", "tcp", "command"]

@@ -187,9 +187,9 @@ impl Checker<'_> {
         }
     }
 
-    /// `version`, `facts` and the artifact of a service are the same for all its nodes.
+    /// `enabled`, `version`, `facts` and the artifact of a service are the same for all its nodes.
     fn facts_without_node(&mut self, fields: &Fields) {
-        let whole = ["version", "facts"].into_iter().filter_map(|name| fields.get(name));
+        let whole = ["enabled", "version", "facts"].into_iter().filter_map(|name| fields.get(name));
         let artifact = fields
             .blocks("artifact")
             .flat_map(|block| block.body.attributes.iter().map(|a| &a.value));
@@ -202,7 +202,7 @@ impl Checker<'_> {
                     )
                     .with_label(expression.file.span(free.extent), "")
                     .with_hint(
-                        "`version`, `facts` and `artifact` are the same for all nodes of a service",
+                        "`enabled`, `version`, `facts` and `artifact` are the same for all nodes of a service",
                     );
                     self.diagnostics.push(diagnostic);
                 }

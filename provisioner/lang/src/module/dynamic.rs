@@ -2,7 +2,7 @@
 //!
 //! Refuses to know: which blocks there may be, and what they may hold.
 
-use super::fields::{Shape, check_labels, read};
+use super::fields::{Shape, check_labels, list, read};
 use crate::syntax::{Block, Kind};
 use model::Diagnostic;
 use std::sync::Arc;
@@ -16,6 +16,9 @@ const SHAPE: Shape = Shape {
     blocks: &[("content", 0, false)],
     open: false,
 };
+
+/// The same where the blocks that it makes have a label.
+const LABELLED: Shape = Shape { required: &["for_each", "labels"], ..SHAPE };
 
 /// What the block is called that stands there: a `dynamic` block makes those that its label names.
 pub(crate) fn made_by(block: &Block) -> &Arc<str> {
@@ -44,17 +47,39 @@ pub(crate) fn iterator_name(block: &Block) -> Option<Arc<str>> {
 pub(super) fn check_dynamic(blocks: &[Block], diagnostics: &mut Vec<Diagnostic>) {
     for block in blocks {
         if block.kind.text.as_ref() == DYNAMIC {
-            one(block, diagnostics);
+            one(block, &SHAPE, diagnostics);
         }
         check_dynamic(&block.body.blocks, diagnostics);
     }
 }
 
-fn one(block: &Block, diagnostics: &mut Vec<Diagnostic>) {
+/// Checks a `dynamic` block that makes blocks with a label, one of these; gives their content.
+pub(super) fn check_labelled<'b>(
+    block: &'b Block,
+    kinds: &[&str],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<&'b Block> {
+    let before = diagnostics.len();
+    one(block, &LABELLED, diagnostics);
+    let label = block.labels.first().filter(|_| diagnostics.len() == before)?;
+    if !kinds.contains(&label.text.as_ref()) {
+        let summary = format!("a `dynamic` block makes no `{}` here", label.text);
+        let names = list(kinds.iter().copied());
+        diagnostics.push(
+            Diagnostic::error("unknown-block", summary)
+                .with_label(block.file.span(label.extent), "")
+                .with_hint(format!("it makes {names}; of all others there is at most one")),
+        );
+        return None;
+    }
+    block.body.blocks.iter().find(|nested| nested.kind.text.as_ref() == "content")
+}
+
+fn one(block: &Block, shape: &Shape, diagnostics: &mut Vec<Diagnostic>) {
     if !check_labels(block, 1, diagnostics) {
         return;
     }
-    let fields = read(block, &SHAPE, diagnostics);
+    let fields = read(block, shape, diagnostics);
     if !block.body.blocks.iter().any(|nested| nested.kind.text.as_ref() == "content") {
         let kind = &block.labels[0].text;
         diagnostics.push(

@@ -27,7 +27,7 @@ const TOP: [(&str, usize); 15] = [
 ];
 
 /// Blocks in blocks: around, name, how many labels.
-const NESTED: [(&str, &str, usize); 24] = [
+const NESTED: [(&str, &str, usize); 25] = [
     ("check", "assert", 0),
     ("check", "data", 2),
     ("content", "dynamic", 1),
@@ -47,6 +47,7 @@ const NESTED: [(&str, &str, usize); 24] = [
     ("resource", "dynamic", 1),
     ("resource", "lifecycle", 0),
     ("service", "artifact", 0),
+    ("service", "dynamic", 1),
     ("service", "file", 1),
     ("service", "probe", 1),
     ("service", "reachability", 0),
@@ -62,6 +63,9 @@ impl Layout for Language {
                 TOP.iter().find(|(kind, _)| *kind == name).map_or(0, |(_, labels)| *labels),
             );
         };
+        // In a service, what a `dynamic` block makes holds blocks only where it is a probe.
+        let is_probe = kinds.first() == Some(&"service") && *around == "content";
+        let around = if is_probe { &"probe" } else { around };
         let found = NESTED.iter().find(|(outer, kind, _)| outer == around && *kind == name);
         found.map(|(_, _, labels)| *labels)
     }

@@ -276,6 +276,7 @@ pub(crate) struct Provider {
     pub span: Span,
     pub for_each: Option<Expression>,
     pub arguments: Vec<Attribute>,
+    pub blocks: Vec<Block>,
 }
 
 /// `node_set "name" { ... }`.

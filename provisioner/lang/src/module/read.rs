@@ -2,6 +2,7 @@
 
 use super::conditions::{read_check, read_condition};
 use super::constant::constant_of;
+use super::dynamic::{check_dynamic, check_labelled, is_nameless, made_by};
 use super::fields::{Fields, Shape, check_labels, list, read, title};
 use super::lifecycle::read_enabled;
 use super::providers::read_providers;
@@ -80,12 +81,22 @@ const POOL: Shape = Shape {
 
 const SERVICE: Shape = Shape {
     required: &["version", "command"],
-    optional: &["facts", "environment", "check", "drain", "dead_man_s", "max_parallel", "restart"],
+    optional: &[
+        "enabled",
+        "facts",
+        "environment",
+        "check",
+        "drain",
+        "dead_man_s",
+        "max_parallel",
+        "restart",
+    ],
     blocks: &[
         ("artifact", 0, false),
         ("file", 1, true),
         ("probe", 1, true),
         ("reachability", 0, false),
+        ("dynamic", 1, true),
     ],
     open: false,
 };
@@ -389,11 +400,7 @@ impl Reader {
         let alias = self.text(&fields, "alias");
         let key: Arc<str> =
             if alias.is_empty() { name.clone() } else { format!("{name}.{alias}").into() };
-        for nested in &fields.other_blocks {
-            let summary = format!("`provider \"{name}\"` holds no block `{}`", nested.kind.text);
-            self.diagnostics
-                .push(Diagnostic::error("unknown-block", summary).with_label(nested.span(), ""));
-        }
+        check_dynamic(&fields.other_blocks, &mut self.diagnostics);
         let for_each = fields.get("for_each").cloned();
         if let Some(for_each) = for_each.as_ref().filter(|_| alias.is_empty()) {
             self.diagnostics.push(
@@ -404,7 +411,9 @@ impl Reader {
             );
         }
         let (span, arguments) = (block.span(), fields.others);
-        let provider = Provider { name, key: key.clone(), span, for_each, arguments };
+        let blocks = fields.other_blocks.into_iter().filter(|nested| !is_nameless(nested));
+        let blocks = blocks.collect();
+        let provider = Provider { name, key: key.clone(), span, for_each, arguments, blocks };
         let result = self.module.providers.insert(key, provider);
         self.declared(block, result, |module, at| &module.providers.get(at).span);
     }
@@ -561,7 +570,14 @@ impl Reader {
     fn service(&mut self, block: &Block) {
         let fields = self.fields(block, &SERVICE);
         for nested in &fields.blocks {
-            let inner = self.fields(nested, service_block(&nested.kind.text));
+            let kind = made_by(nested);
+            let content = if kind == &nested.kind.text {
+                Some(nested)
+            } else {
+                check_labelled(nested, &["file", "probe"], &mut self.diagnostics)
+            };
+            let Some(content) = content else { continue };
+            let inner = self.fields(content, service_block(kind));
             for part in &inner.blocks {
                 self.fields(part, service_block(&part.kind.text));
             }

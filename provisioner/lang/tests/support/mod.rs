@@ -128,6 +128,8 @@ fn local() -> ProviderSchema {
 fn nebula() -> ProviderSchema {
     let computed = || Attribute::computed(Type::String, "");
     let mut provider = ProviderSchema { name: "nebula".into(), ..ProviderSchema::default() };
+    let relay = object(&[("host", Type::String, false), ("port", Type::Number, true)]);
+    provider.configuration.insert("relay".into(), Attribute::optional(Type::list(relay), ""));
     provider.resources = BTreeMap::from([
         (
             "nebula_ca".to_owned(),
