@@ -191,6 +191,11 @@ fn elements<'v>(
             if *element == Type::Any { element_type(whole) } else { element.without_optional() };
         return Ok((ty, Vec::new()));
     }
+    if *element == Type::Any
+        && let Some(one) = one_primitive(items.clone())
+    {
+        return Ok((one, items.cloned().collect()));
+    }
     let target = match element {
         Type::Any => common(items.clone()).or_else(|error| {
             // Beside the values of one type, null is one of them; in a list it is not, as in Terraform.
@@ -215,6 +220,18 @@ fn elements<'v>(
     }
     let same = converted.iter().map(|item| convert(item, &one)).collect::<Result<Vec<_>, _>>()?;
     Ok((one, same))
+}
+
+/// The type of known elements that are all of one primitive type, so that there is nothing to convert.
+fn one_primitive<'v>(mut items: impl Iterator<Item = &'v Value>) -> Option<Type> {
+    let primitive = |item: &Value| match item.data() {
+        Data::Bool(_) => Some(Type::Bool),
+        Data::Number(_) => Some(Type::Number),
+        Data::String(_) => Some(Type::String),
+        _ => None,
+    };
+    let first = primitive(items.next()?)?;
+    items.all(|item| primitive(item).as_ref() == Some(&first)).then_some(first)
 }
 
 fn common<'v>(items: impl Iterator<Item = &'v Value>) -> Result<Type, ConvertError> {
