@@ -65,11 +65,10 @@ fn is_of(value: &Value, ty: &Type) -> bool {
             items.len() == types.len() && items.iter().zip(types.iter()).all(|(i, t)| is_of(i, t))
         }
         (Data::Object(entries), Type::Object(fields)) => {
-            let same =
-                |((name, value), (wanted, field)): ((&Arc<str>, &Value), (&Arc<str>, &Field))| {
+            entries.len() == fields.len()
+                && entries.iter().zip(fields.iter()).all(|((name, value), (wanted, field))| {
                     name == wanted && is_of(value, &field.ty)
-                };
-            entries.len() == fields.len() && entries.iter().zip(fields.iter()).all(same)
+                })
         }
         _ => false,
     }

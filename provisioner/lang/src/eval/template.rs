@@ -119,12 +119,11 @@ impl Evaluator<'_> {
         } else {
             match convert(&value, &Type::String) {
                 Ok(piece) => {
-                    match piece.as_str() {
-                        Some(piece) => text.written.push_str(piece),
-                        None => {
-                            text.weight = text.weight.saturating_add(piece.weight());
-                            text.unknown_from(text.written.len());
-                        }
+                    if let Some(piece) = piece.as_str() {
+                        text.written.push_str(piece);
+                    } else {
+                        text.weight = text.weight.saturating_add(piece.weight());
+                        text.unknown_from(text.written.len());
                     }
                     return;
                 }

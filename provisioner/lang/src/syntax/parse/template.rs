@@ -46,7 +46,7 @@ impl<'t> Parser<'t> {
         }
         let kind = if self.lookahead_in_template().kind == TokenKind::CQuote {
             self.read();
-            Kind::Literal(self.literal(first.extent, &only))
+            Kind::Literal(self.literal(first.extent, only))
         } else {
             if first.kind == TokenKind::QuotedLit {
                 pieces.push(Piece { extent: first.extent, content: Content::Text(only) });
@@ -61,12 +61,12 @@ impl<'t> Parser<'t> {
     }
 
     /// A text of which `only` is what stands at `extent`. Short ones come again and again, so each is kept once.
-    fn literal(&mut self, extent: Extent, only: &Cow<'t, str>) -> Value {
+    fn literal(&mut self, extent: Extent, only: Cow<'t, str>) -> Value {
         match only {
             Cow::Borrowed(text) if text.is_ascii() && (1..=SHORT).contains(&text.len()) => {
                 Data::String(self.word(extent)).into()
             }
-            text => Value::string(text),
+            text => Value::string(&text),
         }
     }
 
