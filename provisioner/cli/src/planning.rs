@@ -293,13 +293,14 @@ pub fn renamed(session: &Session, project: &Project, recorded: &Recorded) -> Ren
 }
 
 /// What a plan limited to targets looks at, as far as what is recorded tells.
-pub fn within_reach(recorded: &Recorded, targets: &[Target]) -> Recorded {
-    let mut near = recorded.clone();
-    if !targets.is_empty() {
-        let reach = planner::reach(targets, recorded);
-        near.records.retain(|address, _| reach.contains(address));
+pub fn within_reach<'r>(recorded: &'r Recorded, targets: &[Target]) -> Cow<'r, Recorded> {
+    if targets.is_empty() {
+        return Cow::Borrowed(recorded);
     }
-    near
+    let reach = planner::reach(targets, recorded);
+    let mut near = recorded.clone();
+    near.records.retain(|address, _| reach.contains(address));
+    Cow::Owned(near)
 }
 
 /// Whether a plan is about a recorded object that was not looked at: the configuration led further than the records.

@@ -65,11 +65,10 @@ fn is_of(value: &Value, ty: &Type) -> bool {
             items.len() == types.len() && items.iter().zip(types.iter()).all(|(i, t)| is_of(i, t))
         }
         (Data::Object(entries), Type::Object(fields)) => {
-            let same =
-                |((name, value), (wanted, field)): ((&Arc<str>, &Value), (&Arc<str>, &Field))| {
+            entries.len() == fields.len()
+                && entries.iter().zip(fields.iter()).all(|((name, value), (wanted, field))| {
                     name == wanted && is_of(value, &field.ty)
-                };
-            entries.len() == fields.len() && entries.iter().zip(fields.iter()).all(same)
+                })
         }
         _ => false,
     }
@@ -191,6 +190,11 @@ fn elements<'v>(
             if *element == Type::Any { element_type(whole) } else { element.without_optional() };
         return Ok((ty, Vec::new()));
     }
+    if *element == Type::Any
+        && let Some(one) = one_primitive(items.clone())
+    {
+        return Ok((one, items.cloned().collect()));
+    }
     let target = match element {
         Type::Any => common(items.clone()).or_else(|error| {
             // Beside the values of one type, null is one of them; in a list it is not, as in Terraform.
@@ -215,6 +219,18 @@ fn elements<'v>(
     }
     let same = converted.iter().map(|item| convert(item, &one)).collect::<Result<Vec<_>, _>>()?;
     Ok((one, same))
+}
+
+/// The type of known elements that are all of one primitive type, so that there is nothing to convert.
+fn one_primitive<'v>(mut items: impl Iterator<Item = &'v Value>) -> Option<Type> {
+    let primitive = |item: &Value| match item.data() {
+        Data::Bool(_) => Some(Type::Bool),
+        Data::Number(_) => Some(Type::Number),
+        Data::String(_) => Some(Type::String),
+        _ => None,
+    };
+    let first = primitive(items.next()?)?;
+    items.all(|item| primitive(item).as_ref() == Some(&first)).then_some(first)
 }
 
 fn common<'v>(items: impl Iterator<Item = &'v Value>) -> Result<Type, ConvertError> {

@@ -2,10 +2,9 @@
 
 use super::residual::opaque;
 use super::{Evaluator, Local, failed, is_failed};
-use crate::syntax::{Expr, Part};
+use crate::syntax::{Expr, Loop, Part};
 use model::convert::{article, convert};
 use model::{Diagnostic, Marks, Refinement, Type, Value};
-use std::sync::Arc;
 
 /// The text made so far.
 #[derive(Default)]
@@ -71,34 +70,25 @@ impl Evaluator<'_> {
             match part {
                 Part::Literal(literal) => text.written.push_str(literal),
                 Part::Interpolation(expr) => self.interpolation(expr, text),
-                Part::If { condition, yes, no } => {
-                    let value = self.eval(condition);
+                Part::If(choice) => {
+                    let value = self.eval(&choice.condition);
                     text.marks = text.marks.union(value.marks());
-                    match self.condition(&value, condition) {
-                        Ok(Some(true)) => self.parts(yes, text),
-                        Ok(Some(false)) => self.parts(no, text),
+                    match self.condition(&value, &choice.condition) {
+                        Ok(Some(true)) => self.parts(&choice.yes, text),
+                        Ok(Some(false)) => self.parts(&choice.no, text),
                         Ok(None) => text.leave_open(),
                         Err(()) => text.failed = true,
                     }
                 }
-                Part::For { key_name, value_name, collection, body } => {
-                    self.for_directive(key_name.as_ref(), value_name, collection, body, text);
-                }
+                Part::For(each) => self.for_directive(each, text),
             }
         }
     }
 
-    fn for_directive(
-        &mut self,
-        key_name: Option<&Arc<str>>,
-        value_name: &Arc<str>,
-        collection: &Expr,
-        body: &[Part],
-        text: &mut Text,
-    ) {
-        let value = self.eval(collection);
+    fn for_directive(&mut self, each: &Loop, text: &mut Text) {
+        let value = self.eval(&each.collection);
         text.marks = text.marks.union(value.marks());
-        let elements = match self.elements(&value, collection) {
+        let elements = match self.elements(&value, &each.collection) {
             Ok(Some(elements)) => elements,
             Ok(None) => return text.leave_open(),
             Err(()) => return text.failed = true,
@@ -106,11 +96,11 @@ impl Evaluator<'_> {
         let start = text.written.len();
         for (key, element) in elements {
             let mut locals = Vec::with_capacity(2);
-            if let Some(name) = key_name {
+            if let Some(name) = &each.key_name {
                 locals.push(Local::new(name, key, value.marks()));
             }
-            locals.push(Local::new(value_name, element, value.marks()));
-            self.with_locals(locals, |inner| inner.parts(body, text));
+            locals.push(Local::new(&each.value_name, element, value.marks()));
+            self.with_locals(locals, |inner| inner.parts(&each.body, text));
         }
         if text.known.is_some_and(|known| known > start) {
             text.unknown_from(start);
@@ -129,12 +119,11 @@ impl Evaluator<'_> {
         } else {
             match convert(&value, &Type::String) {
                 Ok(piece) => {
-                    match piece.as_str() {
-                        Some(piece) => text.written.push_str(piece),
-                        None => {
-                            text.weight = text.weight.saturating_add(piece.weight());
-                            text.unknown_from(text.written.len());
-                        }
+                    if let Some(piece) = piece.as_str() {
+                        text.written.push_str(piece);
+                    } else {
+                        text.weight = text.weight.saturating_add(piece.weight());
+                        text.unknown_from(text.written.len());
                     }
                     return;
                 }

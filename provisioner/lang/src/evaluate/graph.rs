@@ -14,7 +14,6 @@ use crate::syntax::Expression;
 use foldhash::{HashMap, HashSet};
 use model::graph::{Condition, Desired, Instance, Projection};
 use model::schema::{Attribute, DataSchema, ProviderSchema, ResourceSchema};
-use model::value::Entries;
 use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -118,7 +117,7 @@ pub(super) struct Graph<'a> {
     pub stated: HashSet<String>,
     pub values: HashMap<Decl, Value>,
     /// Attributes of instances that were asked for, marked as coming from them.
-    pub marked: HashMap<Decl, Entries>,
+    pub marked: HashMap<(Decl, Arc<str>), Value>,
     pub demand: Demand,
     /// The reference that asks for the next declaration.
     pub reason: Option<Span>,
@@ -194,7 +193,9 @@ impl<'a> Graph<'a> {
     /// Evaluates everything.
     pub(super) fn run(&mut self) -> Desired {
         self.check_inputs();
-        let mut instances = Vec::new();
+        let resources = self.configuration.root.resources.len();
+        let mut instances = Vec::with_capacity(resources);
+        self.values.reserve(resources);
         self.walk(0, &mut instances);
         // For its mistakes: whoever needs the settings has asked for them before.
         self.settings();

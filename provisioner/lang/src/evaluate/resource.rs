@@ -101,12 +101,13 @@ impl Graph<'_> {
             return (self.marked_as(&attributes, &address), 0);
         };
         let decl = Decl { scope, what: What::Instance(at, key.clone()) };
-        if let Some(part) = self.marked.get(&decl).and_then(|parts| parts.get(name)) {
+        let known = (decl, name.clone());
+        if let Some(part) = self.marked.get(&known) {
             return (part.clone(), 1);
         }
         let address = self.address(scope, at, key);
         let part = self.mark_attribute(name, value, &Marks::origin(&address), &address);
-        self.marked.entry(decl).or_default().insert(name.clone(), part.clone());
+        self.marked.insert(known, part.clone());
         (part, 1)
     }
 

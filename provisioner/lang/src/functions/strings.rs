@@ -73,12 +73,20 @@ fn upper_char(c: char) -> char {
 }
 
 pub(super) fn upper(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    Ok(text(args, 0)?.chars().map(upper_char).collect::<String>().into())
+    let text = text(args, 0)?;
+    if text.is_ascii() {
+        return Ok(text.to_ascii_uppercase().into());
+    }
+    Ok(text.chars().map(upper_char).collect::<String>().into())
 }
 
 pub(super) fn lower(args: &[Value], _: &FunctionContext<'_>) -> Answer {
+    let text = text(args, 0)?;
+    if text.is_ascii() {
+        return Ok(text.to_ascii_lowercase().into());
+    }
     let first = |c: char| c.to_lowercase().next().unwrap_or(c);
-    Ok(text(args, 0)?.chars().map(first).collect::<String>().into())
+    Ok(text.chars().map(first).collect::<String>().into())
 }
 
 /// The character as the first of a word in a title: two letters in one are a capital and a small one.

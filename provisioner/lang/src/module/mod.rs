@@ -73,6 +73,12 @@ impl<T> Table<T> {
         self.index.keys().map(AsRef::as_ref)
     }
 
+    /// Makes room for so many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.items.reserve(more);
+        self.index.reserve(more);
+    }
+
     /// Adds a declaration; gives the position of an earlier one of the same name instead.
     pub(crate) fn insert(&mut self, name: Arc<str>, item: T) -> Result<usize, usize> {
         let at = self.items.len();

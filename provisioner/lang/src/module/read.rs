@@ -150,6 +150,9 @@ impl Reader {
         files: &[(Arc<SourceFile>, Body)],
         is_root: bool,
     ) -> (Module, Vec<Diagnostic>) {
+        let blocks = files.iter().flat_map(|(_, body)| &body.blocks);
+        let resources = blocks.filter(|block| block.kind.text.as_ref() == "resource").count();
+        self.module.resources.reserve(resources);
         for (file, body) in files {
             for attribute in &body.attributes {
                 let summary = format!("`{}` stands outside of any block", attribute.name.text);

@@ -242,6 +242,23 @@ pub(crate) struct For {
 pub(crate) enum Part {
     Literal(Arc<str>),
     Interpolation(Expr),
-    If { condition: Expr, yes: Vec<Part>, no: Vec<Part> },
-    For { key_name: Option<Arc<str>>, value_name: Arc<str>, collection: Expr, body: Vec<Part> },
+    If(Box<Choice>),
+    For(Box<Loop>),
+}
+
+/// `%{ if }` with its branches.
+#[derive(Clone, Debug)]
+pub(crate) struct Choice {
+    pub condition: Expr,
+    pub yes: Vec<Part>,
+    pub no: Vec<Part>,
+}
+
+/// `%{ for }` with what it repeats.
+#[derive(Clone, Debug)]
+pub(crate) struct Loop {
+    pub key_name: Option<Arc<str>>,
+    pub value_name: Arc<str>,
+    pub collection: Expr,
+    pub body: Vec<Part>,
 }

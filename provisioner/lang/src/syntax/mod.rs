@@ -13,8 +13,8 @@ mod parse;
 mod references;
 
 pub(crate) use ast::{
-    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Name,
-    Operands, Part, Step, StepKind, Traversal, Unary,
+    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Loop,
+    Name, Operands, Part, Step, StepKind, Traversal, Unary,
 };
 pub(crate) use json::{Layout, Text, parse_json_file};
 pub(crate) use lex::is_unfinished;

@@ -146,14 +146,15 @@ impl<'e> Walk<'_, 'e> {
             match part {
                 Part::Literal(_) => {}
                 Part::Interpolation(expr) => self.expr(expr),
-                Part::If { condition, yes, no } => {
-                    self.expr(condition);
-                    self.parts(yes);
-                    self.parts(no);
+                Part::If(choice) => {
+                    self.expr(&choice.condition);
+                    self.parts(&choice.yes);
+                    self.parts(&choice.no);
                 }
-                Part::For { key_name, value_name, collection, body } => {
-                    self.expr(collection);
-                    self.within(key_name.iter().chain([value_name]), |walk| walk.parts(body));
+                Part::For(each) => {
+                    self.expr(&each.collection);
+                    let names = each.key_name.iter().chain([&each.value_name]);
+                    self.within(names, |walk| walk.parts(&each.body));
                 }
             }
         }

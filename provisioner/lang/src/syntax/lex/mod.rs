@@ -377,10 +377,27 @@ impl<'t> Lexer<'t> {
     }
 }
 
+/// Which bytes go on with a word, among those of one-byte characters.
+const IN_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        byte += 1;
+    }
+    table
+};
+
 /// How many bytes of a word stand at the start of the text.
 fn word_length(text: &str) -> usize {
-    let ascii =
-        text.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')).count();
+    let bytes = text.as_bytes();
+    let ascii = bytes.iter().take_while(|byte| IN_WORD[usize::from(**byte)]).count();
+    // Most words are followed by what is no letter of any script.
+    if bytes.get(ascii).is_none_or(u8::is_ascii)
+        && bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
+    {
+        return ascii;
+    }
     let starts = |c: char| c == '_' || unicode_ident::is_xid_start(c);
     if !text.chars().next().is_some_and(starts) {
         return 0;

@@ -56,7 +56,7 @@ impl Parser<'_> {
     }
 
     fn object_items(&mut self, open: Token) -> Parsed<Kind> {
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(8);
         loop {
             while self.eat(TokenKind::Newline).is_some() {}
             if self.kind() == TokenKind::CBrace {
@@ -224,7 +224,7 @@ impl Parser<'_> {
     }
 
     fn arguments(&mut self, open: Token) -> Parsed<(Vec<Expr>, bool)> {
-        let mut arguments = Vec::new();
+        let mut arguments = Vec::with_capacity(2);
         let mut expand = false;
         while self.kind() != TokenKind::CParen {
             arguments.push(self.expression()?);

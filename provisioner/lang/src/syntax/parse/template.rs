@@ -3,14 +3,17 @@
 //! A template is read as a flat list of pieces first; white space is taken off them as `~` and `<<-` ask (a piece of
 //! text is at most one line, which is what both count by), and the directives are matched last.
 
-use super::super::ast::{Expr, Extent, Kind, Part};
+use super::super::ast::{Choice, Expr, Extent, Kind, Loop, Part};
 use super::super::lex::{Token, TokenKind};
 use super::{Parsed, Parser};
-use model::Value;
+use model::{Data, Value};
 use std::borrow::Cow;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::vec::IntoIter;
+
+/// Bytes of a text that is kept once.
+const SHORT: usize = 16;
 
 /// A piece of a template.
 pub(super) struct Piece<'t> {
@@ -35,7 +38,7 @@ impl<'t> Parser<'t> {
         let open = self.read();
         // Most texts are one literal.
         let first = self.lookahead_in_template();
-        let mut pieces = Vec::new();
+        let mut pieces = Vec::with_capacity(4);
         let mut only = Cow::Borrowed("");
         if first.kind == TokenKind::QuotedLit {
             self.read();
@@ -43,7 +46,7 @@ impl<'t> Parser<'t> {
         }
         let kind = if self.lookahead_in_template().kind == TokenKind::CQuote {
             self.read();
-            Kind::Literal(Value::string(&only))
+            Kind::Literal(self.literal(first.extent, only))
         } else {
             if first.kind == TokenKind::QuotedLit {
                 pieces.push(Piece { extent: first.extent, content: Content::Text(only) });
@@ -55,6 +58,16 @@ impl<'t> Parser<'t> {
             self.assembled(pieces)?
         };
         Ok(Expr { extent: Extent { start: open.extent.start, end: self.end }, kind })
+    }
+
+    /// A text of which `only` is what stands at `extent`. Short ones come again and again, so each is kept once.
+    fn literal(&mut self, extent: Extent, only: Cow<'t, str>) -> Value {
+        match only {
+            Cow::Borrowed(text) if text.is_ascii() && (1..=SHORT).contains(&text.len()) => {
+                Data::String(self.word(extent)).into()
+            }
+            text => Value::string(&text),
+        }
     }
 
     pub(super) fn heredoc(&mut self) -> Parsed<Expr> {
@@ -194,7 +207,7 @@ impl<'t> Parser<'t> {
                 Content::For { key_name, value_name, collection } => {
                     let body = self.nested(|parser| parser.parts(pieces))?;
                     self.end_of(piece.extent, pieces)?;
-                    Part::For { key_name, value_name, collection, body }
+                    Part::For(Box::new(Loop { key_name, value_name, collection, body }))
                 }
                 Content::Else | Content::EndIf | Content::EndFor => continue,
             };
@@ -217,7 +230,9 @@ impl<'t> Parser<'t> {
             no = self.parts(pieces)?;
         }
         match pieces.next() {
-            Some(Piece { content: Content::EndIf, .. }) => Ok(Part::If { condition, yes, no }),
+            Some(Piece { content: Content::EndIf, .. }) => {
+                Ok(Part::If(Box::new(Choice { condition, yes, no })))
+            }
             other => Err(self.directive_not_closed(open, "endif", other.as_ref())),
         }
     }
