@@ -14,7 +14,7 @@ use model::Address;
 use model::event::{Event, EventSink};
 use model::graph::ProviderConfig;
 use model::moves::{Endpoint, Move, ResourceName};
-use model::record::Recorded;
+use model::record::{Record, Recorded};
 use model::schema::ProviderSchema;
 use planner::{Renamed, Target};
 use provider::memory::schema;
@@ -328,12 +328,18 @@ async fn check(world: &Arc<World>, blocks: &[Block]) {
         let ids: Vec<_> = objects.into_iter().map(|object| object.id).collect();
         world.violated(format!("duplicate: {address} is {}", ids.join(" and ")));
     }
+    // An object keeps the mark of the address that it was made for, wherever its record moves.
+    let is_made_for = |made: &Address, record: &Record| {
+        let (made, now) = (made.to_string(), record.address.to_string());
+        let was = |block: &Block| block.address == now && block.was == Some(made.as_str());
+        made == now || blocks.iter().any(was)
+    };
     for record in recorded.records.values() {
         let object = objects.iter().find(|object| object.id == record.id);
         match object {
             None if record.address.kind() == schema::NOTE => {}
             None => world.violated(format!("{} is recorded and not there", record.address)),
-            Some(object) if !object.complete || object.address != record.address => {
+            Some(object) if !object.complete || !is_made_for(&object.address, record) => {
                 world.violated(format!("{} is recorded and not well", record.address));
             }
             Some(_) => {}
