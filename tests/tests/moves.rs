@@ -280,21 +280,20 @@ resource "terraform_data" "all" {
 
 /// Volumes of another address each round, so that every apply moves some and makes some.
 fn round(round: usize) -> String {
-    let mut text = "environment \"kills\" {}\n".to_owned();
-    for volume in 0..4 {
-        text.push_str(&format!(
+    let volume = |volume: usize| {
+        let block = format!(
             "resource \"local_volume\" \"v{volume}_{round}\" {{\n  name = \"v{volume}\"\n  size = 1\n}}\n"
-        ));
-        if let Some(last) = round.checked_sub(1) {
-            text.push_str(&format!(
-                "moved {{\n  from = local_volume.v{volume}_{last}\n  to = local_volume.v{volume}_{round}\n}}\n"
-            ));
-        }
-    }
-    text.push_str(&format!(
-        "resource \"terraform_data\" \"new\" {{\n  triggers_replace = {round}\n}}\n"
-    ));
-    text
+        );
+        let Some(last) = round.checked_sub(1) else { return block };
+        format!(
+            "{block}moved {{\n  from = local_volume.v{volume}_{last}\n  to = local_volume.v{volume}_{round}\n}}\n"
+        )
+    };
+    let volumes = (0..4).map(volume).collect::<String>();
+    format!(
+        "environment \"kills\" {{}}\n{volumes}\
+         resource \"terraform_data\" \"new\" {{\n  triggers_replace = {round}\n}}\n"
+    )
 }
 
 #[test]

@@ -16,8 +16,9 @@ fn volume(name: &str) -> String {
 /// Where recorded addresses are now, by what the files say.
 fn moved(files: &[(&str, &str)], recorded: &[&str]) -> Vec<String> {
     let files = Files::new(files);
-    let configuration = load(Path::new("/env"), &files).configuration.unwrap();
-    let recorded: Vec<_> = recorded.iter().map(|text| Address::parse(text).unwrap()).collect();
+    let configuration = load(Path::new("/env"), &files).configuration.expect("it loads");
+    let address = |text: &&str| Address::parse(text).expect("an address");
+    let recorded: Vec<_> = recorded.iter().map(address).collect();
     let moves = configuration.moves(recorded.iter());
     let one = |address: &Address| {
         let to = moves.iter().find_map(|one| one.takes(address));

@@ -18,6 +18,7 @@ use model::digest::sha256_hex;
 use model::graph::Output;
 use model::plan::{FORMAT_VERSION, Plan};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use signature::{Signatures, Signer};
 use std::collections::BTreeMap;
 use std::io;
@@ -409,13 +410,22 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], &bytes[end + 1..]))
 }
 
+/// As deep as it was written: what is unknown holds what it is computed from, and that again. Only for what is signed.
+fn json_of(content: &[u8]) -> serde_json::Result<Json> {
+    let mut reader = serde_json::Deserializer::from_slice(content);
+    reader.disable_recursion_limit();
+    let json = Json::deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(json)
+}
+
 fn decode(bytes: &[u8], path: &str, expected: &Expected) -> Result<Plan> {
     let parts = Parts::of(bytes, path)?;
     parts.expect_ours(path, expected)?;
     parts.expect_signed(path, expected.sealer)?;
     parts.expect_fitting(path, expected)?;
     let tampered = |what: String| PlanFileError::Tampered { path: path.to_owned(), what };
-    let json = serde_json::from_slice(parts.content).map_err(|e| tampered(e.to_string()))?;
+    let json = json_of(parts.content).map_err(|error| tampered(error.to_string()))?;
     let json = seal::open_json(&json, expected.sealer, CONTEXT);
     let json = json.map_err(|error| tampered(error.to_string()))?;
     let mut plan: Plan =

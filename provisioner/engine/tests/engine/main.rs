@@ -5,6 +5,7 @@
 mod batches;
 mod bed;
 #[path = "../configuration/mod.rs"]
+#[expect(dead_code, reason = "shared with the simulation; only that one moves blocks")]
 mod configuration;
 mod executor;
 mod node_provider;
