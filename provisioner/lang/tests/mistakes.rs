@@ -64,7 +64,10 @@ fn blocks() {
         "depends_on_text",
         "resource \"local_network\" \"a\" {\n  name = \"x\"\n  depends_on = [\"local_network.b\"]\n}\n",
     );
-    one("unsupported_block", "data \"local_network\" \"a\" {}\nmoved {\n}\n");
+    one(
+        "unsupported_block",
+        "terraform {\n}\nephemeral \"random_password\" \"a\" {\n}\nrollout {\n}\n",
+    );
     one(
         "wrong_type_expression",
         "variable \"a\" {\n  type = strin\n}\nvariable \"b\" {\n  type = list(string, number)\n  default = []\n}\n",

@@ -34,8 +34,21 @@ const BLOCKS: [&str; 14] = [
     "data",
 ];
 
-/// Words that the language will have, or that Terraform has.
-const LATER: [&str; 4] = ["gate", "rollout", "backup", "terraform"];
+/// Words that the language will have.
+const LATER: [&str; 3] = ["gate", "rollout", "backup"];
+
+/// Blocks of Terraform that have no counterpart, and what to do about them.
+const OF_TERRAFORM: [(&str, &str); 2] = [
+    (
+        "terraform",
+        "remove it: where the state is kept is said by `environment \"NAME\" { state { ... } }`, and the providers come with the \
+         program",
+    ),
+    (
+        "ephemeral",
+        "there are no ephemeral resources; `ephemeral = true` in a variable or an output keeps a value from being stored",
+    ),
+];
 
 /// Arguments and blocks of a `module` block here or in Terraform: a variable of that name could not be given a value.
 const RESERVED: [&str; 8] =
@@ -218,9 +231,14 @@ impl Reader {
 
     fn unknown_block(&mut self, block: &Block) {
         let kind = block.kind.text.as_ref();
+        let of_terraform = OF_TERRAFORM.iter().find(|(name, _)| *name == kind);
         let diagnostic = if LATER.contains(&kind) {
             Diagnostic::error("unknown-block", format!("blocks `{kind}` are not supported"))
                 .with_label(block.span(), "")
+        } else if let Some((_, hint)) = of_terraform {
+            Diagnostic::error("unknown-block", format!("there is no block `{kind}` here"))
+                .with_label(block.span(), "this is Terraform's")
+                .with_hint(*hint)
         } else {
             let diagnostic =
                 Diagnostic::error("unknown-block", format!("there is no block `{kind}`"))
