@@ -3,7 +3,8 @@
 use model::graph::{Instance, Projection};
 use model::record::Recorded;
 use model::schema::{self, Mode, ProviderSchema};
-use model::{Diagnostic, Residual, Value};
+use model::{Data, Diagnostic, Residual, Value};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,8 +33,31 @@ struct Attribute {
     is_argument: bool,
     /// What it is when no argument says so.
     otherwise: Value,
-    /// The schema's attribute, where its type is that of an argument.
-    typed_as_argument: Option<model::schema::Attribute>,
+    /// Where its type is that of an argument.
+    typed_as_argument: Option<Typed>,
+}
+
+/// An attribute whose type is that of an argument.
+struct Typed {
+    schema: schema::Attribute,
+    /// What the instance before had: mostly the next one has the same, and large types are kept once.
+    last: RefCell<Option<Value>>,
+}
+
+impl Typed {
+    fn value(&self, name: &str, arguments: &Value) -> Value {
+        let argument = self.schema.typed_as.as_deref().and_then(|name| arguments.get(name));
+        let mut last = self.last.borrow_mut();
+        match (&*last, &argument) {
+            (Some(last), Some(argument)) if is_unknown_like(last, argument) => last.clone(),
+            _ => last.insert(self.schema.later(name, Residual::Opaque, |_| argument)).clone(),
+        }
+    }
+}
+
+/// Whether an unknown value has the type of another value.
+fn is_unknown_like(unknown: &Value, value: &Value) -> bool {
+    matches!(unknown.data(), Data::Unknown(unknown) if value.is_of(&unknown.ty))
 }
 
 /// A projection for validation: everything that a provider decides is unknown.
@@ -68,7 +92,10 @@ fn attributes(declared: &BTreeMap<String, schema::Attribute>) -> Vec<Attribute> 
             }
             Mode::Required | Mode::Optional => Value::null(attribute.ty.clone()),
         },
-        typed_as_argument: attribute.typed_as.as_ref().map(|_| attribute.clone()),
+        typed_as_argument: attribute
+            .typed_as
+            .as_ref()
+            .map(|_| Typed { schema: attribute.clone(), last: RefCell::default() }),
     };
     declared.iter().map(attribute).collect()
 }
@@ -85,10 +112,7 @@ impl Projection for Opaque {
             let given = instance.arguments.get(&attribute.name);
             let given = given.filter(|value| attribute.is_argument && !value.is_null());
             let otherwise = || match &attribute.typed_as_argument {
-                Some(schema) => {
-                    let argument = |name: &str| instance.arguments.get(name);
-                    schema.later(&attribute.name, Residual::Opaque, argument)
-                }
+                Some(typed) => typed.value(&attribute.name, &instance.arguments),
                 None => attribute.otherwise.clone(),
             };
             (attribute.name.clone(), given.unwrap_or_else(otherwise))

@@ -369,6 +369,35 @@ impl Value {
         }
     }
 
+    /// Whether [`Self::ty`] is this type; makes none to tell.
+    pub fn is_of(&self, ty: &Type) -> bool {
+        let all_of = |items: &[Self], types: &[Type]| {
+            items.len() == types.len() && items.iter().zip(types).all(|(item, ty)| item.is_of(ty))
+        };
+        match (&self.data, ty) {
+            (Data::Null(own), _) => own == ty,
+            (Data::Unknown(unknown), _) => unknown.ty == *ty,
+            (Data::Bool(_), Type::Bool)
+            | (Data::Number(_), Type::Number)
+            | (Data::String(_), Type::String) => true,
+            (Data::List(own, _), Type::List(element))
+            | (Data::Set(own, _), Type::Set(element))
+            | (Data::Map(own, _), Type::Map(element)) => own == element,
+            (Data::Tuple(items), Type::Tuple(types)) => all_of(items, types),
+            (Data::Object(entries), Type::Object(fields)) => {
+                let mut pairs = entries.iter().zip(fields.iter());
+                entries.len() == fields.len()
+                    && pairs.all(|((name, value), (field_name, field))| {
+                        name == field_name
+                            && !field.optional
+                            && field.default.is_none()
+                            && value.is_of(&field.ty)
+                    })
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
         matches!(self.data, Data::Null(_))
@@ -542,6 +571,37 @@ mod tests {
     fn values_are_small() {
         assert_eq!(size_of::<Value>(), 32);
         assert_eq!(size_of::<Type>(), 16);
+    }
+
+    #[test]
+    fn a_value_is_of_its_type_and_of_no_other() {
+        let address = Address::parse("local_machine.x").unwrap();
+        let parts = |text: &str| [("a", Value::from(text)), ("b", Value::null(Type::Any))];
+        let values = [
+            Value::from(true),
+            Value::from(1),
+            Value::from("x"),
+            Value::null(Type::Any),
+            Value::null(Type::String),
+            Value::output(&address, "size", Type::Number),
+            Value::list(Type::String, ["a".into()]),
+            Value::list(Type::Number, []),
+            Value::set(Type::String, ["a".into()]),
+            Value::tuple([Value::from("x"), Value::from(1)]),
+            Value::tuple([Value::from("x")]),
+            Value::object(parts("x")),
+            Value::object(parts("x").into_iter().chain([("c", Value::from(1))])),
+            Value::object([("a", Value::from(1)), ("b", Value::null(Type::Any))]),
+        ];
+        for value in &values {
+            for other in &values {
+                assert_eq!(
+                    value.is_of(&other.ty()),
+                    value.ty() == other.ty(),
+                    "{value:?} {other:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -95,6 +95,9 @@ pub(crate) fn read(block: &Block, shape: &Shape, diagnostics: &mut Vec<Diagnosti
             None => missing_argument(block, name),
         });
     }
+    // There may be as many of these as there are resources.
+    fields.others.shrink_to_fit();
+    fields.other_blocks.shrink_to_fit();
     fields
 }
 

@@ -229,7 +229,7 @@ pub(crate) struct Resource {
     pub repeat: Repeat,
     pub provider: Option<ProviderName>,
     pub depends_on: Vec<Expression>,
-    pub lifecycle: Option<Lifecycle>,
+    pub lifecycle: Option<Box<Lifecycle>>,
     /// The arguments themselves.
     pub arguments: Vec<Attribute>,
     pub blocks: Vec<Block>,

@@ -37,7 +37,7 @@ pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resour
         repeat: reader.repeat(block, &fields, enabled),
         provider: read_provider(&fields, &mut reader.diagnostics),
         depends_on: reader.dependencies(fields.get("depends_on")),
-        lifecycle,
+        lifecycle: lifecycle.map(Box::new),
         arguments: fields.others,
         blocks,
     })

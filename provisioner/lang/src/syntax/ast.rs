@@ -169,7 +169,7 @@ pub(crate) struct Item {
 #[derive(Clone, Debug)]
 pub(crate) enum ItemKey {
     Name(Name),
-    Expr(Expr),
+    Expr(Box<Expr>),
 }
 
 /// `base.a[0].b`.

@@ -101,7 +101,7 @@ impl Parser<'_> {
         };
         match text {
             Some(text) => ItemKey::Name(Name { text, extent: key.extent }),
-            None => ItemKey::Expr(key),
+            None => ItemKey::Expr(Box::new(key)),
         }
     }
 
