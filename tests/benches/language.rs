@@ -11,7 +11,7 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
-#[expect(dead_code, reason = "other benchmarks look at what is written and at what still runs")]
+#[expect(dead_code, reason = "other benchmarks look at what is written")]
 mod measuring;
 mod shapes;
 

@@ -6,17 +6,16 @@
 //! program itself.
 //!
 //! `TMPDIR` must be on a disk: a file system in memory counts no bytes. `PROVISIONER_BENCH_RECORDED` (100000) and
-//! `PROVISIONER_BENCH_TERRAFORM` (10000, which takes Terraform a quarter of an hour) bound the sizes.
+//! `PROVISIONER_BENCH_TERRAFORM` (10000, which takes Terraform an hour) bound the sizes.
 //! Nothing here is asserted but that each command succeeds.
 
 #![expect(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
 mod measuring;
 
-use measuring::{Cost, cost_of, measuring_main, so_far};
-use std::io::{BufRead as _, BufReader};
+use measuring::{Cost, cost_of, measuring_main};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use tests::{Workbench, installed, setting};
 
 /// Operations that are timed at each size, in as many runs as it takes.
@@ -44,6 +43,35 @@ resource "terraform_data" "this" {
 }
 "#;
 
+/// `n` resources with ten attributes each: what is recorded of one is as long as of a machine.
+const TEN_ATTRIBUTES: &str = r#"
+variable "n" {
+  type = number
+}
+
+locals {
+  prefix = "fleet-eu"
+  zones  = ["a", "b", "c"]
+  tags   = { owner = "platform", region = "eu-central" }
+}
+
+resource "terraform_data" "this" {
+  count = var.n
+  input = {
+    name    = "${local.prefix}-${format("%06d", count.index)}"
+    region  = upper(local.tags.region)
+    zone    = element(local.zones, count.index)
+    tags    = merge(local.tags, { number = count.index })
+    size    = max(4, count.index % 7)
+    labels  = join(",", [for zone in local.zones : "${zone}-${count.index}"])
+    enabled = contains(local.zones, "a")
+    path    = "eu-central-${count.index}"
+    zones   = length(local.zones) + 1
+    before  = trimspace(local.prefix)
+  }
+}
+"#;
+
 fn main() -> ExitCode {
     if let Some(code) = measuring_main() {
         return code;
@@ -53,14 +81,15 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     recorded();
-    beside_terraform();
+    beside_terraform("of one short value", CONFIGURATION);
+    beside_terraform("of ten attributes", TEN_ATTRIBUTES);
     ExitCode::SUCCESS
 }
 
-fn bench() -> Workbench {
+fn bench(configuration: &str) -> Workbench {
     let bench = Workbench::empty();
     std::fs::create_dir(bench.path("state")).expect("the directory is ours");
-    bench.write("env/main.hcl", CONFIGURATION);
+    bench.write("env/main.hcl", configuration);
     bench
 }
 
@@ -72,10 +101,10 @@ fn sizes(setting_name: &str, all: [u64; 3], default: u64) -> impl Iterator<Item 
 /// The same at every size: what a committed operation costs. In proportion: what a plan without changes costs.
 fn recorded() {
     println!(
-        "recorded    an operation: CPU   written     plan: time     CPU   peak memory   state file"
+        "recorded    an operation: CPU   to disk     plan: time     CPU   peak memory   state file"
     );
     for n in sizes("PROVISIONER_BENCH_RECORDED", [100, 10_000, 100_000], 100_000) {
-        let bench = bench();
+        let bench = bench(CONFIGURATION);
         let count = format!("n={n}");
         cost_of(&bench.command(&["apply", "env", "--auto-approve", "--var", &count]));
         let state_bytes = bytes_of(&bench.path("state"));
@@ -85,7 +114,7 @@ fn recorded() {
         println!(
             "{n:>8} {:>18.3} ms {:>7.1} KB {:>10.2} s {:>6.2} s {:>10.1} MB {:>9.1} MB",
             operation.cpu_s * 1e3,
-            operation.written_bytes / 1e3,
+            operation.disk_bytes / 1e3,
             plan.wall_s,
             plan.cpu_s,
             plan.peak_bytes / 1e6,
@@ -95,47 +124,34 @@ fn recorded() {
     println!();
 }
 
-/// The cost of one of many updates, from the first tenth of a run to its last tenth: without loading and planning.
+/// What one of many updates adds to a run that finds nothing to do.
 fn operation(bench: &Workbench, n: u64) -> Cost {
     let at_once = n.min(OPERATIONS);
-    let (mut total, mut counted) = (Cost::default(), 0.0);
-    for round in 1..=OPERATIONS.div_ceil(at_once) {
+    let rounds = OPERATIONS.div_ceil(at_once);
+    let apply = |round: u64| {
         let [count, several, version] =
             [format!("n={n}"), format!("k={at_once}"), format!("v={round}")];
-        let words = ["apply", "env", "--auto-approve", "--json"];
+        let words = ["apply", "env", "--auto-approve"];
         let variables = ["--var", &count, "--var", &several, "--var", &version];
-        let mut command = bench.command(&[&words[..], &variables].concat());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = child.expect("the program starts");
-        let pid = i32::try_from(child.id()).expect("a process id fits");
-        let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let (from, to) = (at_once / 10, at_once - at_once / 10);
-        let (mut ended, mut before, mut after) = (0, (0.0, 0.0), (0.0, 0.0));
-        for line in lines.map(|line| line.expect("the program prints text")) {
-            if !line.starts_with(r#"{"event":"operation_succeeded""#) {
-                continue;
-            }
-            ended += 1;
-            if ended == from {
-                before = so_far(pid);
-            } else if ended == to {
-                after = so_far(pid);
-            }
-        }
-        assert!(child.wait().expect("it can be waited for").success(), "{command:?} failed");
-        assert_eq!(ended, at_once, "{command:?} updates as many as were changed");
-        total.cpu_s += after.0 - before.0;
-        total.written_bytes += after.1 - before.1;
-        counted += as_float(to - from);
+        cost_of(&bench.command(&[&words[..], &variables].concat()))
+    };
+    let (mut cpu_s, mut disk_bytes) = (0.0, 0.0);
+    for round in 1..=rounds {
+        let (updating, idle) = (apply(round), apply(round));
+        cpu_s += updating.cpu_s - idle.cpu_s;
+        disk_bytes += updating.disk_bytes - idle.disk_bytes;
     }
-    let (cpu_s, written_bytes) = (total.cpu_s / counted, total.written_bytes / counted);
-    Cost { cpu_s, written_bytes, ..total }
+    let operations = as_float(rounds * at_once);
+    Cost { cpu_s: cpu_s / operations, disk_bytes: disk_bytes / operations, ..Cost::default() }
 }
 
-fn beside_terraform() {
-    println!("apply of        program             time        CPU     peak memory      written");
+fn beside_terraform(resources: &str, configuration: &str) {
+    println!("resources {resources}:");
+    println!(
+        "apply of        program             time        CPU     peak memory      written      to disk"
+    );
     for n in sizes("PROVISIONER_BENCH_TERRAFORM", [2_000, 10_000, 0], 10_000) {
-        let bench = bench();
+        let bench = bench(configuration);
         let count = format!("n={n}");
         let ours = cost_of(&bench.command(&["apply", "env", "--auto-approve", "--var", &count]));
         print("provisioner", n, ours);
@@ -143,31 +159,33 @@ fn beside_terraform() {
             println!("{n:>8}        terraform    is not on this machine");
             continue;
         };
-        let theirs = terraform_apply(&bench, &terraform, &count);
+        let theirs = terraform_apply(&bench, &terraform, configuration, &count);
         print("terraform", n, theirs);
         println!(
-            "{n:>8}        times less {:>13.1} {:>10.1} {:>15.1} {:>12.1}",
+            "{n:>8}        times less {:>13.1} {:>10.1} {:>15.1} {:>12.1} {:>12.1}",
             theirs.wall_s / ours.wall_s,
             theirs.cpu_s / ours.cpu_s,
             theirs.peak_bytes / ours.peak_bytes,
             theirs.written_bytes / ours.written_bytes,
+            theirs.disk_bytes / ours.disk_bytes,
         );
     }
 }
 
 fn print(program: &str, n: u64, cost: Cost) {
     println!(
-        "{n:>8}        {program:<12} {:>9.2} s {:>8.2} s {:>12.1} MB {:>9.1} MB",
+        "{n:>8}        {program:<12} {:>9.2} s {:>8.2} s {:>12.1} MB {:>9.1} MB {:>9.1} MB",
         cost.wall_s,
         cost.cpu_s,
         cost.peak_bytes / 1e6,
         cost.written_bytes / 1e6,
+        cost.disk_bytes / 1e6,
     );
 }
 
 /// The same resources by Terraform, with as many operations at once as `provisioner` runs.
-fn terraform_apply(bench: &Workbench, terraform: &Path, count: &str) -> Cost {
-    bench.write("terraform/main.tf", CONFIGURATION);
+fn terraform_apply(bench: &Workbench, terraform: &Path, configuration: &str, count: &str) -> Cost {
+    bench.write("terraform/main.tf", configuration);
     let command = |words: &[&str]| -> Command {
         let mut command = bench.any_command(terraform);
         command.arg("-chdir=terraform").args(words);

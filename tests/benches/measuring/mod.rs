@@ -1,11 +1,15 @@
-//! What one run of a program costs, as the kernel counted it: time, processor time, peak memory, bytes sent to disks.
+//! What one run of a program costs, as the kernel counted it: time, processor time, peak memory, bytes written.
 //!
 //! A run is started by a second run of the benchmark itself, which has no other child: so the kernel's account of
-//! children is the account of that one program. Bytes are counted where they leave for a disk; a file system in
-//! memory counts none.
+//! children is the account of that one program. Bytes are counted twice: as the program hands them over, and where they leave
+//! for a disk. A program that writes the same file again and again without waiting for the disk hands over more than leaves; a
+//! file system in memory lets none leave.
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
+use std::io::Read as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,8 +28,10 @@ pub struct Cost {
     pub cpu_s: f64,
     /// The most memory it had at once.
     pub peak_bytes: f64,
-    /// Sent to disks.
+    /// Handed to the kernel by calls that write, the messages among them.
     pub written_bytes: f64,
+    /// Sent to disks.
+    pub disk_bytes: f64,
 }
 
 /// Runs a program and writes what it cost, if these are the arguments of such a run; to be called first in `main`.
@@ -40,7 +46,12 @@ pub fn measuring_main() -> Option<ExitCode> {
     // The messages are read as a terminal would read them, and kept for the case that it fails.
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
-    let output = command.stderr(Stdio::piped()).output().expect("the program starts");
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut said = Vec::new();
+    let mut messages = child.stderr.take().expect("it is piped");
+    messages.read_to_end(&mut said).expect("a pipe can be read");
+    let written_bytes = written_at_the_end(i32::try_from(child.id()).expect("it is a number"));
+    let status = child.wait().expect("it can be waited for");
     let wall_s = started.elapsed().as_secs_f64();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel counts children");
     let seconds = |time: nix::sys::time::TimeVal| {
@@ -48,15 +59,26 @@ pub fn measuring_main() -> Option<ExitCode> {
             + f64::from(i32::try_from(time.tv_usec()).unwrap_or_default()) / 1e6
     };
     let cost = json!({
-        "success": output.status.success(),
-        "said": String::from_utf8_lossy(&output.stderr),
+        "success": status.success(),
+        "said": String::from_utf8_lossy(&said),
         "wall_s": wall_s,
         "cpu_s": seconds(usage.user_time()) + seconds(usage.system_time()),
         "peak_bytes": usage.max_rss() * 1024,
-        "written_bytes": usage.block_writes() * BLOCK_BYTES,
+        "written_bytes": written_bytes,
+        "disk_bytes": usage.block_writes() * BLOCK_BYTES,
     });
     std::fs::write(report, cost.to_string()).expect("the temporary file is ours");
     Some(ExitCode::SUCCESS)
+}
+
+/// Waits for the end of a child and gives the bytes that it wrote. It is still to be waited for: after that the kernel
+/// forgets them.
+fn written_at_the_end(pid: i32) -> u64 {
+    let id = Id::Pid(Pid::from_raw(pid));
+    waitid(id, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).expect("it is our child");
+    let account = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("it can be read");
+    let written = account.lines().find_map(|line| line.strip_prefix("wchar: "));
+    written.and_then(|text| text.parse().ok()).expect("the kernel counts what is written")
 }
 
 /// Runs a command to its end, which must be a success.
@@ -86,18 +108,6 @@ pub fn cost_of(command: &Command) -> Cost {
         cpu_s: number("cpu_s"),
         peak_bytes: number("peak_bytes"),
         written_bytes: number("written_bytes"),
+        disk_bytes: number("disk_bytes"),
     }
-}
-
-/// What a program that still runs has cost so far: processor seconds of its live threads, and bytes sent to disks.
-pub fn so_far(pid: i32) -> (f64, f64) {
-    let mut nanoseconds = 0.0;
-    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-        let on_processor = text.split(' ').next().unwrap_or_default();
-        nanoseconds += on_processor.parse::<f64>().unwrap_or_default();
-    }
-    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
-    let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
-    (nanoseconds / 1e9, written.and_then(|text| text.parse().ok()).unwrap_or_default())
 }
