@@ -123,6 +123,7 @@ pub fn run(files: &Files) -> (Vec<Diagnostic>, SourceMap) {
         let inputs = Inputs {
             variables: variables.into_iter().map(input).collect(),
             login_key: "ssh-ed25519 AAAA".into(),
+            ..Inputs::default()
         };
         let projection = lang::validation_projection(&schemas);
         let Evaluated { diagnostics: found, .. } =
