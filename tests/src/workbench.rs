@@ -43,6 +43,14 @@ impl Workbench {
         bench
     }
 
+    /// A workbench with one environment, `env`, of one file.
+    pub fn of(main: &str) -> Self {
+        let bench = Self::empty();
+        std::fs::create_dir(bench.path("state")).expect("the directory is ours");
+        bench.write("env/main.hcl", main);
+        bench
+    }
+
     /// A path inside the workbench.
     pub fn path(&self, relative: &str) -> PathBuf {
         self.directory.path().join(relative)

@@ -55,10 +55,7 @@ output "ids" {
 "#;
 
 fn chain() -> Workbench {
-    let bench = Workbench::empty();
-    std::fs::create_dir(bench.path("state")).expect("the directory is ours");
-    bench.write("env/main.hcl", CHAIN);
-    bench
+    Workbench::of(CHAIN)
 }
 
 fn outputs(bench: &Workbench) -> Value {
@@ -139,8 +136,6 @@ fn value(outputs: &Value, name: &str) -> Value {
 
 #[test]
 fn a_plan_knows_the_type_of_the_output_and_that_there_is_an_id() {
-    let bench = Workbench::empty();
-    std::fs::create_dir(bench.path("state")).expect("the directory is ours");
     let main = r#"
 environment "known" {}
 
@@ -156,7 +151,7 @@ resource "terraform_data" "one" {
   count = terraform_data.first.id == null ? 0 : 1
 }
 "#;
-    bench.write("env/main.hcl", main);
+    let bench = Workbench::of(main);
     bench.run(&["validate", "env"]).exits(0);
     bench.run(&["plan", "env"]).exits(0).says("4 to create");
     bench.run(&["apply", "env", "--auto-approve"]).exits(0).says("4 done, 0 failed");
@@ -166,15 +161,13 @@ resource "terraform_data" "one" {
 fn a_saved_plan_holds_a_long_chain_of_what_is_not_known() {
     let link = |n: usize| format!("  l{n} = \"${{local.l{}}}x\"\n", n - 1);
     let links = (1..=80).map(link).collect::<String>();
-    let bench = Workbench::empty();
-    std::fs::create_dir(bench.path("state")).expect("the directory is ours");
     let text = format!(
         "locals {{\n  l0 = \"id ${{terraform_data.a.id}} \"\n{links}}}\n\
          resource \"terraform_data\" \"a\" {{}}\n\
          resource \"terraform_data\" \"b\" {{\n  input = length(local.l80)\n}}\n\
          output \"length\" {{\n  value = terraform_data.b.output\n}}\n"
     );
-    bench.write("env/main.hcl", &text);
+    let bench = Workbench::of(&text);
     bench.run(&["plan", "env", "-o", "long.plan"]).exits(0);
     bench.run(&["show", "long.plan", "--json"]).exits(0);
     bench.run(&["apply", "long.plan"]).exits(0);

@@ -3,13 +3,6 @@
 
 use tests::Workbench;
 
-fn bench(main: &str) -> Workbench {
-    let bench = Workbench::empty();
-    std::fs::create_dir(bench.path("state")).expect("the directory is ours");
-    bench.write("env/main.hcl", main);
-    bench
-}
-
 const CHAIN: &str = r#"
 environment "conditions" {}
 
@@ -64,7 +57,7 @@ output "second" {
 
 #[test]
 fn what_holds_stops_nothing_and_a_check_only_warns() {
-    let bench = bench(CHAIN);
+    let bench = Workbench::of(CHAIN);
     bench.run(&["validate", "env"]).exits(0);
     let apply = bench.run(&["apply", "env", "--auto-approve"]).exits(0);
     apply
@@ -84,7 +77,7 @@ fn what_holds_stops_nothing_and_a_check_only_warns() {
 
 #[test]
 fn a_postcondition_that_fails_keeps_the_object_and_stops_what_comes_after() {
-    let bench = bench(CHAIN);
+    let bench = Workbench::of(CHAIN);
     let arguments = ["apply", "env", "--auto-approve", "--var", "wanted=two"];
     let apply = bench.run(&arguments).exits(1);
     apply
@@ -103,7 +96,7 @@ fn a_postcondition_that_fails_keeps_the_object_and_stops_what_comes_after() {
 
 #[test]
 fn a_saved_plan_carries_its_conditions() {
-    let bench = bench(CHAIN);
+    let bench = Workbench::of(CHAIN);
     bench.run(&["plan", "env", "-o", "x.plan", "--var", "wanted=two"]).exits(0);
     let apply = bench.run(&["apply", "x.plan"]).exits(1);
     apply.says("The output is one, not two.");
@@ -111,7 +104,7 @@ fn a_saved_plan_carries_its_conditions() {
 
 #[test]
 fn what_is_disabled_goes_and_comes_back() {
-    let bench = bench(CHAIN);
+    let bench = Workbench::of(CHAIN);
     bench.run(&["apply", "env", "--auto-approve"]).exits(0);
     let off = ["--auto-approve", "--var", "enabled=false"];
     bench
@@ -150,7 +143,7 @@ resource "terraform_data" "b" {{
 "#
         )
     };
-    let bench = bench(&main(r#"{ x = 1, y = 1, list = ["a", "b"] }"#));
+    let bench = Workbench::of(&main(r#"{ x = 1, y = 1, list = ["a", "b"] }"#));
     bench.run(&["apply", "env", "--auto-approve"]).exits(0).says("2 done");
     bench.write("env/main.hcl", &main(r#"{ x = 2, y = 1, list = ["z", "b"] }"#));
     bench.run(&["plan", "env", "--detailed-exitcode"]).exits(0).says("No changes");

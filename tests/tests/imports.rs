@@ -1,16 +1,7 @@
 //! `import` and `data` through the real program: what is there becomes recorded, what is only read is read when it can be.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test's own set-up ends the test")]
-
 use serde_json::{Value, json};
 use tests::{Finished, Workbench};
-
-fn bench(configuration: &str) -> Workbench {
-    let bench = Workbench::empty();
-    std::fs::create_dir(bench.path("state")).unwrap();
-    bench.write("env/main.hcl", configuration);
-    bench
-}
 
 fn apply(bench: &Workbench) -> Finished {
     bench.run(&["apply", "env", "--auto-approve"]).exits(0)
@@ -53,7 +44,7 @@ import {
 
 #[test]
 fn what_is_there_is_imported_once() {
-    let bench = bench(VOLUMES);
+    let bench = Workbench::of(VOLUMES);
     apply(&bench);
     bench.run(&["state", "rm", "env", "local_volume.v", "--auto-approve"]).exits(0);
     bench.write("env/import.hcl", IMPORT);
@@ -86,7 +77,7 @@ output "id" {
   value = terraform_data.x.id
 }
 "#;
-    let bench = bench(configuration);
+    let bench = Workbench::of(configuration);
     bench.run(&["plan", "env"]).exits(0).says("imported from chosen").says("1 to update");
     apply(&bench);
     is_as_configured(&bench);
@@ -95,7 +86,7 @@ output "id" {
 
 #[test]
 fn mistakes_of_imports_are_told() {
-    let bench = bench(VOLUMES);
+    let bench = Workbench::of(VOLUMES);
     apply(&bench);
     let told = |block: &str, code: &str| {
         bench.write("env/import.hcl", block);
@@ -120,7 +111,7 @@ fn mistakes_of_imports_are_told() {
 
 #[test]
 fn killed_at_any_write_while_importing() {
-    let bench = bench(VOLUMES);
+    let bench = Workbench::of(VOLUMES);
     apply(&bench);
     for nth in [1, 2, 3, 5, 8, 13] {
         std::fs::remove_file(bench.path("env/import.hcl")).ok();
@@ -173,7 +164,7 @@ output "path" {
 
 #[test]
 fn data_is_read_when_it_can_be() {
-    let bench = bench(DATA);
+    let bench = Workbench::of(DATA);
     bench.run(&["validate", "env"]).exits(0);
     let plan = bench.run(&["plan", "env"]).exits(0);
     plan.says("data.local_volume.v")
@@ -191,7 +182,7 @@ fn data_is_read_when_it_can_be() {
 
 #[test]
 fn data_that_is_not_there_is_a_mistake() {
-    let bench = bench(
+    let bench = Workbench::of(
         "environment \"none\" {}\ndata \"local_network\" \"n\" {\n  name = \"nowhere\"\n}\noutput \"x\" {\n  value = data.local_network.n.cidr\n}\n",
     );
     bench
@@ -207,7 +198,7 @@ fn data_that_is_not_there_is_a_mistake() {
 
 #[test]
 fn a_target_brings_the_data_that_it_needs() {
-    let bench = bench(DATA);
+    let bench = Workbench::of(DATA);
     let limited = ["apply", "env", "--auto-approve", "--target", "terraform_data.user"];
     bench.run(&limited).exits(0).says("1 to read");
     apply(&bench);
@@ -252,7 +243,7 @@ check "after" {
 
 #[test]
 fn a_check_reads_what_it_looks_at_and_stops_nothing() {
-    let bench = bench(CHECKED);
+    let bench = Workbench::of(CHECKED);
     let plan = bench.run(&["plan", "env"]).exits(0);
     plan.says("⚠").says("the local cloud has no local_volume `there`").says("1 to read");
     let applied = apply(&bench);
@@ -269,7 +260,7 @@ fn a_check_reads_what_it_looks_at_and_stops_nothing() {
 #[test]
 fn conditions_of_a_data_source_are_told_before_and_while_it_is_read() {
     let lifecycle = "  lifecycle {\n    precondition {\n      condition     = var.size < 3\n      error_message = \"Too large.\"\n    }\n    postcondition {\n      condition     = self.size == 1\n      error_message = \"The size is ${self.size}.\"\n    }\n  }\n}\n\ndata \"local_volume\" \"named\"";
-    let bench = bench(&DATA.replace("}\n\ndata \"local_volume\" \"named\"", lifecycle));
+    let bench = Workbench::of(&DATA.replace("}\n\ndata \"local_volume\" \"named\"", lifecycle));
     let refused = bench.run(&["plan", "env", "--var", "size=3"]).exits(1);
     refused.says("Too large.").never_says("has no local_volume");
     let plan = bench.run(&["plan", "env", "--json"]).exits(0).json();

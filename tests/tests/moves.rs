@@ -1,18 +1,9 @@
 //! `moved`, `removed` and `replace_triggered_by` through the real program: told in the plan, written by the apply, saved
 //! plans and targets included, and killed at any write nothing is lost or made twice.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test's own set-up ends the test")]
-
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tests::{Finished, Workbench};
-
-fn bench(configuration: &str) -> Workbench {
-    let bench = Workbench::empty();
-    std::fs::create_dir(bench.path("state")).unwrap();
-    bench.write("env/main.hcl", configuration);
-    bench
-}
 
 fn apply(bench: &Workbench) -> Finished {
     bench.run(&["apply", "env", "--auto-approve"]).exits(0)
@@ -138,7 +129,7 @@ output "id" {
 "#;
 
 fn moving() -> Workbench {
-    let bench = bench(BEFORE);
+    let bench = Workbench::of(BEFORE);
     bench.write("m/main.hcl", INNER);
     apply(&bench).says("5 done, 0 failed");
     bench.write("env/main.hcl", AFTER);
@@ -188,7 +179,7 @@ fn a_target_names_the_new_address() {
 
 #[test]
 fn mistakes_are_told_with_every_place() {
-    let bench = bench(BEFORE);
+    let bench = Workbench::of(BEFORE);
     bench.write("m/main.hcl", INNER);
     let told = |blocks: &str| {
         bench.write("env/moves.hcl", blocks);
@@ -221,7 +212,7 @@ fn mistakes_are_told_with_every_place() {
 #[test]
 fn removed_objects_stay_and_are_forgotten() {
     let before = "environment \"gone\" {}\nresource \"local_volume\" \"kept\" {\n  name = \"kept\"\n  size = 1\n}\n";
-    let bench = bench(before);
+    let bench = Workbench::of(before);
     apply(&bench);
     let removed = "environment \"gone\" {}\nremoved {\n  from = local_volume.kept\n  lifecycle {\n    destroy = false\n  }\n}\n";
     bench.write("env/main.hcl", removed);
@@ -238,7 +229,7 @@ fn removed_objects_stay_and_are_forgotten() {
 
 #[test]
 fn replaced_when_what_triggers_it_changes() {
-    let bench = bench(
+    let bench = Workbench::of(
         r#"
 environment "triggers" {}
 
@@ -298,7 +289,7 @@ fn round(round: usize) -> String {
 
 #[test]
 fn killed_at_any_write_while_moving() {
-    let bench = bench(&round(0));
+    let bench = Workbench::of(&round(0));
     apply(&bench);
     for (at, nth) in (1..).zip([1, 2, 3, 5, 8, 13, 21]) {
         bench.write("env/main.hcl", &round(at));

@@ -44,13 +44,6 @@ output "own" {
 }
 "#;
 
-fn bench(main: &str) -> Workbench {
-    let bench = Workbench::empty();
-    std::fs::create_dir(bench.path("state")).expect("the directory is ours");
-    bench.write("env/main.hcl", main);
-    bench
-}
-
 fn output(bench: &Workbench, name: &str) -> Value {
     let outputs = bench.run(&["output", "env", "--json"]).exits(0).json();
     outputs[name]["value"].clone()
@@ -62,7 +55,7 @@ fn text(value: &Value) -> String {
 
 #[test]
 fn known_after_the_apply_and_the_same_for_all_uses() {
-    let bench = bench(MAIN);
+    let bench = Workbench::of(MAIN);
     let plan = bench.run(&["plan", "env"]).exits(0);
     plan.says("3 to create").says("own = (known after apply)");
     bench.run(&["apply", "env", "--auto-approve"]).exits(0).says("3 done, 0 failed");
@@ -89,7 +82,7 @@ fn known_after_the_apply_and_the_same_for_all_uses() {
 
 #[test]
 fn a_saved_plan_gives_each_use_the_same_value() {
-    let bench = bench(MAIN);
+    let bench = Workbench::of(MAIN);
     bench.run(&["plan", "env", "-o", "x.plan"]).exits(0);
     bench.run(&["apply", "x.plan"]).exits(0);
     assert_eq!(output(&bench, "one"), output(&bench, "two")["id"]);
@@ -97,7 +90,7 @@ fn a_saved_plan_gives_each_use_the_same_value() {
 
 #[test]
 fn a_trigger_that_is_another_at_every_run_replaces() {
-    let bench = bench(
+    let bench = Workbench::of(
         "environment \"runs\" {}\nresource \"terraform_data\" \"t\" {\n  triggers_replace = [timestamp(), uuid()]\n}\n",
     );
     bench.run(&["apply", "env", "--auto-approve"]).exits(0).says("1 done, 0 failed");
@@ -106,7 +99,7 @@ fn a_trigger_that_is_another_at_every_run_replaces() {
 
 #[test]
 fn how_many_there_are_must_be_known() {
-    let bench = bench(
+    let bench = Workbench::of(
         "environment \"runs\" {}\nresource \"terraform_data\" \"t\" {\n  count = length(uuid())\n}\n",
     );
     bench.run(&["plan", "env"]).exits(1).says("must be known when planning");
@@ -114,7 +107,7 @@ fn how_many_there_are_must_be_known() {
 
 #[test]
 fn the_console_gives_values_at_once() {
-    let bench = bench(MAIN);
+    let bench = Workbench::of(MAIN);
     let expressions = [
         "local.id == local.id",
         "uuid() == uuid()",

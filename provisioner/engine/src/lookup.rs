@@ -15,6 +15,7 @@ use model::{Address, Diagnostic, Value};
 use planner::Question;
 use provider::{DataRequest, ErrorClass, ImportRequest, Object, Owner, Provider, ProviderError};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Objects in one call.
 const BATCH: usize = 64;
@@ -108,31 +109,55 @@ impl Lookups<'_> {
         provider: &dyn Provider,
         batch: &[&'i Import],
     ) -> Vec<(&'i Import, Result<Option<Object>, ProviderError>)> {
-        let policy = RetryPolicy::default();
-        let mut waiting = batch.to_vec();
-        let (mut answered, mut attempt) = (Vec::new(), 1);
+        let mut asking = Asking::of(batch.to_vec());
         loop {
             let request = |import: &&Import| ImportRequest {
                 address: import.address.clone(),
                 id: import.id.clone(),
             };
-            let requests: Vec<_> = waiting.iter().map(request).collect();
-            let mut answers = provider.import(&requests).await.into_iter();
-            let mut again = Vec::new();
-            for import in waiting {
-                match answers.next().unwrap_or(Ok(None)) {
-                    Err(error) if error.class.is_retryable() && attempt < policy.attempts => {
-                        again.push(import);
-                    }
-                    answer => answered.push((import, answer)),
-                }
+            let requests: Vec<_> = asking.waiting.iter().map(request).collect();
+            let answers = provider.import(&requests).await;
+            match asking.take(answers, self.clock.seed(), |import| retry::salt(&import.id)) {
+                Some(wait) => self.clock.sleep(wait).await,
+                None => return asking.answered,
             }
-            let Some(first) = again.first() else { return answered };
-            let salt = retry::salt(&first.id);
-            self.clock.sleep(policy.wait(attempt, self.clock.seed() ^ salt)).await;
-            attempt += 1;
-            waiting = again;
         }
+    }
+}
+
+/// Questions of which those that fail in passing are asked again, a bounded number of times.
+struct Asking<Q, A> {
+    waiting: Vec<Q>,
+    answered: Vec<(Q, Result<A, ProviderError>)>,
+    attempt: u32,
+}
+
+impl<Q, A> Asking<Q, A> {
+    fn of(waiting: Vec<Q>) -> Self {
+        Self { waiting, answered: Vec::new(), attempt: 1 }
+    }
+
+    /// Takes the answers to what waits, in its order; how long to wait before what still waits is asked again.
+    fn take(
+        &mut self,
+        answers: Vec<Result<A, ProviderError>>,
+        seed: u64,
+        salt: impl Fn(&Q) -> u64,
+    ) -> Option<Duration> {
+        let policy = RetryPolicy::default();
+        let mut answers = answers.into_iter();
+        for question in std::mem::take(&mut self.waiting) {
+            let unanswered = || Err(ProviderError::new(ErrorClass::Invalid, "no answer"));
+            match answers.next().unwrap_or_else(unanswered) {
+                Err(error) if error.class.is_retryable() && self.attempt < policy.attempts => {
+                    self.waiting.push(question);
+                }
+                answer => self.answered.push((question, answer)),
+            }
+        }
+        let wait = policy.wait(self.attempt, seed ^ salt(self.waiting.first()?));
+        self.attempt += 1;
+        Some(wait)
     }
 }
 
@@ -150,32 +175,22 @@ pub(crate) async fn read_data<'q>(
     wanted: &[(&'q Address, Value)],
     clock: &dyn Clock,
 ) -> Vec<(&'q Address, Result<Value, ProviderError>)> {
-    let policy = RetryPolicy::default();
-    let (mut waiting, mut answered) = (wanted.to_vec(), Vec::new());
-    for attempt in 1..=policy.attempts {
+    let mut asking = Asking::of(wanted.to_vec());
+    loop {
         let request = |(address, arguments): &(&Address, Value)| DataRequest {
             address: (*address).clone(),
             arguments: arguments.clone(),
         };
-        let requests: Vec<_> = waiting.iter().map(request).collect();
-        let mut answers = provider.read_data(&requests).await.into_iter();
-        let mut again = Vec::new();
-        for (address, arguments) in waiting {
-            let unanswered = || Err(ProviderError::new(ErrorClass::Invalid, "no answer"));
-            match answers.next().unwrap_or_else(unanswered) {
-                Err(error) if error.class.is_retryable() && attempt < policy.attempts => {
-                    again.push((address, arguments));
-                }
-                Err(error) => answered.push((address, Err(error))),
-                Ok(value) => answered.push((address, found(provider, address, &value))),
-            }
-        }
-        let Some((first, _)) = again.first() else { break };
-        let salt = retry::salt(&first.to_string());
-        clock.sleep(policy.wait(attempt, clock.seed() ^ salt)).await;
-        waiting = again;
+        let requests: Vec<_> = asking.waiting.iter().map(request).collect();
+        let answers = provider.read_data(&requests).await;
+        let salt = |(address, _): &(&Address, Value)| retry::salt(&address.to_string());
+        let Some(wait) = asking.take(answers, clock.seed(), salt) else { break };
+        clock.sleep(wait).await;
     }
-    answered
+    let fitting = |((address, _), answer): ((&'q Address, Value), Result<Value, _>)| {
+        (address, answer.and_then(|value| found(provider, address, &value)))
+    };
+    asking.answered.into_iter().map(fitting).collect()
 }
 
 fn found(

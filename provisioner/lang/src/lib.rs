@@ -10,6 +10,7 @@
 
 pub mod functions;
 
+mod around;
 mod eval;
 mod evaluate;
 mod format;

@@ -1,10 +1,11 @@
 //! Cycles: who needs whom, and the shortest way around with the reason of every step.
 
 use super::graph::{Decl, Graph};
+use crate::around::around;
 use model::{Diagnostic, Span};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 
 /// How many steps are taken to find the shortest cycle of a knot. A knot of thousands may keep a shorter one to itself.
 const MOST_STEPS: usize = 4_000_000;
@@ -50,7 +51,8 @@ impl Edges {
             knot.sort_unstable_by(|left, right| right.cmp(left));
             let members: HashSet<_> = knot.iter().copied().collect();
             let starts = knot.iter().take((MOST_STEPS / knot.len()).max(1));
-            let found = starts.filter_map(|start| self.around(*start, &members));
+            let within = |at| self.graph.neighbors(at).filter(|next| members.contains(next));
+            let found = starts.filter_map(|start| around(*start, within));
             if let Some(cycle) =
                 found.min_by_key(|cycle| (cycle.len(), cycle.iter().min().copied()))
             {
@@ -59,31 +61,6 @@ impl Edges {
         }
         cycles.sort_by_key(|cycle| cycle.iter().min().copied());
         cycles
-    }
-
-    /// The shortest way from a declaration back to itself.
-    fn around(&self, start: NodeIndex, members: &HashSet<NodeIndex>) -> Option<Vec<NodeIndex>> {
-        let mut from: HashMap<NodeIndex, NodeIndex> = HashMap::new();
-        let mut queue = VecDeque::from([start]);
-        while let Some(at) = queue.pop_front() {
-            for next in self.graph.neighbors(at).filter(|next| members.contains(next)) {
-                if next == start {
-                    let mut way = vec![at];
-                    let mut at = at;
-                    while at != start {
-                        at = *from.get(&at)?;
-                        way.push(at);
-                    }
-                    way.reverse();
-                    return Some(way);
-                }
-                if next != start && !from.contains_key(&next) {
-                    from.insert(next, at);
-                    queue.push_back(next);
-                }
-            }
-        }
-        None
     }
 
     fn reason(&self, from: NodeIndex, to: NodeIndex) -> Option<Span> {

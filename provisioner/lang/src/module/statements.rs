@@ -8,6 +8,7 @@ use super::load::Configuration;
 use super::providers::read_provider;
 use super::read::Reader;
 use super::{Module, ProviderName, Repeat};
+use crate::around::around;
 use crate::syntax::{Block, Expression};
 use model::moves::{Call, Endpoint, Move, ResourceName, Within};
 use model::{Address, Diagnostic, InstanceKey, PathStep, Span};
@@ -356,7 +357,9 @@ fn circle(placed: &[Placed<'_>]) -> Option<Diagnostic> {
         near.into_iter().filter(|other| moves[at].leads_to(&moves[*other])).collect::<Vec<_>>()
     };
     let edges: Vec<Vec<usize>> = (0..moves.len()).map(next).collect();
-    let way = (0..moves.len()).filter_map(|start| around(&edges, start)).min_by_key(Vec::len)?;
+    let way = (0..moves.len())
+        .filter_map(|start| around(start, |at| edges[at].iter().copied()))
+        .min_by_key(Vec::len)?;
     let names: Vec<_> = way.iter().map(|at| format!("`{}`", moves[*at].from)).collect();
     let mut diagnostic = Diagnostic::error(
         "moved-circle",
@@ -370,31 +373,6 @@ fn circle(placed: &[Placed<'_>]) -> Option<Diagnostic> {
     Some(diagnostic.with_hint(
         "take one of the blocks away; two objects change places in two steps, over a third address",
     ))
-}
-
-/// The shortest way from a vertex back to itself.
-fn around(edges: &[Vec<usize>], start: usize) -> Option<Vec<usize>> {
-    let mut from: HashMap<usize, usize> = HashMap::new();
-    let mut queue = std::collections::VecDeque::from([start]);
-    while let Some(at) = queue.pop_front() {
-        for next in edges[at].iter().copied() {
-            if next == start {
-                let mut way = vec![at];
-                let mut at = at;
-                while at != start {
-                    at = *from.get(&at)?;
-                    way.push(at);
-                }
-                way.reverse();
-                return Some(way);
-            }
-            if let std::collections::hash_map::Entry::Vacant(entry) = from.entry(next) {
-                entry.insert(at);
-                queue.push_back(next);
-            }
-        }
-    }
-    None
 }
 
 fn words<'m>(within: &'m [Within], endpoint: &'m Endpoint) -> Vec<&'m str> {
