@@ -87,6 +87,8 @@ fn schemas() -> BTreeMap<String, ProviderSchema> {
         provider_local::provider_schema(),
         provider_nebula::schema(),
         engine::node_schema(),
+        #[cfg(feature = "aws")]
+        provider_aws::provider_schema(),
     ];
     schemas.into_iter().map(|schema| (schema.name.clone(), schema)).collect()
 }
@@ -104,6 +106,8 @@ pub struct Factory {
     hosts: Arc<Pool>,
     cache: Arc<Cache>,
     records: Arc<LiveRecords>,
+    #[cfg(feature = "aws")]
+    limiters: provider::limits::Limiters,
 }
 
 impl Factory {
@@ -121,6 +125,8 @@ impl Factory {
             cache: Arc::new(Cache::new(&homes.cache)),
             homes,
             records,
+            #[cfg(feature = "aws")]
+            limiters: provider::limits::Limiters::new(Arc::new(provider::TokioClock::new())),
         })
     }
 
@@ -172,6 +178,13 @@ impl ProviderFactory for Factory {
                 fleet: self.records.clone(),
             })),
             "terraform" => Arc::new(Builtin::new()),
+            #[cfg(feature = "aws")]
+            "aws" => Arc::new(provider_aws::Aws::from_configuration(
+                &config.arguments,
+                owner.clone(),
+                self.limiters.of(config, &self.schemas["aws"]),
+                Arc::new(provider::TokioClock::new()),
+            )?),
             other => {
                 let known = self.schemas.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
                 let message = format!("there is no provider `{other}`");

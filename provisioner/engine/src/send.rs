@@ -35,6 +35,7 @@ pub(crate) async fn call(
                 address: intent.address.clone(),
                 token: intent.token.clone(),
                 arguments: arguments.clone(),
+                batch: intent.batch.clone(),
                 progress,
             };
             let object = provider.create(request).await?;

@@ -55,6 +55,7 @@ impl Call<'_> {
             address: self.intent.address.clone(),
             token: self.intent.token.clone(),
             arguments: arguments.clone(),
+            batch: self.intent.batch.clone(),
             by,
         }
     }

@@ -13,6 +13,7 @@ pub mod digest;
 pub mod event;
 pub mod graph;
 mod marks;
+pub mod members;
 pub mod moves;
 pub mod number;
 pub mod plan;

@@ -86,6 +86,29 @@ pub struct Intent {
     /// programs wrote.
     #[serde(default)]
     pub deadline: String,
+    /// The one call that makes this object together with others, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+}
+
+/// A creation's place among those that are sent as one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The idempotency token of the one call: 48 characters.
+    pub token: String,
+    /// The addresses of all its creations, in the order of their objects (see [`crate::members`]).
+    pub members: String,
+    /// Which of the objects is this creation's, from 0.
+    pub index: u32,
+    /// How many there are.
+    pub size: u32,
+}
+
+impl Batch {
+    /// The idempotency token of one creation of a batch with that token.
+    pub fn member_token(token: &str, index: u32) -> String {
+        format!("{token}.{index}")
+    }
 }
 
 /// The calls that change the world.

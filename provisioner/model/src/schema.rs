@@ -47,6 +47,9 @@ pub struct ResourceSchema {
     /// not recorded never happened.
     #[serde(default)]
     pub recorded_only: bool,
+    /// How many creations with the same arguments one call makes at most; none if one each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_together: Option<u32>,
     /// How an object is found again after a crash between the call and its answer.
     pub adoption: Adoption,
 }
@@ -135,8 +138,20 @@ pub struct Attribute {
     /// For a computed attribute: the argument that it has the type of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typed_as: Option<String>,
+    /// For an argument that is given as nested blocks: how many there may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<BlockCount>,
     /// One line for people.
     pub description: String,
+}
+
+/// How many nested blocks of one kind there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockCount {
+    /// At least.
+    pub min: u32,
+    /// At most; none for any number.
+    pub max: Option<u32>,
 }
 
 /// Who gives an attribute its value.
@@ -176,6 +191,7 @@ impl Attribute {
             expected: None,
             stable: mode == Mode::Computed,
             typed_as: None,
+            blocks: None,
             description: description.to_owned(),
         }
     }
@@ -200,6 +216,13 @@ impl Attribute {
     /// An attribute that only the provider sets, and that updates leave alone.
     pub fn computed(ty: Type, description: &str) -> Self {
         Self::with_mode(ty, Mode::Computed, description)
+    }
+
+    /// An argument of a list or set of objects that is given as nested blocks, so many of them.
+    #[must_use]
+    pub fn as_blocks(mut self, min: u32, max: Option<u32>) -> Self {
+        self.blocks = Some(BlockCount { min, max });
+        self
     }
 
     /// A change of it replaces the object.

@@ -34,6 +34,7 @@ pub use error::{ErrorClass, ProviderError};
 
 use async_trait::async_trait;
 use model::plan::Observation;
+use model::record::Batch;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
 use std::sync::Arc;
@@ -110,6 +111,9 @@ pub struct CreateRequest {
     pub token: String,
     /// All arguments, wholly known.
     pub arguments: Value,
+    /// The other creations with the same arguments that one call is to make together with this one. All of them are
+    /// asked for at the same time, each by a request of its own; after a crash perhaps only some are asked for again.
+    pub batch: Option<Batch>,
     /// Where steps are reported.
     pub progress: Arc<dyn Progress>,
 }
@@ -153,6 +157,8 @@ pub struct FindRequest {
     pub token: String,
     /// The creation's arguments.
     pub arguments: Value,
+    /// The creations that it was sent with, as in [`CreateRequest::batch`].
+    pub batch: Option<Batch>,
     /// How to look.
     pub by: Lookup,
 }

@@ -116,6 +116,7 @@ pub fn record(text: &str, id: &str) -> Record {
 pub fn intent(text: &str, action: IntentAction, prior: Option<Record>) -> Intent {
     Intent {
         deadline: String::new(),
+        batch: None,
         sequence: 0,
         run: String::new(),
         address: address(text),

@@ -307,6 +307,7 @@ impl Job {
         };
         let mut intent = Intent {
             deadline: self.caller.deadline(schema.adoption),
+            batch: None,
             sequence: 0,
             run: self.run.clone(),
             address: address.clone(),

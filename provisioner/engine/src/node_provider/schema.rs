@@ -38,6 +38,7 @@ fn resource(
             .collect(),
         follows_dependencies: false,
         recorded_only: false,
+        created_together: None,
         adoption: Adoption::default(),
     }
 }

@@ -209,6 +209,7 @@ fn create(address: &Address, arguments: &Value, progress: Arc<dyn Progress>) -> 
         address: address.clone(),
         token: "t".to_owned(),
         arguments: arguments.clone(),
+        batch: None,
         progress,
     }
 }

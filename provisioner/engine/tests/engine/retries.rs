@@ -294,6 +294,7 @@ async fn several_objects_of_one_creation_are_left_to_people() {
         address: intent.address.clone(),
         token: intent.token.clone(),
         arguments: intent.request.clone(),
+        batch: None,
         progress: Arc::new(Silent),
     };
     // The request got to the cloud a second time, by whatever way.

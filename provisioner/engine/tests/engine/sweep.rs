@@ -112,6 +112,7 @@ async fn half_made(bed: &Bed) {
         address: address("memory_address.a"),
         token: "lost".to_owned(),
         arguments: Value::object([("label", "1".into())]),
+        batch: None,
         progress: Arc::new(Silent),
     };
     assert!(provider.create(request).await.is_err());

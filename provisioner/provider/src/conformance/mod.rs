@@ -36,6 +36,7 @@ impl Case {
             address: self.address.clone(),
             token: token.to_owned(),
             arguments: self.arguments.clone(),
+            batch: None,
             progress: Arc::new(Silent),
         }
     }
@@ -46,6 +47,7 @@ impl Case {
             address: self.address.clone(),
             token: token.to_owned(),
             arguments: self.arguments.clone(),
+            batch: None,
             by,
         }
     }

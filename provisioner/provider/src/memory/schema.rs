@@ -57,6 +57,7 @@ fn resource(
         attributes: all.map(|(name, attribute)| (name.to_owned(), attribute)).collect(),
         follows_dependencies: false,
         recorded_only: false,
+        created_together: None,
         adoption,
     }
 }

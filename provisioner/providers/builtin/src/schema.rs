@@ -25,6 +25,7 @@ pub fn schema() -> ProviderSchema {
         attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
         follows_dependencies: false,
         recorded_only: true,
+        created_together: None,
         // The object follows from the token, today and at any time; nothing can be found, or settle.
         adoption: Adoption {
             token_retention_s: Some(Adoption::FOR_EVER),

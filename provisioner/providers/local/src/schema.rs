@@ -20,6 +20,7 @@ fn resource<const N: usize>(
         attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
         follows_dependencies: false,
         recorded_only: false,
+        created_together: None,
         // The record, written before anything else of the object, carries lineage, address and token.
         adoption: Adoption { unique_name: true, tagged: true, ..Adoption::default() },
     }

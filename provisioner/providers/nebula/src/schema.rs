@@ -18,6 +18,7 @@ pub fn schema() -> ProviderSchema {
         attributes: attributes.into_iter().map(|(name, a)| (name.to_owned(), a)).collect(),
         follows_dependencies: false,
         recorded_only: true,
+        created_together: None,
         // Its objects are nowhere but in the state: a creation without an answer left nothing, and is sent again.
         adoption: Adoption { deadline_ms: DEADLINE_MS, ..Adoption::default() },
     };

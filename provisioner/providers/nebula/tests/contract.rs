@@ -45,6 +45,7 @@ async fn create(nebula: &Nebula, kind: &str, arguments: Value) -> Result<Object,
         address: Address::new(Vec::new(), kind, "this", None),
         token: "token".to_owned(),
         arguments,
+        batch: None,
         progress: Arc::new(Silent),
     };
     nebula.create(request).await
@@ -182,6 +183,7 @@ async fn nothing_exists_outside_of_the_state() {
         address: address.clone(),
         token: "token".to_owned(),
         arguments: attributes.clone(),
+        batch: None,
         by: Lookup::Token,
     };
     assert_eq!(nebula.find(find).await.unwrap(), Found::Nothing);

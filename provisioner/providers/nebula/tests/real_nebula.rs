@@ -78,7 +78,7 @@ fn nebula(hours_ago: i64) -> Nebula {
 async fn create(nebula: &Nebula, address: &str, arguments: Value) -> Value {
     let address = Address::parse(address).unwrap();
     let request =
-        CreateRequest { address, token: "token".to_owned(), arguments, progress: Arc::new(Silent) };
+        CreateRequest { address, token: "token".to_owned(), arguments, batch: None, progress: Arc::new(Silent) };
     nebula.create(request).await.unwrap().attributes
 }
 

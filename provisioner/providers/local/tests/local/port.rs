@@ -48,7 +48,7 @@ async fn create(
 ) -> Result<Object, provider::ProviderError> {
     let token = format!("token of {address}");
     let progress = Arc::new(Silent);
-    provider.create(CreateRequest { address, token, arguments, progress }).await
+    provider.create(CreateRequest { address, token, arguments, batch: None, progress }).await
 }
 
 async fn find(
@@ -56,7 +56,7 @@ async fn find(
     (address, arguments): (Address, Value),
 ) -> Result<Option<Object>, provider::ProviderError> {
     let token = format!("token of {address}");
-    let request = FindRequest { address, token, arguments, by: Lookup::Name };
+    let request = FindRequest { address, token, arguments, batch: None, by: Lookup::Name };
     Ok(match provider.find(request).await? {
         Found::Nothing => None,
         Found::One(object) => Some(object),

@@ -1,0 +1,94 @@
+//! Between values of the language and what the SDK takes.
+
+use model::{Number, Value};
+use provider::{ErrorClass, ProviderError};
+use std::collections::BTreeMap;
+
+/// Arguments or attributes of one object, or of a nested block.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a>(pub(crate) &'a Value);
+
+impl Given<'_> {
+    /// Text; none if it is null or not there.
+    pub(crate) fn text(self, name: &str) -> Option<String> {
+        self.0.get(name)?.as_str().map(str::to_owned)
+    }
+
+    /// Text that must be there.
+    pub(crate) fn needed(self, name: &str) -> Result<String, ProviderError> {
+        self.text(name).ok_or_else(|| {
+            ProviderError::new(ErrorClass::Invalid, format!("`{name}` must be a string"))
+        })
+    }
+
+    /// A whole number.
+    pub(crate) fn number(self, name: &str) -> Option<i32> {
+        let value = self.0.get(name)?;
+        value.as_number().and_then(Number::as_i64).and_then(|number| i32::try_from(number).ok())
+    }
+
+    /// True or false.
+    pub(crate) fn flag(self, name: &str) -> Option<bool> {
+        self.0.get(name)?.as_bool()
+    }
+
+    /// Texts of a list or set; none if it is null or not there.
+    pub(crate) fn texts(self, name: &str) -> Option<Vec<String>> {
+        let value = self.0.get(name)?;
+        let items = value.as_items()?;
+        Some(items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
+    }
+
+    /// Nested blocks of one kind, or elements of a list of objects.
+    pub(crate) fn blocks(self, name: &str) -> Vec<Value> {
+        let value = self.0.get(name);
+        value.as_ref().and_then(Value::as_items).map(<[Value]>::to_vec).unwrap_or_default()
+    }
+
+    /// A map of texts; none if it is null or not there.
+    pub(crate) fn map(self, name: &str) -> Option<BTreeMap<String, String>> {
+        let value = self.0.get(name)?;
+        let entries = value.as_entries()?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let both = entries.iter().filter_map(|(key, value)| Some((key.to_string(), text(value)?)));
+        Some(both.collect())
+    }
+
+    /// Whether an argument has another value here than there.
+    pub(crate) fn differs(self, other: Given<'_>, name: &str) -> bool {
+        match (self.0.get(name), other.0.get(name)) {
+            (Some(one), Some(other)) => !one.same_content(&other),
+            (one, other) => one.is_some() != other.is_some(),
+        }
+    }
+}
+
+/// Text, or null of that type.
+pub(crate) fn text(value: Option<&str>) -> Value {
+    value.map_or_else(|| Value::null(model::Type::String), Value::from)
+}
+
+/// Text; null also where the cloud says the empty text.
+pub(crate) fn filled(value: Option<&str>) -> Value {
+    text(value.filter(|text| !text.is_empty()))
+}
+
+/// A flag, or null.
+pub(crate) fn flag(value: Option<bool>) -> Value {
+    value.map_or_else(|| Value::null(model::Type::Bool), Value::from)
+}
+
+/// A number, or null.
+pub(crate) fn number(value: Option<i32>) -> Value {
+    value.map_or_else(|| Value::null(model::Type::Number), |number| i64::from(number).into())
+}
+
+/// A list of texts.
+pub(crate) fn texts<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value {
+    Value::list(model::Type::String, items.into_iter().map(|item| Value::from(item.as_ref())))
+}
+
+/// A set of texts.
+pub(crate) fn text_set<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value {
+    Value::set(model::Type::String, items.into_iter().map(|item| Value::from(item.as_ref())))
+}

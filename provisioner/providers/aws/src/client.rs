@@ -1,0 +1,166 @@
+//! The SDK's clients of one provider configuration, and the one way to call them.
+//!
+//! Invariant: whatever is sent has waited its turn, is sent once, and its failure is told to the limiter.
+
+use crate::configuration::Configuration;
+use crate::{error, limits};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use model::schema::ResourceSchema;
+use provider::limits::Limiter;
+use provider::{Clock, ErrorClass, Owner, ProviderError};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// For how long nothing may come of a request.
+const TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Who calls, as AWS knows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) account: String,
+    pub(crate) arn: String,
+    pub(crate) user: String,
+}
+
+/// What every call needs.
+pub(crate) struct Session {
+    pub(crate) configuration: Configuration,
+    pub(crate) owner: Owner,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) schemas: BTreeMap<String, ResourceSchema>,
+    limiter: Arc<Limiter>,
+    shared: OnceCell<Shared>,
+    caller: OnceCell<Caller>,
+}
+
+struct Shared {
+    region: String,
+    ec2: aws_sdk_ec2::Client,
+    s3: aws_sdk_s3::Client,
+    sts: aws_sdk_sts::Client,
+}
+
+impl Session {
+    pub(crate) fn new(
+        configuration: Configuration,
+        owner: Owner,
+        schemas: BTreeMap<String, ResourceSchema>,
+        limiter: Arc<Limiter>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (shared, caller) = (OnceCell::new(), OnceCell::new());
+        Self { configuration, owner, clock, schemas, limiter, shared, caller }
+    }
+
+    /// The clients, made when they are first needed: finding credentials may ask the network.
+    async fn shared(&self) -> Result<&Shared, ProviderError> {
+        self.shared.get_or_try_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<Shared, ProviderError> {
+        let configuration = &self.configuration;
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(TIMEOUT).build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        if let Some(region) = &configuration.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &configuration.profile {
+            loader = loader.profile_name(profile);
+        }
+        let loaded = loader.load().await;
+        let region = loaded.region().map(ToString::to_string).ok_or_else(|| {
+            ProviderError::new(ErrorClass::Invalid, "the provider `aws` has no region")
+                .with_hint("write `region = \"eu-central-1\"` into its block, or set AWS_REGION")
+        })?;
+        Ok(self.clients(&loaded, region))
+    }
+
+    fn clients(&self, loaded: &SdkConfig, region: String) -> Shared {
+        let endpoints = &self.configuration.endpoints;
+        let mut ec2 = aws_sdk_ec2::config::Builder::from(loaded);
+        let mut s3 = aws_sdk_s3::config::Builder::from(loaded)
+            .force_path_style(self.configuration.s3_use_path_style);
+        let mut sts = aws_sdk_sts::config::Builder::from(loaded);
+        if let Some(url) = endpoints.get("ec2") {
+            ec2 = ec2.endpoint_url(url);
+        }
+        if let Some(url) = endpoints.get("s3") {
+            s3 = s3.endpoint_url(url);
+        }
+        if let Some(url) = endpoints.get("sts") {
+            sts = sts.endpoint_url(url);
+        }
+        Shared {
+            region,
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+        }
+    }
+
+    pub(crate) async fn region(&self) -> Result<&str, ProviderError> {
+        Ok(&self.shared().await?.region)
+    }
+
+    pub(crate) async fn ec2(&self) -> Result<&aws_sdk_ec2::Client, ProviderError> {
+        Ok(&self.shared().await?.ec2)
+    }
+
+    pub(crate) async fn s3(&self) -> Result<&aws_sdk_s3::Client, ProviderError> {
+        Ok(&self.shared().await?.s3)
+    }
+
+    /// Who calls; asked once.
+    pub(crate) async fn caller(&self) -> Result<&Caller, ProviderError> {
+        self.caller.get_or_try_init(|| self.ask_caller()).await
+    }
+
+    async fn ask_caller(&self) -> Result<Caller, ProviderError> {
+        let asking = self.shared().await?.sts.get_caller_identity();
+        let answer = self.call("GetCallerIdentity", asking.send()).await?;
+        Ok(Caller {
+            account: answer.account.unwrap_or_default(),
+            arn: answer.arn.unwrap_or_default(),
+            user: answer.user_id.unwrap_or_default(),
+        })
+    }
+
+    /// Waits for a turn at an API, calls, and tells the limiter if that was one call too many.
+    pub(crate) async fn call<T, E>(
+        &self,
+        api: &'static str,
+        sending: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, ProviderError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        debug_assert!(limits::is_known(api), "{api} is in no list of `limits`");
+        self.limiter.take(api).await;
+        sending.await.map_err(|error| {
+            let error = error::failed(api, &error);
+            if error.class == ErrorClass::Throttled {
+                self.limiter.throttled(api, error.retry_after_ms);
+            }
+            error
+        })
+    }
+
+    /// Waits for so many turns more, at a limit on what a call may ask for.
+    pub(crate) async fn take(&self, limit: &str, count: u32) {
+        for _ in 0..count {
+            self.limiter.take(limit).await;
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The limits that Amazon EC2 publishes for its API, a region and account:
+//! <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>. Every API that this crate calls is here, so
+//! that none is called without its turn. What is published for no API by name goes by its category.
+
+use model::schema::RateLimit;
+use std::collections::BTreeMap;
+
+/// Instances that are launched, whatever the number of calls.
+pub(crate) const LAUNCHED: &str = "RunInstances: instances";
+/// Instances that are terminated, whatever the number of calls.
+pub(crate) const TERMINATED: &str = "TerminateInstances: instances";
+/// Instances that one RunInstances launches at most: the burst of what is launched.
+pub(crate) const LAUNCHED_AT_ONCE: u32 = 1_000;
+
+/// APIs that read.
+const READING: &[&str] = &["DescribeTags", "DescribeVpcAttribute", "DescribeVpcs", "DescribeSubnets"];
+/// APIs that change something.
+const CHANGING: &[&str] = &[
+    "CreateSubnet",
+    "CreateTags",
+    "CreateVpc",
+    "DeleteSubnet",
+    "DeleteTags",
+    "DeleteVpc",
+    "ModifySubnetAttribute",
+    "ModifyVpcAttribute",
+];
+/// APIs of other services, which publish no limit.
+const UNLIMITED: &[&str] = &["GetCallerIdentity"];
+
+/// The limits by API.
+pub(crate) fn published() -> BTreeMap<String, RateLimit> {
+    let limit = |burst, per_second| RateLimit { burst, per_second };
+    let reading = READING.iter().map(|api| (*api, limit(100, 20)));
+    let changing = CHANGING.iter().map(|api| (*api, limit(50, 5)));
+    let own = [
+        ("RunInstances", limit(5, 2)),
+        (LAUNCHED, limit(LAUNCHED_AT_ONCE, 2)),
+        ("TerminateInstances", limit(100, 5)),
+        (TERMINATED, limit(1_000, 20)),
+    ];
+    reading.chain(changing).chain(own).map(|(api, limit)| (api.to_owned(), limit)).collect()
+}
+
+/// Whether an API is in one of the lists.
+pub(crate) fn is_known(api: &str) -> bool {
+    published().contains_key(api) || UNLIMITED.contains(&api)
+}

@@ -1,0 +1,425 @@
+//! The Provider port over all resource types.
+//!
+//! Invariants: a creation answers when its object is ready, a deletion when it is gone; what is found by our marker
+//! carries all of it; one Describe call of a type serves as many objects as the API takes ids.
+
+use crate::arguments::Given;
+use crate::client::Session;
+use crate::configuration::{Configuration, provider_schema};
+use crate::kind::{self, Kind, Phase, Seen};
+use crate::query::Query;
+use crate::{data, marker};
+use async_trait::async_trait;
+use futures::future::join_all;
+use model::plan::Observation;
+use model::schema::{Mode, ProviderSchema};
+use model::value::Entries;
+use model::{Address, Data, Diagnostic, Value};
+use provider::limits::Limiter;
+use provider::{
+    Clock, CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found, ImportRequest,
+    Lookup, Object, Owned, Owner, Progress, Provider, ProviderError, ReadRequest, UpdateRequest,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Ids in one Describe call.
+const IDS: usize = 1_000;
+/// The first pause between two looks at an object that is not ready; it grows by a half.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// The longest pause between two looks.
+const LOOK_AGAIN_MOST: Duration = Duration::from_secs(10);
+
+/// AWS in one region, for one environment.
+pub struct Aws {
+    session: Arc<Session>,
+    schema: ProviderSchema,
+}
+
+impl Aws {
+    /// From the arguments of a `provider` block. Nothing is asked of the network before it is needed.
+    pub fn from_configuration(
+        arguments: &Value,
+        owner: Owner,
+        limiter: Arc<Limiter>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ProviderError> {
+        let schema = provider_schema();
+        let configuration = Configuration::read(arguments)?;
+        let session =
+            Session::new(configuration, owner, schema.resources.clone(), limiter, clock);
+        Ok(Self { session: Arc::new(session), schema })
+    }
+
+    /// Objects by id, in as few calls as can be; those that are not there are not in the answer.
+    async fn by_ids(
+        &self,
+        kind: &dyn Kind,
+        ids: impl IntoIterator<Item = String>,
+    ) -> Result<BTreeMap<String, Seen>, ProviderError> {
+        let ids: Vec<String> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut found = BTreeMap::new();
+        for chunk in ids.chunks(IDS) {
+            let seen = self.some_ids(kind, chunk.to_vec()).await?;
+            found.extend(seen.into_iter().map(|seen| (seen.id.clone(), seen)));
+        }
+        Ok(found)
+    }
+
+    /// One call, and another whenever it fails because some of them are not there: then without these.
+    async fn some_ids(
+        &self,
+        kind: &dyn Kind,
+        mut ids: Vec<String>,
+    ) -> Result<Vec<Seen>, ProviderError> {
+        while !ids.is_empty() {
+            match kind.describe(&self.session, &Query::Ids(ids.clone())).await {
+                Err(error) if error.class == ErrorClass::NotFound && ids.len() > 1 => {
+                    let before = ids.len();
+                    ids.retain(|id| !names(&error.message, id));
+                    if ids.len() == before {
+                        return self.one_by_one(kind, ids).await;
+                    }
+                }
+                Err(error) if error.class == ErrorClass::NotFound => break,
+                answer => return answer,
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// The cloud does not say which of them are not there.
+    async fn one_by_one(
+        &self,
+        kind: &dyn Kind,
+        ids: Vec<String>,
+    ) -> Result<Vec<Seen>, ProviderError> {
+        let mut found = Vec::new();
+        for id in ids {
+            match kind.describe(&self.session, &Query::Ids(vec![id])).await {
+                Err(error) if error.class == ErrorClass::NotFound => {}
+                answer => found.extend(answer?),
+            }
+        }
+        Ok(found)
+    }
+
+    /// An object, whole, as the schema has it: what the cloud does not tell is as `known`.
+    async fn object(
+        &self,
+        kind: &dyn Kind,
+        mut seen: Seen,
+        known: &Value,
+    ) -> Result<Object, ProviderError> {
+        kind.complete(&self.session, &mut seen, Given(known)).await?;
+        let id = seen.id.clone();
+        Ok(Object { id, attributes: self.attributes(kind, &seen, known), note: None })
+    }
+
+    fn attributes(&self, kind: &dyn Kind, seen: &Seen, known: &Value) -> Value {
+        let mut entries = Entries::new();
+        for (name, attribute) in &self.session.schemas[kind.name()].attributes {
+            let before = known.get(name);
+            let value = match (seen.attributes.get(name.as_str()), before) {
+                (Some(value), Some(before)) if attribute.mode != Mode::Computed => {
+                    as_given(value, &before)
+                }
+                (Some(value), _) => value.clone(),
+                (None, Some(before)) => before,
+                (None, None) => Value::null(attribute.ty.clone()),
+            };
+            entries.insert(name.as_str().into(), value);
+        }
+        Data::Object(Arc::new(entries)).into()
+    }
+
+    /// Looks until an object is ready.
+    async fn ready(
+        &self,
+        kind: &dyn Kind,
+        id: &str,
+        progress: &dyn Progress,
+    ) -> Result<Seen, ProviderError> {
+        let mut pause = LOOK_AGAIN;
+        let settle_ms = self.session.schemas[kind.name()].adoption.settle_ms;
+        let until_ms = self.session.clock.now_ms().saturating_add(settle_ms);
+        loop {
+            let seen = self.by_ids(kind, [id.to_owned()]).await?.remove(id);
+            match seen.map(|seen| (seen.phase.clone(), seen)) {
+                Some((Phase::Ready, seen)) => return Ok(seen),
+                Some((Phase::Pending, _)) => progress.step("waiting until it is ready"),
+                Some((Phase::Failed(why), _)) => {
+                    let message = format!("`{id}` was made, but {why}");
+                    return Err(ProviderError::new(ErrorClass::Conflict, message).maybe_done());
+                }
+                Some((Phase::Gone, _)) => {
+                    let message = format!("`{id}` was made and is gone again");
+                    return Err(ProviderError::new(ErrorClass::Conflict, message));
+                }
+                None if self.session.clock.now_ms() >= until_ms => {
+                    let message = format!("`{id}` was made, but does not show");
+                    return Err(ProviderError::new(ErrorClass::Transient, message).maybe_done());
+                }
+                None => progress.step("waiting until it shows"),
+            }
+            self.session.clock.sleep(pause).await;
+            pause = (pause * 3 / 2).min(LOOK_AGAIN_MOST);
+        }
+    }
+
+    /// Looks until an object is gone.
+    async fn gone(
+        &self,
+        kind: &dyn Kind,
+        id: &str,
+        progress: &dyn Progress,
+    ) -> Result<(), ProviderError> {
+        let mut pause = LOOK_AGAIN;
+        loop {
+            let seen = self.by_ids(kind, [id.to_owned()]).await?.remove(id);
+            if seen.is_none_or(|seen| seen.phase == Phase::Gone) {
+                return Ok(());
+            }
+            progress.step("waiting until it is gone");
+            self.session.clock.sleep(pause).await;
+            pause = (pause * 3 / 2).min(LOOK_AGAIN_MOST);
+        }
+    }
+
+    /// Reads the objects of one type: the answers, with the places of their requests.
+    async fn read_kind(
+        &self,
+        kind: &dyn Kind,
+        requests: &[(usize, &ReadRequest)],
+    ) -> Vec<(usize, Result<Observation, ProviderError>)> {
+        let ids = requests.iter().map(|(_, request)| request.id.clone());
+        let seen = match self.by_ids(kind, ids).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                return requests.iter().map(|(place, _)| (*place, Err(error.clone()))).collect();
+            }
+        };
+        let each = requests.iter().map(|(place, request)| async {
+            let answer = match seen.get(&request.id) {
+                Some(seen) if seen.phase != Phase::Gone => {
+                    let object = self.object(kind, seen.clone(), &request.attributes).await;
+                    object.map(|object| Observation::Present(object.attributes))
+                }
+                _ => Ok(Observation::Absent(format!("`{}` does not exist", request.id))),
+            };
+            (*place, answer)
+        });
+        join_all(each).await
+    }
+
+    async fn import_one(&self, request: &ImportRequest) -> Result<Option<Object>, ProviderError> {
+        let kind = kind_of(&request.address)?;
+        let mut found = self.by_ids(kind, [request.id.clone()]).await?;
+        let Some(seen) = found.remove(&request.id).filter(|seen| seen.phase != Phase::Gone) else {
+            return Ok(None);
+        };
+        let lineage = &self.session.owner.lineage;
+        if let Some(other) = seen.tags.get(marker::LINEAGE).filter(|other| *other != lineage) {
+            let message = format!("`{}` belongs to the environment with the lineage {other}", seen.id);
+            return Err(ProviderError::new(ErrorClass::Denied, message)
+                .with_hint("take it out of that environment first, and remove its `provisioner:` tags"));
+        }
+        self.object(kind, seen, &Value::object::<&str>([])).await.map(Some)
+    }
+
+    async fn read_source(&self, request: &DataRequest) -> Result<Value, ProviderError> {
+        let source = data::of(request.address.kind()).ok_or_else(|| {
+            let message = format!("there is no data source `{}`", request.address.kind());
+            ProviderError::new(ErrorClass::Invalid, message)
+        })?;
+        let found = source.read(&self.session, Given(&request.arguments)).await?;
+        let given = request.arguments.as_entries().cloned().unwrap_or_default();
+        let found = found.into_iter().map(|(name, value)| (Arc::from(name), value));
+        Ok(Value::object(given.into_iter().chain(found)))
+    }
+
+    fn is_of(&self, seen: &Seen, address: &Address, token: &str) -> bool {
+        let marked = marker::read(&seen.tags, &self.session.owner.lineage, seen.index);
+        marked.is_some_and(|marked| marked.address == *address && marked.token == token)
+    }
+}
+
+fn kind_of(address: &Address) -> Result<&'static dyn Kind, ProviderError> {
+    kind::of(address.kind()).ok_or_else(|| {
+        let message = format!("AWS has no resource type `{}` here", address.kind());
+        ProviderError::new(ErrorClass::Invalid, message)
+    })
+}
+
+/// Whether a message names an id, and not only one that begins with it.
+fn names(message: &str, id: &str) -> bool {
+    message.match_indices(id).any(|(at, _)| {
+        let next = message[at + id.len()..].chars().next();
+        next.is_none_or(|next| !(next.is_alphanumeric() || next == '-'))
+    })
+}
+
+/// What the cloud tells of an argument, without what the configuration leaves out of nested blocks: the cloud fills that
+/// in. An empty collection is as good as none.
+fn as_given(value: &Value, given: &Value) -> Value {
+    if given.is_null() {
+        return value.clone();
+    }
+    match (value.data(), given.data()) {
+        (Data::Null(_), _) if is_empty(given) => given.clone(),
+        (Data::List(ty, items), Data::List(_, others)) if items.len() == others.len() => {
+            Value::list(ty.clone(), items.iter().zip(others.iter()).map(|(it, other)| within(it, other)))
+        }
+        _ => value.clone(),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_items().is_some_and(<[Value]>::is_empty)
+        || value.as_entries().is_some_and(|entries| entries.is_empty())
+}
+
+/// A nested block: fields that are null as given stay null.
+fn within(value: &Value, given: &Value) -> Value {
+    let (Data::Object(entries), Some(others)) = (value.data(), given.as_entries()) else {
+        return value.clone();
+    };
+    let field = |(name, value): (&Arc<str>, &Value)| {
+        let value = match others.get(name) {
+            Some(other) if other.is_null() => other.clone(),
+            Some(other) => as_given(value, other),
+            None => value.clone(),
+        };
+        (name.clone(), value)
+    };
+    Value::object(entries.iter().map(field))
+}
+
+#[async_trait]
+impl Provider for Aws {
+    fn schema(&self) -> &ProviderSchema {
+        &self.schema
+    }
+
+    fn validate(&self, address: &Address, arguments: &Value) -> Vec<Diagnostic> {
+        let Some(kind) = kind::of(address.kind()) else { return Vec::new() };
+        let mut problems = kind.problems(Given(arguments));
+        let tags = Given(arguments).map("tags").unwrap_or_default();
+        problems.extend(tags.keys().find(|key| marker::is_kept(key)).map(|key| {
+            ("tags", format!("the key `{key}` is kept for the tags that say whose an object is"))
+        }));
+        let diagnostic = |(argument, problem): (&str, String)| {
+            let summary = format!("`{argument}` of {address}: {problem}");
+            Diagnostic::error("aws-argument", summary).about(address)
+        };
+        problems.into_iter().map(diagnostic).collect()
+    }
+
+    async fn read_many(&self, requests: &[ReadRequest]) -> Vec<Result<Observation, ProviderError>> {
+        let mut kinds: BTreeMap<&str, Vec<(usize, &ReadRequest)>> = BTreeMap::new();
+        for (place, request) in requests.iter().enumerate() {
+            kinds.entry(request.address.kind()).or_default().push((place, request));
+        }
+        let each = kinds.into_values().map(|requests| async move {
+            match kind_of(&requests[0].1.address) {
+                Ok(kind) => self.read_kind(kind, &requests).await,
+                Err(error) => {
+                    requests.iter().map(|(place, _)| (*place, Err(error.clone()))).collect()
+                }
+            }
+        });
+        let mut answers: Vec<_> = join_all(each).await.into_iter().flatten().collect();
+        answers.sort_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    async fn create(&self, request: CreateRequest) -> Result<Object, ProviderError> {
+        let kind = kind_of(&request.address)?;
+        request.progress.step("asking for it");
+        let id = kind.create(&self.session, &request).await?;
+        // From here on something is there, whatever goes wrong.
+        let seen = self.ready(kind, &id, request.progress.as_ref()).await;
+        let seen = seen.map_err(ProviderError::maybe_done)?;
+        self.object(kind, seen, &request.arguments).await.map_err(ProviderError::maybe_done)
+    }
+
+    async fn update(&self, request: UpdateRequest) -> Result<Object, ProviderError> {
+        let kind = kind_of(&request.address)?;
+        kind.update(&self.session, &request).await?;
+        let seen = self.ready(kind, &request.id, request.progress.as_ref()).await?;
+        self.object(kind, seen, &request.arguments).await
+    }
+
+    async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
+        let kind = kind_of(&request.address)?;
+        match kind.delete(&self.session, &request).await {
+            Ok(()) => self.gone(kind, &request.id, request.progress.as_ref()).await,
+            Err(error) if error.class == ErrorClass::NotFound => Ok(()),
+            // What was in it has just gone, which may not show yet: again, a little later.
+            Err(error) if error.class == ErrorClass::Conflict && error.message.contains("DependencyViolation") => {
+                Err(ProviderError { class: ErrorClass::Transient, ..error })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {
+        let kind = kind_of(&request.address)?;
+        let adoption = self.session.schemas[kind.name()].adoption;
+        let token = request.batch.as_ref().map_or(&request.token, |batch| &batch.token).clone();
+        let query = match request.by {
+            _ if !adoption.tagged => Query::Alike(request.arguments.clone()),
+            Lookup::Token | Lookup::Tag | Lookup::Name => {
+                Query::Marked { lineage: self.session.owner.lineage.clone(), token }
+            }
+        };
+        let seen = kind.describe(&self.session, &query).await?;
+        let mut objects = Vec::new();
+        for seen in seen.into_iter().filter(|seen| seen.phase == Phase::Ready) {
+            if !adoption.tagged || self.is_of(&seen, &request.address, &request.token) {
+                objects.push(self.object(kind, seen, &request.arguments).await?);
+            }
+        }
+        Ok(Found::of(objects))
+    }
+
+    async fn import(
+        &self,
+        requests: &[ImportRequest],
+    ) -> Vec<Result<Option<Object>, ProviderError>> {
+        join_all(requests.iter().map(|request| self.import_one(request))).await
+    }
+
+    async fn read_data(&self, requests: &[DataRequest]) -> Vec<Result<Value, ProviderError>> {
+        join_all(requests.iter().map(|request| self.read_source(request))).await
+    }
+
+    async fn list_owned(&self) -> Result<Vec<Owned>, ProviderError> {
+        let lineage = &self.session.owner.lineage;
+        let mut owned = Vec::new();
+        for kind in kind::all() {
+            if !self.session.schemas[kind.name()].adoption.tagged {
+                continue;
+            }
+            let query = Query::Owned(lineage.clone());
+            for seen in kind.describe(&self.session, &query).await? {
+                let Some(marked) = marker::read(&seen.tags, lineage, seen.index) else { continue };
+                // Objects of two types may be told by one call.
+                if seen.phase == Phase::Gone || marked.address.kind() != kind.name() {
+                    continue;
+                }
+                let id = seen.id.clone();
+                let is_whole = seen.phase == Phase::Ready;
+                let nothing = Value::object::<&str>([]);
+                let object = match is_whole {
+                    true => Some(self.object(*kind, seen, &nothing).await?),
+                    false => None,
+                };
+                owned.push(Owned { address: marked.address, id, token: marked.token, object });
+            }
+        }
+        owned.sort_by(|one, other| (&one.address, &one.id).cmp(&(&other.address, &other.id)));
+        Ok(owned)
+    }
+}
