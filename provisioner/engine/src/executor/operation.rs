@@ -95,14 +95,26 @@ impl Job {
             OperationKind::Read => self.read().await,
             _ => self.call().await,
         };
+        self.ended(ended)
+    }
+
+    /// The same from where the intent is durable.
+    pub(super) async fn run_begun(&self, provider: &dyn Provider, intent: Intent) -> Ended {
+        self.ended(self.call_begun(provider, intent).await)
+    }
+
+    fn ended(&self, ended: Result<Option<String>, Refusal>) -> Ended {
         match ended {
             Ok(note) => Ended::Succeeded { note },
             Err(Refusal::Diagnostic(diagnostic)) => Ended::Failed(diagnostic),
-            Err(Refusal::State(error)) => {
-                self.caller.held.lose_by(&error);
-                Ended::Broken(error)
-            }
+            Err(Refusal::State(error)) => self.broken(error),
         }
+    }
+
+    /// The journal cannot be written.
+    pub(super) fn broken(&self, error: StateError) -> Ended {
+        self.caller.held.lose_by(&error);
+        Ended::Broken(error)
     }
 
     async fn forget(&self) -> Result<Option<String>, Refusal> {
@@ -135,8 +147,6 @@ impl Job {
     }
 
     async fn call(&self) -> Result<Option<String>, Refusal> {
-        let address = &self.operation.address;
-        let ports = &self.caller.engine.ports;
         let (provider, mut intent) = match self.prepare() {
             Ok(Some(prepared)) => prepared,
             Ok(None) => {
@@ -149,10 +159,20 @@ impl Job {
             }
         };
         self.begin(&mut intent).await?;
+        self.call_begun(provider.as_ref(), intent).await
+    }
+
+    async fn call_begun(
+        &self,
+        provider: &dyn Provider,
+        mut intent: Intent,
+    ) -> Result<Option<String>, Refusal> {
+        let address = &self.operation.address;
+        let ports = &self.caller.engine.ports;
         self.publish_started();
         let mut tries = 1;
         loop {
-            let (may_again, error) = match self.carry_out(provider.as_ref(), &intent).await? {
+            let (may_again, error) = match self.carry_out(provider, &intent).await? {
                 End::Done(note) => return Ok(note),
                 End::NeverHappened(error) => (tries < self.caller.engine.retry.attempts, error),
                 End::Failed(error) => (false, error),
@@ -161,7 +181,8 @@ impl Job {
                 return Err(self.placed(provider_diagnostic(&error, address)).into());
             }
             tries += 1;
-            // It is proven that nothing came of the token before.
+            // It is proven that nothing came of the token before. Nobody waits for the others of a batch.
+            intent.batch = None;
             self.number(&mut intent, tries);
             if let Ok(schema) = conform::resource(provider.schema(), address) {
                 intent.deadline = self.caller.deadline(schema.adoption);
@@ -187,7 +208,7 @@ impl Job {
     }
 
     /// Makes the intent durable.
-    async fn begin(&self, intent: &mut Intent) -> Result<(), StateError> {
+    pub(super) async fn begin(&self, intent: &mut Intent) -> Result<(), StateError> {
         let ports = &self.caller.engine.ports;
         intent.sequence = ports.store.begin(self.caller.held.check()?, intent.clone()).await?;
         ports.records.begin(intent);
@@ -385,7 +406,7 @@ impl Job {
         diagnostic.with_detail(detail)
     }
 
-    fn publish_started(&self) {
+    pub(super) fn publish_started(&self) {
         self.caller.engine.ports.events.publish(Event::OperationStarted {
             id: self.operation.id,
             address: self.operation.address.clone(),

@@ -3,6 +3,7 @@
 //! Invariant: whatever is sent has waited its turn, is sent once, and its failure is told to the limiter.
 
 use crate::configuration::Configuration;
+use crate::together::Together;
 use crate::{error, limits};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) schemas: BTreeMap<String, ResourceSchema>,
     limiter: Arc<Limiter>,
+    /// Creations of many objects by one call.
+    pub(crate) together: Together,
     shared: OnceCell<Shared>,
     caller: OnceCell<Caller>,
 }
@@ -58,7 +61,8 @@ impl Session {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (shared, caller) = (OnceCell::new(), OnceCell::new());
-        Self { configuration, owner, clock, schemas, limiter, shared, caller }
+        let together = Together::default();
+        Self { configuration, owner, clock, schemas, limiter, together, shared, caller }
     }
 
     /// The clients, made when they are first needed: finding credentials may ask the network.
@@ -84,7 +88,27 @@ impl Session {
             ProviderError::new(ErrorClass::Invalid, "the provider `aws` has no region")
                 .with_hint("write `region = \"eu-central-1\"` into its block, or set AWS_REGION")
         })?;
-        Ok(self.clients(&loaded, region))
+        let shared = self.clients(&loaded, region);
+        self.check_account(&shared).await?;
+        Ok(shared)
+    }
+
+    /// Refuses accounts that the configuration refuses, before anything else is asked of them.
+    async fn check_account(&self, shared: &Shared) -> Result<(), ProviderError> {
+        let Configuration { allowed_account_ids, forbidden_account_ids, .. } = &self.configuration;
+        if allowed_account_ids.is_none() && forbidden_account_ids.is_empty() {
+            return Ok(());
+        }
+        let account = &self.caller_of(shared).await?.account;
+        let is_allowed = allowed_account_ids.as_ref().is_none_or(|ids| ids.contains(account));
+        if is_allowed && !forbidden_account_ids.contains(account) {
+            return Ok(());
+        }
+        let message = format!(
+            "the credentials are of the account {account}, which the provider `aws` must not touch"
+        );
+        Err(ProviderError::new(ErrorClass::Denied, message)
+            .with_hint("use credentials of an account that `allowed_account_ids` and `forbidden_account_ids` allow"))
     }
 
     fn clients(&self, loaded: &SdkConfig, region: String) -> Shared {
@@ -124,11 +148,15 @@ impl Session {
 
     /// Who calls; asked once.
     pub(crate) async fn caller(&self) -> Result<&Caller, ProviderError> {
-        self.caller.get_or_try_init(|| self.ask_caller()).await
+        self.caller_of(self.shared().await?).await
     }
 
-    async fn ask_caller(&self) -> Result<Caller, ProviderError> {
-        let asking = self.shared().await?.sts.get_caller_identity();
+    async fn caller_of(&self, shared: &Shared) -> Result<&Caller, ProviderError> {
+        self.caller.get_or_try_init(|| self.ask_caller(shared)).await
+    }
+
+    async fn ask_caller(&self, shared: &Shared) -> Result<Caller, ProviderError> {
+        let asking = shared.sts.get_caller_identity();
         let answer = self.call("GetCallerIdentity", asking.send()).await?;
         Ok(Caller {
             account: answer.account.unwrap_or_default(),

@@ -36,8 +36,9 @@ impl Configuration {
         }
         if let Some(key) = default_tags.keys().find(|key| marker::is_kept(key)) {
             let message = format!("`default_tags` of the provider `aws` has the key `{key}`");
-            return Err(ProviderError::new(ErrorClass::Invalid, message)
-                .with_hint("keys that begin with `provisioner:` say whose an object is; use another"));
+            return Err(ProviderError::new(ErrorClass::Invalid, message).with_hint(
+                "keys that begin with `provisioner:` say whose an object is; use another",
+            ));
         }
         let mut endpoints = BTreeMap::new();
         for block in given.blocks("endpoints") {
@@ -95,8 +96,8 @@ pub fn provider_schema() -> ProviderSchema {
     ProviderSchema {
         name: "aws".to_owned(),
         configuration: configuration.map(|(name, it)| (name.to_owned(), it)).into(),
-        resources: kind::all().iter().map(|kind| (kind.name().to_owned(), kind.schema())).collect(),
-        data: data::all().iter().map(|it| (it.name().to_owned(), it.schema())).collect(),
+        resources: kind::all().map(|kind| (kind.name().to_owned(), kind.schema())).collect(),
+        data: data::all().map(|it| (it.name().to_owned(), it.schema())).collect(),
         limits: limits::published(),
     }
 }

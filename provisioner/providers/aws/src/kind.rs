@@ -3,23 +3,26 @@
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::marker::{self, Tags};
-use crate::network;
 use crate::query::Query;
+use crate::{compute, network, storage};
 use async_trait::async_trait;
+use aws_sdk_ec2::types::ResourceType;
 use model::record::Batch;
 use model::schema::{Adoption, Attribute, ResourceSchema};
 use model::{Address, Type, Value};
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// All resource types.
-pub(crate) fn all() -> &'static [&'static dyn Kind] {
-    &[&network::vpc::Vpc, &network::subnet::Subnet]
+pub(crate) fn all() -> impl Iterator<Item = &'static dyn Kind> {
+    [network::KINDS, compute::KINDS, storage::KINDS].into_iter().flatten().copied()
 }
 
 /// The resource type of that name.
 pub(crate) fn of(name: &str) -> Option<&'static dyn Kind> {
-    all().iter().copied().find(|kind| kind.name() == name)
+    all().find(|kind| kind.name() == name)
 }
 
 /// How far an object is.
@@ -94,6 +97,9 @@ pub(crate) trait Kind: Send + Sync {
     /// What the planner knows of it.
     fn schema(&self) -> ResourceSchema;
 
+    /// What EC2 calls the type in its list of all tags; none where that list does not have it.
+    fn tag_type(&self) -> Option<ResourceType>;
+
     /// What is wrong with arguments though their types are right: the argument, and what is wrong. Parts may be unknown.
     fn problems(&self, _given: Given<'_>) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -101,11 +107,7 @@ pub(crate) trait Kind: Send + Sync {
 
     /// What the cloud shows. Objects that do not exist are not in the answer, or fail a call by [`Query::Ids`] with an error
     /// that names them.
-    async fn describe(
-        &self,
-        session: &Session,
-        query: &Query,
-    ) -> Result<Vec<Seen>, ProviderError>;
+    async fn describe(&self, session: &Session, query: &Query) -> Result<Vec<Seen>, ProviderError>;
 
     /// Reads what needs a call of its own for each object: only what `recorded` has a value for.
     async fn complete(
@@ -117,26 +119,40 @@ pub(crate) trait Kind: Send + Sync {
         Ok(())
     }
 
+    /// How long to wait before the first look whether an object is ready or gone; the pauses grow by a half.
+    fn look_again(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
     /// Makes an object; its id. It may need a while to be ready.
     async fn create(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         request: &CreateRequest,
     ) -> Result<String, ProviderError>;
 
     /// Brings an object to its arguments.
-    async fn update(
-        &self,
-        session: &Session,
-        request: &UpdateRequest,
-    ) -> Result<(), ProviderError>;
+    async fn update(&self, session: &Session, request: &UpdateRequest)
+    -> Result<(), ProviderError>;
 
     /// Deletes an object. It may need a while to be gone.
-    async fn delete(
+    async fn delete(&self, session: &Session, request: &DeleteRequest)
+    -> Result<(), ProviderError>;
+
+    /// How many objects one call deletes at most. Where it is more than one, [`Self::delete_many`] is called and
+    /// [`Self::delete`] is not.
+    fn deleted_together(&self) -> usize {
+        1
+    }
+
+    /// Deletes objects by one call. One that does not exist fails the call with an error that names it.
+    async fn delete_many(
         &self,
-        session: &Session,
-        request: &DeleteRequest,
-    ) -> Result<(), ProviderError>;
+        _session: &Session,
+        _ids: Vec<String>,
+    ) -> Result<(), ProviderError> {
+        Ok(())
+    }
 }
 
 /// For how long a description may not show an object, in milliseconds: "eventual consistency" of the EC2 API is published
@@ -173,8 +189,7 @@ pub(crate) fn resource<const N: usize>(
     attributes.entry("id".to_owned()).or_insert(id);
     if adoption.tagged {
         let tags = "Tags; those of `default_tags` of the provider come beside them.";
-        attributes
-            .insert("tags".to_owned(), Attribute::optional(Type::map(Type::String), tags));
+        attributes.insert("tags".to_owned(), Attribute::optional(Type::map(Type::String), tags));
         let all = "All its tags.";
         attributes.insert(
             "tags_all".to_owned(),

@@ -6,10 +6,12 @@
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::configuration::{Configuration, provider_schema};
+use crate::gather::Gather;
 use crate::kind::{self, Kind, Phase, Seen};
 use crate::query::Query;
-use crate::{data, marker};
+use crate::{data, marker, tagging};
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use futures::future::join_all;
 use model::plan::Observation;
 use model::schema::{Mode, ProviderSchema};
@@ -17,8 +19,9 @@ use model::value::Entries;
 use model::{Address, Data, Diagnostic, Value};
 use provider::limits::Limiter;
 use provider::{
-    Clock, CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found, ImportRequest,
-    Lookup, Object, Owned, Owner, Progress, Provider, ProviderError, ReadRequest, UpdateRequest,
+    Clock, CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found,
+    ImportRequest, Lookup, Object, Owned, Owner, Progress, Provider, ProviderError, ReadRequest,
+    UpdateRequest,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,8 +29,6 @@ use std::time::Duration;
 
 /// Ids in one Describe call.
 const IDS: usize = 1_000;
-/// The first pause between two looks at an object that is not ready; it grows by a half.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The longest pause between two looks.
 const LOOK_AGAIN_MOST: Duration = Duration::from_secs(10);
 
@@ -35,6 +36,10 @@ const LOOK_AGAIN_MOST: Duration = Duration::from_secs(10);
 pub struct Aws {
     session: Arc<Session>,
     schema: ProviderSchema,
+    /// Looks at single objects, by resource type.
+    looks: BTreeMap<&'static str, Arc<Gather<String, Option<Seen>>>>,
+    /// Deletions of types of which one call deletes many.
+    deletions: BTreeMap<&'static str, Arc<Gather<String, ()>>>,
 }
 
 impl Aws {
@@ -47,62 +52,18 @@ impl Aws {
     ) -> Result<Self, ProviderError> {
         let schema = provider_schema();
         let configuration = Configuration::read(arguments)?;
-        let session =
-            Session::new(configuration, owner, schema.resources.clone(), limiter, clock);
-        Ok(Self { session: Arc::new(session), schema })
+        let session = Session::new(configuration, owner, schema.resources.clone(), limiter, clock);
+        let session = Arc::new(session);
+        let looks = kind::all().map(|kind| (kind.name(), looks(&session, kind)));
+        let together = kind::all().filter(|kind| kind.deleted_together() > 1);
+        let deletions = together.map(|kind| (kind.name(), deletions(&session, kind)));
+        let (looks, deletions) = (looks.collect(), deletions.collect());
+        Ok(Self { session, schema, looks, deletions })
     }
 
-    /// Objects by id, in as few calls as can be; those that are not there are not in the answer.
-    async fn by_ids(
-        &self,
-        kind: &dyn Kind,
-        ids: impl IntoIterator<Item = String>,
-    ) -> Result<BTreeMap<String, Seen>, ProviderError> {
-        let ids: Vec<String> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-        let mut found = BTreeMap::new();
-        for chunk in ids.chunks(IDS) {
-            let seen = self.some_ids(kind, chunk.to_vec()).await?;
-            found.extend(seen.into_iter().map(|seen| (seen.id.clone(), seen)));
-        }
-        Ok(found)
-    }
-
-    /// One call, and another whenever it fails because some of them are not there: then without these.
-    async fn some_ids(
-        &self,
-        kind: &dyn Kind,
-        mut ids: Vec<String>,
-    ) -> Result<Vec<Seen>, ProviderError> {
-        while !ids.is_empty() {
-            match kind.describe(&self.session, &Query::Ids(ids.clone())).await {
-                Err(error) if error.class == ErrorClass::NotFound && ids.len() > 1 => {
-                    let before = ids.len();
-                    ids.retain(|id| !names(&error.message, id));
-                    if ids.len() == before {
-                        return self.one_by_one(kind, ids).await;
-                    }
-                }
-                Err(error) if error.class == ErrorClass::NotFound => break,
-                answer => return answer,
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    /// The cloud does not say which of them are not there.
-    async fn one_by_one(
-        &self,
-        kind: &dyn Kind,
-        ids: Vec<String>,
-    ) -> Result<Vec<Seen>, ProviderError> {
-        let mut found = Vec::new();
-        for id in ids {
-            match kind.describe(&self.session, &Query::Ids(vec![id])).await {
-                Err(error) if error.class == ErrorClass::NotFound => {}
-                answer => found.extend(answer?),
-            }
-        }
-        Ok(found)
+    /// One object, with others that are looked at in the same moment.
+    async fn look(&self, kind: &dyn Kind, id: &str) -> Result<Option<Seen>, ProviderError> {
+        self.looks[kind.name()].ask(id.to_owned()).await
     }
 
     /// An object, whole, as the schema has it: what the cloud does not tell is as `known`.
@@ -141,11 +102,11 @@ impl Aws {
         id: &str,
         progress: &dyn Progress,
     ) -> Result<Seen, ProviderError> {
-        let mut pause = LOOK_AGAIN;
+        let mut pause = kind.look_again();
         let settle_ms = self.session.schemas[kind.name()].adoption.settle_ms;
         let until_ms = self.session.clock.now_ms().saturating_add(settle_ms);
         loop {
-            let seen = self.by_ids(kind, [id.to_owned()]).await?.remove(id);
+            let seen = self.look(kind, id).await?;
             match seen.map(|seen| (seen.phase.clone(), seen)) {
                 Some((Phase::Ready, seen)) => return Ok(seen),
                 Some((Phase::Pending, _)) => progress.step("waiting until it is ready"),
@@ -175,9 +136,9 @@ impl Aws {
         id: &str,
         progress: &dyn Progress,
     ) -> Result<(), ProviderError> {
-        let mut pause = LOOK_AGAIN;
+        let mut pause = kind.look_again();
         loop {
-            let seen = self.by_ids(kind, [id.to_owned()]).await?.remove(id);
+            let seen = self.look(kind, id).await?;
             if seen.is_none_or(|seen| seen.phase == Phase::Gone) {
                 return Ok(());
             }
@@ -194,7 +155,7 @@ impl Aws {
         requests: &[(usize, &ReadRequest)],
     ) -> Vec<(usize, Result<Observation, ProviderError>)> {
         let ids = requests.iter().map(|(_, request)| request.id.clone());
-        let seen = match self.by_ids(kind, ids).await {
+        let seen = match by_ids(&self.session, kind, ids).await {
             Ok(seen) => seen,
             Err(error) => {
                 return requests.iter().map(|(place, _)| (*place, Err(error.clone()))).collect();
@@ -215,15 +176,17 @@ impl Aws {
 
     async fn import_one(&self, request: &ImportRequest) -> Result<Option<Object>, ProviderError> {
         let kind = kind_of(&request.address)?;
-        let mut found = self.by_ids(kind, [request.id.clone()]).await?;
-        let Some(seen) = found.remove(&request.id).filter(|seen| seen.phase != Phase::Gone) else {
+        let found = self.look(kind, &request.id).await?;
+        let Some(seen) = found.filter(|seen| seen.phase != Phase::Gone) else {
             return Ok(None);
         };
         let lineage = &self.session.owner.lineage;
         if let Some(other) = seen.tags.get(marker::LINEAGE).filter(|other| *other != lineage) {
-            let message = format!("`{}` belongs to the environment with the lineage {other}", seen.id);
-            return Err(ProviderError::new(ErrorClass::Denied, message)
-                .with_hint("take it out of that environment first, and remove its `provisioner:` tags"));
+            let message =
+                format!("`{}` belongs to the environment with the lineage {other}", seen.id);
+            return Err(ProviderError::new(ErrorClass::Denied, message).with_hint(
+                "take it out of that environment first, and remove its `provisioner:` tags",
+            ));
         }
         self.object(kind, seen, &Value::object::<&str>([])).await.map(Some)
     }
@@ -243,6 +206,102 @@ impl Aws {
         let marked = marker::read(&seen.tags, &self.session.owner.lineage, seen.index);
         marked.is_some_and(|marked| marked.address == *address && marked.token == token)
     }
+}
+
+fn looks(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, Option<Seen>>> {
+    let session = session.clone();
+    Gather::new(IDS, move |ids: Vec<String>| {
+        let session = session.clone();
+        let looking = async move {
+            match by_ids(&session, kind, ids.clone()).await {
+                Ok(found) => ids.iter().map(|id| Ok(found.get(id).cloned())).collect(),
+                Err(error) => vec![Err(error); ids.len()],
+            }
+        };
+        looking.boxed()
+    })
+}
+
+fn deletions(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, ()>> {
+    let session = session.clone();
+    Gather::new(kind.deleted_together(), move |ids: Vec<String>| {
+        let session = session.clone();
+        async move { vec![delete_all(&session, kind, ids.clone()).await; ids.len()] }.boxed()
+    })
+}
+
+/// One call, and another whenever it fails because some of them are gone already: then without these.
+async fn delete_all(
+    session: &Session,
+    kind: &dyn Kind,
+    mut ids: Vec<String>,
+) -> Result<(), ProviderError> {
+    while !ids.is_empty() {
+        match kind.delete_many(session, ids.clone()).await {
+            Err(error) if error.class == ErrorClass::NotFound => {
+                let before = ids.len();
+                ids.retain(|id| !names(&error.message, id));
+                if ids.len() == before {
+                    return Err(error);
+                }
+            }
+            answer => return answer,
+        }
+    }
+    Ok(())
+}
+
+/// Objects by id, in as few calls as can be; those that are not there are not in the answer.
+async fn by_ids(
+    session: &Session,
+    kind: &dyn Kind,
+    ids: impl IntoIterator<Item = String>,
+) -> Result<BTreeMap<String, Seen>, ProviderError> {
+    let ids: Vec<String> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut found = BTreeMap::new();
+    for chunk in ids.chunks(IDS) {
+        let seen = some_ids(session, kind, chunk.to_vec()).await?;
+        found.extend(seen.into_iter().map(|seen| (seen.id.clone(), seen)));
+    }
+    Ok(found)
+}
+
+/// One call, and another whenever it fails because some of them are not there: then without these.
+async fn some_ids(
+    session: &Session,
+    kind: &dyn Kind,
+    mut ids: Vec<String>,
+) -> Result<Vec<Seen>, ProviderError> {
+    while !ids.is_empty() {
+        match kind.describe(session, &Query::Ids(ids.clone())).await {
+            Err(error) if error.class == ErrorClass::NotFound && ids.len() > 1 => {
+                let before = ids.len();
+                ids.retain(|id| !names(&error.message, id));
+                if ids.len() == before {
+                    return one_by_one(session, kind, ids).await;
+                }
+            }
+            Err(error) if error.class == ErrorClass::NotFound => break,
+            answer => return answer,
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The cloud does not say which of them are not there.
+async fn one_by_one(
+    session: &Session,
+    kind: &dyn Kind,
+    ids: Vec<String>,
+) -> Result<Vec<Seen>, ProviderError> {
+    let mut found = Vec::new();
+    for id in ids {
+        match kind.describe(session, &Query::Ids(vec![id])).await {
+            Err(error) if error.class == ErrorClass::NotFound => {}
+            answer => found.extend(answer?),
+        }
+    }
+    Ok(found)
 }
 
 fn kind_of(address: &Address) -> Result<&'static dyn Kind, ProviderError> {
@@ -269,7 +328,10 @@ fn as_given(value: &Value, given: &Value) -> Value {
     match (value.data(), given.data()) {
         (Data::Null(_), _) if is_empty(given) => given.clone(),
         (Data::List(ty, items), Data::List(_, others)) if items.len() == others.len() => {
-            Value::list(ty.clone(), items.iter().zip(others.iter()).map(|(it, other)| within(it, other)))
+            Value::list(
+                ty.clone(),
+                items.iter().zip(others.iter()).map(|(it, other)| within(it, other)),
+            )
         }
         _ => value.clone(),
     }
@@ -353,11 +415,18 @@ impl Provider for Aws {
 
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
         let kind = kind_of(&request.address)?;
-        match kind.delete(&self.session, &request).await {
+        let deleted = match self.deletions.get(kind.name()) {
+            Some(together) => together.ask(request.id.clone()).await,
+            None => kind.delete(&self.session, &request).await,
+        };
+        match deleted {
             Ok(()) => self.gone(kind, &request.id, request.progress.as_ref()).await,
             Err(error) if error.class == ErrorClass::NotFound => Ok(()),
             // What was in it has just gone, which may not show yet: again, a little later.
-            Err(error) if error.class == ErrorClass::Conflict && error.message.contains("DependencyViolation") => {
+            Err(error)
+                if error.class == ErrorClass::Conflict
+                    && error.message.contains("DependencyViolation") =>
+            {
                 Err(ProviderError { class: ErrorClass::Transient, ..error })
             }
             Err(error) => Err(error),
@@ -397,9 +466,11 @@ impl Provider for Aws {
 
     async fn list_owned(&self) -> Result<Vec<Owned>, ProviderError> {
         let lineage = &self.session.owner.lineage;
+        let present = tagging::types_with(&self.session, marker::LINEAGE, lineage).await?;
         let mut owned = Vec::new();
         for kind in kind::all() {
-            if !self.session.schemas[kind.name()].adoption.tagged {
+            let may_be_there = kind.tag_type().is_none_or(|ty| present.contains(&ty));
+            if !self.session.schemas[kind.name()].adoption.tagged || !may_be_there {
                 continue;
             }
             let query = Query::Owned(lineage.clone());
@@ -413,7 +484,7 @@ impl Provider for Aws {
                 let is_whole = seen.phase == Phase::Ready;
                 let nothing = Value::object::<&str>([]);
                 let object = match is_whole {
-                    true => Some(self.object(*kind, seen, &nothing).await?),
+                    true => Some(self.object(kind, seen, &nothing).await?),
                     false => None,
                 };
                 owned.push(Owned { address: marked.address, id, token: marked.token, object });

@@ -9,8 +9,6 @@ use model::Value;
 pub(crate) enum Query {
     /// Those with these ids. One that does not exist fails the call, which then names it.
     Ids(Vec<String>),
-    /// Those that the cloud keeps this client token for.
-    ClientToken(String),
     /// Those whose marker has this lineage and this token.
     Marked { lineage: String, token: String },
     /// Those whose marker has this lineage.
@@ -38,7 +36,6 @@ impl Query {
         let tag = |key: &str, value: &str| filter(&format!("tag:{key}"), [value]);
         match self {
             Self::Ids(_) | Self::Alike(_) => None,
-            Self::ClientToken(token) => Some(vec![filter("client-token", [token.as_str()])]),
             Self::Marked { lineage, token } => Some(vec![tag(LINEAGE, lineage), tag(TOKEN, token)]),
             Self::Owned(lineage) => Some(vec![tag(LINEAGE, lineage)]),
             Self::Filters(filters) => Some(

@@ -3,6 +3,7 @@
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::marker::Tags;
+use crate::query::filter;
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use provider::{ProviderError, UpdateRequest};
 
@@ -17,7 +18,9 @@ fn list(tags: &Tags) -> Vec<Tag> {
 
 /// Tags as a description tells them.
 pub(crate) fn read(tags: Option<&[Tag]>) -> Tags {
-    let one = |tag: &Tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned());
+    let one = |tag: &Tag| {
+        (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned())
+    };
     tags.unwrap_or_default().iter().map(one).collect()
 }
 
@@ -32,7 +35,8 @@ pub(crate) async fn update(
         tags
     };
     let now: Tags = wanted(&request.arguments);
-    let before: Tags = Given(&request.prior).map("tags_all").unwrap_or_else(|| wanted(&request.prior));
+    let before: Tags =
+        Given(&request.prior).map("tags_all").unwrap_or_else(|| wanted(&request.prior));
     let set: Tags = now
         .iter()
         .filter(|(key, value)| before.get(*key) != Some(*value))
@@ -44,12 +48,42 @@ pub(crate) async fn update(
         .map(|key| Tag::builder().key(key).build())
         .collect();
     if !set.is_empty() {
-        let call = session.ec2().await?.create_tags().resources(&request.id).set_tags(Some(list(&set)));
+        let call =
+            session.ec2().await?.create_tags().resources(&request.id).set_tags(Some(list(&set)));
         session.call("CreateTags", call.send()).await?;
     }
     if !dropped.is_empty() {
-        let call = session.ec2().await?.delete_tags().resources(&request.id).set_tags(Some(dropped));
+        let call =
+            session.ec2().await?.delete_tags().resources(&request.id).set_tags(Some(dropped));
         session.call("DeleteTags", call.send()).await?;
     }
     Ok(())
+}
+
+/// The types of which there are objects with that tag.
+pub(crate) async fn types_with(
+    session: &Session,
+    key: &str,
+    value: &str,
+) -> Result<Vec<ResourceType>, ProviderError> {
+    let mut types = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let asking = session
+            .ec2()
+            .await?
+            .describe_tags()
+            .filters(filter("key", [key]))
+            .filters(filter("value", [value]))
+            .max_results(1_000)
+            .set_next_token(next.take());
+        let page = session.call("DescribeTags", asking.send()).await?;
+        for tag in page.tags.unwrap_or_default() {
+            types.extend(tag.resource_type.filter(|ty| !types.contains(ty)));
+        }
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(types);
+        }
+    }
 }

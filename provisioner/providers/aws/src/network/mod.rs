@@ -4,8 +4,31 @@ pub(crate) mod subnet;
 pub(crate) mod vpc;
 
 use crate::arguments::Given;
+use crate::data::Source;
+use crate::kind::Kind;
+use crate::limits::Apis;
 use ipnet::Ipv4Net;
 use std::ops::RangeInclusive;
+
+/// The resource types.
+pub(crate) const KINDS: &[&dyn Kind] = &[&vpc::Vpc, &subnet::Subnet];
+
+/// The data sources.
+pub(crate) const SOURCES: &[&dyn Source] = &[];
+
+/// What is called.
+pub(crate) const APIS: Apis = Apis {
+    reading: &["DescribeSubnets", "DescribeVpcAttribute", "DescribeVpcs"],
+    changing: &[
+        "CreateSubnet",
+        "CreateVpc",
+        "DeleteSubnet",
+        "DeleteVpc",
+        "ModifySubnetAttribute",
+        "ModifyVpcAttribute",
+    ],
+    unlimited: &[],
+};
 
 /// What is wrong with a range of IPv4 addresses: it must be whole, and of one of these prefix lengths.
 pub(crate) fn cidr_problem(

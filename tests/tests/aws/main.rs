@@ -1,0 +1,4 @@
+//! The AWS provider against an emulator that others wrote, type by type: what the port promises, and what people see.
+
+mod network;
+mod support;
