@@ -36,8 +36,9 @@ impl Configuration {
         }
         if let Some(key) = default_tags.keys().find(|key| marker::is_kept(key)) {
             let message = format!("`default_tags` of the provider `aws` has the key `{key}`");
-            return Err(ProviderError::new(ErrorClass::Invalid, message)
-                .with_hint("keys that begin with `provisioner:` say whose an object is; use another"));
+            return Err(ProviderError::new(ErrorClass::Invalid, message).with_hint(
+                "keys that begin with `provisioner:` say whose an object is; use another",
+            ));
         }
         let mut endpoints = BTreeMap::new();
         for block in given.blocks("endpoints") {

@@ -19,7 +19,8 @@ where
             let said = context.err().message().unwrap_or("no explanation");
             let status = context.raw().status().as_u16();
             let class = class(code, status);
-            let error = ProviderError::new(class, format!("{api}: {said} ({})", named(code, status)));
+            let error =
+                ProviderError::new(class, format!("{api}: {said} ({})", named(code, status)));
             let error = hinted(error, code);
             // The server fell over: whatever it had begun may have been done.
             if status >= 500 && class == ErrorClass::Transient { error.maybe_done() } else { error }
@@ -27,7 +28,9 @@ where
         SdkError::ConstructionFailure(_) => {
             ProviderError::new(ErrorClass::Invalid, format!("{api}: {}", causes(error)))
         }
-        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_none_or(|it| it.is_user()) => {
+        SdkError::DispatchFailure(failure)
+            if failure.as_connector_error().is_none_or(|it| it.is_user()) =>
+        {
             unsent(api, &causes(error))
         }
         SdkError::DispatchFailure(failure) => {
@@ -89,24 +92,68 @@ fn named(code: &str, status: u16) -> String {
 
 fn class(code: &str, status: u16) -> ErrorClass {
     match code {
-        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "ThrottledException"
-        | "RequestThrottled" | "RequestThrottledException" | "TooManyRequestsException"
-        | "BandwidthLimitExceeded" | "PriorRequestNotComplete" | "SlowDown"
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
+        | "SlowDown"
         | "SnapshotCreationPerVolumeRateExceeded" => ErrorClass::Throttled,
-        "InternalError" | "InternalFailure" | "Unavailable" | "ServiceUnavailable"
-        | "RequestTimeout" | "RequestTimeoutException" | "RequestExpired" => ErrorClass::Transient,
-        "UnauthorizedOperation" | "AuthFailure" | "AccessDenied" | "AccessDeniedException" | "OptInRequired"
-        | "InvalidClientTokenId" | "SignatureDoesNotMatch" | "ExpiredToken" | "Blocked"
-        | "PendingVerification" | "UnrecognizedClientException" => ErrorClass::Denied,
-        "InsufficientInstanceCapacity" | "InsufficientHostCapacity" | "InsufficientAddressCapacity"
-        | "InsufficientVolumeCapacity" | "InsufficientFreeAddressesInSubnet" | "SpotMaxPriceTooLow" => ErrorClass::Quota,
-        "DependencyViolation" | "IncorrectState" | "IncorrectInstanceState" | "VolumeInUse" | "ResourceInUse"
-        | "IdempotentParameterMismatch" | "IdempotentInstanceTerminated" | "OperationNotPermitted"
-        | "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "OperationAborted" => ErrorClass::Conflict,
-        _ if code.ends_with("LimitExceeded") || code.ends_with("QuotaExceeded") => ErrorClass::Quota,
-        _ if code.ends_with(".NotFound") || code.ends_with("NotFound") || code.starts_with("NoSuch") => ErrorClass::NotFound,
-        _ if code.ends_with(".Duplicate") || code.ends_with("AlreadyExists") || code.ends_with(".InUse")
-            || code.ends_with("AlreadyAssociated") => ErrorClass::Conflict,
+        "InternalError"
+        | "InternalFailure"
+        | "Unavailable"
+        | "ServiceUnavailable"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "RequestExpired" => ErrorClass::Transient,
+        "UnauthorizedOperation"
+        | "AuthFailure"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "OptInRequired"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "ExpiredToken"
+        | "Blocked"
+        | "PendingVerification"
+        | "UnrecognizedClientException" => ErrorClass::Denied,
+        "InsufficientInstanceCapacity"
+        | "InsufficientHostCapacity"
+        | "InsufficientAddressCapacity"
+        | "InsufficientVolumeCapacity"
+        | "InsufficientFreeAddressesInSubnet"
+        | "SpotMaxPriceTooLow" => ErrorClass::Quota,
+        "DependencyViolation"
+        | "IncorrectState"
+        | "IncorrectInstanceState"
+        | "VolumeInUse"
+        | "ResourceInUse"
+        | "IdempotentParameterMismatch"
+        | "IdempotentInstanceTerminated"
+        | "OperationNotPermitted"
+        | "BucketAlreadyExists"
+        | "BucketAlreadyOwnedByYou"
+        | "OperationAborted" => ErrorClass::Conflict,
+        _ if code.ends_with("LimitExceeded") || code.ends_with("QuotaExceeded") => {
+            ErrorClass::Quota
+        }
+        _ if code.ends_with(".NotFound")
+            || code.ends_with("NotFound")
+            || code.starts_with("NoSuch") =>
+        {
+            ErrorClass::NotFound
+        }
+        _ if code.ends_with(".Duplicate")
+            || code.ends_with("AlreadyExists")
+            || code.ends_with(".InUse")
+            || code.ends_with("AlreadyAssociated") =>
+        {
+            ErrorClass::Conflict
+        }
         _ => match status {
             429 => ErrorClass::Throttled,
             500.. => ErrorClass::Transient,

@@ -101,11 +101,7 @@ pub(crate) trait Kind: Send + Sync {
 
     /// What the cloud shows. Objects that do not exist are not in the answer, or fail a call by [`Query::Ids`] with an error
     /// that names them.
-    async fn describe(
-        &self,
-        session: &Session,
-        query: &Query,
-    ) -> Result<Vec<Seen>, ProviderError>;
+    async fn describe(&self, session: &Session, query: &Query) -> Result<Vec<Seen>, ProviderError>;
 
     /// Reads what needs a call of its own for each object: only what `recorded` has a value for.
     async fn complete(
@@ -125,18 +121,12 @@ pub(crate) trait Kind: Send + Sync {
     ) -> Result<String, ProviderError>;
 
     /// Brings an object to its arguments.
-    async fn update(
-        &self,
-        session: &Session,
-        request: &UpdateRequest,
-    ) -> Result<(), ProviderError>;
+    async fn update(&self, session: &Session, request: &UpdateRequest)
+    -> Result<(), ProviderError>;
 
     /// Deletes an object. It may need a while to be gone.
-    async fn delete(
-        &self,
-        session: &Session,
-        request: &DeleteRequest,
-    ) -> Result<(), ProviderError>;
+    async fn delete(&self, session: &Session, request: &DeleteRequest)
+    -> Result<(), ProviderError>;
 }
 
 /// For how long a description may not show an object, in milliseconds: "eventual consistency" of the EC2 API is published
@@ -173,8 +163,7 @@ pub(crate) fn resource<const N: usize>(
     attributes.entry("id".to_owned()).or_insert(id);
     if adoption.tagged {
         let tags = "Tags; those of `default_tags` of the provider come beside them.";
-        attributes
-            .insert("tags".to_owned(), Attribute::optional(Type::map(Type::String), tags));
+        attributes.insert("tags".to_owned(), Attribute::optional(Type::map(Type::String), tags));
         let all = "All its tags.";
         attributes.insert(
             "tags_all".to_owned(),

@@ -13,7 +13,8 @@ pub(crate) const TERMINATED: &str = "TerminateInstances: instances";
 pub(crate) const LAUNCHED_AT_ONCE: u32 = 1_000;
 
 /// APIs that read.
-const READING: &[&str] = &["DescribeTags", "DescribeVpcAttribute", "DescribeVpcs", "DescribeSubnets"];
+const READING: &[&str] =
+    &["DescribeTags", "DescribeVpcAttribute", "DescribeVpcs", "DescribeSubnets"];
 /// APIs that change something.
 const CHANGING: &[&str] = &[
     "CreateSubnet",

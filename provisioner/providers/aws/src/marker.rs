@@ -74,7 +74,8 @@ pub(crate) fn read(tags: &Tags, lineage: &str, index: u32) -> Option<Marked> {
     if tags.get(LINEAGE).map(String::as_str) != Some(lineage) {
         return None;
     }
-    let text: String = (0..).map_while(|number| tags.get(&key(number)).map(String::as_str)).collect();
+    let text: String =
+        (0..).map_while(|number| tags.get(&key(number)).map(String::as_str)).collect();
     let token = tags.get(TOKEN)?;
     if tags.contains_key(SIZE) {
         let address = members::member(&text, index)?;

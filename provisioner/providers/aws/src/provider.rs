@@ -17,8 +17,9 @@ use model::value::Entries;
 use model::{Address, Data, Diagnostic, Value};
 use provider::limits::Limiter;
 use provider::{
-    Clock, CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found, ImportRequest,
-    Lookup, Object, Owned, Owner, Progress, Provider, ProviderError, ReadRequest, UpdateRequest,
+    Clock, CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found,
+    ImportRequest, Lookup, Object, Owned, Owner, Progress, Provider, ProviderError, ReadRequest,
+    UpdateRequest,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,8 +48,7 @@ impl Aws {
     ) -> Result<Self, ProviderError> {
         let schema = provider_schema();
         let configuration = Configuration::read(arguments)?;
-        let session =
-            Session::new(configuration, owner, schema.resources.clone(), limiter, clock);
+        let session = Session::new(configuration, owner, schema.resources.clone(), limiter, clock);
         Ok(Self { session: Arc::new(session), schema })
     }
 
@@ -221,9 +221,11 @@ impl Aws {
         };
         let lineage = &self.session.owner.lineage;
         if let Some(other) = seen.tags.get(marker::LINEAGE).filter(|other| *other != lineage) {
-            let message = format!("`{}` belongs to the environment with the lineage {other}", seen.id);
-            return Err(ProviderError::new(ErrorClass::Denied, message)
-                .with_hint("take it out of that environment first, and remove its `provisioner:` tags"));
+            let message =
+                format!("`{}` belongs to the environment with the lineage {other}", seen.id);
+            return Err(ProviderError::new(ErrorClass::Denied, message).with_hint(
+                "take it out of that environment first, and remove its `provisioner:` tags",
+            ));
         }
         self.object(kind, seen, &Value::object::<&str>([])).await.map(Some)
     }
@@ -269,7 +271,10 @@ fn as_given(value: &Value, given: &Value) -> Value {
     match (value.data(), given.data()) {
         (Data::Null(_), _) if is_empty(given) => given.clone(),
         (Data::List(ty, items), Data::List(_, others)) if items.len() == others.len() => {
-            Value::list(ty.clone(), items.iter().zip(others.iter()).map(|(it, other)| within(it, other)))
+            Value::list(
+                ty.clone(),
+                items.iter().zip(others.iter()).map(|(it, other)| within(it, other)),
+            )
         }
         _ => value.clone(),
     }
@@ -357,7 +362,10 @@ impl Provider for Aws {
             Ok(()) => self.gone(kind, &request.id, request.progress.as_ref()).await,
             Err(error) if error.class == ErrorClass::NotFound => Ok(()),
             // What was in it has just gone, which may not show yet: again, a little later.
-            Err(error) if error.class == ErrorClass::Conflict && error.message.contains("DependencyViolation") => {
+            Err(error)
+                if error.class == ErrorClass::Conflict
+                    && error.message.contains("DependencyViolation") =>
+            {
                 Err(ProviderError { class: ErrorClass::Transient, ..error })
             }
             Err(error) => Err(error),

@@ -17,7 +17,9 @@ fn list(tags: &Tags) -> Vec<Tag> {
 
 /// Tags as a description tells them.
 pub(crate) fn read(tags: Option<&[Tag]>) -> Tags {
-    let one = |tag: &Tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned());
+    let one = |tag: &Tag| {
+        (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned())
+    };
     tags.unwrap_or_default().iter().map(one).collect()
 }
 
@@ -32,7 +34,8 @@ pub(crate) async fn update(
         tags
     };
     let now: Tags = wanted(&request.arguments);
-    let before: Tags = Given(&request.prior).map("tags_all").unwrap_or_else(|| wanted(&request.prior));
+    let before: Tags =
+        Given(&request.prior).map("tags_all").unwrap_or_else(|| wanted(&request.prior));
     let set: Tags = now
         .iter()
         .filter(|(key, value)| before.get(*key) != Some(*value))
@@ -44,11 +47,13 @@ pub(crate) async fn update(
         .map(|key| Tag::builder().key(key).build())
         .collect();
     if !set.is_empty() {
-        let call = session.ec2().await?.create_tags().resources(&request.id).set_tags(Some(list(&set)));
+        let call =
+            session.ec2().await?.create_tags().resources(&request.id).set_tags(Some(list(&set)));
         session.call("CreateTags", call.send()).await?;
     }
     if !dropped.is_empty() {
-        let call = session.ec2().await?.delete_tags().resources(&request.id).set_tags(Some(dropped));
+        let call =
+            session.ec2().await?.delete_tags().resources(&request.id).set_tags(Some(dropped));
         session.call("DeleteTags", call.send()).await?;
     }
     Ok(())

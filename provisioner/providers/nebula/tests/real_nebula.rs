@@ -77,8 +77,13 @@ fn nebula(hours_ago: i64) -> Nebula {
 
 async fn create(nebula: &Nebula, address: &str, arguments: Value) -> Value {
     let address = Address::parse(address).unwrap();
-    let request =
-        CreateRequest { address, token: "token".to_owned(), arguments, batch: None, progress: Arc::new(Silent) };
+    let request = CreateRequest {
+        address,
+        token: "token".to_owned(),
+        arguments,
+        batch: None,
+        progress: Arc::new(Silent),
+    };
     nebula.create(request).await.unwrap().attributes
 }
 

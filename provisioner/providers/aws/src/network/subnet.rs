@@ -25,9 +25,8 @@ impl Kind for Subnet {
 
     fn schema(&self) -> ResourceSchema {
         let computed = |description: &str| Attribute::computed(Type::String, description);
-        let required = |description: &str| {
-            Attribute::required(Type::String, description).forces_replacement()
-        };
+        let required =
+            |description: &str| Attribute::required(Type::String, description).forces_replacement();
         resource(
             "A part of a network, in one availability zone.",
             by_tags(),
@@ -44,7 +43,10 @@ impl Kind for Subnet {
                     Attribute::optional(Type::Bool, "Whether machines in it get public addresses.")
                         .with_default(false.into()),
                 ),
-                ("availability_zone_id", computed("The id of its zone, the same in every account.")),
+                (
+                    "availability_zone_id",
+                    computed("The id of its zone, the same in every account."),
+                ),
                 ("arn", computed("Its Amazon resource name.")),
                 ("owner_id", computed("The account that it belongs to.")),
             ],
@@ -55,12 +57,9 @@ impl Kind for Subnet {
         cidr_problem(given, "cidr_block", 16..=28).into_iter().collect()
     }
 
-    async fn describe(
-        &self,
-        session: &Session,
-        query: &Query,
-    ) -> Result<Vec<Seen>, ProviderError> {
-        let all = pages!(session, query, "DescribeSubnets", describe_subnets, set_subnet_ids, subnets);
+    async fn describe(&self, session: &Session, query: &Query) -> Result<Vec<Seen>, ProviderError> {
+        let all =
+            pages!(session, query, "DescribeSubnets", describe_subnets, set_subnet_ids, subnets);
         let seen = all.into_iter().map(|subnet| {
             let id = subnet.subnet_id().unwrap_or_default().to_owned();
             let attributes = BTreeMap::from([
@@ -133,6 +132,7 @@ impl Kind for Subnet {
 
 async fn public(session: &Session, id: &str, is_public: bool) -> Result<(), ProviderError> {
     let value = AttributeBooleanValue::builder().value(is_public).build();
-    let call = session.ec2().await?.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(value);
+    let call =
+        session.ec2().await?.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(value);
     session.call("ModifySubnetAttribute", call.send()).await.map(drop)
 }

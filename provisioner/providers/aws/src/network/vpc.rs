@@ -7,7 +7,9 @@ use crate::network::cidr_problem;
 use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName, VpcState};
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName, VpcState,
+};
 use model::schema::{Attribute, ResourceSchema};
 use model::{Type, Value};
 use provider::{CreateRequest, DeleteRequest, ProviderError, UpdateRequest};
@@ -29,9 +31,12 @@ fn schema() -> ResourceSchema {
             ),
             (
                 "instance_tenancy",
-                Attribute::optional(Type::String, "`default`, or `dedicated` for hardware of one's own.")
-                    .with_default("default".into())
-                    .forces_replacement(),
+                Attribute::optional(
+                    Type::String,
+                    "`default`, or `dedicated` for hardware of one's own.",
+                )
+                .with_default("default".into())
+                .forces_replacement(),
             ),
             (
                 "enable_dns_support",
@@ -39,7 +44,8 @@ fn schema() -> ResourceSchema {
             ),
             (
                 "enable_dns_hostnames",
-                dns("Whether machines with public addresses have public names.").with_default(false.into()),
+                dns("Whether machines with public addresses have public names.")
+                    .with_default(false.into()),
             ),
             ("arn", computed("Its Amazon resource name.")),
             ("owner_id", computed("The account that it belongs to.")),
@@ -62,11 +68,7 @@ impl Kind for Vpc {
         cidr_problem(given, "cidr_block", 16..=28).into_iter().collect()
     }
 
-    async fn describe(
-        &self,
-        session: &Session,
-        query: &Query,
-    ) -> Result<Vec<Seen>, ProviderError> {
+    async fn describe(&self, session: &Session, query: &Query) -> Result<Vec<Seen>, ProviderError> {
         let all = pages!(session, query, "DescribeVpcs", describe_vpcs, set_vpc_ids, vpcs);
         let region = session.region().await?;
         let seen = all.into_iter().map(|vpc| {
@@ -81,7 +83,9 @@ impl Kind for Vpc {
             ]);
             let is_pending = vpc.state() == Some(&VpcState::Pending);
             let phase = if is_pending { Phase::Pending } else { Phase::Ready };
-            Seen::ready(id, attributes).tagged(session, tagging::read(vpc.tags.as_deref())).in_phase(phase)
+            Seen::ready(id, attributes)
+                .tagged(session, tagging::read(vpc.tags.as_deref()))
+                .in_phase(phase)
         });
         Ok(seen.collect())
     }
@@ -95,13 +99,15 @@ impl Kind for Vpc {
         // Only what differs from a new network's is worth a call.
         if recorded.flag("enable_dns_support") == Some(false) {
             let name = VpcAttributeName::EnableDnsSupport;
-            let call = session.ec2().await?.describe_vpc_attribute().vpc_id(&seen.id).attribute(name);
+            let call =
+                session.ec2().await?.describe_vpc_attribute().vpc_id(&seen.id).attribute(name);
             let answer = session.call("DescribeVpcAttribute", call.send()).await?;
             seen.attributes.insert("enable_dns_support", flag(answer.enable_dns_support()));
         }
         if recorded.flag("enable_dns_hostnames") == Some(true) {
             let name = VpcAttributeName::EnableDnsHostnames;
-            let call = session.ec2().await?.describe_vpc_attribute().vpc_id(&seen.id).attribute(name);
+            let call =
+                session.ec2().await?.describe_vpc_attribute().vpc_id(&seen.id).attribute(name);
             let answer = session.call("DescribeVpcAttribute", call.send()).await?;
             seen.attributes.insert("enable_dns_hostnames", flag(answer.enable_dns_hostnames()));
         }
@@ -124,7 +130,10 @@ impl Kind for Vpc {
             .tag_specifications(tags);
         let made = session.call("CreateVpc", call.send()).await?;
         let id = made.vpc.and_then(|vpc| vpc.vpc_id).ok_or_else(|| no_id("CreateVpc"))?;
-        let new = Value::object([("enable_dns_support", true.into()), ("enable_dns_hostnames", Value::from(false))]);
+        let new = Value::object([
+            ("enable_dns_support", true.into()),
+            ("enable_dns_hostnames", Value::from(false)),
+        ]);
         settings(session, &id, Given(&new), given).await.map_err(ProviderError::maybe_done)?;
         Ok(id)
     }
@@ -162,11 +171,17 @@ async fn settings(
     let asked = |name: &str| given.flag(name).filter(|_| given.differs(before, name));
     let value = |flag| AttributeBooleanValue::builder().value(flag).build();
     if let Some(flag) = asked("enable_dns_support") {
-        let call = session.ec2().await?.modify_vpc_attribute().vpc_id(id).enable_dns_support(value(flag));
+        let call =
+            session.ec2().await?.modify_vpc_attribute().vpc_id(id).enable_dns_support(value(flag));
         session.call("ModifyVpcAttribute", call.send()).await?;
     }
     if let Some(flag) = asked("enable_dns_hostnames") {
-        let call = session.ec2().await?.modify_vpc_attribute().vpc_id(id).enable_dns_hostnames(value(flag));
+        let call = session
+            .ec2()
+            .await?
+            .modify_vpc_attribute()
+            .vpc_id(id)
+            .enable_dns_hostnames(value(flag));
         session.call("ModifyVpcAttribute", call.send()).await?;
     }
     Ok(())
