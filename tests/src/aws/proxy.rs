@@ -71,6 +71,8 @@ pub struct LoggedCall {
     pub code: Option<String>,
     /// Whether it changed something.
     pub took_effect: bool,
+    /// What AWS would not know of it.
+    pub violations: Vec<String>,
     /// What a test had happen to it.
     pub fault: Option<Fault>,
 }
@@ -275,6 +277,12 @@ fn converse(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     Ok(())
 }
 
+/// A call as it came in.
+struct Seen<'c> {
+    call: &'c Call,
+    violations: Vec<String>,
+}
+
 /// What a client gets.
 enum Answer {
     Whole(Response),
@@ -286,11 +294,12 @@ impl Shared {
     fn answer(&self, request: &Request, client: &TcpStream) -> Answer {
         let call = Call::of(request, self.models);
         let wrong = conformance::violations(request, &call, self.models);
-        locked(&self.violations).extend(wrong);
+        locked(&self.violations).extend(wrong.clone());
+        let seen = Seen { call: &call, violations: wrong };
         let fault = locked(&self.faults).take(&call);
         let refusal = match &fault {
             Some(Fault::LoseRequest) => {
-                self.note(&call, None, fault);
+                self.note(seen, None, fault);
                 return Answer::None;
             }
             Some(Fault::Refuse(refusal)) => Some(refusal.clone()),
@@ -300,13 +309,13 @@ impl Shared {
         };
         if let Some(refusal) = refusal {
             let outcome = Outcome { response: refusal.response(&call), took_effect: false };
-            self.note(&call, Some(&outcome), fault);
+            self.note(seen, Some(&outcome), fault);
             return Answer::Whole(outcome.response);
         }
         let Some((outcome, is_held)) = self.act(request, &call, client) else {
             return Answer::None;
         };
-        self.note(&call, Some(&outcome), fault.clone());
+        self.note(seen, Some(&outcome), fault.clone());
         if is_held && !self.gate.decided() {
             return Answer::None;
         }
@@ -343,11 +352,12 @@ impl Shared {
         }
     }
 
-    fn note(&self, call: &Call, outcome: Option<&Outcome>, fault: Option<Fault>) {
+    fn note(&self, seen: Seen<'_>, outcome: Option<&Outcome>, fault: Option<Fault>) {
         let failed = outcome.map(|outcome| &outcome.response).filter(|answer| answer.status >= 400);
         let logged = LoggedCall {
             at: SystemTime::now(),
-            call: call.for_the_log(),
+            call: seen.call.for_the_log(),
+            violations: seen.violations,
             status: outcome.map(|outcome| outcome.response.status),
             code: failed.map(code),
             took_effect: outcome.is_some_and(|outcome| outcome.took_effect),
