@@ -5,7 +5,7 @@ use model::Value;
 
 #[tokio::test]
 async fn networks_conform() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let range = || ("cidr_block", Value::from("10.0.0.0/16"));
     let changed = [range(), ("enable_dns_hostnames", true.into())];

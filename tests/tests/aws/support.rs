@@ -7,48 +7,48 @@ use provider::{CreateRequest, Object, Owner, Provider as _, Silent, TokioClock};
 use provider_aws::Aws;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tests::aws::{Moto, Options, Proxy};
 
-/// An emulator of AWS on loopback.
-pub struct Cloud {
-    url: String,
-    server: std::process::Child,
-}
+/// The AWS of the tests. Requests that AWS would not know fail the test when it goes.
+pub struct Cloud(Option<Proxy>);
 
 impl Drop for Cloud {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        if let Some(proxy) = self.0.take().filter(|_| !std::thread::panicking()) {
+            proxy.finish();
+        }
+    }
+}
+
+impl std::ops::Deref for Cloud {
+    type Target = Proxy;
+
+    fn deref(&self) -> &Proxy {
+        self.0.as_ref().expect("it is there until it goes")
     }
 }
 
 impl Cloud {
-    /// Starts it, empty.
-    pub async fn start() -> Self {
-        let port = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port()
-        };
-        let server = std::process::Command::new("moto_server")
-            .args(["-p", &port.to_string()])
-            .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let cloud = Self { url: format!("http://127.0.0.1:{port}"), server };
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-        cloud
+    /// Starts it, empty; none, having said why, where it cannot be had.
+    pub fn start() -> Option<Self> {
+        Self::with(Options::default())
+    }
+
+    /// The same with its slowness, limits and so on.
+    pub fn with(options: Options) -> Option<Self> {
+        Some(Self(Some(Proxy::start(Moto::start()?, options))))
     }
 
     /// A provider of that region, without limits.
     pub fn provider(&self, region: &str) -> Aws {
-        let endpoint = |service| (service, Value::from(self.url.as_str()));
+        let url = self.url();
+        let endpoint = |service| (service, Value::from(url.as_str()));
         let endpoints = Value::object(["ec2", "s3", "sts"].map(endpoint));
         let arguments = Value::object([
             ("region", Value::from(region)),
             ("endpoints", Value::tuple([endpoints])),
+            ("access_key", "AKIAIOSFODNN7EXAMPLE".into()),
+            ("secret_key", Value::from("of-no-use-anywhere-else").into_sensitive()),
             ("s3_use_path_style", true.into()),
         ]);
         let owner = Owner { environment: "test".to_owned(), lineage: "lineage-1".to_owned() };

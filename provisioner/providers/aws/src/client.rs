@@ -2,12 +2,13 @@
 //!
 //! Invariant: whatever is sent has waited its turn, is sent once, and its failure is told to the limiter.
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Keys};
 use crate::together::Together;
 use crate::{error, limits};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -82,6 +83,10 @@ impl Session {
         }
         if let Some(profile) = &configuration.profile {
             loader = loader.profile_name(profile);
+        }
+        if let Some(Keys { access_key, secret_key, token }) = configuration.keys.clone() {
+            let keys = Credentials::new(access_key, secret_key, token, None, "provider block");
+            loader = loader.credentials_provider(keys);
         }
         let loaded = loader.load().await;
         let region = loaded.region().map(ToString::to_string).ok_or_else(|| {
