@@ -24,7 +24,7 @@ use provider::{
     ImportRequest, Lookup, Object, Owned, Owner, Progress, Provider, ProviderError, ReadRequest,
     UpdateRequest,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 

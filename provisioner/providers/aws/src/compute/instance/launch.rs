@@ -50,7 +50,7 @@ async fn launched(session: Arc<Session>, request: CreateRequest) -> Made {
     let mut told: Vec<(u32, String)> = told
         .filter_map(|it| Some((u32::try_from(it.ami_launch_index?).ok()?, it.instance_id?)))
         .collect();
-    if told.len() != size as usize {
+    if u32::try_from(told.len()) != Ok(size) {
         let reservation = answer.reservation_id.ok_or_else(|| no_id("RunInstances"))?;
         told = reserved(&session, reservation).await.map_err(ProviderError::maybe_done)?;
     }
