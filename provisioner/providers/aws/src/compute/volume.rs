@@ -3,7 +3,7 @@
 use crate::arguments::{Given, filled, flag, number, text};
 use crate::client::Session;
 use crate::compute::{disk, wait};
-use crate::kind::{Kind, Phase, Seen, by_token, no_id, resource, tags_of};
+use crate::kind::{Kind, Phase, Seen, by_token, no_id, resource, slow, tags_of};
 use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
@@ -17,12 +17,14 @@ use std::sync::Arc;
 pub(crate) struct Volume;
 
 const NAME: &str = "aws_ebs_volume";
+/// Minutes that it may take until a change shows.
+const CHANGE_MINUTES: u64 = 20;
 
 fn schema() -> ResourceSchema {
     let chosen = |ty, description: &str| Attribute::optional_computed(ty, description);
     resource(
         "A disk that outlives machines.",
-        by_token(),
+        slow(by_token(), CHANGE_MINUTES),
         [
             (
                 "availability_zone",

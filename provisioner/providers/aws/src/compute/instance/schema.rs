@@ -1,10 +1,13 @@
 //! What the planner knows of `aws_instance`.
 
 use crate::configuration::object;
-use crate::kind::{by_token, resource};
+use crate::kind::{by_token, resource, slow};
 use crate::limits::LAUNCHED_AT_ONCE;
 use model::Type;
 use model::schema::{Attribute, ResourceSchema};
+
+/// Minutes that it may take to stop a machine, change it and start it again.
+const CHANGE_MINUTES: u64 = 40;
 
 /// The fields of blocks of disks that cannot be changed in place.
 const ROOT_FIXED: [&str; 2] = ["encrypted", "kms_key_id"];
@@ -13,7 +16,7 @@ const EBS_FIXED: [&str; 5] =
 
 /// The schema.
 pub(super) fn schema() -> ResourceSchema {
-    let mut schema = resource("A virtual machine.", by_token(), place());
+    let mut schema = resource("A virtual machine.", slow(by_token(), CHANGE_MINUTES), place());
     for (name, attribute) in boot().into_iter().chain(settings()).chain(disks()).chain(told()) {
         schema.attributes.insert(name.to_owned(), attribute);
     }
