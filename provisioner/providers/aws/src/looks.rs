@@ -91,10 +91,13 @@ async fn one_by_one(
     Ok(found)
 }
 
-/// Whether a message names an id, and not only one that begins with it.
+/// Whether a message names an id, and not only one that it is a part of.
 pub(crate) fn names(message: &str, id: &str) -> bool {
+    let is_apart = |next: Option<char>| {
+        next.is_none_or(|next| !(next.is_alphanumeric() || next == '-' || next == '_'))
+    };
     message.match_indices(id).any(|(at, _)| {
-        let next = message[at + id.len()..].chars().next();
-        next.is_none_or(|next| !(next.is_alphanumeric() || next == '-'))
+        is_apart(message[..at].chars().next_back())
+            && is_apart(message[at + id.len()..].chars().next())
     })
 }

@@ -1,8 +1,12 @@
 //! Machines: instances, what they are made from, and the disks at them.
 
 mod disk;
+mod image;
 pub(crate) mod instance;
+mod instance_type;
+mod placement_group;
 mod volume;
+mod volume_attachment;
 mod wait;
 
 use crate::data::Source;
@@ -10,10 +14,15 @@ use crate::kind::Kind;
 use crate::limits::Apis;
 
 /// The resource types.
-pub(crate) const KINDS: &[&dyn Kind] = &[&instance::Instance, &volume::Volume];
+pub(crate) const KINDS: &[&dyn Kind] = &[
+    &instance::Instance,
+    &placement_group::PlacementGroup,
+    &volume::Volume,
+    &volume_attachment::VolumeAttachment,
+];
 
 /// The data sources.
-pub(crate) const SOURCES: &[&dyn Source] = &[];
+pub(crate) const SOURCES: &[&dyn Source] = &[&image::Ami, &instance_type::Ec2InstanceType];
 
 /// What is called.
 pub(crate) const APIS: Apis = Apis {
@@ -22,13 +31,19 @@ pub(crate) const APIS: Apis = Apis {
         "DescribeImages",
         "DescribeInstanceAttribute",
         "DescribeInstanceCreditSpecifications",
+        "DescribeInstanceTypes",
         "DescribeInstances",
+        "DescribePlacementGroups",
         "DescribeVolumes",
     ],
     changing: &[
         "AssociateIamInstanceProfile",
+        "AttachVolume",
+        "CreatePlacementGroup",
         "CreateVolume",
+        "DeletePlacementGroup",
         "DeleteVolume",
+        "DetachVolume",
         "DisassociateIamInstanceProfile",
         "ModifyInstanceAttribute",
         "ModifyInstanceCreditSpecification",

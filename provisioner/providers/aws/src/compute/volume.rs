@@ -7,7 +7,7 @@ use crate::kind::{Kind, Phase, Seen, by_token, no_id, resource, slow, tags_of};
 use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{ResourceType, VolumeState, VolumeType};
+use aws_sdk_ec2::types::{ResourceType, VolumeAttachmentState, VolumeState, VolumeType};
 use model::schema::{Attribute, ResourceSchema};
 use model::{Number, Type, Value};
 use provider::{CreateRequest, DeleteRequest, Progress, ProviderError, UpdateRequest};
@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 pub(crate) struct Volume;
 
-const NAME: &str = "aws_ebs_volume";
+pub(super) const NAME: &str = "aws_ebs_volume";
+/// Kept beside the attributes, which have no such name: what machines it is at.
+const ATTACHMENTS: &str = "attachments";
 /// Minutes that it may take until a change shows.
 const CHANGE_MINUTES: u64 = 20;
 
@@ -110,7 +112,15 @@ impl Kind for Volume {
                 .create_time()
                 .and_then(|time| time.fmt(aws_smithy_types::date_time::Format::DateTime).ok());
             let is_shared = it.multi_attach_enabled().unwrap_or_default();
+            let attachments = it.attachments().iter().map(|at| {
+                Value::object([
+                    ("device", text(at.device())),
+                    ("instance", text(at.instance_id())),
+                    ("state", text(at.state().map(VolumeAttachmentState::as_str))),
+                ])
+            });
             let attributes = BTreeMap::from([
+                (ATTACHMENTS, Value::tuple(attachments.collect::<Vec<_>>())),
                 ("availability_zone", text(it.availability_zone())),
                 ("size", number(it.size())),
                 ("type", text(it.volume_type().map(VolumeType::as_str))),
@@ -190,6 +200,28 @@ impl Kind for Volume {
         let call = session.ec2().await?.delete_volume().volume_id(&request.id);
         session.call("DeleteVolume", call.send()).await.map(drop)
     }
+}
+
+/// A machine that a disk is at.
+#[derive(Clone, Debug)]
+pub(super) struct Attachment {
+    pub(super) device: String,
+    pub(super) instance: String,
+    pub(super) state: String,
+}
+
+/// The machines that a disk is at.
+pub(super) fn attachments(seen: &Seen) -> Vec<Attachment> {
+    let items = seen.attributes.get(ATTACHMENTS).and_then(Value::as_items).unwrap_or_default();
+    let attachment = |item: &Value| {
+        let item = Given(item);
+        Some(Attachment {
+            device: item.text("device")?,
+            instance: item.text("instance")?,
+            state: item.text("state")?,
+        })
+    };
+    items.iter().filter_map(attachment).collect()
 }
 
 /// What of a disk can be changed while it is in use; none: as it is.

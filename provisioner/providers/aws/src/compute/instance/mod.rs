@@ -124,6 +124,11 @@ impl Kind for Instance {
     }
 }
 
+/// Whether one that has been described is stopped.
+pub(super) fn is_stopped(seen: &Seen) -> bool {
+    seen.attributes.get("instance_state").and_then(model::Value::as_str) == Some("stopped")
+}
+
 /// Processor credits by instance.
 pub(crate) type Credits = Arc<Gather<String, Option<String>>>;
 
