@@ -39,6 +39,18 @@ impl Cloud {
         Some(Self(Some(Proxy::start(Moto::start()?, options))))
     }
 
+    /// What a script prints that asks the cloud with a client that is not ours; `ec2` is its client.
+    pub fn python(&self, script: &str) -> String {
+        let beginning = "import boto3\nec2 = boto3.client('ec2')\n";
+        let python = tests::aws::python().unwrap();
+        let mut command = std::process::Command::new(python);
+        command.args(["-c", &format!("{beginning}{script}")]).env_clear();
+        let output = command.envs(self.environment()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "the script failed: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// A provider of that region, without limits.
     pub fn provider(&self, region: &str) -> Aws {
         let url = self.url();

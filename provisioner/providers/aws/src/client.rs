@@ -2,7 +2,10 @@
 //!
 //! Invariant: whatever is sent has waited its turn, is sent once, and its failure is told to the limiter.
 
+use crate::compute::{self, instance::Credits};
 use crate::configuration::{Configuration, Keys};
+use crate::kind::Seen;
+use crate::looks::{self, Looks};
 use crate::together::Together;
 use crate::{error, limits};
 use aws_config::retry::RetryConfig;
@@ -42,6 +45,9 @@ pub(crate) struct Session {
     limiter: Arc<Limiter>,
     /// Creations of many objects by one call.
     pub(crate) together: Together,
+    looks: Looks,
+    /// Processor credits of instances.
+    pub(crate) credits: Credits,
     shared: OnceCell<Shared>,
     caller: OnceCell<Caller>,
 }
@@ -60,10 +66,29 @@ impl Session {
         schemas: BTreeMap<String, ResourceSchema>,
         limiter: Arc<Limiter>,
         clock: Arc<dyn Clock>,
-    ) -> Self {
-        let (shared, caller) = (OnceCell::new(), OnceCell::new());
-        let together = Together::default();
-        Self { configuration, owner, clock, schemas, limiter, together, shared, caller }
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|session| {
+            let (shared, caller) = (OnceCell::new(), OnceCell::new());
+            let (together, looks) = (Together::default(), looks::of(session));
+            let credits = compute::instance::credits(session);
+            Self {
+                configuration,
+                owner,
+                clock,
+                schemas,
+                limiter,
+                together,
+                looks,
+                credits,
+                shared,
+                caller,
+            }
+        })
+    }
+
+    /// One object of a type, with others that are looked at in the same moment.
+    pub(crate) async fn look(&self, kind: &str, id: &str) -> Result<Option<Seen>, ProviderError> {
+        self.looks[kind].ask(id.to_owned()).await
     }
 
     /// The clients, made when they are first needed: finding credentials may ask the network.
