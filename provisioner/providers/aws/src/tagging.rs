@@ -29,6 +29,15 @@ pub(crate) async fn update(
     session: &Session,
     request: &UpdateRequest,
 ) -> Result<(), ProviderError> {
+    update_at(session, request, &request.id).await
+}
+
+/// The same for an object whose tags hang on another id than its own.
+pub(crate) async fn update_at(
+    session: &Session,
+    request: &UpdateRequest,
+    id: &str,
+) -> Result<(), ProviderError> {
     let wanted = |value| {
         let mut tags = session.configuration.default_tags.clone();
         tags.extend(Given(value).map("tags").unwrap_or_default());
@@ -49,12 +58,12 @@ pub(crate) async fn update(
         .collect();
     if !set.is_empty() {
         let call =
-            session.ec2().await?.create_tags().resources(&request.id).set_tags(Some(list(&set)));
+            session.ec2().await?.create_tags().resources(id).set_tags(Some(list(&set)));
         session.call("CreateTags", call.send()).await?;
     }
     if !dropped.is_empty() {
         let call =
-            session.ec2().await?.delete_tags().resources(&request.id).set_tags(Some(dropped));
+            session.ec2().await?.delete_tags().resources(id).set_tags(Some(dropped));
         session.call("DeleteTags", call.send()).await?;
     }
     Ok(())
