@@ -15,6 +15,10 @@ use std::sync::Arc;
 
 pub(crate) struct Eip;
 
+/// The attributes that say where an address is.
+const PLACE: [&str; 5] =
+    ["instance", "network_interface", "association_id", "private_dns", "private_ip"];
+
 fn schema() -> ResourceSchema {
     let computed = |description: &str| Attribute::computed(Type::String, description);
     let moving = |description: &str| computed(description).volatile();
@@ -147,7 +151,13 @@ impl Kind for Eip {
         seen: &mut Seen,
         recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
-        // A configured machine's network interface is Amazon's answer, a configured private address is told as such.
+        // What is not put somewhere by this resource may be so by another one, or by a NAT gateway: no drift of it.
+        let is_null = |name: &str| recorded.0.get(name).is_some_and(|known| known.is_null());
+        if is_null("instance") && is_null("network_interface") {
+            for name in PLACE {
+                seen.attributes.remove(name);
+            }
+        }
         if recorded.text("associate_with_private_ip").is_some() {
             let address = seen.attributes.get("private_ip").cloned();
             seen.attributes.extend(address.map(|it| ("associate_with_private_ip", it)));

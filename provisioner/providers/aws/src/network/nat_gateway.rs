@@ -2,7 +2,7 @@
 
 use crate::arguments::{Given, text};
 use crate::client::Session;
-use crate::kind::{Kind, Phase, Seen, by_token, no_id, resource, tags_of};
+use crate::kind::{Kind, Phase, Seen, by_token, no_id, resource, slow, tags_of};
 use crate::query::{PAGE, Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
@@ -16,13 +16,16 @@ use std::time::Duration;
 
 pub(crate) struct NatGateway;
 
+/// Until it is ready or gone, at most; some minutes as a rule.
+const MINUTES: u64 = 30;
+
 fn schema() -> ResourceSchema {
     let computed = |description: &str| Attribute::computed(Type::String, description);
     let optional =
         |description: &str| Attribute::optional(Type::String, description).forces_replacement();
     resource(
         "Lets machines without public addresses reach the internet, or another network.",
-        by_token(),
+        slow(by_token(), MINUTES),
         [
             (
                 "subnet_id",

@@ -192,10 +192,11 @@ impl Rules {
     }
 }
 
-/// A group as it is written: with its account where that is another one.
+/// A group as it is written: with its account where that is another one. An owner that is not told is no other one.
 pub(super) fn group_name(group: Option<&str>, account: Option<&str>, owner: &str) -> String {
     let group = group.unwrap_or_default();
-    match account.filter(|account| !account.is_empty() && *account != owner) {
+    let is_other = |account: &&str| !account.is_empty() && !owner.is_empty() && *account != owner;
+    match account.filter(is_other) {
         Some(account) => format!("{account}/{group}"),
         None => group.to_owned(),
     }

@@ -302,13 +302,15 @@ fn permission(given: Given<'_>) -> IpPermission {
 
 /// A rule as it is to become.
 fn changed(given: Given<'_>) -> SecurityGroupRuleRequest {
+    // A change must say all; of all protocols Amazon tells the ports so.
+    let port = |port: Option<i32>| port.unwrap_or(-1);
     let (from, to) = ports(given);
     let group = given.text("referenced_security_group_id");
     let group = group.as_deref().map(|group| group_parts(group).1.to_owned());
     SecurityGroupRuleRequest::builder()
         .set_ip_protocol(given.text("ip_protocol"))
-        .set_from_port(from)
-        .set_to_port(to)
+        .from_port(port(from))
+        .to_port(port(to))
         .set_cidr_ipv4(given.text("cidr_ipv4"))
         .set_cidr_ipv6(given.text("cidr_ipv6"))
         .set_prefix_list_id(given.text("prefix_list_id"))
