@@ -7,44 +7,40 @@ use provider::{CreateRequest, Object, Owner, Provider as _, Silent, TokioClock};
 use provider_aws::Aws;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tests::aws::{Moto, Options, Proxy};
 
-/// An emulator of AWS on loopback.
+/// AWS on loopback, as `tests::aws` emulates it. It fails the test if a request was none of AWS.
 pub struct Cloud {
-    url: String,
-    server: std::process::Child,
-}
-
-impl Drop for Cloud {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
+    pub proxy: Proxy,
 }
 
 impl Cloud {
     /// Starts it, empty.
     pub async fn start() -> Self {
-        let port = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port()
-        };
-        let server = std::process::Command::new("moto_server")
-            .args(["-p", &port.to_string()])
-            .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let cloud = Self { url: format!("http://127.0.0.1:{port}"), server };
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-        cloud
+        Self::start_with(Options::default())
+    }
+
+    /// The same with delays or limits.
+    pub fn start_with(options: Options) -> Self {
+        let moto = Moto::start().expect("moto is needed: see tests/setup.sh");
+        Self { proxy: Proxy::start(moto, options) }
+    }
+
+    /// What a script prints that asks the cloud with a client that is not ours; `ec2` is its client.
+    pub fn python(&self, script: &str) -> String {
+        let beginning = "import boto3\nec2 = boto3.client('ec2')\n";
+        let python = tests::aws::python().unwrap();
+        let mut command = std::process::Command::new(python);
+        command.args(["-c", &format!("{beginning}{script}")]).env_clear();
+        let output = command.envs(self.proxy.environment()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "the script failed: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// A provider of that region, without limits.
     pub fn provider(&self, region: &str) -> Aws {
-        let endpoint = |service| (service, Value::from(self.url.as_str()));
+        let endpoint = |service| (service, Value::from(self.proxy.url()));
         let endpoints = Value::object(["ec2", "s3", "sts"].map(endpoint));
         let arguments = Value::object([
             ("region", Value::from(region)),
