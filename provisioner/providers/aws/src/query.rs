@@ -20,7 +20,7 @@ pub(crate) enum Query {
 }
 
 /// Objects a page at most, where pages are asked for.
-const PAGE: i32 = 1_000;
+pub(crate) const PAGE: i32 = 1_000;
 
 impl Query {
     /// The ids, if it goes by them.
@@ -66,9 +66,25 @@ pub(crate) fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) 
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-/// All pages of a Describe call. `$ids` is the builder's setter of ids, `$items` the field of the answer.
+/// All pages of a Describe call. `$ids` is the builder's setter of ids, `$items` the field of the answer; `$filters` its
+/// setter of filters and `$page` the objects of a page at most, where they are not what most calls have.
 macro_rules! pages {
-    ($session:expr, $query:expr, $api:literal, $operation:ident, $ids:ident, $items:ident) => {{
+    ($session:expr, $query:expr, $api:literal, $operation:ident, $ids:ident, $items:ident) => {
+        $crate::query::pages!(
+            $session,
+            $query,
+            $api,
+            $operation,
+            $ids,
+            $items,
+            set_filters,
+            $crate::query::PAGE
+        )
+    };
+    (
+        $session:expr, $query:expr, $api:literal, $operation:ident, $ids:ident, $items:ident,
+        $filters:ident, $page:expr
+    ) => {{
         let mut all = Vec::new();
         let mut next: Option<String> = None;
         loop {
@@ -77,8 +93,8 @@ macro_rules! pages {
                 .await?
                 .$operation()
                 .$ids($query.ids())
-                .set_filters($query.filters())
-                .set_max_results($query.page())
+                .$filters($query.filters())
+                .set_max_results($query.page().map(|page| page.min($page)))
                 .set_next_token(next.take());
             let page = $session.call($api, asking.send()).await?;
             all.extend(page.$items.unwrap_or_default());

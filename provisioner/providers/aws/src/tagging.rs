@@ -29,6 +29,15 @@ pub(crate) async fn update(
     session: &Session,
     request: &UpdateRequest,
 ) -> Result<(), ProviderError> {
+    update_at(session, request, &request.id).await
+}
+
+/// The same for an object whose tags hang on another id than its own.
+pub(crate) async fn update_at(
+    session: &Session,
+    request: &UpdateRequest,
+    id: &str,
+) -> Result<(), ProviderError> {
     let wanted = |value| {
         let mut tags = session.configuration.default_tags.clone();
         tags.extend(Given(value).map("tags").unwrap_or_default());
@@ -37,7 +46,7 @@ pub(crate) async fn update(
     let now: Tags = wanted(&request.arguments);
     let before: Tags =
         Given(&request.prior).map("tags_all").unwrap_or_else(|| wanted(&request.prior));
-    bring(session, vec![request.id.clone()], &before, &now).await
+    bring(session, vec![id.to_owned()], &before, &now).await
 }
 
 /// Brings the tags of objects from those to these.
