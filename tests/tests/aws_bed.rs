@@ -1,9 +1,10 @@
 //! The bed that the AWS provider is tested in, tried with a client that is not ours: boto3 against the proxy.
 
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-use tests::aws::{Fault, Moto, Options, Proxy, Refusal, Which, python, rate};
+use tests::aws::{Fault, Moto, Options, Proxy, Refusal, SSH_PORT, Which, python, rate};
 use tests::wait_until;
 
 /// What every script begins with: clients that ask once, and a way to tell how a call ended.
@@ -375,6 +376,72 @@ print(ends(ec2.describe_launch_templates, LaunchTemplateIds=['lt-0123456789abcde
     let ledger = proxy.ledger();
     let left: Vec<_> = ledger.alive().into_iter().map(|object| object.kind.as_str()).collect();
     assert_eq!(left, ["snapshot"]);
+    proxy.finish();
+}
+
+/// A new pair of keys: the private file, and what is in both.
+fn keys(directory: &Path, name: &str) -> (PathBuf, String, String) {
+    let path = directory.join(name);
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+        .arg(&path)
+        .status();
+    assert!(made.expect("ssh-keygen runs").success());
+    let read = |path: &Path| std::fs::read_to_string(path).expect("it was made");
+    let (private, public) = (read(&path), read(&path.with_extension("pub")));
+    (path, private, public)
+}
+
+fn ssh(key: &Path, known: &Path, address: &str, command: &str) -> Output {
+    Command::new("ssh")
+        .args(["-p", &SSH_PORT.to_string(), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20"])
+        .args(["-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"])
+        .args(["-o", &format!("UserKnownHostsFile={}", known.display()), "-i"])
+        .arg(key)
+        .args([&format!("root@{address}"), command])
+        .stdin(Stdio::null())
+        .output()
+        .expect("ssh runs")
+}
+
+#[test]
+fn an_instance_can_be_a_real_node() {
+    let nodes = Some(PathBuf::from(env!("CARGO_BIN_EXE_aws-proxy")));
+    let Some(proxy) = start(Options { nodes, ..Options::default() }) else { return };
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (login, _, public) = keys(directory.path(), "login");
+    let (_, host, host_public) = keys(directory.path(), "host");
+    let host = host.replace('\n', "\n    ");
+    std::fs::write(
+        directory.path().join("data"),
+        format!("#cloud-config\nssh_keys:\n  ed25519_private: |\n    {}\n", host.trim_end()),
+    )
+    .expect("the directory is ours");
+    let script = format!(
+        r"
+where = '{}'
+ec2.import_key_pair(KeyName='login', PublicKeyMaterial=open(where + '/login.pub').read())
+one = ids(launch(KeyName='login', UserData=open(where + '/data').read()))
+told = ec2.describe_instances(InstanceIds=one)['Reservations'][0]['Instances'][0]
+print(one[0], told['PrivateIpAddress'], told['PublicIpAddress'], told['NetworkInterfaces'][0]['PrivateIpAddress'])
+",
+        directory.path().display()
+    );
+    let said = run(&proxy, &script);
+    let words: Vec<_> = said[0].split(' ').collect();
+    let (id, address) = (words[0], words[1]);
+    assert!(
+        address.starts_with("127.0.1.") && words[2] == address && words[3] == address,
+        "{said:?}"
+    );
+    let known = directory.path().join("known");
+    std::fs::write(&known, format!("[{address}]:{SSH_PORT} {host_public}")).expect("it is ours");
+    let output = ssh(&login, &known, address, "echo here");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "here\n", "{errors}");
+    assert!(public.starts_with("ssh-ed25519 "));
+    run(&proxy, &format!("ec2.terminate_instances(InstanceIds=['{id}'])"));
+    assert!(!ssh(&login, &known, address, "echo here").status.success());
     proxy.finish();
 }
 

@@ -18,6 +18,8 @@
 //! of all that was made (`ledger`), and a check of every request against botocore's model (`conformance`, `rest`): a request
 //! that AWS does not know fails the test that sent it.
 //!
+//! **Real nodes**, where [`Options::nodes`] asks for them: each instance is a machine of the local cloud (`nodes`).
+//!
 //! Not checked by anything here: signatures, permissions, quotas, prices, and whether values fit each other.
 
 mod answer;
@@ -34,6 +36,7 @@ mod kinds;
 mod ledger;
 mod model;
 mod moto;
+mod nodes;
 mod placement;
 mod proxy;
 mod rest;
@@ -49,6 +52,7 @@ pub use call::Call;
 pub use faults::{Fault, Which};
 pub use ledger::{Ledger, Object};
 pub use moto::{ACCOUNT, IMAGE, Moto, python};
+pub use nodes::SSH_PORT;
 pub use proxy::{LoggedCall, Options, Proxy};
 pub use stop::StopPoint;
 pub use throttle::{Rate, rate};

@@ -12,6 +12,7 @@ use super::http::{Request, Response};
 use super::ledger::Ledger;
 use super::model::{Models, models};
 use super::moto::Moto;
+use super::nodes::Nodes;
 use super::states::States;
 use super::stop::{Gate, StopPoint};
 use super::throttle::{Rate, Throttle};
@@ -20,6 +21,7 @@ use super::xml::Element;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -40,6 +42,9 @@ pub struct Options {
     pub throttled: bool,
     /// Operations whose limit is another, where limits hold.
     pub rates: BTreeMap<String, Rate>,
+    /// The program that the local cloud starts its machines with, where instances are to be real: it calls
+    /// `provider_local::internal_main` before anything else.
+    pub nodes: Option<PathBuf>,
     /// What sees each call when it has been answered.
     pub watch: Option<fn(&LoggedCall)>,
 }
@@ -53,6 +58,7 @@ impl Default for Options {
             hidden_calls: 0,
             throttled: false,
             rates: BTreeMap::new(),
+            nodes: None,
             watch: None,
         }
     }
@@ -112,9 +118,11 @@ impl Proxy {
         let models = models().expect("botocore is installed beside moto");
         let states = States::new(options.slow_describes);
         let hidden = Hidden::new(options.hidden_describes, options.hidden_calls);
+        let nodes =
+            options.nodes.map(|program| Nodes::new(program).expect("a local cloud can be made"));
         let shared = Arc::new(Shared {
             models,
-            world: Mutex::new(World::new(moto.port(), models, states, hidden)),
+            world: Mutex::new(World::new(moto.port(), models, states, hidden).with_nodes(nodes)),
             gate: Arc::default(),
             faults: Mutex::default(),
             throttle: options.throttled.then(|| Mutex::new(Throttle::new(options.rates))),
@@ -231,6 +239,7 @@ impl Drop for Proxy {
             // It may be closed already.
             let _ = connection.shutdown(Shutdown::Both);
         }
+        drop(locked(&self.shared.world).take_nodes());
         let violations = self.take_violations();
         if !std::thread::panicking() {
             assert!(violations.is_empty(), "requests that AWS does not know: {violations:#?}");

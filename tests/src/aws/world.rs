@@ -11,6 +11,7 @@ use super::http::{Request, Response, form};
 use super::in_use;
 use super::ledger::Ledger;
 use super::model::Models;
+use super::nodes::Nodes;
 use super::placement::PlacementGroups;
 use super::states::States;
 use super::tokens::Tokens;
@@ -28,6 +29,7 @@ pub(super) struct World {
     hidden: Hidden,
     placement: PlacementGroups,
     kept: Kept,
+    nodes: Option<Nodes>,
     calls: usize,
 }
 
@@ -50,8 +52,19 @@ impl World {
             hidden,
             placement: PlacementGroups::default(),
             kept: Kept::default(),
+            nodes: None,
             calls: 0,
         }
+    }
+
+    /// The same, with machines behind its instances.
+    pub(super) fn with_nodes(self, nodes: Option<Nodes>) -> Self {
+        Self { nodes, ..self }
+    }
+
+    /// The machines, which then end with whoever has them.
+    pub(super) fn take_nodes(&mut self) -> Option<Nodes> {
+        self.nodes.take()
     }
 
     /// Does what a call asks for.
@@ -214,6 +227,12 @@ impl World {
             }
             let made = self.ledger.note(number, call, &answer);
             self.follow(number, (request, call), &made);
+            if let Err(error) = self.back(request, call, &made) {
+                let text = format!("the node behind an instance fails: {error}");
+                let refusal = Refusal::new("InternalError", text).with_status(500);
+                return Outcome { response: refusal.response(call), took_effect: true };
+            }
+            self.tell_nodes(&mut answer);
             self.states.note(call, &made, &mut answer);
             self.hidden.note(&made);
             response.replace(&unedited, &answer);
@@ -224,12 +243,33 @@ impl World {
         }
         self.hidden.show(call, &mut answer);
         self.kept.show(call, &mut answer);
+        self.tell_nodes(&mut answer);
         self.states.show(call, wanted, &mut answer);
         if let Some(refusal) = gaps::missing(call, &answer).filter(|_| is_ec2) {
             return Outcome { response: refusal.response(call), took_effect: false };
         }
         response.replace(&unedited, &answer);
         Outcome { response, took_effect: false }
+    }
+
+    /// Has the machines behind the instances follow a call.
+    fn back(&mut self, request: &Request, call: &Call, made: &[String]) -> Result<(), String> {
+        let Some(nodes) = &mut self.nodes else { return Ok(()) };
+        if call.operation != "RunInstances" {
+            return nodes.follow(call);
+        }
+        let key = call.parameter("KeyName").and_then(|name| {
+            let asked = [("KeyName.1", name), ("IncludePublicKey", "true")];
+            let found = ask(self.port, request, "DescribeKeyPairs", &asked);
+            found.at("keySet/item/publicKey").map(|key| key.text.trim().to_owned())
+        });
+        made.iter().try_for_each(|id| nodes.start(id, call, key.clone()))
+    }
+
+    fn tell_nodes(&self, answer: &mut Element) {
+        if let Some(nodes) = &self.nodes {
+            nodes.show(answer);
+        }
     }
 
     /// What moto leaves out after a call that made something.
