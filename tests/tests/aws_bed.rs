@@ -357,6 +357,10 @@ print(ends(ec2.stop_instances, InstanceIds=one), ends(ec2.start_instances, Insta
 print(ends(launch, ImageId='ami-00000000000000000'))
 print(ends(ec2.describe_key_pairs, KeyPairIds=['key-0123456789abcdef0']))
 print(ends(ec2.describe_launch_templates, LaunchTemplateIds=['lt-0123456789abcdef0']))
+try:
+    ec2.describe_spot_datafeed_subscription()
+except botocore.exceptions.ClientError as error:
+    print(error.response['Error']['Code'], 'NotImplementedError' in error.response['Error']['Message'])
 ",
     );
     let expected = [
@@ -371,6 +375,7 @@ print(ends(ec2.describe_launch_templates, LaunchTemplateIds=['lt-0123456789abcde
         "InvalidAMIID.NotFound",
         "InvalidKeyPair.NotFound",
         "InvalidLaunchTemplateId.NotFound",
+        "InternalError True",
     ];
     assert_eq!(said, expected);
     let ledger = proxy.ledger();

@@ -14,7 +14,7 @@ use super::model::{Models, models};
 use super::moto::Moto;
 use super::nodes::Nodes;
 use super::states::States;
-use super::stop::{Gate, StopPoint};
+use super::stop::{Gate, StopPoint, is_there};
 use super::throttle::{Rate, Throttle};
 use super::world::{Outcome, World};
 use super::xml::Element;
@@ -122,7 +122,7 @@ impl Proxy {
             options.nodes.map(|program| Nodes::new(program).expect("a local cloud can be made"));
         let shared = Arc::new(Shared {
             models,
-            world: Mutex::new(World::new(moto.port(), models, states, hidden).with_nodes(nodes)),
+            world: Mutex::new(World::new(&moto, models, states, hidden).with_nodes(nodes)),
             gate: Arc::default(),
             faults: Mutex::default(),
             throttle: options.throttled.then(|| Mutex::new(Throttle::new(options.rates))),
@@ -343,17 +343,18 @@ impl Shared {
         self.throttle.as_ref().is_some_and(|throttle| !locked(throttle).take(call, Instant::now()))
     }
 
-    /// Does what is asked for, unless everything stands still and the client is gone afterwards; with whether the answer is
-    /// held back.
+    /// Does what is asked for, unless the client is gone by then; with whether the answer is held back.
     fn act(&self, request: &Request, call: &Call, client: &TcpStream) -> Option<(Outcome, bool)> {
         loop {
-            if !self.gate.pass(client) {
-                return None;
-            }
+            self.gate.pass();
             let mut world = locked(&self.world);
             // It may have closed while this waited for the world.
             if self.gate.is_closed() {
                 continue;
+            }
+            // What a client sent before it was killed must not take effect after its end was seen.
+            if !is_there(client) {
+                return None;
             }
             let outcome = world.act(request, call);
             let is_held = outcome.took_effect && self.gate.count(call);

@@ -11,6 +11,7 @@ use super::http::{Request, Response, form};
 use super::in_use;
 use super::ledger::Ledger;
 use super::model::Models;
+use super::moto::{Moto, Said};
 use super::nodes::Nodes;
 use super::placement::PlacementGroups;
 use super::states::States;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 pub(super) struct World {
     pub(super) ledger: Ledger,
     port: u16,
+    said: Said,
     models: &'static Models,
     tokens: Tokens,
     states: States,
@@ -42,10 +44,16 @@ pub(super) struct Outcome {
 }
 
 impl World {
-    pub(super) fn new(port: u16, models: &'static Models, states: States, hidden: Hidden) -> Self {
+    pub(super) fn new(
+        moto: &Moto,
+        models: &'static Models,
+        states: States,
+        hidden: Hidden,
+    ) -> Self {
         Self {
             ledger: Ledger::default(),
-            port,
+            port: moto.port(),
+            said: moto.said(),
             models,
             tokens: Tokens::default(),
             states,
@@ -187,6 +195,7 @@ impl World {
     }
 
     fn forward(&self, request: &Request, call: &Call, asked: &Call) -> Result<Response, Response> {
+        let before = self.said.exceptions();
         let sent = if asked == call {
             request.send(self.port)
         } else {
@@ -198,8 +207,12 @@ impl World {
             sent.map_err(|error| failed(format!("moto does not answer the proxy: {error}")))?;
         // What it does not know, or chokes on, it answers with a page for people.
         if answer.status >= 500 {
-            let page = String::from_utf8_lossy(&answer.body);
-            return Err(failed(format!("moto answers {}: {page}", answer.status)));
+            let why =
+                self.said.exception(before).unwrap_or_else(|| "it does not say why".to_owned());
+            return Err(failed(format!(
+                "moto answers {} to {}: {why}",
+                answer.status, call.operation
+            )));
         }
         Ok(answer)
     }
