@@ -107,6 +107,13 @@ ec2.terminate_instances(InstanceIds=one)
 print(*(states(InstanceIds=one)[0] for _ in range(3)))
 volume = ec2.create_volume(AvailabilityZone='eu-central-1a', Size=1)
 print(volume['State'], *(ec2.describe_volumes(VolumeIds=[volume['VolumeId']])['Volumes'][0]['State'] for _ in range(3)))
+attach = {'VolumeId': volume['VolumeId'], 'InstanceId': ids(launch())[0], 'Device': '/dev/sdf'}
+print(ends(ec2.attach_volume, **attach), states() and states() and ends(ec2.attach_volume, **attach))
+def joint():
+    told = ec2.describe_volumes(VolumeIds=[attach['VolumeId']])['Volumes'][0]
+    return told['State'] + ''.join('-' + one['State'] for one in told['Attachments'])
+print(ends(ec2.delete_volume, VolumeId=attach['VolumeId']), joint(), joint(), joint())
+print(ends(ec2.detach_volume, VolumeId=attach['VolumeId']), ends(ec2.delete_volume, VolumeId=attach['VolumeId']), joint(), joint(), joint())
 snapshot = ec2.create_snapshot(VolumeId=volume['VolumeId'])
 of = {'SnapshotIds': [snapshot['SnapshotId']]}
 print(snapshot['State'], *(ec2.describe_snapshots(**of)['Snapshots'][0]['State'] for _ in range(3)))
@@ -128,6 +135,9 @@ print(ends(ec2.describe_nat_gateways, NatGatewayIds=['nat-0123456789abcdef0']))
         "IncorrectInstanceState",
         "shutting-down shutting-down terminated",
         "creating creating creating available",
+        "IncorrectState well",
+        "VolumeInUse in-use-attaching in-use-attaching in-use-attached",
+        "well VolumeInUse in-use-detaching in-use-detaching available",
         "pending pending pending completed",
         "pending pending pending available",
         "NatGatewayNotFound",
@@ -182,10 +192,11 @@ ec2.authorize_security_group_ingress(**group, IpPermissions=source)
 volume = {'VolumeId': ec2.create_volume(AvailabilityZone='eu-central-1a', Size=1)['VolumeId']}
 ec2.describe_volumes()
 ec2.attach_volume(**volume, InstanceId=one[0], Device='/dev/sdf')
+ec2.describe_volumes()
 print(ends(ec2.delete_subnet, **subnet), ends(ec2.delete_security_group, **group), ends(ec2.delete_security_group, **other))
 print(ends(ec2.delete_vpc, **vpc), ends(ec2.detach_internet_gateway, **gateway, **vpc))
 print(ends(ec2.delete_internet_gateway, **gateway), ends(ec2.delete_volume, **volume), ends(ec2.release_address, **address))
-print(ends(ec2.detach_volume, **volume), ends(ec2.delete_volume, **volume))
+print(ends(ec2.detach_volume, **volume), bool(ec2.describe_volumes()) and ends(ec2.delete_volume, **volume))
 print(ends(ec2.disassociate_address, **association), ends(ec2.release_address, **address))
 ec2.terminate_instances(InstanceIds=one)
 print(ends(ec2.delete_subnet, **subnet))

@@ -5,7 +5,7 @@
 //!
 //! - client tokens: one answer to one token, mismatches, terminated launches (`tokens`), and the filter `client-token` of
 //!   DescribeInstances, the one description that has it;
-//! - states that take their time, filters that look at them, and calls that come too early (`states`);
+//! - states that take their time, of attachments too, filters that look at them, and calls that come too early (`states`);
 //! - new objects that are not seen yet (`hidden`);
 //! - what is in use is not deleted, and an instance is stopped before its type is changed (`in_use`);
 //! - limits by operation and region (`throttle`); placement groups (`placement`);
