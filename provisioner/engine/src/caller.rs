@@ -185,7 +185,11 @@ impl Caller {
         deadline_ms: u64,
     ) -> Result<Sent, CallError> {
         let policy = &self.engine.retry;
-        let chance = self.engine.ports.clock.seed() ^ salt(&made.intent.token);
+        // Those that one call makes together are sent again at the same time, and one of them pays for all.
+        let batch = made.intent.batch.as_ref();
+        let salted = batch.map_or(&made.intent.token, |batch| &batch.token);
+        let pays = batch.is_none_or(|batch| batch.index == 0);
+        let chance = self.engine.ports.clock.seed() ^ salt(salted);
         let (mut is_lost, mut last_cost, mut tries) = (false, 0, 1);
         loop {
             let mut error = match self.once(made, schema, deadline_ms).await? {
@@ -205,7 +209,8 @@ impl Caller {
             is_lost |= error.outcome_unknown;
             error.outcome_unknown = is_lost;
             let Some(wait) = next else { return Err(after(tries, error).into()) };
-            let Some(cost) = self.budget.pay(error.class) else {
+            let paid = if pays { self.budget.pay(error.class) } else { Some(0) };
+            let Some(cost) = paid else {
                 return Err(after(tries, error).with_hint(SPENT).into());
             };
             (last_cost, tries) = (cost, tries + 1);

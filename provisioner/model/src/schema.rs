@@ -19,6 +19,10 @@ pub struct ProviderSchema {
     /// Data sources by name: what is looked up and never made.
     #[serde(default)]
     pub data: BTreeMap<String, DataSchema>,
+    /// How many objects it reads at once, whatever their types; none for as many as suit a provider that reads them one
+    /// by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_together: Option<u32>,
     /// Limits of its interfaces as the cloud publishes them, by the name of the interface.
     #[serde(default)]
     pub limits: BTreeMap<String, RateLimit>,
@@ -47,7 +51,7 @@ pub struct ResourceSchema {
     /// not recorded never happened.
     #[serde(default)]
     pub recorded_only: bool,
-    /// How many creations with the same arguments one call makes at most; none if one each.
+    /// How many creations with the same arguments one call makes at most; none if one each. Such a call takes a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_together: Option<u32>,
     /// How an object is found again after a crash between the call and its answer.
@@ -176,6 +180,12 @@ pub enum ChangePolicy {
     InPlace,
     /// The object is deleted and made anew.
     Replace,
+    /// The object is deleted and made anew if that other argument is true, and updated otherwise.
+    ReplaceIf(String),
+    /// Of nested blocks: the object is deleted and made anew if one of these fields becomes another, and updated otherwise.
+    /// A field that is left out is no other. Blocks of a set are told apart by the first of these fields; one more or
+    /// one less of them makes the object anew, too.
+    ReplaceFields(Vec<String>),
     /// The change is an error at plan time; the text says what to do instead.
     Refuse(String),
 }
@@ -229,6 +239,21 @@ impl Attribute {
     #[must_use]
     pub fn forces_replacement(mut self) -> Self {
         self.change = ChangePolicy::Replace;
+        self
+    }
+
+    /// A change of it replaces the object if that other argument is true.
+    #[must_use]
+    pub fn forces_replacement_if(mut self, argument: &str) -> Self {
+        self.change = ChangePolicy::ReplaceIf(argument.to_owned());
+        self
+    }
+
+    /// A change of these fields of its blocks replaces the object.
+    #[must_use]
+    pub fn fields_force_replacement(mut self, fields: &[&str]) -> Self {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        self.change = ChangePolicy::ReplaceFields(fields);
         self
     }
 

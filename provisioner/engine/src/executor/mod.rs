@@ -11,6 +11,7 @@ pub(crate) mod fit;
 mod operation;
 mod report;
 pub(crate) mod results;
+mod together;
 
 pub use report::{Failure, RunReport, Skipped};
 
@@ -25,6 +26,7 @@ use model::{Diagnostic, Severity};
 use operation::{Ended, Job};
 use state::StateError;
 use std::collections::{BTreeMap, BTreeSet};
+use together::Together;
 use tokio::task::{Id, JoinError, JoinSet};
 
 /// Operations of one batch at most.
@@ -79,8 +81,10 @@ struct Dispatcher<'a> {
     ready: BTreeSet<u32>,
     /// Operations that may start, many as one task.
     ready_for_batch: BTreeSet<u32>,
-    /// Provider configurations and resource types whose operations go into batches.
-    recorded_only: BTreeSet<(&'a str, &'a str)>,
+    /// Creations that may start, those of one provider configuration and resource type as one task.
+    ready_together: BTreeMap<(&'a str, &'a str), BTreeSet<u32>>,
+    /// What can be done with many operations at once, by provider configuration and resource type.
+    at_once: AtOnce<'a>,
     conditions: Conditions<'a>,
     in_flight: BTreeMap<Id, Flight>,
     /// Each gives the ends of its operations, in their order.
@@ -100,7 +104,8 @@ impl<'a> Dispatcher<'a> {
             waiters: BTreeMap::new(),
             ready: BTreeSet::new(),
             ready_for_batch: BTreeSet::new(),
-            recorded_only: recorded_only(&caller.engine, plan),
+            ready_together: BTreeMap::new(),
+            at_once: AtOnce::of(&caller.engine, plan),
             conditions: Conditions::new(&plan.conditions),
             in_flight: BTreeMap::new(),
             tasks: JoinSet::new(),
@@ -122,9 +127,17 @@ impl<'a> Dispatcher<'a> {
 
     fn may_start(&mut self, id: u32) {
         let Operation { address, kind, provider, .. } = self.operation(id);
+        let which = (provider.as_str(), address.kind());
+        let is_creation = matches!(kind, OperationKind::Create | OperationKind::CreateReplacement);
         let goes_into_batch = !matches!(kind, OperationKind::Forget | OperationKind::Read)
-            && self.recorded_only.contains(&(provider.as_str(), address.kind()));
-        let ready = if goes_into_batch { &mut self.ready_for_batch } else { &mut self.ready };
+            && self.at_once.recorded_only.contains(&which);
+        let ready = if goes_into_batch {
+            &mut self.ready_for_batch
+        } else if is_creation && self.at_once.created_together.contains_key(&which) {
+            self.ready_together.entry(which).or_default()
+        } else {
+            &mut self.ready
+        };
         ready.insert(id);
     }
 
@@ -166,6 +179,7 @@ impl<'a> Dispatcher<'a> {
         };
         let mut left = std::mem::take(&mut self.ready);
         left.append(&mut self.ready_for_batch);
+        left.extend(std::mem::take(&mut self.ready_together).into_values().flatten());
         let left = left.into_iter().chain(std::mem::take(&mut self.waiting).into_keys());
         for id in left.collect::<BTreeSet<_>>() {
             self.skip(id, because.to_owned());
@@ -180,6 +194,11 @@ impl<'a> Dispatcher<'a> {
             let handle = if is_batch {
                 let jobs = ids.iter().map(|id| self.job(*id)).collect();
                 self.tasks.spawn(Batch { caller: self.caller.clone(), jobs }.run())
+            } else if let Some((which, together)) = self.ready_together.pop_first() {
+                ids.extend(together);
+                let jobs = ids.iter().map(|id| self.job(*id)).collect();
+                let most = self.at_once.created_together[&which];
+                self.tasks.spawn(Together { jobs, most }.run())
             } else if let Some(id) = self.ready.pop_first() {
                 ids.push(id);
                 let job = self.job(id);
@@ -293,11 +312,14 @@ impl<'a> Dispatcher<'a> {
         self.report.violated.push(stated_by.clone());
         let because = conditions::because(stated_by);
         for id in &planned.stops {
-            let may_start = self.ready.remove(id) || self.ready_for_batch.remove(id);
+            let may_start = self.ready.remove(id)
+                || self.ready_for_batch.remove(id)
+                || self.ready_together.values_mut().any(|together| together.remove(id));
             if may_start || self.waiting.remove(id).is_some() {
                 self.skip(*id, because.clone());
             }
         }
+        self.ready_together.retain(|_, together| !together.is_empty());
         self.lose(planned.stops.clone(), &because);
     }
 
@@ -351,18 +373,35 @@ impl<'a> Dispatcher<'a> {
     }
 }
 
-/// Of a plan's provider configurations and resource types those whose objects are nowhere but in the state.
-fn recorded_only<'a>(engine: &Engine, plan: &'a Plan) -> BTreeSet<(&'a str, &'a str)> {
-    let kinds = plan.operations.iter().map(|it| (it.provider.as_str(), it.address.kind()));
-    let mut kinds: BTreeSet<(&str, &str)> = kinds.collect();
-    let mut schemas = BTreeMap::new();
-    kinds.retain(|(provider, kind)| {
-        let schema = schemas.entry(*provider).or_insert_with(|| {
-            let config = crate::refresh::config_of(&plan.providers, provider);
-            engine.ports.factory.schema(&config.name)
-        });
-        let declared = schema.as_ref().and_then(|schema| schema.resources.get(*kind));
-        declared.is_some_and(|declared| declared.recorded_only)
-    });
-    kinds
+/// What can be done with many operations at once, by provider configuration and resource type.
+#[derive(Default)]
+struct AtOnce<'a> {
+    /// Objects that are nowhere but in the state.
+    recorded_only: BTreeSet<(&'a str, &'a str)>,
+    /// How many creations one call makes at most.
+    created_together: BTreeMap<(&'a str, &'a str), usize>,
+}
+
+impl<'a> AtOnce<'a> {
+    fn of(engine: &Engine, plan: &'a Plan) -> Self {
+        let kinds = plan.operations.iter().map(|it| (it.provider.as_str(), it.address.kind()));
+        let mut schemas = BTreeMap::new();
+        let mut at_once = Self::default();
+        for (provider, kind) in kinds.collect::<BTreeSet<_>>() {
+            let schema = schemas.entry(provider).or_insert_with(|| {
+                let config = crate::refresh::config_of(&plan.providers, provider);
+                engine.ports.factory.schema(&config.name)
+            });
+            let declared = schema.as_ref().and_then(|schema| schema.resources.get(kind));
+            let Some(declared) = declared else { continue };
+            if declared.recorded_only {
+                at_once.recorded_only.insert((provider, kind));
+            }
+            if let Some(most) = declared.created_together {
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                at_once.created_together.insert((provider, kind), most);
+            }
+        }
+        at_once
+    }
 }

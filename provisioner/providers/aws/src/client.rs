@@ -2,11 +2,16 @@
 //!
 //! Invariant: whatever is sent has waited its turn, is sent once, and its failure is told to the limiter.
 
-use crate::configuration::Configuration;
+use crate::compute::{self, instance::Credits};
+use crate::configuration::{Configuration, Keys};
+use crate::kind::Seen;
+use crate::looks::{self, Looks};
+use crate::together::Together;
 use crate::{error, limits};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -38,6 +43,11 @@ pub(crate) struct Session {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) schemas: BTreeMap<String, ResourceSchema>,
     limiter: Arc<Limiter>,
+    /// Creations of many objects by one call.
+    pub(crate) together: Together,
+    looks: Looks,
+    /// Processor credits of instances.
+    pub(crate) credits: Credits,
     shared: OnceCell<Shared>,
     caller: OnceCell<Caller>,
 }
@@ -56,9 +66,29 @@ impl Session {
         schemas: BTreeMap<String, ResourceSchema>,
         limiter: Arc<Limiter>,
         clock: Arc<dyn Clock>,
-    ) -> Self {
-        let (shared, caller) = (OnceCell::new(), OnceCell::new());
-        Self { configuration, owner, clock, schemas, limiter, shared, caller }
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|session| {
+            let (shared, caller) = (OnceCell::new(), OnceCell::new());
+            let (together, looks) = (Together::default(), looks::of(session));
+            let credits = compute::instance::credits(session);
+            Self {
+                configuration,
+                owner,
+                clock,
+                schemas,
+                limiter,
+                together,
+                looks,
+                credits,
+                shared,
+                caller,
+            }
+        })
+    }
+
+    /// One object of a type, with others that are looked at in the same moment.
+    pub(crate) async fn look(&self, kind: &str, id: &str) -> Result<Option<Seen>, ProviderError> {
+        self.looks[kind].ask(id.to_owned()).await
     }
 
     /// The clients, made when they are first needed: finding credentials may ask the network.
@@ -79,12 +109,36 @@ impl Session {
         if let Some(profile) = &configuration.profile {
             loader = loader.profile_name(profile);
         }
+        if let Some(Keys { access_key, secret_key, token }) = configuration.keys.clone() {
+            let keys = Credentials::new(access_key, secret_key, token, None, "provider block");
+            loader = loader.credentials_provider(keys);
+        }
         let loaded = loader.load().await;
         let region = loaded.region().map(ToString::to_string).ok_or_else(|| {
             ProviderError::new(ErrorClass::Invalid, "the provider `aws` has no region")
                 .with_hint("write `region = \"eu-central-1\"` into its block, or set AWS_REGION")
         })?;
-        Ok(self.clients(&loaded, region))
+        let shared = self.clients(&loaded, region);
+        self.check_account(&shared).await?;
+        Ok(shared)
+    }
+
+    /// Refuses accounts that the configuration refuses, before anything else is asked of them.
+    async fn check_account(&self, shared: &Shared) -> Result<(), ProviderError> {
+        let Configuration { allowed_account_ids, forbidden_account_ids, .. } = &self.configuration;
+        if allowed_account_ids.is_none() && forbidden_account_ids.is_empty() {
+            return Ok(());
+        }
+        let account = &self.caller_of(shared).await?.account;
+        let is_allowed = allowed_account_ids.as_ref().is_none_or(|ids| ids.contains(account));
+        if is_allowed && !forbidden_account_ids.contains(account) {
+            return Ok(());
+        }
+        let message = format!(
+            "the credentials are of the account {account}, which the provider `aws` must not touch"
+        );
+        Err(ProviderError::new(ErrorClass::Denied, message)
+            .with_hint("use credentials of an account that `allowed_account_ids` and `forbidden_account_ids` allow"))
     }
 
     fn clients(&self, loaded: &SdkConfig, region: String) -> Shared {
@@ -124,11 +178,15 @@ impl Session {
 
     /// Who calls; asked once.
     pub(crate) async fn caller(&self) -> Result<&Caller, ProviderError> {
-        self.caller.get_or_try_init(|| self.ask_caller()).await
+        self.caller_of(self.shared().await?).await
     }
 
-    async fn ask_caller(&self) -> Result<Caller, ProviderError> {
-        let asking = self.shared().await?.sts.get_caller_identity();
+    async fn caller_of(&self, shared: &Shared) -> Result<&Caller, ProviderError> {
+        self.caller.get_or_try_init(|| self.ask_caller(shared)).await
+    }
+
+    async fn ask_caller(&self, shared: &Shared) -> Result<Caller, ProviderError> {
+        let asking = shared.sts.get_caller_identity();
         let answer = self.call("GetCallerIdentity", asking.send()).await?;
         Ok(Caller {
             account: answer.account.unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use crate::arguments::Given;
 use crate::client::Session;
+use crate::{compute, network, storage};
 use async_trait::async_trait;
 use model::schema::{Attribute, DataSchema};
 use model::{Type, Value};
@@ -9,13 +10,15 @@ use provider::ProviderError;
 use std::collections::BTreeMap;
 
 /// All data sources.
-pub(crate) fn all() -> &'static [&'static dyn Source] {
-    &[&CallerIdentity, &Region]
+pub(crate) fn all() -> impl Iterator<Item = &'static dyn Source> {
+    let areas: [&[&dyn Source]; 4] =
+        [&[&CallerIdentity, &Region], network::SOURCES, compute::SOURCES, storage::SOURCES];
+    areas.into_iter().flatten().copied()
 }
 
 /// The data source of that name.
 pub(crate) fn of(name: &str) -> Option<&'static dyn Source> {
-    all().iter().copied().find(|source| source.name() == name)
+    all().find(|source| source.name() == name)
 }
 
 /// One data source.

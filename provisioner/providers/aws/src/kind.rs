@@ -3,36 +3,48 @@
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::marker::{self, Tags};
-use crate::network;
 use crate::query::Query;
+use crate::{compute, network, storage};
 use async_trait::async_trait;
+use aws_sdk_ec2::types::ResourceType;
 use model::record::Batch;
 use model::schema::{Adoption, Attribute, ResourceSchema};
 use model::{Address, Type, Value};
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// All resource types.
-pub(crate) fn all() -> &'static [&'static dyn Kind] {
-    &[&network::vpc::Vpc, &network::subnet::Subnet]
+pub(crate) fn all() -> impl Iterator<Item = &'static dyn Kind> {
+    [network::KINDS, compute::KINDS, storage::KINDS].into_iter().flatten().copied()
 }
 
 /// The resource type of that name.
 pub(crate) fn of(name: &str) -> Option<&'static dyn Kind> {
-    all().iter().copied().find(|kind| kind.name() == name)
+    all().find(|kind| kind.name() == name)
 }
 
 /// How far an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Being made, or being deleted by nobody yet: not to be used.
+    /// Being made: not to be used yet.
     Pending,
     /// As it should be.
     Ready,
-    /// There no more, or about to be.
+    /// Being deleted: there no more for whoever looks for it, and still in the way of deleting what it is in.
+    Going,
+    /// There no more.
     Gone,
     /// It will never be of use; what the cloud says about it.
     Failed(String),
+}
+
+impl Phase {
+    /// Whether nobody should find the object any more.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Self::Going | Self::Gone)
+    }
 }
 
 /// An object that a description shows.
@@ -43,6 +55,8 @@ pub(crate) struct Seen {
     /// Its place among the objects of the call that made it.
     pub(crate) index: u32,
     pub(crate) phase: Phase,
+    /// Why it is in that phase, where the cloud says so.
+    pub(crate) why: Option<String>,
     /// What the cloud tells; what it does not tell is as recorded.
     pub(crate) attributes: BTreeMap<&'static str, Value>,
 }
@@ -52,7 +66,7 @@ impl Seen {
     pub(crate) fn ready(id: String, attributes: BTreeMap<&'static str, Value>) -> Self {
         let mut attributes = attributes;
         attributes.insert("id", id.as_str().into());
-        Self { id, tags: Tags::new(), index: 0, phase: Phase::Ready, attributes }
+        Self { id, tags: Tags::new(), index: 0, phase: Phase::Ready, why: None, attributes }
     }
 
     /// With its tags: all but our marker and the provider's default tags are `tags`, all but our marker `tags_all`.
@@ -94,6 +108,9 @@ pub(crate) trait Kind: Send + Sync {
     /// What the planner knows of it.
     fn schema(&self) -> ResourceSchema;
 
+    /// What EC2 calls the type in its list of all tags; none where that list does not have it.
+    fn tag_type(&self) -> Option<ResourceType>;
+
     /// What is wrong with arguments though their types are right: the argument, and what is wrong. Parts may be unknown.
     fn problems(&self, _given: Given<'_>) -> Vec<(&'static str, String)> {
         Vec::new()
@@ -113,10 +130,15 @@ pub(crate) trait Kind: Send + Sync {
         Ok(())
     }
 
+    /// How long to wait before the first look whether an object is ready or gone; the pauses grow by a half.
+    fn look_again(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
     /// Makes an object; its id. It may need a while to be ready.
     async fn create(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         request: &CreateRequest,
     ) -> Result<String, ProviderError>;
 
@@ -127,12 +149,30 @@ pub(crate) trait Kind: Send + Sync {
     /// Deletes an object. It may need a while to be gone.
     async fn delete(&self, session: &Session, request: &DeleteRequest)
     -> Result<(), ProviderError>;
+
+    /// How many objects one call deletes at most. Where it is more than one, [`Self::delete_many`] is called and
+    /// [`Self::delete`] is not.
+    fn deleted_together(&self) -> usize {
+        1
+    }
+
+    /// Deletes objects by one call. One that does not exist fails the call with an error that names it.
+    async fn delete_many(
+        &self,
+        _session: &Session,
+        _ids: Vec<String>,
+    ) -> Result<(), ProviderError> {
+        Ok(())
+    }
 }
 
 /// For how long a description may not show an object, in milliseconds: "eventual consistency" of the EC2 API is published
 /// without a bound; five minutes is what its retry advice adds up to
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
 const SETTLE_MS: u64 = 5 * 60 * 1_000;
+/// After which time a call without an answer is given up, in milliseconds: nothing is sent or answered after twice the
+/// time-out of a request, and what is made is ready by then. Types that take longer say so.
+const DEADLINE_MS: u64 = 2 * 60 * 1_000;
 /// Seconds for which a client token is kept: "at least 24 hours" for instances; the others say nothing less.
 const TOKEN_RETENTION_S: u64 = 24 * 60 * 60;
 
@@ -143,12 +183,23 @@ pub(crate) fn by_token() -> Adoption {
 
 /// How an object is found again that carries our marker from its creation on.
 pub(crate) fn by_tags() -> Adoption {
-    Adoption { token_retention_s: None, tagged: true, settle_ms: SETTLE_MS, ..Adoption::default() }
+    Adoption {
+        token_retention_s: None,
+        tagged: true,
+        settle_ms: SETTLE_MS,
+        deadline_ms: DEADLINE_MS,
+        ..Adoption::default()
+    }
 }
 
 /// How an object is found again that is nothing but a relation between others: making it once more gives the same one.
 pub(crate) fn by_place() -> Adoption {
-    Adoption { settle_ms: SETTLE_MS, ..Adoption::default() }
+    Adoption { settle_ms: SETTLE_MS, deadline_ms: DEADLINE_MS, ..Adoption::default() }
+}
+
+/// The same for what takes up to so many minutes until it is ready or gone.
+pub(crate) fn slow(adoption: Adoption, minutes: u64) -> Adoption {
+    Adoption { deadline_ms: minutes * 60 * 1_000, ..adoption }
 }
 
 /// A resource type with these attributes.

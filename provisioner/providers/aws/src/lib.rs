@@ -10,23 +10,29 @@
 //!   off, the engine's are journaled.
 //! - what can carry tags carries our marker from its creation on ([`marker`]); where the API takes a token, it gets the
 //!   engine's. What can carry neither (a route, an attachment) is read and compared: it is identified by what it joins.
-//! - creations with the same arguments are one call where the API can ([`together`]).
+//! - creations with the same arguments are one call where the API can ([`together`]), and what is asked at the same moment
+//!   is asked by one call ([`gather`]).
 //! - attributes of nested blocks that the configuration leaves out are not read back, so that they are no drift.
 //!
 //! Refuses to know: plans, state, the terminal; how credentials are found (the SDK's own chain does that).
 
 mod arguments;
 mod client;
+mod compute;
 mod configuration;
 mod data;
 mod error;
+mod gather;
 mod kind;
 mod limits;
+mod looks;
 mod marker;
 mod network;
 mod provider;
 mod query;
+mod storage;
 mod tagging;
+mod together;
 
 pub use configuration::provider_schema;
 pub use provider::Aws;

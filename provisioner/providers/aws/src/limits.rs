@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>. Every API that this crate calls is here, so
 //! that none is called without its turn. What is published for no API by name goes by its category.
 
+use crate::{compute, network, storage};
 use model::schema::RateLimit;
 use std::collections::BTreeMap;
 
@@ -12,28 +13,30 @@ pub(crate) const TERMINATED: &str = "TerminateInstances: instances";
 /// Instances that one RunInstances launches at most: the burst of what is launched.
 pub(crate) const LAUNCHED_AT_ONCE: u32 = 1_000;
 
-/// APIs that read.
-const READING: &[&str] =
-    &["DescribeTags", "DescribeVpcAttribute", "DescribeVpcs", "DescribeSubnets"];
-/// APIs that change something.
-const CHANGING: &[&str] = &[
-    "CreateSubnet",
-    "CreateTags",
-    "CreateVpc",
-    "DeleteSubnet",
-    "DeleteTags",
-    "DeleteVpc",
-    "ModifySubnetAttribute",
-    "ModifyVpcAttribute",
-];
-/// APIs of other services, which publish no limit.
-const UNLIMITED: &[&str] = &["GetCallerIdentity"];
+/// The APIs of one area.
+pub(crate) struct Apis {
+    /// Those of EC2 that read.
+    pub(crate) reading: &'static [&'static str],
+    /// Those of EC2 that change something.
+    pub(crate) changing: &'static [&'static str],
+    /// Those of other services, which publish no limit.
+    pub(crate) unlimited: &'static [&'static str],
+}
+
+/// What every area needs.
+const SHARED: Apis = Apis {
+    reading: &["DescribeTags"],
+    changing: &["CreateTags", "DeleteTags"],
+    unlimited: &["GetCallerIdentity"],
+};
+
+const ALL: [&Apis; 4] = [&SHARED, &network::APIS, &compute::APIS, &storage::APIS];
 
 /// The limits by API.
 pub(crate) fn published() -> BTreeMap<String, RateLimit> {
     let limit = |burst, per_second| RateLimit { burst, per_second };
-    let reading = READING.iter().map(|api| (*api, limit(100, 20)));
-    let changing = CHANGING.iter().map(|api| (*api, limit(50, 5)));
+    let reading = ALL.iter().flat_map(|apis| apis.reading).map(|api| (*api, limit(100, 20)));
+    let changing = ALL.iter().flat_map(|apis| apis.changing).map(|api| (*api, limit(50, 5)));
     let own = [
         ("RunInstances", limit(5, 2)),
         (LAUNCHED, limit(LAUNCHED_AT_ONCE, 2)),
@@ -45,5 +48,5 @@ pub(crate) fn published() -> BTreeMap<String, RateLimit> {
 
 /// Whether an API is in one of the lists.
 pub(crate) fn is_known(api: &str) -> bool {
-    published().contains_key(api) || UNLIMITED.contains(&api)
+    published().contains_key(api) || ALL.iter().any(|apis| apis.unlimited.contains(&api))
 }

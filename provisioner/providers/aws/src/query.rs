@@ -9,10 +9,8 @@ use model::Value;
 pub(crate) enum Query {
     /// Those with these ids. One that does not exist fails the call, which then names it.
     Ids(Vec<String>),
-    /// Those that the cloud keeps this client token for.
-    ClientToken(String),
-    /// Those whose marker has this lineage and this token.
-    Marked { lineage: String, token: String },
+    /// Those whose marker has this lineage and one of these tokens.
+    Marked { lineage: String, tokens: Vec<String> },
     /// Those whose marker has this lineage.
     Owned(String),
     /// Those that these filters let through: names and values.
@@ -22,7 +20,7 @@ pub(crate) enum Query {
 }
 
 /// Objects a page at most, where pages are asked for.
-const PAGE: i32 = 1_000;
+pub(crate) const PAGE: i32 = 1_000;
 
 impl Query {
     /// The ids, if it goes by them.
@@ -35,12 +33,15 @@ impl Query {
 
     /// The filters, if it goes by them.
     pub(crate) fn filters(&self) -> Option<Vec<Filter>> {
-        let tag = |key: &str, value: &str| filter(&format!("tag:{key}"), [value]);
+        let tag = |key: &str, values: &[String]| {
+            filter(&format!("tag:{key}"), values.iter().map(String::as_str))
+        };
         match self {
             Self::Ids(_) | Self::Alike(_) => None,
-            Self::ClientToken(token) => Some(vec![filter("client-token", [token.as_str()])]),
-            Self::Marked { lineage, token } => Some(vec![tag(LINEAGE, lineage), tag(TOKEN, token)]),
-            Self::Owned(lineage) => Some(vec![tag(LINEAGE, lineage)]),
+            Self::Marked { lineage, tokens } => {
+                Some(vec![tag(LINEAGE, std::slice::from_ref(lineage)), tag(TOKEN, tokens)])
+            }
+            Self::Owned(lineage) => Some(vec![tag(LINEAGE, std::slice::from_ref(lineage))]),
             Self::Filters(filters) => Some(
                 filters
                     .iter()
@@ -65,9 +66,25 @@ pub(crate) fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) 
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-/// All pages of a Describe call. `$ids` is the builder's setter of ids, `$items` the field of the answer.
+/// All pages of a Describe call. `$ids` is the builder's setter of ids, `$items` the field of the answer; `$filters` its
+/// setter of filters and `$page` the objects of a page at most, where they are not what most calls have.
 macro_rules! pages {
-    ($session:expr, $query:expr, $api:literal, $operation:ident, $ids:ident, $items:ident) => {{
+    ($session:expr, $query:expr, $api:literal, $operation:ident, $ids:ident, $items:ident) => {
+        $crate::query::pages!(
+            $session,
+            $query,
+            $api,
+            $operation,
+            $ids,
+            $items,
+            set_filters,
+            $crate::query::PAGE
+        )
+    };
+    (
+        $session:expr, $query:expr, $api:literal, $operation:ident, $ids:ident, $items:ident,
+        $filters:ident, $page:expr
+    ) => {{
         let mut all = Vec::new();
         let mut next: Option<String> = None;
         loop {
@@ -76,8 +93,8 @@ macro_rules! pages {
                 .await?
                 .$operation()
                 .$ids($query.ids())
-                .set_filters($query.filters())
-                .set_max_results($query.page())
+                .$filters($query.filters())
+                .set_max_results($query.page().map(|page| page.min($page)))
                 .set_next_token(next.take());
             let page = $session.call($api, asking.send()).await?;
             all.extend(page.$items.unwrap_or_default());

@@ -3,6 +3,7 @@
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::marker::Tags;
+use crate::query::filter;
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use provider::{ProviderError, UpdateRequest};
 
@@ -28,6 +29,15 @@ pub(crate) async fn update(
     session: &Session,
     request: &UpdateRequest,
 ) -> Result<(), ProviderError> {
+    update_at(session, request, &request.id).await
+}
+
+/// The same for an object whose tags hang on another id than its own.
+pub(crate) async fn update_at(
+    session: &Session,
+    request: &UpdateRequest,
+    id: &str,
+) -> Result<(), ProviderError> {
     let wanted = |value| {
         let mut tags = session.configuration.default_tags.clone();
         tags.extend(Given(value).map("tags").unwrap_or_default());
@@ -36,6 +46,16 @@ pub(crate) async fn update(
     let now: Tags = wanted(&request.arguments);
     let before: Tags =
         Given(&request.prior).map("tags_all").unwrap_or_else(|| wanted(&request.prior));
+    bring(session, vec![id.to_owned()], &before, &now).await
+}
+
+/// Brings the tags of objects from those to these.
+pub(crate) async fn bring(
+    session: &Session,
+    ids: Vec<String>,
+    before: &Tags,
+    now: &Tags,
+) -> Result<(), ProviderError> {
     let set: Tags = now
         .iter()
         .filter(|(key, value)| before.get(*key) != Some(*value))
@@ -46,15 +66,42 @@ pub(crate) async fn update(
         .filter(|key| !now.contains_key(*key))
         .map(|key| Tag::builder().key(key).build())
         .collect();
+    let ec2 = session.ec2().await?;
     if !set.is_empty() {
-        let call =
-            session.ec2().await?.create_tags().resources(&request.id).set_tags(Some(list(&set)));
+        let call = ec2.create_tags().set_resources(Some(ids.clone())).set_tags(Some(list(&set)));
         session.call("CreateTags", call.send()).await?;
     }
     if !dropped.is_empty() {
-        let call =
-            session.ec2().await?.delete_tags().resources(&request.id).set_tags(Some(dropped));
+        let call = ec2.delete_tags().set_resources(Some(ids)).set_tags(Some(dropped));
         session.call("DeleteTags", call.send()).await?;
     }
     Ok(())
+}
+
+/// The types of which there are objects with that tag.
+pub(crate) async fn types_with(
+    session: &Session,
+    key: &str,
+    value: &str,
+) -> Result<Vec<ResourceType>, ProviderError> {
+    let mut types = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let asking = session
+            .ec2()
+            .await?
+            .describe_tags()
+            .filters(filter("key", [key]))
+            .filters(filter("value", [value]))
+            .max_results(1_000)
+            .set_next_token(next.take());
+        let page = session.call("DescribeTags", asking.send()).await?;
+        for tag in page.tags.unwrap_or_default() {
+            types.extend(tag.resource_type.filter(|ty| !types.contains(ty)));
+        }
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(types);
+        }
+    }
 }

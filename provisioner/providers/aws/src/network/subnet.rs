@@ -8,10 +8,11 @@ use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, SubnetState};
+use model::Type;
 use model::schema::{Attribute, ResourceSchema};
-use model::{Type, Value};
 use provider::{CreateRequest, DeleteRequest, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub(crate) struct Subnet;
 
@@ -53,6 +54,10 @@ impl Kind for Subnet {
         )
     }
 
+    fn tag_type(&self) -> Option<ResourceType> {
+        Some(ResourceType::Subnet)
+    }
+
     fn problems(&self, given: Given<'_>) -> Vec<(&'static str, String)> {
         cidr_problem(given, "cidr_block", 16..=28).into_iter().collect()
     }
@@ -86,7 +91,7 @@ impl Kind for Subnet {
 
     async fn create(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         request: &CreateRequest,
     ) -> Result<String, ProviderError> {
         let given = Given(&request.arguments);

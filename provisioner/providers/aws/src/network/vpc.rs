@@ -8,12 +8,13 @@ use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName, VpcState,
+    AttributeBooleanValue, ResourceType, Tenancy, Vpc as Told, VpcAttributeName, VpcState,
 };
 use model::schema::{Attribute, ResourceSchema};
 use model::{Type, Value};
 use provider::{CreateRequest, DeleteRequest, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub(crate) struct Vpc;
 
@@ -54,6 +55,38 @@ fn schema() -> ResourceSchema {
     )
 }
 
+/// Networks.
+pub(super) async fn told(session: &Session, query: &Query) -> Result<Vec<Told>, ProviderError> {
+    Ok(pages!(session, query, "DescribeVpcs", describe_vpcs, set_vpc_ids, vpcs))
+}
+
+/// What a description of a network means.
+pub(super) fn seen(session: &Session, region: &str, vpc: &Told) -> Seen {
+    let id = vpc.vpc_id().unwrap_or_default().to_owned();
+    let owner = vpc.owner_id().unwrap_or_default();
+    let attributes = BTreeMap::from([
+        ("cidr_block", text(vpc.cidr_block())),
+        ("instance_tenancy", text(vpc.instance_tenancy().map(Tenancy::as_str))),
+        ("arn", format!("arn:aws:ec2:{region}:{owner}:vpc/{id}").into()),
+        ("owner_id", owner.into()),
+        ("dhcp_options_id", text(vpc.dhcp_options_id())),
+    ]);
+    let is_pending = vpc.state() == Some(&VpcState::Pending);
+    let phase = if is_pending { Phase::Pending } else { Phase::Ready };
+    Seen::ready(id, attributes).tagged(session, tagging::read(vpc.tags.as_deref())).in_phase(phase)
+}
+
+/// A setting that has a call of its own.
+pub(super) async fn setting(
+    session: &Session,
+    id: &str,
+    name: VpcAttributeName,
+) -> Result<Value, ProviderError> {
+    let call = session.ec2().await?.describe_vpc_attribute().vpc_id(id).attribute(name);
+    let answer = session.call("DescribeVpcAttribute", call.send()).await?;
+    Ok(flag(answer.enable_dns_support().or_else(|| answer.enable_dns_hostnames())))
+}
+
 #[async_trait]
 impl Kind for Vpc {
     fn name(&self) -> &'static str {
@@ -64,30 +97,18 @@ impl Kind for Vpc {
         schema()
     }
 
+    fn tag_type(&self) -> Option<ResourceType> {
+        Some(ResourceType::Vpc)
+    }
+
     fn problems(&self, given: Given<'_>) -> Vec<(&'static str, String)> {
         cidr_problem(given, "cidr_block", 16..=28).into_iter().collect()
     }
 
     async fn describe(&self, session: &Session, query: &Query) -> Result<Vec<Seen>, ProviderError> {
-        let all = pages!(session, query, "DescribeVpcs", describe_vpcs, set_vpc_ids, vpcs);
+        let all = told(session, query).await?;
         let region = session.region().await?;
-        let seen = all.into_iter().map(|vpc| {
-            let id = vpc.vpc_id().unwrap_or_default().to_owned();
-            let owner = vpc.owner_id().unwrap_or_default();
-            let attributes = BTreeMap::from([
-                ("cidr_block", text(vpc.cidr_block())),
-                ("instance_tenancy", text(vpc.instance_tenancy().map(Tenancy::as_str))),
-                ("arn", format!("arn:aws:ec2:{region}:{owner}:vpc/{id}").into()),
-                ("owner_id", owner.into()),
-                ("dhcp_options_id", text(vpc.dhcp_options_id())),
-            ]);
-            let is_pending = vpc.state() == Some(&VpcState::Pending);
-            let phase = if is_pending { Phase::Pending } else { Phase::Ready };
-            Seen::ready(id, attributes)
-                .tagged(session, tagging::read(vpc.tags.as_deref()))
-                .in_phase(phase)
-        });
-        Ok(seen.collect())
+        Ok(all.iter().map(|vpc| seen(session, region, vpc)).collect())
     }
 
     async fn complete(
@@ -97,26 +118,20 @@ impl Kind for Vpc {
         recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
         // Only what differs from a new network's is worth a call.
-        if recorded.flag("enable_dns_support") == Some(false) {
-            let name = VpcAttributeName::EnableDnsSupport;
-            let call =
-                session.ec2().await?.describe_vpc_attribute().vpc_id(&seen.id).attribute(name);
-            let answer = session.call("DescribeVpcAttribute", call.send()).await?;
-            seen.attributes.insert("enable_dns_support", flag(answer.enable_dns_support()));
-        }
-        if recorded.flag("enable_dns_hostnames") == Some(true) {
-            let name = VpcAttributeName::EnableDnsHostnames;
-            let call =
-                session.ec2().await?.describe_vpc_attribute().vpc_id(&seen.id).attribute(name);
-            let answer = session.call("DescribeVpcAttribute", call.send()).await?;
-            seen.attributes.insert("enable_dns_hostnames", flag(answer.enable_dns_hostnames()));
+        for (name, new, it) in [
+            ("enable_dns_support", true, VpcAttributeName::EnableDnsSupport),
+            ("enable_dns_hostnames", false, VpcAttributeName::EnableDnsHostnames),
+        ] {
+            if recorded.flag(name).is_some_and(|known| known != new) {
+                seen.attributes.insert(name, setting(session, &seen.id, it).await?);
+            }
         }
         Ok(())
     }
 
     async fn create(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         request: &CreateRequest,
     ) -> Result<String, ProviderError> {
         let given = Given(&request.arguments);
