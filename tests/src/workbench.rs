@@ -81,14 +81,19 @@ impl Workbench {
 
     /// Starts the program in a process group of its own.
     pub fn start(&self, arguments: &[&str]) -> Running {
+        self.start_command(self.command(arguments))
+    }
+
+    /// The same with a command line of the caller's.
+    pub fn start_command(&self, mut command: Command) -> Running {
         use std::os::unix::process::CommandExt as _;
-        let mut command = self.command(arguments);
         // Both go to one file, which can be read while the program runs and is never full.
         let log = tempfile::NamedTempFile::new().expect("a temporary file");
         let stream = || Stdio::from(log.as_file().try_clone().expect("a file can be shared"));
         command.stdout(stream()).stderr(stream()).process_group(0);
         let child = command.spawn().expect("the program starts");
-        Running { command: arguments.join(" "), child, log }
+        let words = command.get_args().map(|word| word.to_string_lossy()).collect::<Vec<_>>();
+        Running { command: words.join(" "), child, log }
     }
 
     /// What the program has left on this machine.

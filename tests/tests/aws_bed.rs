@@ -325,6 +325,60 @@ fn everything_stands_still_at_a_change() {
 }
 
 #[test]
+fn what_moto_forgets_is_kept() {
+    let Some(proxy) = start(Options::default()) else { return };
+    let said = run(
+        &proxy,
+        r"
+tags = [{'ResourceType': kind, 'Tags': [{'Key': 'k', 'Value': kind}]} for kind in ('image', 'snapshot')]
+one = ids(launch(
+    MetadataOptions={'HttpTokens': 'required', 'HttpPutResponseHopLimit': 2},
+    Placement={'GroupName': 'g'}, CpuOptions={'CoreCount': 1, 'ThreadsPerCore': 2}, DisableApiTermination=True,
+    CreditSpecification={'CpuCredits': 'unlimited'}, IamInstanceProfile={'Name': 'p'}))
+ec2.modify_instance_metadata_options(InstanceId=one[0], HttpPutResponseHopLimit=3)
+ec2.monitor_instances(InstanceIds=one)
+told = ec2.describe_instances(InstanceIds=one)['Reservations'][0]['Instances'][0]
+options = told['MetadataOptions']
+print(options['HttpTokens'], options['HttpPutResponseHopLimit'], options['HttpEndpoint'])
+print(told['Placement']['GroupName'], told['CpuOptions'], told['Monitoring']['State'], told['IamInstanceProfile']['Arn'])
+print(ec2.describe_instance_credit_specifications(InstanceIds=one)['InstanceCreditSpecifications'][0]['CpuCredits'])
+print(ends(ec2.terminate_instances, InstanceIds=one))
+image = ec2.create_image(InstanceId=one[0], Name='image', TagSpecifications=tags)['ImageId']
+ec2.deregister_image(ImageId=image)
+kept = ec2.describe_snapshots(Filters=[{'Name': 'tag:k', 'Values': ['snapshot']}])['Snapshots']
+print(len(kept))
+ec2.modify_instance_attribute(InstanceId=one[0], DisableApiTermination={'Value': False})
+two = ids(launch())
+ec2.terminate_instances(InstanceIds=one)
+print([i['PreviousState']['Name'] for i in ec2.terminate_instances(InstanceIds=one + two)['TerminatingInstances']])
+print(len(ec2.terminate_instances(InstanceIds=one)['TerminatingInstances']))
+print(ends(ec2.stop_instances, InstanceIds=one), ends(ec2.start_instances, InstanceIds=one))
+print(ends(launch, ImageId='ami-00000000000000000'))
+print(ends(ec2.describe_key_pairs, KeyPairIds=['key-0123456789abcdef0']))
+print(ends(ec2.describe_launch_templates, LaunchTemplateIds=['lt-0123456789abcdef0']))
+",
+    );
+    let expected = [
+        "required 3 enabled",
+        "g {'CoreCount': 1, 'ThreadsPerCore': 2} enabled arn:aws:iam::123456789012:instance-profile/p",
+        "unlimited",
+        "OperationNotPermitted",
+        "1",
+        "['running', 'terminated']",
+        "1",
+        "IncorrectInstanceState IncorrectInstanceState",
+        "InvalidAMIID.NotFound",
+        "InvalidKeyPair.NotFound",
+        "InvalidLaunchTemplateId.NotFound",
+    ];
+    assert_eq!(said, expected);
+    let ledger = proxy.ledger();
+    let left: Vec<_> = ledger.alive().into_iter().map(|object| object.kind.as_str()).collect();
+    assert_eq!(left, ["snapshot"]);
+    proxy.finish();
+}
+
+#[test]
 fn buckets_and_groups_are_objects_too() {
     let Some(proxy) = start(Options::default()) else { return };
     let said = run(

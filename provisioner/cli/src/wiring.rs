@@ -15,7 +15,10 @@ use model::{Address, Diagnostic, Value};
 use nodes::ssh::Settings;
 use nodes::{Cache, Identity, Pool};
 use provider::{ErrorClass, Owner, Provider, ProviderError};
-use provider_builtin::Builtin;
+use provider_builtin::{
+    Builtin,
+    tls::{self, Tls},
+};
 use provider_local::LocalProvider;
 use provider_nebula::{Nebula, OperatingSystem};
 use std::collections::BTreeMap;
@@ -84,6 +87,7 @@ impl Resolver for Language {
 fn schemas() -> BTreeMap<String, ProviderSchema> {
     let schemas = [
         provider_builtin::schema(),
+        provider_builtin::tls::schema(),
         provider_local::provider_schema(),
         provider_nebula::schema(),
         engine::node_schema(),
@@ -178,6 +182,7 @@ impl ProviderFactory for Factory {
                 fleet: self.records.clone(),
             })),
             "terraform" => Arc::new(Builtin::new()),
+            "tls" => Arc::new(Tls::new(Arc::new(tls::OperatingSystem))),
             #[cfg(feature = "aws")]
             "aws" => Arc::new(provider_aws::Aws::from_configuration(
                 &config.arguments,

@@ -180,6 +180,12 @@ pub enum ChangePolicy {
     InPlace,
     /// The object is deleted and made anew.
     Replace,
+    /// The object is deleted and made anew if that other argument is true, and updated otherwise.
+    ReplaceIf(String),
+    /// Of nested blocks: the object is deleted and made anew if one of these fields becomes another, and updated otherwise.
+    /// A field that is left out is no other. Blocks of a set are told apart by the first of these fields; one more or
+    /// one less of them makes the object anew, too.
+    ReplaceFields(Vec<String>),
     /// The change is an error at plan time; the text says what to do instead.
     Refuse(String),
 }
@@ -233,6 +239,21 @@ impl Attribute {
     #[must_use]
     pub fn forces_replacement(mut self) -> Self {
         self.change = ChangePolicy::Replace;
+        self
+    }
+
+    /// A change of it replaces the object if that other argument is true.
+    #[must_use]
+    pub fn forces_replacement_if(mut self, argument: &str) -> Self {
+        self.change = ChangePolicy::ReplaceIf(argument.to_owned());
+        self
+    }
+
+    /// A change of these fields of its blocks replaces the object.
+    #[must_use]
+    pub fn fields_force_replacement(mut self, fields: &[&str]) -> Self {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        self.change = ChangePolicy::ReplaceFields(fields);
         self
     }
 

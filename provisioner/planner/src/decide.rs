@@ -5,6 +5,7 @@
 //! an unreachable object went with its machine, are decided later, over the whole graph; neither changes
 //! the planned attributes.
 
+use crate::blocks;
 use crate::compare::{
     Comparison, awaited, compare, same, shown, typed, with_part, without_origins,
 };
@@ -219,7 +220,17 @@ fn argument(subject: &Subject<'_>, values: &Values<'_>, findings: &mut Findings)
     }
     findings.differing.push(name.clone());
     let uncertain = comparison == Comparison::Uncertain;
-    match &values.attribute.change {
+    let policy = match &values.attribute.change {
+        ChangePolicy::ReplaceIf(other) if is_set(subject, other) => &ChangePolicy::Replace,
+        ChangePolicy::ReplaceFields(fields)
+            if blocks::force_replacement(fields, values.wanted, values.stands) =>
+        {
+            &ChangePolicy::Replace
+        }
+        ChangePolicy::ReplaceIf(_) | ChangePolicy::ReplaceFields(_) => &ChangePolicy::InPlace,
+        policy => policy,
+    };
+    match policy {
         ChangePolicy::InPlace if drifted => {}
         ChangePolicy::InPlace => findings.changed.push(name),
         ChangePolicy::Replace if !uncertain || comes_anew(subject, values.wanted) => {
@@ -228,11 +239,16 @@ fn argument(subject: &Subject<'_>, values: &Values<'_>, findings: &mut Findings)
         ChangePolicy::Refuse(advice) if !uncertain || values.wanted.changes_every_run() => {
             findings.refused.push(refusal(subject, values, advice));
         }
+        ChangePolicy::ReplaceIf(_) | ChangePolicy::ReplaceFields(_) => {}
         ChangePolicy::Replace | ChangePolicy::Refuse(_) => {
             findings.held.insert(name.clone());
             findings.changed.push(name);
         }
     }
+}
+
+fn is_set(subject: &Subject<'_>, argument: &str) -> bool {
+    subject.instance.arguments.get(argument).is_some_and(|value| value.as_bool() == Some(true))
 }
 
 /// Whether everything that the unknown parts wait for is made anew, or a part is another at every run: the value will

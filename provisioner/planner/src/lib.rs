@@ -8,6 +8,7 @@
 //! fault with is a defect here; the work grows with the size of the graph, not with its square.
 //! Refuses to know: syntax, providers beyond their schemas, how a plan is stored or shown.
 
+mod blocks;
 mod bonds;
 pub mod check;
 mod compare;

@@ -31,7 +31,7 @@ pub struct Object {
     pub index: u32,
     /// Objects that it goes with.
     pub parents: Vec<String>,
-    /// The instance that it was made for, as a root volume is.
+    /// The object that it was made for: a root volume for its instance, a snapshot for its image.
     pub made_for: Option<String>,
     /// The place of the call that deleted it.
     pub deleted: Option<usize>,
@@ -77,8 +77,8 @@ impl Ledger {
         self.objects.iter().find(|object| object.id == id)
     }
 
-    /// Living objects that are none of those recorded. What was made for an instance goes with it, and is no orphan while
-    /// that is recorded.
+    /// Living objects that are none of those recorded. What was made for another goes with it, and is no orphan while that
+    /// is recorded.
     pub fn orphans<'i>(&self, recorded: impl IntoIterator<Item = &'i str>) -> Vec<&Object> {
         let recorded: BTreeSet<&str> = recorded.into_iter().collect();
         let is_known = |object: &&Object| {
@@ -122,6 +122,23 @@ impl Ledger {
         let ids = ids.map(|object| object.id.clone()).collect();
         self.objects.extend(made);
         ids
+    }
+
+    /// Notes what a call made without telling its id.
+    pub(super) fn add(&mut self, number: usize, call: &Call, kind: &str, id: &str, made_for: &str) {
+        self.objects.push(Object {
+            id: id.to_owned(),
+            kind: kind.to_owned(),
+            name: None,
+            tags: call.tags(kind),
+            token: call.parameter("ClientToken").map(str::to_owned),
+            operation: call.operation.clone(),
+            call: number,
+            index: 0,
+            parents: Vec::new(),
+            made_for: Some(made_for.to_owned()),
+            deleted: None,
+        });
     }
 
     fn delete(&mut self, number: usize, call: &Call, answer: &Element) {

@@ -8,8 +8,11 @@
 //! - states that take their time, filters that look at them, and calls that come too early (`states`);
 //! - new objects that are not seen yet (`hidden`);
 //! - what is in use is not deleted, and an instance is stopped before its type is changed (`in_use`);
-//! - limits by operation and region (`throttle`); placement groups (`placement`); DetachVolume without the instance; a NAT
-//!   gateway of an unknown id is an error; RunInstances launches as many as it may; tags for the snapshots of CreateImage are taken, and lost.
+//! - limits by operation and region (`throttle`); placement groups (`placement`);
+//! - credits, monitoring, placement and processor options of instances, ends of what has ended, descriptions of what is not
+//!   there (`gaps`);
+//! - DetachVolume without the instance; a launch of as many instances as it may be, with any instance profile; tags for the
+//!   snapshots of an image (`world`).
 //!
 //! **For tests**: a log and counts of calls, faults (`faults`), a point at which everything stands still (`stop`), a ledger
 //! of all that was made (`ledger`), and a check of every request against botocore's model (`conformance`, `rest`): a request
@@ -23,6 +26,7 @@ mod conformance;
 #[cfg(test)]
 mod conformance_cases;
 mod faults;
+mod gaps;
 mod hidden;
 mod http;
 mod in_use;

@@ -5,7 +5,8 @@
 
 use super::answer::Refusal;
 use super::call::Call;
-use super::hidden::{Hidden, absent};
+use super::gaps::{self, Kept};
+use super::hidden::Hidden;
 use super::http::{Request, Response, form};
 use super::in_use;
 use super::ledger::Ledger;
@@ -26,6 +27,7 @@ pub(super) struct World {
     states: States,
     hidden: Hidden,
     placement: PlacementGroups,
+    kept: Kept,
     calls: usize,
 }
 
@@ -47,6 +49,7 @@ impl World {
             states,
             hidden,
             placement: PlacementGroups::default(),
+            kept: Kept::default(),
             calls: 0,
         }
     }
@@ -70,17 +73,32 @@ impl World {
             }
         }
         let (asked, wanted) = self.rewritten(request, call);
-        let response = match self.placement.answer(call).filter(|_| call.service == "ec2") {
+        let response = match self.own_answer(call) {
             Some(answer) => answer.map_err(|refusal| refusal.response(call)),
             None => self.forward(request, call, &asked),
         };
         let is_dry = call.parameter("DryRun") == Some("true");
         match response {
             Ok(response) if response.status < 300 && !is_dry => {
-                self.succeeded(number, call, wanted.as_deref(), response)
+                self.succeeded(number, (request, call), wanted.as_deref(), response)
             }
             Ok(response) | Err(response) => Outcome { response, took_effect: false },
         }
+    }
+
+    /// The answer to a call that moto has nothing to do with.
+    fn own_answer(&mut self, call: &Call) -> Option<Result<Response, Refusal>> {
+        if call.service != "ec2" {
+            return None;
+        }
+        if call.operation == "TerminateInstances" {
+            let (asked, gone) = gaps::termination(call, &self.ledger);
+            let none_left = !gone.is_empty() && asked.list("InstanceId").is_empty();
+            return none_left
+                .then(|| Ok(super::answer::ec2(call, "<instancesSet></instancesSet>")));
+        }
+        let placement = self.placement.answer(call);
+        placement.or_else(|| self.kept.answer(call).map(Ok))
     }
 
     /// What the proxy refuses and moto would not.
@@ -91,7 +109,8 @@ impl World {
         let ask = |operation: &str, parameters: &[(&str, &str)]| {
             ask(self.port, request, operation, parameters)
         };
-        in_use::refuse(call, &self.states, &ask)
+        let gap = gaps::refuse(call, &self.ledger, &ask);
+        gap.or_else(|| in_use::refuse(call, &self.states, &ask))
     }
 
     /// The call as moto understands it, and the states that the proxy chooses by itself.
@@ -115,11 +134,19 @@ impl World {
                     }
                 }
             }
+            "TerminateInstances" => asked = gaps::termination(call, &self.ledger).0,
+            "ModifyInstanceMetadataOptions" => {
+                let ask = |operation: &str, parameters: &[(&str, &str)]| {
+                    ask(self.port, request, operation, parameters)
+                };
+                asked = gaps::metadata_options(call, &ask);
+            }
             // It launches as few as it may, EC2 as many.
             "RunInstances" => {
                 if let Some(most) = call.parameter("MaxCount") {
                     asked.parameters.insert("MinCount".to_owned(), most.to_owned());
                 }
+                make_profile(self.port, request, call);
             }
             // It has no tags for the snapshots of an image.
             "CreateImage" => asked.parameters = without_snapshot_tags(&asked.parameters),
@@ -168,7 +195,7 @@ impl World {
     fn succeeded(
         &mut self,
         number: usize,
-        call: &Call,
+        (request, call): (&Request, &Call),
         wanted: Option<&[String]>,
         mut response: Response,
     ) -> Outcome {
@@ -178,7 +205,15 @@ impl World {
         let mut answer = parsed.unwrap_or_default();
         let unedited = answer.clone();
         if call.changes() {
+            if call.operation == "TerminateInstances" {
+                let (_, gone) = gaps::termination(call, &self.ledger);
+                answer.append(
+                    "instancesSet",
+                    &gone.iter().map(|id| gaps::ended(id)).collect::<String>(),
+                );
+            }
             let made = self.ledger.note(number, call, &answer);
+            self.follow(number, (request, call), &made);
             self.states.note(call, &made, &mut answer);
             self.hidden.note(&made);
             response.replace(&unedited, &answer);
@@ -188,19 +223,37 @@ impl World {
             return Outcome { response, took_effect: true };
         }
         self.hidden.show(call, &mut answer);
+        self.kept.show(call, &mut answer);
         self.states.show(call, wanted, &mut answer);
-        if call.operation == "DescribeNatGateways" {
-            let found = answer.all("natGatewayId");
-            let missing = call
-                .list("NatGatewayId")
-                .into_iter()
-                .find(|id| !found.iter().any(|f| f.text == **id));
-            if let Some(id) = missing {
-                return Outcome { response: absent(id).response(call), took_effect: false };
-            }
+        if let Some(refusal) = gaps::missing(call, &answer).filter(|_| is_ec2) {
+            return Outcome { response: refusal.response(call), took_effect: false };
         }
         response.replace(&unedited, &answer);
         Outcome { response, took_effect: false }
+    }
+
+    /// What moto leaves out after a call that made something.
+    fn follow(&mut self, number: usize, (request, call): (&Request, &Call), made: &[String]) {
+        let ask = |operation: &str, parameters: &[(&str, &str)]| {
+            ask(self.port, request, operation, parameters)
+        };
+        match (call.operation.as_str(), made) {
+            ("RunInstances", ids) => self.kept.launched(call, ids, &ask),
+            ("CreateImage", [image]) => {
+                let found = ask("DescribeImages", &[("ImageId.1", image)]);
+                for snapshot in found.all("snapshotId") {
+                    self.ledger.add(number, call, "snapshot", &snapshot.text, image);
+                    for (key, value) in call.tags("snapshot") {
+                        let tag = [("Tag.1.Key", key.as_str()), ("Tag.1.Value", value.as_str())];
+                        ask(
+                            "CreateTags",
+                            &[("ResourceId.1", snapshot.text.as_str()), tag[0], tag[1]],
+                        );
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -221,6 +274,22 @@ fn ask(port: u16, like: &Request, operation: &str, parameters: &[(&str, &str)]) 
     let answer = with_form(like, operation, &all).send(port);
     let body = answer.map(|answer| answer.body).unwrap_or_default();
     Element::parse(&String::from_utf8_lossy(&body)).unwrap_or_default()
+}
+
+/// Makes the instance profile that a launch names: it is known to another service, which is not part of the tests.
+fn make_profile(port: u16, like: &Request, call: &Call) {
+    let arn = call.parameter("IamInstanceProfile.Arn").and_then(|arn| arn.rsplit('/').next());
+    let Some(name) = call.parameter("IamInstanceProfile.Name").or(arn) else { return };
+    let mut request = like.clone();
+    for (_, value) in
+        request.headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+    {
+        *value = value.replace("/ec2/", "/iam/");
+    }
+    let named = [("InstanceProfileName", name), ("Version", "2010-05-08")];
+    let named = named.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    // It may be there already.
+    let _ = with_form(&request, "CreateInstanceProfile", &named).send(port);
 }
 
 /// A request with another form.

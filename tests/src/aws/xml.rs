@@ -139,6 +139,14 @@ impl Element {
         }
     }
 
+    /// Puts elements, as text, at the end of those in the element at a path.
+    pub(super) fn append(&mut self, path: &str, items: &str) {
+        let items = Self::parse(&format!("<items>{items}</items>"));
+        if let (Some(at), Some(items)) = (self.at_mut(path), items) {
+            at.children.extend(items.children);
+        }
+    }
+
     /// Takes out the reservations of a description of instances that have none left.
     pub(super) fn drop_empty_reservations(&mut self) {
         if let Some(reservations) = self.at_mut("reservationSet") {

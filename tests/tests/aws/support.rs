@@ -9,21 +9,34 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tests::aws::{Moto, Options, Proxy};
 
-/// AWS on loopback, as `tests::aws` emulates it. It fails the test if a request was none of AWS.
-pub struct Cloud {
-    pub proxy: Proxy,
+/// The AWS of the tests. Requests that AWS would not know fail the test when it goes.
+pub struct Cloud(Option<Proxy>);
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        if let Some(proxy) = self.0.take().filter(|_| !std::thread::panicking()) {
+            proxy.finish();
+        }
+    }
+}
+
+impl std::ops::Deref for Cloud {
+    type Target = Proxy;
+
+    fn deref(&self) -> &Proxy {
+        self.0.as_ref().expect("it is there until it goes")
+    }
 }
 
 impl Cloud {
-    /// Starts it, empty.
-    pub async fn start() -> Self {
-        Self::start_with(Options::default())
+    /// Starts it, empty; none, having said why, where it cannot be had.
+    pub fn start() -> Option<Self> {
+        Self::with(Options::default())
     }
 
-    /// The same with delays or limits.
-    pub fn start_with(options: Options) -> Self {
-        let moto = Moto::start().expect("moto is needed: see tests/setup.sh");
-        Self { proxy: Proxy::start(moto, options) }
+    /// The same with its slowness, limits and so on.
+    pub fn with(options: Options) -> Option<Self> {
+        Some(Self(Some(Proxy::start(Moto::start()?, options))))
     }
 
     /// What a script prints that asks the cloud with a client that is not ours; `ec2` is its client.
@@ -32,7 +45,7 @@ impl Cloud {
         let python = tests::aws::python().unwrap();
         let mut command = std::process::Command::new(python);
         command.args(["-c", &format!("{beginning}{script}")]).env_clear();
-        let output = command.envs(self.proxy.environment()).output().unwrap();
+        let output = command.envs(self.environment()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "the script failed: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -40,11 +53,14 @@ impl Cloud {
 
     /// A provider of that region, without limits.
     pub fn provider(&self, region: &str) -> Aws {
-        let endpoint = |service| (service, Value::from(self.proxy.url()));
+        let url = self.url();
+        let endpoint = |service| (service, Value::from(url.as_str()));
         let endpoints = Value::object(["ec2", "s3", "sts"].map(endpoint));
         let arguments = Value::object([
             ("region", Value::from(region)),
             ("endpoints", Value::tuple([endpoints])),
+            ("access_key", "AKIAIOSFODNN7EXAMPLE".into()),
+            ("secret_key", Value::from("of-no-use-anywhere-else").into_sensitive()),
             ("s3_use_path_style", true.into()),
         ]);
         let owner = Owner { environment: "test".to_owned(), lineage: "lineage-1".to_owned() };

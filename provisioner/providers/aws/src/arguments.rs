@@ -1,8 +1,9 @@
 //! Between values of the language and what the SDK takes.
 
-use model::{Number, Value};
+use model::{Data, Number, Value};
 use provider::{ErrorClass, ProviderError};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Arguments or attributes of one object, or of a nested block.
 #[derive(Clone, Copy)]
@@ -54,6 +55,23 @@ impl Given<'_> {
         Some(both.collect())
     }
 
+    /// Whether the configuration leaves it out. What is not known yet is not left out.
+    pub(crate) fn is_left_out(self, name: &str) -> bool {
+        self.0.get(name).is_none_or(|value| value.is_null())
+    }
+
+    /// What is wrong with an argument that must be one of these words.
+    pub(crate) fn word(self, name: &'static str, words: &[&str]) -> Option<(&'static str, String)> {
+        let text = self.text(name).filter(|text| !words.contains(&text.as_str()))?;
+        let (last, others) = words.split_last()?;
+        let all = if others.is_empty() {
+            format!("`{last}`")
+        } else {
+            format!("one of `{}` and `{last}`", others.join("`, `"))
+        };
+        Some((name, format!("`{text}` is not {all}")))
+    }
+
     /// Whether an argument has another value here than there.
     pub(crate) fn differs(self, other: Given<'_>, name: &str) -> bool {
         match (self.0.get(name), other.0.get(name)) {
@@ -91,4 +109,43 @@ pub(crate) fn texts<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value 
 /// A set of texts.
 pub(crate) fn text_set<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> Value {
     Value::set(model::Type::String, items.into_iter().map(|item| Value::from(item.as_ref())))
+}
+
+/// What the cloud tells of an argument, without what the configuration leaves out of nested blocks: the cloud fills that
+/// in. An empty collection is as good as none.
+pub(crate) fn as_given(value: &Value, given: &Value) -> Value {
+    if given.is_null() {
+        return value.clone();
+    }
+    match (value.data(), given.data()) {
+        (Data::Null(_), _) if is_empty(given) => given.clone(),
+        (Data::List(ty, items), Data::List(_, others)) if items.len() == others.len() => {
+            Value::list(
+                ty.clone(),
+                items.iter().zip(others.iter()).map(|(it, other)| within(it, other)),
+            )
+        }
+        _ => value.clone(),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_items().is_some_and(<[Value]>::is_empty)
+        || value.as_entries().is_some_and(|entries| entries.is_empty())
+}
+
+/// A nested block: fields that are null as given stay null.
+pub(crate) fn within(value: &Value, given: &Value) -> Value {
+    let (Data::Object(entries), Some(others)) = (value.data(), given.as_entries()) else {
+        return value.clone();
+    };
+    let field = |(name, value): (&Arc<str>, &Value)| {
+        let value = match others.get(name) {
+            Some(other) if other.is_null() => other.clone(),
+            Some(other) => as_given(value, other),
+            None => value.clone(),
+        };
+        (name.clone(), value)
+    };
+    Value::object(entries.iter().map(field))
 }

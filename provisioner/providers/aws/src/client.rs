@@ -2,12 +2,16 @@
 //!
 //! Invariant: whatever is sent has waited its turn, is sent once, and its failure is told to the limiter.
 
-use crate::configuration::Configuration;
+use crate::compute::{self, instance::Credits};
+use crate::configuration::{Configuration, Keys};
+use crate::kind::Seen;
+use crate::looks::{self, Looks};
 use crate::together::Together;
 use crate::{error, limits};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -41,6 +45,9 @@ pub(crate) struct Session {
     limiter: Arc<Limiter>,
     /// Creations of many objects by one call.
     pub(crate) together: Together,
+    looks: Looks,
+    /// Processor credits of instances.
+    pub(crate) credits: Credits,
     shared: OnceCell<Shared>,
     caller: OnceCell<Caller>,
 }
@@ -59,10 +66,29 @@ impl Session {
         schemas: BTreeMap<String, ResourceSchema>,
         limiter: Arc<Limiter>,
         clock: Arc<dyn Clock>,
-    ) -> Self {
-        let (shared, caller) = (OnceCell::new(), OnceCell::new());
-        let together = Together::default();
-        Self { configuration, owner, clock, schemas, limiter, together, shared, caller }
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|session| {
+            let (shared, caller) = (OnceCell::new(), OnceCell::new());
+            let (together, looks) = (Together::default(), looks::of(session));
+            let credits = compute::instance::credits(session);
+            Self {
+                configuration,
+                owner,
+                clock,
+                schemas,
+                limiter,
+                together,
+                looks,
+                credits,
+                shared,
+                caller,
+            }
+        })
+    }
+
+    /// One object of a type, with others that are looked at in the same moment.
+    pub(crate) async fn look(&self, kind: &str, id: &str) -> Result<Option<Seen>, ProviderError> {
+        self.looks[kind].ask(id.to_owned()).await
     }
 
     /// The clients, made when they are first needed: finding credentials may ask the network.
@@ -82,6 +108,10 @@ impl Session {
         }
         if let Some(profile) = &configuration.profile {
             loader = loader.profile_name(profile);
+        }
+        if let Some(Keys { access_key, secret_key, token }) = configuration.keys.clone() {
+            let keys = Credentials::new(access_key, secret_key, token, None, "provider block");
+            loader = loader.credentials_provider(keys);
         }
         let loaded = loader.load().await;
         let region = loaded.region().map(ToString::to_string).ok_or_else(|| {

@@ -10,17 +10,43 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a `provider` block says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Configuration {
     /// None: as the environment or the profile says.
     pub(crate) region: Option<String>,
     pub(crate) profile: Option<String>,
+    /// Credentials that the block itself gives; otherwise the SDK's chain finds some.
+    pub(crate) keys: Option<Keys>,
     pub(crate) default_tags: marker::Tags,
     pub(crate) allowed_account_ids: Option<Vec<String>>,
     pub(crate) forbidden_account_ids: Vec<String>,
     /// Addresses to ask instead of Amazon's, by service.
     pub(crate) endpoints: BTreeMap<String, String>,
     pub(crate) s3_use_path_style: bool,
+}
+
+/// Credentials in the configuration.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    pub(crate) token: Option<String>,
+}
+
+impl Keys {
+    fn read(given: Given<'_>) -> Result<Option<Self>, ProviderError> {
+        match (given.text("access_key"), given.text("secret_key")) {
+            (Some(access_key), Some(secret_key)) => {
+                Ok(Some(Self { access_key, secret_key, token: given.text("token") }))
+            }
+            (None, None) => Ok(None),
+            _ => {
+                let message = "`access_key` and `secret_key` of the provider `aws` go together";
+                Err(ProviderError::new(ErrorClass::Invalid, message)
+                    .with_hint("give both, or neither: then the environment or a profile has them"))
+            }
+        }
+    }
 }
 
 /// The services whose endpoints can be replaced.
@@ -50,6 +76,7 @@ impl Configuration {
         Ok(Self {
             region: given.text("region"),
             profile: given.text("profile"),
+            keys: Keys::read(given)?,
             default_tags,
             allowed_account_ids: given.texts("allowed_account_ids"),
             forbidden_account_ids: given.texts("forbidden_account_ids").unwrap_or_default(),
@@ -76,6 +103,9 @@ pub fn provider_schema() -> ProviderSchema {
     let configuration = [
         ("region", text("The region; otherwise AWS_REGION or the profile says it.")),
         ("profile", text("The profile of the shared configuration; otherwise AWS_PROFILE.")),
+        ("access_key", text("The id of an access key; better left to the environment.")),
+        ("secret_key", text("The secret of the access key.").secret()),
+        ("token", text("The session token of temporary credentials.").secret()),
         ("allowed_account_ids", accounts("The only accounts that may be touched.")),
         ("forbidden_account_ids", accounts("Accounts that must not be touched.")),
         (

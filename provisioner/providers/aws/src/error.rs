@@ -143,6 +143,7 @@ fn class(code: &str, status: u16) -> ErrorClass {
         }
         _ if code.ends_with(".NotFound")
             || code.ends_with(".Malformed")
+            || code.ends_with(".Unknown")
             || code.ends_with("NotFound")
             || code.starts_with("NoSuch") =>
         {

@@ -28,14 +28,23 @@ pub(crate) fn of(name: &str) -> Option<&'static dyn Kind> {
 /// How far an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Being made, or being deleted by nobody yet: not to be used.
+    /// Being made: not to be used yet.
     Pending,
     /// As it should be.
     Ready,
-    /// There no more, or about to be.
+    /// Being deleted: there no more for whoever looks for it, and still in the way of deleting what it is in.
+    Going,
+    /// There no more.
     Gone,
     /// It will never be of use; what the cloud says about it.
     Failed(String),
+}
+
+impl Phase {
+    /// Whether nobody should find the object any more.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Self::Going | Self::Gone)
+    }
 }
 
 /// An object that a description shows.
@@ -46,6 +55,8 @@ pub(crate) struct Seen {
     /// Its place among the objects of the call that made it.
     pub(crate) index: u32,
     pub(crate) phase: Phase,
+    /// Why it is in that phase, where the cloud says so.
+    pub(crate) why: Option<String>,
     /// What the cloud tells; what it does not tell is as recorded.
     pub(crate) attributes: BTreeMap<&'static str, Value>,
 }
@@ -55,7 +66,7 @@ impl Seen {
     pub(crate) fn ready(id: String, attributes: BTreeMap<&'static str, Value>) -> Self {
         let mut attributes = attributes;
         attributes.insert("id", id.as_str().into());
-        Self { id, tags: Tags::new(), index: 0, phase: Phase::Ready, attributes }
+        Self { id, tags: Tags::new(), index: 0, phase: Phase::Ready, why: None, attributes }
     }
 
     /// With its tags: all but our marker and the provider's default tags are `tags`, all but our marker `tags_all`.

@@ -25,6 +25,7 @@ mod error;
 mod gather;
 mod kind;
 mod limits;
+mod looks;
 mod marker;
 mod network;
 mod provider;

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(crate) type Tags = BTreeMap<String, String>;
 
 const PREFIX: &str = "provisioner:";
+/// What keys begin with that only Amazon can set.
+const AMAZON: &str = "aws:";
 /// The tag that names the environment's lineage.
 pub(crate) const LINEAGE: &str = "provisioner:lineage";
 /// The tag that holds the creation's token.
@@ -45,6 +47,11 @@ pub(crate) fn tags(owner: &Owner, address: &Address, token: &str, batch: Option<
         tags.insert(SIZE.to_owned(), batch.size.to_string());
     }
     tags
+}
+
+/// What tells people where an object comes from that is nobody's by itself.
+pub(crate) fn environment(owner: &Owner) -> Tags {
+    Tags::from([(ENVIRONMENT.to_owned(), owner.environment.clone())])
 }
 
 /// The key of a piece of the address: long ones take several tags.
@@ -89,9 +96,10 @@ pub(crate) fn member_token(token: &str, index: u32) -> String {
     Batch::member_token(token, index)
 }
 
-/// The tags that are not our marker.
+/// The tags that are not our marker, nor of Amazon's own.
 pub(crate) fn without_marker(tags: &Tags) -> Tags {
-    let not_ours = |(key, _): &(&String, &String)| !key.starts_with(PREFIX);
+    let not_ours =
+        |(key, _): &(&String, &String)| !key.starts_with(PREFIX) && !key.starts_with(AMAZON);
     tags.iter().filter(not_ours).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

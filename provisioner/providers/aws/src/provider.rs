@@ -3,11 +3,12 @@
 //! Invariants: a creation answers when its object is ready, a deletion when it is gone; what is found by our marker
 //! carries all of it; one Describe call of a type serves as many objects as the API takes ids.
 
-use crate::arguments::Given;
+use crate::arguments::{Given, as_given};
 use crate::client::Session;
 use crate::configuration::{Configuration, provider_schema};
 use crate::gather::Gather;
 use crate::kind::{self, Kind, Phase, Seen};
+use crate::looks::{by_ids, names};
 use crate::query::Query;
 use crate::{data, marker, tagging};
 use async_trait::async_trait;
@@ -27,8 +28,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Ids in one Describe call.
-const IDS: usize = 1_000;
 /// Values that a filter takes.
 const TOKENS: usize = 200;
 /// The longest pause between two looks.
@@ -38,8 +37,6 @@ const LOOK_AGAIN_MOST: Duration = Duration::from_secs(10);
 pub struct Aws {
     session: Arc<Session>,
     schema: ProviderSchema,
-    /// Looks at single objects, by resource type.
-    looks: BTreeMap<&'static str, Arc<Gather<String, Option<Seen>>>>,
     /// What creations have left, by their token, by resource type.
     finds: BTreeMap<&'static str, Arc<Gather<String, Vec<Seen>>>>,
     /// Deletions of types of which one call deletes many.
@@ -56,19 +53,13 @@ impl Aws {
     ) -> Result<Self, ProviderError> {
         let schema = provider_schema();
         let configuration = Configuration::read(arguments)?;
-        let session = Session::new(configuration, owner, schema.resources.clone(), limiter, clock);
-        let session = Arc::new(session);
-        let looks = kind::all().map(|kind| (kind.name(), looks(&session, kind)));
+        let schemas = schema.resources.clone();
+        let session = Session::new(configuration, owner, schemas, limiter, clock);
         let together = kind::all().filter(|kind| kind.deleted_together() > 1);
         let deletions = together.map(|kind| (kind.name(), deletions(&session, kind)));
         let finds = kind::all().map(|kind| (kind.name(), finds(&session, kind)));
-        let (looks, finds, deletions) = (looks.collect(), finds.collect(), deletions.collect());
-        Ok(Self { session, schema, looks, finds, deletions })
-    }
-
-    /// One object, with others that are looked at in the same moment.
-    async fn look(&self, kind: &dyn Kind, id: &str) -> Result<Option<Seen>, ProviderError> {
-        self.looks[kind.name()].ask(id.to_owned()).await
+        let (finds, deletions) = (finds.collect(), deletions.collect());
+        Ok(Self { session, schema, finds, deletions })
     }
 
     /// An object, whole, as the schema has it: what the cloud does not tell is as `known`.
@@ -111,7 +102,7 @@ impl Aws {
         let settle_ms = self.session.schemas[kind.name()].adoption.settle_ms;
         let until_ms = self.session.clock.now_ms().saturating_add(settle_ms);
         loop {
-            let seen = self.look(kind, id).await?;
+            let seen = self.session.look(kind.name(), id).await?;
             match seen.map(|seen| (seen.phase.clone(), seen)) {
                 Some((Phase::Ready, seen)) => return Ok(seen),
                 Some((Phase::Pending, _)) => progress.step("waiting until it is ready"),
@@ -119,8 +110,9 @@ impl Aws {
                     let message = format!("`{id}` was made, but {why}");
                     return Err(ProviderError::new(ErrorClass::Conflict, message).maybe_done());
                 }
-                Some((Phase::Gone, _)) => {
-                    let message = format!("`{id}` was made and is gone again");
+                Some((Phase::Going | Phase::Gone, seen)) => {
+                    let why = seen.why.map_or_else(String::new, |why| format!(": {why}"));
+                    let message = format!("`{id}` was made and is gone again{why}");
                     return Err(ProviderError::new(ErrorClass::Conflict, message));
                 }
                 None if self.session.clock.now_ms() >= until_ms => {
@@ -143,7 +135,7 @@ impl Aws {
     ) -> Result<(), ProviderError> {
         let mut pause = kind.look_again();
         loop {
-            let seen = self.look(kind, id).await?;
+            let seen = self.session.look(kind.name(), id).await?;
             if seen.is_none_or(|seen| seen.phase == Phase::Gone) {
                 return Ok(());
             }
@@ -168,6 +160,9 @@ impl Aws {
         };
         let each = requests.iter().map(|(place, request)| async {
             let answer = match seen.get(&request.id) {
+                Some(seen) if seen.phase == Phase::Going => {
+                    Ok(Observation::Absent(format!("`{}` is being deleted", request.id)))
+                }
                 Some(seen) if seen.phase != Phase::Gone => {
                     let object = self.object(kind, seen.clone(), &request.attributes).await;
                     object.map(|object| Observation::Present(object.attributes))
@@ -181,8 +176,8 @@ impl Aws {
 
     async fn import_one(&self, request: &ImportRequest) -> Result<Option<Object>, ProviderError> {
         let kind = kind_of(&request.address)?;
-        let found = self.look(kind, &request.id).await?;
-        let Some(seen) = found.filter(|seen| seen.phase != Phase::Gone) else {
+        let found = self.session.look(kind.name(), &request.id).await?;
+        let Some(seen) = found.filter(|seen| !seen.phase.is_over()) else {
             return Ok(None);
         };
         let lineage = &self.session.owner.lineage;
@@ -213,20 +208,6 @@ impl Aws {
     }
 }
 
-fn looks(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, Option<Seen>>> {
-    let session = session.clone();
-    Gather::new(IDS, move |ids: Vec<String>| {
-        let session = session.clone();
-        let looking = async move {
-            match by_ids(&session, kind, ids.clone()).await {
-                Ok(found) => ids.iter().map(|id| Ok(found.get(id).cloned())).collect(),
-                Err(error) => vec![Err(error); ids.len()],
-            }
-        };
-        looking.boxed()
-    })
-}
-
 fn finds(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, Vec<Seen>>> {
     let session = session.clone();
     Gather::new(TOKENS, move |asked: Vec<String>| {
@@ -253,82 +234,38 @@ fn deletions(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<Stri
     let session = session.clone();
     Gather::new(kind.deleted_together(), move |ids: Vec<String>| {
         let session = session.clone();
-        async move { vec![delete_all(&session, kind, ids.clone()).await; ids.len()] }.boxed()
+        async move { delete_all(&session, kind, ids).await }.boxed()
     })
 }
 
-/// One call, and another whenever it fails because some of them are gone already: then without these.
+/// One call, and another whenever it fails because of some of them: then without these. Those that are gone already are
+/// deleted; others have the error for themselves. The answers are in the order of the ids.
 async fn delete_all(
     session: &Session,
     kind: &dyn Kind,
-    mut ids: Vec<String>,
-) -> Result<(), ProviderError> {
-    while !ids.is_empty() {
-        match kind.delete_many(session, ids.clone()).await {
-            Err(error) if error.class == ErrorClass::NotFound => {
-                let before = ids.len();
-                ids.retain(|id| !names(&error.message, id));
-                if ids.len() == before {
-                    return Err(error);
-                }
-            }
-            answer => return answer,
-        }
-    }
-    Ok(())
-}
-
-/// Objects by id, in as few calls as can be; those that are not there are not in the answer.
-async fn by_ids(
-    session: &Session,
-    kind: &dyn Kind,
-    ids: impl IntoIterator<Item = String>,
-) -> Result<BTreeMap<String, Seen>, ProviderError> {
-    let ids: Vec<String> = ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-    let mut found = BTreeMap::new();
-    for chunk in ids.chunks(IDS) {
-        let seen = some_ids(session, kind, chunk.to_vec()).await?;
-        found.extend(seen.into_iter().map(|seen| (seen.id.clone(), seen)));
-    }
-    Ok(found)
-}
-
-/// One call, and another whenever it fails because some of them are not there: then without these.
-async fn some_ids(
-    session: &Session,
-    kind: &dyn Kind,
-    mut ids: Vec<String>,
-) -> Result<Vec<Seen>, ProviderError> {
-    while !ids.is_empty() {
-        match kind.describe(session, &Query::Ids(ids.clone())).await {
-            Err(error) if error.class == ErrorClass::NotFound && ids.len() > 1 => {
-                let before = ids.len();
-                ids.retain(|id| !names(&error.message, id));
-                if ids.len() == before {
-                    return one_by_one(session, kind, ids).await;
-                }
-            }
-            Err(error) if error.class == ErrorClass::NotFound => break,
-            answer => return answer,
-        }
-    }
-    Ok(Vec::new())
-}
-
-/// The cloud does not say which of them are not there.
-async fn one_by_one(
-    session: &Session,
-    kind: &dyn Kind,
     ids: Vec<String>,
-) -> Result<Vec<Seen>, ProviderError> {
-    let mut found = Vec::new();
-    for id in ids {
-        match kind.describe(session, &Query::Ids(vec![id])).await {
-            Err(error) if error.class == ErrorClass::NotFound => {}
-            answer => found.extend(answer?),
+) -> Vec<Result<(), ProviderError>> {
+    let mut answers: BTreeMap<String, Result<(), ProviderError>> = BTreeMap::new();
+    let mut left = ids.clone();
+    while !left.is_empty() {
+        let Err(error) = kind.delete_many(session, left.clone()).await else { break };
+        let (named, others): (Vec<String>, Vec<String>) =
+            left.into_iter().partition(|id| names(&error.message, id));
+        if named.is_empty() || error.outcome_unknown {
+            // Not there, but it is not said which: that must not pass for the deletion of all.
+            let is_unclear = error.class == ErrorClass::NotFound && others.len() > 1;
+            let class = if is_unclear { ErrorClass::Transient } else { error.class };
+            let error = ProviderError { class, ..error };
+            let all = named.into_iter().chain(others);
+            answers.extend(all.map(|id| (id, Err(error.clone()))));
+            break;
         }
+        let is_gone = error.class == ErrorClass::NotFound;
+        let answer = if is_gone { Ok(()) } else { Err(error) };
+        answers.extend(named.into_iter().map(|id| (id, answer.clone())));
+        left = others;
     }
-    Ok(found)
+    ids.iter().map(|id| answers.get(id).cloned().unwrap_or(Ok(()))).collect()
 }
 
 fn kind_of(address: &Address) -> Result<&'static dyn Kind, ProviderError> {
@@ -336,53 +273,6 @@ fn kind_of(address: &Address) -> Result<&'static dyn Kind, ProviderError> {
         let message = format!("AWS has no resource type `{}` here", address.kind());
         ProviderError::new(ErrorClass::Invalid, message)
     })
-}
-
-/// Whether a message names an id, and not only one that begins with it.
-fn names(message: &str, id: &str) -> bool {
-    message.match_indices(id).any(|(at, _)| {
-        let next = message[at + id.len()..].chars().next();
-        next.is_none_or(|next| !(next.is_alphanumeric() || next == '-'))
-    })
-}
-
-/// What the cloud tells of an argument, without what the configuration leaves out of nested blocks: the cloud fills that
-/// in. An empty collection is as good as none.
-fn as_given(value: &Value, given: &Value) -> Value {
-    if given.is_null() {
-        return value.clone();
-    }
-    match (value.data(), given.data()) {
-        (Data::Null(_), _) if is_empty(given) => given.clone(),
-        (Data::List(ty, items), Data::List(_, others)) if items.len() == others.len() => {
-            Value::list(
-                ty.clone(),
-                items.iter().zip(others.iter()).map(|(it, other)| within(it, other)),
-            )
-        }
-        _ => value.clone(),
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    value.as_items().is_some_and(<[Value]>::is_empty)
-        || value.as_entries().is_some_and(|entries| entries.is_empty())
-}
-
-/// A nested block: fields that are null as given stay null.
-fn within(value: &Value, given: &Value) -> Value {
-    let (Data::Object(entries), Some(others)) = (value.data(), given.as_entries()) else {
-        return value.clone();
-    };
-    let field = |(name, value): (&Arc<str>, &Value)| {
-        let value = match others.get(name) {
-            Some(other) if other.is_null() => other.clone(),
-            Some(other) => as_given(value, other),
-            None => value.clone(),
-        };
-        (name.clone(), value)
-    };
-    Value::object(entries.iter().map(field))
 }
 
 #[async_trait]
@@ -511,7 +401,7 @@ impl Provider for Aws {
             for seen in kind.describe(&self.session, &query).await? {
                 let Some(marked) = marker::read(&seen.tags, lineage, seen.index) else { continue };
                 // Objects of two types may be told by one call.
-                if seen.phase == Phase::Gone || marked.address.kind() != kind.name() {
+                if seen.phase.is_over() || marked.address.kind() != kind.name() {
                     continue;
                 }
                 let id = seen.id.clone();

@@ -46,6 +46,16 @@ pub(crate) async fn update_at(
     let now: Tags = wanted(&request.arguments);
     let before: Tags =
         Given(&request.prior).map("tags_all").unwrap_or_else(|| wanted(&request.prior));
+    bring(session, vec![id.to_owned()], &before, &now).await
+}
+
+/// Brings the tags of objects from those to these.
+pub(crate) async fn bring(
+    session: &Session,
+    ids: Vec<String>,
+    before: &Tags,
+    now: &Tags,
+) -> Result<(), ProviderError> {
     let set: Tags = now
         .iter()
         .filter(|(key, value)| before.get(*key) != Some(*value))
@@ -56,14 +66,13 @@ pub(crate) async fn update_at(
         .filter(|key| !now.contains_key(*key))
         .map(|key| Tag::builder().key(key).build())
         .collect();
+    let ec2 = session.ec2().await?;
     if !set.is_empty() {
-        let call =
-            session.ec2().await?.create_tags().resources(id).set_tags(Some(list(&set)));
+        let call = ec2.create_tags().set_resources(Some(ids.clone())).set_tags(Some(list(&set)));
         session.call("CreateTags", call.send()).await?;
     }
     if !dropped.is_empty() {
-        let call =
-            session.ec2().await?.delete_tags().resources(id).set_tags(Some(dropped));
+        let call = ec2.delete_tags().set_resources(Some(ids)).set_tags(Some(dropped));
         session.call("DeleteTags", call.send()).await?;
     }
     Ok(())

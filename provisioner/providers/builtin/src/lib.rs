@@ -1,5 +1,5 @@
 //! The provider `terraform`, built in: `terraform_data`, a resource that holds a value and can be replaced
-//! on demand, with the arguments and attributes that it has in Terraform.
+//! on demand, with the arguments and attributes that it has in Terraform; and beside it the provider [`tls`].
 //!
 //! Its objects exist nowhere but in the state: nothing is called, so there is nothing to look up, to read or to
 //! delete, and no call can be cut off half way.
@@ -7,8 +7,11 @@
 //! same object; marks of secrets stay on what they mark.
 //! Refuses to know: files, clocks, random numbers, networks.
 
+mod keys;
 mod schema;
+pub mod tls;
 
+pub(crate) use schema::recorded_only;
 pub use schema::{TERRAFORM_DATA, schema};
 
 use async_trait::async_trait;
@@ -65,7 +68,7 @@ impl Provider for Builtin {
 
     async fn create(&self, request: CreateRequest) -> Result<Object, ProviderError> {
         check_kind(&request.address)?;
-        Ok(object(identity(&request.token), &request.arguments))
+        Ok(object(identity(TERRAFORM_DATA, &request.token), &request.arguments))
     }
 
     async fn update(&self, request: UpdateRequest) -> Result<Object, ProviderError> {
@@ -96,8 +99,8 @@ fn check_kind(address: &Address) -> Result<(), ProviderError> {
 }
 
 /// A UUID of version 8 (RFC 9562, section 5.8: the bits are the maker's own choice), from a digest of the token.
-fn identity(token: &str) -> String {
-    let digest = digest::sha256_hex(format!("{TERRAFORM_DATA} {token}").as_bytes());
+fn identity(kind: &str, token: &str) -> String {
+    let digest = digest::sha256_hex(format!("{kind} {token}").as_bytes());
     // The variant is the two highest bits of the digit after the version's group: binary 10.
     let variant = match digest.as_bytes()[16] {
         b'0' | b'4' | b'8' | b'c' => '8',

@@ -1,4 +1,4 @@
-//! The resource type as data.
+//! The resource type of the provider `terraform` as data, and what is the same for all types that are only recorded.
 
 use model::Type;
 use model::schema::{Adoption, Attribute, ProviderSchema, ResourceSchema};
@@ -20,21 +20,8 @@ pub fn schema() -> ProviderSchema {
         ("output", Attribute::computed(Type::Any, "What `input` is.").volatile().typed_as("input")),
         ("id", Attribute::computed(Type::String, "A UUID, made with the object.")),
     ];
-    let data = ResourceSchema {
-        description: "A value that is kept in the state; nothing is made anywhere else.".to_owned(),
-        attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
-        follows_dependencies: false,
-        recorded_only: true,
-        created_together: None,
-        // The object follows from the token, today and at any time; nothing can be found, or settle.
-        adoption: Adoption {
-            token_retention_s: Some(Adoption::FOR_EVER),
-            unique_name: false,
-            tagged: false,
-            settle_ms: 0,
-            deadline_ms: DEADLINE_MS,
-        },
-    };
+    let description = "A value that is kept in the state; nothing is made anywhere else.";
+    let data = recorded_only(description, attributes);
     ProviderSchema {
         read_together: None,
         data: BTreeMap::new(),
@@ -42,5 +29,20 @@ pub fn schema() -> ProviderSchema {
         name: "terraform".to_owned(),
         configuration: BTreeMap::new(),
         resources: BTreeMap::from([(TERRAFORM_DATA.to_owned(), data)]),
+    }
+}
+
+/// A resource type whose objects are nowhere but in the state.
+pub(crate) fn recorded_only<const N: usize>(
+    description: &str,
+    attributes: [(&str, Attribute); N],
+) -> ResourceSchema {
+    ResourceSchema {
+        description: description.to_owned(),
+        attributes: attributes.into_iter().map(|(name, it)| (name.to_owned(), it)).collect(),
+        recorded_only: true,
+        // The object follows from the token, today and at any time; nothing can be found, or settle.
+        adoption: Adoption { deadline_ms: DEADLINE_MS, ..Adoption::default() },
+        ..ResourceSchema::default()
     }
 }

@@ -1,0 +1,378 @@
+//! Machines, the disks at them, and what they are made from.
+
+use crate::support::{Cloud, address, arguments, conforms, made};
+use model::plan::Observation;
+use model::{Address, Type, Value};
+use provider::{
+    DataRequest, DeleteRequest, ErrorClass, ImportRequest, Object, Provider as _, ReadRequest,
+    Silent, UpdateRequest,
+};
+use provider_aws::Aws;
+use std::sync::Arc;
+use tests::aws::IMAGE;
+use tests::{Finished, Workbench};
+
+const REGION: &str = "eu-central-1";
+
+type Arguments = Vec<(&'static str, Value)>;
+
+async fn subnet(aws: &Aws) -> Object {
+    let vpc = made(aws, "aws_vpc", "main", [("cidr_block", "10.0.0.0/16".into())]).await;
+    let place = [("vpc_id", Value::from(vpc.id)), ("cidr_block", "10.0.1.0/24".into())];
+    made(aws, "aws_subnet", "main", place).await
+}
+
+fn block<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::tuple([Value::object(fields)])
+}
+
+/// All arguments of a machine as the engine gives them.
+fn machine(aws: &Aws, given: &Arguments) -> Value {
+    let mut all = arguments(aws, "aws_instance", []).as_entries().unwrap().clone();
+    for (name, value) in given {
+        let ty = &aws.schema().resources["aws_instance"].attributes[*name].ty;
+        all.insert((*name).into(), model::convert::convert(value, ty).unwrap());
+    }
+    Value::object(all)
+}
+
+async fn launched(aws: &Aws, given: &Arguments) -> Object {
+    let request = provider::CreateRequest {
+        address: address("aws_instance", "web"),
+        token: "token-of-web".to_owned(),
+        arguments: machine(aws, given),
+        batch: None,
+        progress: Arc::new(Silent),
+    };
+    aws.create(request).await.unwrap()
+}
+
+async fn changed(aws: &Aws, object: &Object, given: &Arguments) -> Object {
+    let request = UpdateRequest {
+        address: address("aws_instance", "web"),
+        token: "change".to_owned(),
+        id: object.id.clone(),
+        prior: object.attributes.clone(),
+        arguments: machine(aws, given),
+        progress: Arc::new(Silent),
+    };
+    aws.update(request).await.unwrap()
+}
+
+async fn read(aws: &Aws, object: &Object) -> Observation {
+    let request = ReadRequest {
+        address: address("aws_instance", "web"),
+        id: object.id.clone(),
+        attributes: object.attributes.clone(),
+    };
+    aws.read_many(&[request]).await.pop().unwrap().unwrap()
+}
+
+/// That an object has these values, and is told with them.
+async fn has(aws: &Aws, object: &Object, given: &Arguments) {
+    let Observation::Present(seen) = read(aws, object).await else { panic!("it is not there") };
+    for (name, value) in given {
+        let ty = &aws.schema().resources["aws_instance"].attributes[*name].ty;
+        let wanted = model::convert::convert(value, ty).unwrap();
+        for (whose, attributes) in [("answer", &object.attributes), ("read", &seen)] {
+            let found = attributes.get(name).unwrap();
+            let found = model::convert::convert(&found, ty).unwrap();
+            assert!(found.same_content(&wanted), "{whose}: `{name}` is {found:?}, not {wanted:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn machines_conform() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let subnet = subnet(&aws).await;
+    let given = |ty: &str| {
+        [
+            ("ami", Value::from(IMAGE)),
+            ("instance_type", ty.into()),
+            ("subnet_id", subnet.id.as_str().into()),
+            ("user_data", "#!/bin/sh".into()),
+        ]
+    };
+    let [one, two, three, four] = given("t3.small");
+    let tags = ("tags", Value::object([("Name", Value::from("web"))]));
+    conforms(&aws, "aws_instance", given("t3.micro"), Some([one, two, three, four, tags])).await;
+}
+
+#[tokio::test]
+async fn a_machine_has_what_it_is_given_and_changes_in_place() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let subnet = subnet(&aws).await;
+    let root = |gib: i64, ty: &str| {
+        block([
+            ("volume_size", gib.into()),
+            ("volume_type", ty.into()),
+            ("delete_on_termination", true.into()),
+        ])
+    };
+    let given: Arguments = vec![
+        ("ami", IMAGE.into()),
+        ("instance_type", "t3.micro".into()),
+        ("subnet_id", subnet.id.as_str().into()),
+        ("private_ip", "10.0.1.77".into()),
+        ("user_data", "hello".into()),
+        ("ebs_optimized", true.into()),
+        ("monitoring", true.into()),
+        ("instance_initiated_shutdown_behavior", "terminate".into()),
+        ("metadata_options", block([("http_tokens", "required".into())])),
+        ("root_block_device", root(20, "gp3")),
+        (
+            "ebs_block_device",
+            block([("device_name", "/dev/sdf".into()), ("volume_size", 3.into())]),
+        ),
+        ("tags", Value::object([("Name", Value::from("web"))])),
+    ];
+    let made = launched(&aws, &given).await;
+    has(&aws, &made, &given).await;
+    let mut other = given;
+    for (name, value) in [
+        ("instance_type", Value::from("t3.large")),
+        ("user_data", "good bye".into()),
+        ("monitoring", true.into()),
+        ("source_dest_check", false.into()),
+        ("disable_api_termination", true.into()),
+        ("instance_initiated_shutdown_behavior", "stop".into()),
+        ("metadata_options", block([("http_tokens", "optional".into())])),
+        ("root_block_device", root(30, "gp3")),
+        ("tags", Value::object([("Name", Value::from("api")), ("Team", "a".into())])),
+    ] {
+        other.retain(|(known, _)| *known != name);
+        other.push((name, value));
+    }
+    let made = changed(&aws, &made, &other).await;
+    has(&aws, &made, &other).await;
+    assert_eq!(cloud.count("StopInstances"), 1, "one stop for type and user data");
+    assert_eq!(made.attributes.get("instance_state").unwrap(), "running".into());
+}
+
+#[tokio::test]
+async fn a_protected_machine_is_not_deleted_and_others_are() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let given: Arguments = vec![("ami", IMAGE.into()), ("instance_type", "t3.micro".into())];
+    let made = launched(&aws, &given).await;
+    let mut other = given.clone();
+    other.push(("disable_api_termination", true.into()));
+    let made = changed(&aws, &made, &other).await;
+    let request = DeleteRequest {
+        address: address("aws_instance", "web"),
+        id: made.id.clone(),
+        attributes: made.attributes.clone(),
+        progress: Arc::new(Silent),
+    };
+    let error = aws.delete(request.clone()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Conflict, "{error}");
+    changed(&aws, &made, &given).await;
+    aws.delete(request).await.unwrap();
+    let gone = read(&aws, &made).await;
+    assert!(matches!(gone, Observation::Absent(_)), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_machine_is_imported_by_its_id() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let script = format!(
+        "print(ec2.run_instances(ImageId='{IMAGE}', InstanceType='t3.micro', MinCount=1, MaxCount=1)\
+         ['Instances'][0]['InstanceId'])"
+    );
+    let id = cloud.python(&script).trim().to_owned();
+    let import =
+        |id: &str| ImportRequest { address: address("aws_instance", "web"), id: id.to_owned() };
+    let found = aws.import(&[import(&id), import("i-0123456789abcdef0")]).await;
+    let [Ok(Some(found)), Ok(None)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(found.attributes.get("instance_type").unwrap(), "t3.micro".into());
+    assert_eq!(found.attributes.get("ami").unwrap(), IMAGE.into());
+    let arn = found.attributes.get("arn").unwrap();
+    assert!(arn.as_str().unwrap().ends_with(&format!(":instance/{id}")), "{arn:?}");
+}
+
+#[tokio::test]
+async fn disks_and_their_attachments_conform() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let zone = || ("availability_zone", Value::from("eu-central-1a"));
+    let disk = |gib: i64| [zone(), ("size", gib.into()), ("type", "gp3".into())];
+    conforms(&aws, "aws_ebs_volume", disk(5), Some(disk(6))).await;
+    let volume = made(&aws, "aws_ebs_volume", "data", disk(5)).await;
+    let given = [("ami", Value::from(IMAGE)), ("instance_type", "t3.micro".into()), zone()];
+    let instance = made(&aws, "aws_instance", "web", given).await;
+    let joined = [
+        ("device_name", Value::from("/dev/sdf")),
+        ("volume_id", volume.id.as_str().into()),
+        ("instance_id", instance.id.as_str().into()),
+    ];
+    conforms::<3, 0>(&aws, "aws_volume_attachment", joined, None).await;
+}
+
+#[tokio::test]
+async fn placement_groups_conform() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let given = || [("name", Value::from("near")), ("strategy", "cluster".into())];
+    let [name, strategy] = given();
+    let tags = ("tags", Value::object([("Team", Value::from("a"))]));
+    conforms(&aws, "aws_placement_group", given(), Some([name, strategy, tags])).await;
+}
+
+async fn looked_up<const N: usize>(
+    aws: &Aws,
+    kind: &str,
+    given: [(&str, Value); N],
+) -> Result<Value, provider::ProviderError> {
+    let request = DataRequest {
+        address: Address::data(Vec::new(), kind, "this", None),
+        arguments: Value::object(given),
+    };
+    aws.read_data(&[request]).await.pop().unwrap()
+}
+
+#[tokio::test]
+async fn images_and_types_are_looked_up() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let filter = |name: &str, value: &str| {
+        Value::object([
+            ("name", Value::from(name)),
+            ("values", Value::set(Type::String, [value.into()])),
+        ])
+    };
+    let debian = || filter("name", "debian-12-*");
+    let both = looked_up(&aws, "aws_ami", [("filter", Value::tuple([debian()]))]).await;
+    let error = both.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Invalid, "{error}");
+    assert!(error.message.contains("2 images"), "{error}");
+    let one = Value::tuple([debian(), filter("architecture", "x86_64")]);
+    let image = looked_up(&aws, "aws_ami", [("filter", one)]).await.unwrap();
+    assert_eq!(image.get("id").unwrap(), IMAGE.into());
+    assert_eq!(image.get("root_device_name").unwrap(), "/dev/xvda".into());
+    let named = [("name_regex", Value::from("amd64$")), ("most_recent", true.into())];
+    assert_eq!(looked_up(&aws, "aws_ami", named).await.unwrap().get("id"), image.get("id"));
+    let none = looked_up(&aws, "aws_ami", [("name_regex", Value::from("^windows"))]).await;
+    assert_eq!(none.unwrap_err().class, ErrorClass::NotFound);
+    let ty = [("instance_type", Value::from("t3.micro"))];
+    let ty = looked_up(&aws, "aws_ec2_instance_type", ty).await.unwrap();
+    assert_eq!(ty.get("default_vcpus").unwrap(), 2.into());
+    assert_eq!(ty.get("memory_size").unwrap(), 1024.into());
+    let unknown = [("instance_type", Value::from("z9.nano"))];
+    let unknown = looked_up(&aws, "aws_ec2_instance_type", unknown).await;
+    assert_eq!(unknown.unwrap_err().class, ErrorClass::NotFound);
+}
+
+/// The program with machines of a network, in a cloud.
+struct Site {
+    cloud: Cloud,
+    bench: Workbench,
+}
+
+const MACHINES: &str = r#"environment "web" {}
+
+provider "aws" { region = "eu-central-1" }
+
+resource "aws_vpc" "main" { cidr_block = "10.0.0.0/16" }
+
+resource "aws_subnet" "main" {
+  vpc_id     = aws_vpc.main.id
+  cidr_block = "10.0.0.0/20"
+}
+
+resource "aws_instance" "web" {
+  count         = 50
+  ami           = "ami-0123456789abcdef0"
+  instance_type = "t3.micro"
+  subnet_id     = aws_subnet.main.id
+  user_data     = "hello"
+
+  root_block_device {
+    volume_size = 20
+    volume_type = "gp3"
+  }
+}
+
+output "ids" { value = join(" ", aws_instance.web[*].id) }
+"#;
+
+impl Site {
+    fn new() -> Option<Self> {
+        Some(Self { cloud: Cloud::start()?, bench: Workbench::of(MACHINES) })
+    }
+
+    fn run(&self, arguments: &[&str]) -> Finished {
+        self.cloud.forget_calls();
+        let mut command = self.bench.command(arguments);
+        let output = command.envs(self.cloud.environment()).output().unwrap();
+        Finished::new(arguments.join(" "), &output)
+    }
+
+    fn apply(&self) -> Finished {
+        self.run(&["apply", "env", "--auto-approve"])
+    }
+
+    fn count(&self, operation: &str) -> usize {
+        self.cloud.count(operation)
+    }
+
+    /// The recorded ids, in the order of the instances.
+    fn ids(&self) -> Vec<String> {
+        let shown = self.run(&["output", "env", "ids", "--raw"]).exits(0);
+        shown.stdout.split_whitespace().map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn fifty_machines_are_one_call_and_each_is_recorded_at_its_index() {
+    let Some(site) = Site::new() else { return };
+    site.apply().exits(0);
+    assert_eq!(site.count("RunInstances"), 1, "{:?}", site.cloud.counts());
+    let counts = site.cloud.counts();
+    assert!(counts.values().sum::<usize>() < 40, "few calls for 50 machines: {counts:?}");
+    let ids = site.ids();
+    let told = site.cloud.python(
+        "machines = [i for r in ec2.describe_instances(MaxResults=1000)['Reservations'] for i in r['Instances']]\n\
+         machines.sort(key=lambda machine: machine['AmiLaunchIndex'])\n\
+         print(' '.join(machine['InstanceId'] for machine in machines))",
+    );
+    assert_eq!(ids, told.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(ids.len(), 50);
+    site.cloud.ledger().assert_no_duplicates();
+    site.run(&["plan", "env"]).exits(0).says("No changes");
+    let counts = site.cloud.counts();
+    let described = ["DescribeInstances", "DescribeVolumes"].map(|api| counts.get(api).copied());
+    assert_eq!(described, [Some(1), Some(1)], "{counts:?}");
+    assert!(counts.values().sum::<usize>() <= 10, "a refresh is few calls: {counts:?}");
+    site.run(&["destroy", "env", "--auto-approve"]).exits(0);
+    assert_eq!(site.count("TerminateInstances"), 1, "{:?}", site.cloud.counts());
+    assert!(site.cloud.ledger().alive().is_empty());
+}
+
+#[test]
+fn another_type_is_a_stop_and_a_start_and_one_that_was_stopped_is_started() {
+    let Some(site) = Site::new() else { return };
+    site.bench.edit("env/main.hcl", "= 50", "= 2");
+    site.apply().exits(0);
+    let ids = site.ids();
+    site.bench.edit("env/main.hcl", "t3.micro", "t3.small");
+    site.apply().exits(0);
+    assert_eq!(site.ids(), ids, "the machines are the same");
+    let types = "print(sorted((i['InstanceType'], i['State']['Name']) \
+        for r in ec2.describe_instances()['Reservations'] for i in r['Instances']))";
+    let told = site.cloud.python(types);
+    assert_eq!(told.trim(), "[('t3.small', 'running'), ('t3.small', 'running')]");
+    site.cloud.python(&format!("ec2.stop_instances(InstanceIds=['{}'])", ids[1]));
+    site.run(&["plan", "env"]).says("aws_instance.web[1]").says("stopped");
+    site.apply().exits(0);
+    assert_eq!(site.count("StartInstances"), 1);
+    assert_eq!(site.count("RunInstances"), 0);
+    site.run(&["plan", "env"]).exits(0).says("No changes");
+    site.cloud.python(&format!("ec2.terminate_instances(InstanceIds=['{}'])", ids[0]));
+    site.apply().exits(0);
+    assert_eq!(site.count("RunInstances"), 1, "one that is gone is made anew");
+    assert_eq!(site.ids()[1], ids[1]);
+}
