@@ -228,6 +228,9 @@ impl World {
         if let Some(refusal) = gaps::missing(call, &answer).filter(|_| is_ec2) {
             return Outcome { response: refusal.response(call), took_effect: false };
         }
+        if call.operation == "DescribeTags" {
+            answer.each_mut(&mut as_amazon_names);
+        }
         response.replace(&unedited, &answer);
         Outcome { response, took_effect: false }
     }
@@ -254,6 +257,17 @@ impl World {
             }
             _ => {}
         }
+    }
+}
+
+/// Resource types that moto tells by other names than Amazon.
+const RENAMED: [(&str, &str); 2] =
+    [("nat-gateway", "natgateway"), ("vpc-elastic-ip", "elastic-ip")];
+
+fn as_amazon_names(element: &mut Element) {
+    let renamed = RENAMED.iter().find(|(name, _)| element.text == *name);
+    if let Some((_, amazons)) = renamed.filter(|_| element.name == "resourceType") {
+        (*amazons).clone_into(&mut element.text);
     }
 }
 
