@@ -170,9 +170,6 @@ impl Kind for SecurityGroup {
         seen: &mut Seen,
         recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
-        if recorded.flag(REVOKE).is_none() {
-            seen.attributes.insert(REVOKE, false.into());
-        }
         for direction in Direction::ALL {
             let name = direction.blocks();
             let Some(known) = recorded.0.get(name) else {
