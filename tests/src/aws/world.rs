@@ -82,7 +82,11 @@ impl World {
             Ok(response) if response.status < 300 && !is_dry => {
                 self.succeeded(number, (request, call), wanted.as_deref(), response)
             }
-            Ok(response) | Err(response) => Outcome { response, took_effect: false },
+            Ok(response) | Err(response) => {
+                let refusal = gaps::misnamed(call, &self.ledger, &response.body);
+                let response = refusal.map_or(response, |refusal| refusal.response(call));
+                Outcome { response, took_effect: false }
+            }
         }
     }
 
