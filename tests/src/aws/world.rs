@@ -103,7 +103,11 @@ impl World {
             Ok(response) if response.status < 300 && !is_dry => {
                 self.succeeded(number, (request, call), wanted.as_deref(), response)
             }
-            Ok(response) | Err(response) => Outcome { response, took_effect: false },
+            Ok(response) | Err(response) => {
+                let refusal = gaps::misnamed(call, &self.ledger, &response.body);
+                let response = refusal.map_or(response, |refusal| refusal.response(call));
+                Outcome { response, took_effect: false }
+            }
         }
     }
 
@@ -261,6 +265,9 @@ impl World {
         if let Some(refusal) = gaps::missing(call, &answer).filter(|_| is_ec2) {
             return Outcome { response: refusal.response(call), took_effect: false };
         }
+        if call.operation == "DescribeTags" {
+            answer.each_mut(&mut as_amazon_names);
+        }
         response.replace(&unedited, &answer);
         Outcome { response, took_effect: false }
     }
@@ -307,6 +314,17 @@ impl World {
             }
             _ => {}
         }
+    }
+}
+
+/// Resource types that moto tells by other names than Amazon.
+const RENAMED: [(&str, &str); 2] =
+    [("nat-gateway", "natgateway"), ("vpc-elastic-ip", "elastic-ip")];
+
+fn as_amazon_names(element: &mut Element) {
+    let renamed = RENAMED.iter().find(|(name, _)| element.text == *name);
+    if let Some((_, amazons)) = renamed.filter(|_| element.name == "resourceType") {
+        (*amazons).clone_into(&mut element.text);
     }
 }
 

@@ -332,8 +332,12 @@ impl Provider for Aws {
         self.object(kind, seen, &request.arguments).await.map_err(ProviderError::maybe_done)
     }
 
-    async fn update(&self, request: UpdateRequest) -> Result<Object, ProviderError> {
+    async fn update(&self, mut request: UpdateRequest) -> Result<Object, ProviderError> {
         let kind = kind_of(&request.address)?;
+        // What is recorded may not be what is there: it is brought to its arguments from what it is now.
+        if let Some(seen) = self.session.look(kind.name(), &request.id).await? {
+            request.prior = self.object(kind, seen, &request.prior).await?.attributes;
+        }
         kind.update(&self.session, &request).await?;
         let seen = self.ready(kind, &request.id, request.progress.as_ref()).await?;
         self.object(kind, seen, &request.arguments).await
