@@ -16,8 +16,8 @@ use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, SecurityGroup as Told, Tag};
-use model::Type;
 use model::schema::{Attribute, ResourceSchema};
+use model::Type;
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,8 @@ fn schema() -> ResourceSchema {
         Attribute::optional_computed(Type::String, description).forces_replacement()
     };
     let blocks = |description: &str| {
-        Attribute::optional_computed(Type::set(rules::block_type()), description).as_blocks(0, None)
+        Attribute::optional_computed(Type::set(rules::block_type()), description)
+            .as_blocks(0, None)
     };
     resource(
         "What may reach machines, and what they may reach.",
@@ -145,8 +146,7 @@ impl Kind for SecurityGroup {
                 problems.push(("name_prefix", problem.to_owned()));
             }
             if name.starts_with("sg-") || name.is_empty() || name.len() > 255 {
-                let problem =
-                    format!("`{name}` must have 1 to 255 characters, and not begin with `sg-`");
+                let problem = format!("`{name}` must have 1 to 255 characters, and not begin with `sg-`");
                 problems.push(("name", problem));
             }
         }
