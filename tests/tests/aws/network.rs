@@ -90,7 +90,7 @@ fn same(one: &Value, other: &Value, name: &str) -> bool {
 
 #[tokio::test]
 async fn networks_conform() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let range = || ("cidr_block", Value::from("10.0.0.0/16"));
     let changed = [range(), ("enable_dns_hostnames", true.into())];
@@ -104,7 +104,7 @@ async fn networks_conform() {
 
 #[tokio::test]
 async fn internet_gateways_conform_and_move() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let (one, other) = (vpc(&aws, "one").await, vpc(&aws, "other").await);
     let kind = "aws_internet_gateway";
@@ -115,7 +115,7 @@ async fn internet_gateways_conform_and_move() {
 
 #[tokio::test]
 async fn addresses_conform() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let domain = || ("domain", Value::from("vpc"));
     conforms(&aws, "aws_eip", [domain()], Some([domain(), tagged("new")])).await;
@@ -127,7 +127,7 @@ async fn addresses_conform() {
 
 #[tokio::test]
 async fn an_address_is_at_an_interface_and_leaves_it() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let vpc = vpc(&aws, "main").await;
     let subnet = subnet(&aws, &vpc, "one", "10.0.1.0/24").await;
@@ -152,7 +152,7 @@ async fn an_address_is_at_an_interface_and_leaves_it() {
 
 #[tokio::test]
 async fn nat_gateways_conform() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let vpc = vpc(&aws, "main").await;
     let subnet = subnet(&aws, &vpc, "one", "10.0.1.0/24").await;
@@ -169,7 +169,7 @@ async fn nat_gateways_conform() {
 
 #[tokio::test]
 async fn route_tables_and_their_routes_conform() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let vpc = vpc(&aws, "main").await;
     let (way, subnet) = (gateway(&aws, &vpc).await, subnet(&aws, &vpc, "one", "10.0.1.0/24").await);
@@ -203,7 +203,7 @@ async fn route_tables_and_their_routes_conform() {
 
 #[tokio::test]
 async fn routes_drift_and_a_second_one_to_a_place_is_refused() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let vpc = vpc(&aws, "main").await;
     let way = gateway(&aws, &vpc).await;
@@ -233,7 +233,7 @@ async fn routes_drift_and_a_second_one_to_a_place_is_refused() {
 
 #[tokio::test]
 async fn associations_conform_and_move_between_tables() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let vpc = vpc(&aws, "main").await;
     let subnet = subnet(&aws, &vpc, "one", "10.0.1.0/24").await;
@@ -255,7 +255,7 @@ fn rule(protocol: &str, ports: (i64, i64), fields: Vec<(&'static str, Value)>) -
 
 #[tokio::test]
 async fn security_groups_conform() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let vpc = vpc(&aws, "main").await;
     let other = made(&aws, "aws_security_group", "other", [("vpc_id", id(&vpc))]).await;
@@ -287,7 +287,7 @@ async fn security_groups_conform() {
 
 #[tokio::test]
 async fn a_new_group_lets_nothing_out_and_its_rules_may_be_resources() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let vpc = vpc(&aws, "main").await;
     let kind = "aws_security_group";
@@ -315,7 +315,7 @@ async fn a_new_group_lets_nothing_out_and_its_rules_may_be_resources() {
 
 #[tokio::test]
 async fn rules_conform() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let vpc = vpc(&aws, "main").await;
     let group = made(&aws, "aws_security_group", "one", [("vpc_id", id(&vpc))]).await;
@@ -345,7 +345,7 @@ async fn rules_conform() {
 
 #[tokio::test]
 async fn key_pairs_conform() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let key = || ("public_key", Value::from(KEY));
     let named = |about: &str| [key(), ("key_name", "login".into()), tagged(about)];
@@ -356,7 +356,7 @@ async fn key_pairs_conform() {
 
 #[tokio::test]
 async fn what_belongs_to_others_is_not_imported_and_what_is_nobodys_is() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let made_by_others = cloud.python(
         "vpc = ec2.create_vpc(CidrBlock='10.3.0.0/16')['Vpc']['VpcId']
@@ -386,7 +386,7 @@ async fn found<const N: usize>(
 
 #[tokio::test]
 async fn data_sources_find_zones_networks_and_subnets() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let zones = found(&aws, "aws_availability_zones", [("state", "available".into())]).await;
     let names = zones.unwrap().get("names").unwrap();
@@ -411,7 +411,7 @@ async fn data_sources_find_zones_networks_and_subnets() {
 
 #[tokio::test]
 async fn mistakes_are_told_before_any_call() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let aws = cloud.provider("eu-central-1");
     let said = |kind: &str, given: Vec<(&str, Value)>| {
         let all = arguments(&aws, kind, []);
@@ -435,28 +435,28 @@ async fn mistakes_are_told_before_any_call() {
     let nobody = rule("tcp", (80, 80), vec![]);
     expect(said("aws_security_group", vec![("egress", Value::tuple([nobody]))]), "names nobody");
     expect(said("aws_key_pair", vec![("public_key", "secret".into())]), "no RSA or ED25519");
-    assert!(cloud.proxy.calls().is_empty());
+    assert!(cloud.calls().is_empty());
 }
 
 /// Runs the program as its users do, against the cloud.
 fn run(bench: &Workbench, cloud: &Cloud, arguments: &[&str]) -> Finished {
     let mut command = bench.command(arguments);
-    let output = command.envs(cloud.proxy.environment()).output().unwrap();
+    let output = command.envs(cloud.environment()).output().unwrap();
     Finished::new(arguments.join(" "), &output)
 }
 
 #[tokio::test]
 async fn a_whole_network_is_made_changed_and_destroyed() {
-    let cloud = Cloud::start().await;
+    let Some(cloud) = Cloud::start() else { return };
     let bench = Workbench::of(include_str!("network.hcl"));
     let apply = || run(&bench, &cloud, &["apply", "env", "--auto-approve"]);
     let unchanged = || run(&bench, &cloud, &["plan", "env", "--detailed-exitcode"]).exits(0);
     apply().exits(0).says("Plan: 25 to create");
-    cloud.proxy.forget_calls();
+    cloud.forget_calls();
     unchanged().never_says("changed outside").never_says("Outside");
     // One call a type, and one for each setting that has its own.
-    let describes: usize = cloud.proxy.counts().values().sum();
-    assert!(describes <= 16, "{:?}", cloud.proxy.counts());
+    let describes: usize = cloud.counts().values().sum();
+    assert!(describes <= 16, "{:?}", cloud.counts());
 
     let edit = |from: &str, to: &str| bench.edit("env/main.hcl", from, to);
     edit("description = \"everybody\"", "description = \"all\"");
