@@ -62,11 +62,12 @@ async fn some_ids(
     while !ids.is_empty() {
         match kind.describe(session, &Query::Ids(ids.clone())).await {
             Err(error) if error.class == ErrorClass::NotFound && ids.len() > 1 => {
-                let before = ids.len();
-                ids.retain(|id| !names(&error.message, id));
-                if ids.len() == before {
+                let missing = ids.iter().filter(|id| names(&error.message, id)).count();
+                // It says nothing of which, or repeats the question.
+                if missing == 0 || missing == ids.len() {
                     return one_by_one(session, kind, ids).await;
                 }
+                ids.retain(|id| !names(&error.message, id));
             }
             Err(error) if error.class == ErrorClass::NotFound => break,
             answer => return answer,

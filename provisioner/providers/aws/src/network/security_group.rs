@@ -17,7 +17,7 @@ use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, SecurityGroup as Told, Tag};
 use model::schema::{Attribute, ResourceSchema};
-use model::Type;
+use model::{Type, Value};
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -175,7 +175,12 @@ impl Kind for SecurityGroup {
         }
         for direction in Direction::ALL {
             let name = direction.blocks();
-            let Some(known) = recorded.0.get(name) else { continue };
+            let Some(known) = recorded.0.get(name) else {
+                // Nothing is known of it: no rules are as good as no blocks.
+                let is_empty = |value: &Value| value.as_items().is_none_or(<[Value]>::is_empty);
+                seen.attributes.retain(|it, value| *it != name || !is_empty(value));
+                continue;
+            };
             let now = seen.attributes.remove(name).filter(|_| !known.is_null());
             let Some(now) = now else { continue };
             let meaning = Rules::asked(now.as_items().unwrap_or_default(), &seen.id);
