@@ -479,7 +479,7 @@ ec2.authorize_security_group_ingress(GroupId=group['GroupId'], IpProtocol='tcp',
     unchanged();
 
     run(&bench, &cloud, &["destroy", "env", "--auto-approve"]).exits(0).says("25 to delete");
-    let ledger = cloud.proxy.ledger();
+    let ledger = cloud.ledger();
     let left = ledger.alive();
     assert!(left.is_empty(), "{left:#?}");
 }
