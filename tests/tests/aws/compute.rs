@@ -222,6 +222,36 @@ async fn placement_groups_conform() {
     conforms(&aws, "aws_placement_group", given(), Some([name, strategy, tags])).await;
 }
 
+#[tokio::test]
+async fn launch_templates_conform_and_machines_are_made_from_them() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let disk = |gib: i64| {
+        let ebs = block([("volume_size", gib.into()), ("volume_type", "gp3".into())]);
+        block([("device_name", "/dev/xvda".into()), ("ebs", ebs)])
+    };
+    let given = |gib: i64| {
+        [
+            ("name", Value::from("web")),
+            ("image_id", IMAGE.into()),
+            ("instance_type", "t3.micro".into()),
+            ("user_data", "aGVsbG8=".into()),
+            ("block_device_mappings", disk(gib)),
+            ("metadata_options", block([("http_tokens", "required".into())])),
+            ("update_default_version", true.into()),
+        ]
+    };
+    conforms(&aws, "aws_launch_template", given(8), Some(given(9))).await;
+    let [_, image, ty, rest @ ..] = given(8);
+    let name = ("name", Value::from("api"));
+    let [_, disk, ..] = rest;
+    let template = made(&aws, "aws_launch_template", "api", [name, image, ty, disk]).await;
+    let of = block([("id", template.id.as_str().into()), ("version", "$Latest".into())]);
+    let machine = launched(&aws, &vec![("launch_template", of)]).await;
+    assert_eq!(machine.attributes.get("instance_type").unwrap(), "t3.micro".into());
+    assert_eq!(machine.attributes.get("ami").unwrap(), IMAGE.into());
+}
+
 async fn looked_up<const N: usize>(
     aws: &Aws,
     kind: &str,

@@ -1,8 +1,14 @@
 environment "example-node-aws" {}
 
-variable "image" {
-  type        = string
-  description = "Id of an image of the region, with cloud-init."
+# Write the id of one image where nodes must not be made anew when Debian publishes the next.
+data "aws_ami" "debian" {
+  owners      = ["136693071363"]
+  most_recent = true
+
+  filter {
+    name   = "name"
+    values = ["debian-12-amd64*"]
+  }
 }
 
 provider "aws" {
@@ -37,7 +43,7 @@ node_set "pair" {
     size    = 4
     domains = ["eu-central-1a", "eu-central-1b"]
     inputs = {
-      image    = var.image
+      image    = data.aws_ami.debian.id
       host_key = tls_private_key.pair
       network = {
         subnets           = { for zone, subnet in aws_subnet.zone : zone => subnet.id }
