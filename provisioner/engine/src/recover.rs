@@ -11,10 +11,11 @@ use crate::send::tainted;
 use crate::settle::Settled;
 use crate::{ApplyError, Level, Unsettled, conform};
 use futures::StreamExt as _;
+use futures::future::join_all;
 use model::Address;
 use model::event::Event;
 use model::record::{Intent, IntentAction, Outcome, Recorded};
-use provider::{Provider, ProviderError};
+use provider::{ErrorClass, Provider, ProviderError};
 use state::StateError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,21 +46,24 @@ pub(crate) async fn settle(
     let Caller { engine, held, cancel, .. } = caller;
     engine.ports.events.publish(Event::RecoveryStarted { intents: intents.len() });
     let again = sendings(caller, intents).await?;
-    let each = intents.iter().map(|intent| {
-        let (count, last_ms) = again.get(&intent.sequence).copied().unwrap_or_default();
-        let sent = (count + 1, last_ms);
-        let one = One { caller, intent, purpose, sent, lineage: &recorded.lineage };
+    let each = by_call(intents).into_iter().map(|intents| {
+        let lineage = recorded.lineage.as_str();
+        let call = intents.into_iter().map(|intent| {
+            let (count, last_ms) = again.get(&intent.sequence).copied().unwrap_or_default();
+            One { caller, intent, purpose, sent: (count + 1, last_ms), lineage }
+        });
+        let call: Vec<One<'_>> = call.collect();
         async move {
             if caller.cancel.level() > Level::Running {
-                return Err(ApplyError::Interrupted);
+                return vec![Err(ApplyError::Interrupted)];
             }
-            one.settle().await
+            settle_call(&call).await
         }
     });
     let all = futures::stream::iter(each).buffer_unordered(AT_ONCE).collect::<Vec<_>>();
     let results = tokio::select! {
         biased;
-        results = all => results,
+        results = all => results.into_iter().flatten(),
         () = cancel.reached(Level::Stop) => return Err(ApplyError::Interrupted),
         () = held.gone() => return Err(StateError::LeaseLost { epoch: held.epoch() }.into()),
     };
@@ -77,6 +81,44 @@ pub(crate) async fn settle(
         Err(ApplyError::Unsettled(unsettled))
     }
 }
+
+/// Intents that one call was to make together in one group, the others alone.
+fn by_call(intents: &[Intent]) -> Vec<Vec<&Intent>> {
+    let (mut batches, mut alone) = (BTreeMap::<&str, Vec<&Intent>>::new(), Vec::new());
+    for intent in intents {
+        match &intent.batch {
+            Some(batch) => batches.entry(&batch.token).or_default().push(intent),
+            None => alone.push(vec![intent]),
+        }
+    }
+    batches.into_values().chain(alone).collect()
+}
+
+/// Settles the intents of one call. It makes all of its objects or none: where one is there, those of the others that were
+/// not to be found are looked for once more, and are left open if that is in vain.
+async fn settle_call(call: &[One<'_>]) -> Vec<Result<(), ApplyError>> {
+    let mut found = join_all(call.iter().map(One::find_out)).await;
+    let is_made = |found: &Found| matches!(found, Ok((Outcome::Recorded { .. }, _)) | Err(_));
+    let is_nothing = |found: &Found| matches!(found, Ok((Outcome::Failed { .. }, _)));
+    if call.len() > 1 && found.iter().any(is_made) {
+        for (one, found) in call.iter().zip(&mut found) {
+            if is_nothing(found) {
+                *found = one.find_out().await;
+            }
+            if is_nothing(found) {
+                let message =
+                    format!("{}: made with others, and not to be found", one.intent.address);
+                let error = ProviderError::new(ErrorClass::Conflict, message);
+                *found = Err(stuck(&one.intent.address, &error.maybe_done()));
+            }
+        }
+    }
+    let each = call.iter().zip(found).map(|(one, found)| async move { one.finish(found?).await });
+    join_all(each).await
+}
+
+/// How a call ended, and in a word how that came out; or why it cannot be known.
+type Found = Result<(Outcome, &'static str), ApplyError>;
 
 /// How often each call was made again, and when it was last, as the journal tells.
 async fn sendings(
@@ -110,7 +152,7 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    async fn settle(&self) -> Result<(), ApplyError> {
+    async fn find_out(&self) -> Found {
         let Self { caller, intent, .. } = self;
         let config = if intent.provider_config.name.is_empty() {
             config_of(&BTreeMap::new(), &intent.provider)
@@ -119,12 +161,17 @@ impl One<'_> {
         };
         let provider = caller.engine.provider(&config, self.lineage);
         let provider = provider.map_err(|error| stuck(&intent.address, &error))?;
-        let (outcome, how) = match self.find_out(provider.as_ref()).await {
-            Ok(settled) => settled,
-            Err(CallError::Provider(error)) => return Err(stuck(&intent.address, &error)),
-            Err(CallError::State(error)) => return Err(error.into()),
-            Err(CallError::Interrupted) => return Err(ApplyError::Interrupted),
-        };
+        match self.ask(provider.as_ref()).await {
+            Ok(settled) => Ok(settled),
+            Err(CallError::Provider(error)) => Err(stuck(&intent.address, &error)),
+            Err(CallError::State(error)) => Err(error.into()),
+            Err(CallError::Interrupted) => Err(ApplyError::Interrupted),
+        }
+    }
+
+    /// Makes durable how it ended.
+    async fn finish(&self, (outcome, how): (Outcome, &str)) -> Result<(), ApplyError> {
+        let Self { caller, intent, .. } = self;
         let ports = &caller.engine.ports;
         let lease = caller.held.check()?;
         let stored = ports.store.finish(lease, intent.sequence, outcome.clone()).await?;
@@ -136,10 +183,7 @@ impl One<'_> {
     }
 
     /// The end of the call, or why it cannot be known.
-    async fn find_out(
-        &self,
-        provider: &dyn Provider,
-    ) -> Result<(Outcome, &'static str), CallError> {
+    async fn ask(&self, provider: &dyn Provider) -> Result<(Outcome, &'static str), CallError> {
         let Self { caller, intent, purpose, sent: (count, last_ms), .. } = self;
         if self.is_out_of_reach(provider).await {
             return Ok(left_to_the_plan(provider, intent));

@@ -218,11 +218,16 @@ async fn routes_drift_and_a_second_one_to_a_place_is_refused() {
     assert!(!same(&seen, &table.attributes, "route"));
     let place = [("route_table_id", id(&table)), ("destination_cidr_block", "10.1.0.0/16".into())];
     let [a, b] = place;
-    let route = made(&aws, "aws_route", "one", [a.clone(), b.clone(), ("gateway_id", id(&way))]).await;
+    let route =
+        made(&aws, "aws_route", "one", [a.clone(), b.clone(), ("gateway_id", id(&way))]).await;
     let other = provider::CreateRequest {
         address: address("aws_route", "two"),
         token: "another".to_owned(),
-        arguments: arguments(&aws, "aws_route", [a, b, ("vpc_peering_connection_id", "pcx-1".into())]),
+        arguments: arguments(
+            &aws,
+            "aws_route",
+            [a, b, ("vpc_peering_connection_id", "pcx-1".into())],
+        ),
         batch: None,
         progress: Arc::new(Silent),
     };
@@ -415,9 +420,12 @@ async fn mistakes_are_told_before_any_call() {
     let aws = cloud.provider("eu-central-1");
     let said = |kind: &str, given: Vec<(&str, Value)>| {
         let all = arguments(&aws, kind, []);
-        let given = all.as_entries().unwrap().clone().into_iter().chain(
-            given.into_iter().map(|(name, value)| (Arc::from(name), value)),
-        );
+        let given = all
+            .as_entries()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .chain(given.into_iter().map(|(name, value)| (Arc::from(name), value)));
         let found = aws.validate(&address(kind, "this"), &Value::object(given));
         found.into_iter().map(|it| it.summary).collect::<Vec<_>>().join("\n")
     };
@@ -466,7 +474,10 @@ async fn a_whole_network_is_made_changed_and_destroyed() {
         "nat_gateway_id         = aws_nat_gateway.main.id",
         "gateway_id             = aws_internet_gateway.main.id",
     );
-    edit("route_table_id = aws_route_table.private.id", "route_table_id = aws_route_table.public.id");
+    edit(
+        "route_table_id = aws_route_table.private.id",
+        "route_table_id = aws_route_table.public.id",
+    );
     apply().exits(0).says("Plan: 0 to create, 6 to update, 0 to replace, 0 to delete.");
     unchanged();
 
@@ -479,7 +490,6 @@ ec2.authorize_security_group_ingress(GroupId=group['GroupId'], IpProtocol='tcp',
     unchanged();
 
     run(&bench, &cloud, &["destroy", "env", "--auto-approve"]).exits(0).says("25 to delete");
-    let ledger = cloud.ledger();
-    let left = ledger.alive();
+    let left = cloud.ledger().left();
     assert!(left.is_empty(), "{left:#?}");
 }

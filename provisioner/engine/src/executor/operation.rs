@@ -78,8 +78,24 @@ impl From<Diagnostic> for Refusal {
     }
 }
 
+/// What a call came to; nothing of it is durable yet.
+pub(super) enum Came {
+    /// It had its effect.
+    Done(Sent),
+    /// It was refused, and changed nothing.
+    Refused(ProviderError),
+    /// Its answer was lost, and it is proven that it had no effect.
+    Nothing(ProviderError),
+    /// Something that is not whole is left.
+    Tainted(Outcome, ProviderError),
+    /// Its answer was lost.
+    Lost(ProviderError),
+    /// How it ended is left to recovery.
+    Open(ProviderError),
+}
+
 /// How one try ended; whatever is known is durable.
-enum End {
+pub(super) enum End {
     /// It had its effect. One line worth telling.
     Done(Option<String>),
     /// The answer was lost, and it is proven that the call had no effect.
@@ -98,9 +114,18 @@ impl Job {
         self.ended(ended)
     }
 
-    /// The same from where the intent is durable.
-    pub(super) async fn run_begun(&self, provider: &dyn Provider, intent: Intent) -> Ended {
-        self.ended(self.call_begun(provider, intent).await)
+    /// The same from where the first try of a durable intent has ended.
+    pub(super) async fn run_tried(
+        &self,
+        provider: &dyn Provider,
+        intent: Intent,
+        end: Result<End, StateError>,
+    ) -> Ended {
+        let ended = match end {
+            Ok(end) => self.go_on(provider, intent, end).await,
+            Err(error) => Err(error.into()),
+        };
+        self.ended(ended)
     }
 
     fn ended(&self, ended: Result<Option<String>, Refusal>) -> Ended {
@@ -159,20 +184,22 @@ impl Job {
             }
         };
         self.begin(&mut intent).await?;
-        self.call_begun(provider.as_ref(), intent).await
+        self.publish_started();
+        let end = self.carry_out(provider.as_ref(), &intent).await?;
+        self.go_on(provider.as_ref(), intent, end).await
     }
 
-    async fn call_begun(
+    async fn go_on(
         &self,
         provider: &dyn Provider,
         mut intent: Intent,
+        mut end: End,
     ) -> Result<Option<String>, Refusal> {
         let address = &self.operation.address;
         let ports = &self.caller.engine.ports;
-        self.publish_started();
         let mut tries = 1;
         loop {
-            let (may_again, error) = match self.carry_out(provider, &intent).await? {
+            let (may_again, error) = match end {
                 End::Done(note) => return Ok(note),
                 End::NeverHappened(error) => (tries < self.caller.engine.retry.attempts, error),
                 End::Failed(error) => (false, error),
@@ -195,6 +222,7 @@ impl Job {
                 wait_ms: 0,
                 message: error.message,
             });
+            end = self.carry_out(provider, &intent).await?;
         }
     }
 
@@ -215,54 +243,78 @@ impl Job {
         Ok(())
     }
 
-    /// Makes the call and its outcome durable, as far as that is known.
+    /// Makes the call, finds out how it ended, and makes that durable, as far as it is known.
     async fn carry_out(&self, provider: &dyn Provider, intent: &Intent) -> Result<End, StateError> {
+        let made = self.made(provider, intent);
+        let came = self.send(&made).await?;
+        let came = self.find_out(&made, came).await?;
+        self.conclude(intent, came).await
+    }
+
+    /// The call that an intent stands for.
+    pub(super) fn made<'a>(&self, provider: &'a dyn Provider, intent: &'a Intent) -> Call<'a> {
         let events = self.caller.engine.ports.events.clone();
         let (id, address) = (Some(self.operation.id), intent.address.clone());
         let teller = Arc::new(Teller { id, address, events, redaction: secrets_of(intent) });
-        let made = Call { provider, intent, teller, sendings: Sendings::default() };
-        let lost = match self.caller.send(&made).await {
-            Ok(sent) => return self.done(intent, sent).await,
-            Err(CallError::State(error)) => return Err(error),
-            Err(CallError::Provider(error)) if !error.outcome_unknown => {
-                return self.failed(intent, error).await;
-            }
-            Err(CallError::Provider(error)) => error,
-            Err(CallError::Interrupted) => return Ok(End::Failed(interrupted(intent))),
-        };
-        if self.caller.cancel.level() > Level::Running {
-            return Ok(End::Failed(lost));
+        Call { provider, intent, teller, sendings: Sendings::default() }
+    }
+
+    /// Makes the call.
+    pub(super) async fn send(&self, made: &Call<'_>) -> Result<Came, StateError> {
+        match self.caller.send(made).await {
+            Ok(sent) => Ok(Came::Done(sent)),
+            Err(CallError::State(error)) => Err(error),
+            Err(CallError::Provider(error)) if error.outcome_unknown => Ok(Came::Lost(error)),
+            Err(CallError::Provider(error)) => Ok(Came::Refused(error)),
+            Err(CallError::Interrupted) => Ok(Came::Open(interrupted(made.intent))),
         }
-        match self.caller.settle(&made, Purpose::Apply).await {
-            Ok(Settled::Done { sent, .. }) => self.done(intent, sent).await,
+    }
+
+    /// Finds out how a call ended whose answer was lost.
+    pub(super) async fn find_out(&self, made: &Call<'_>, came: Came) -> Result<Came, StateError> {
+        let Came::Lost(lost) = came else { return Ok(came) };
+        if self.caller.cancel.level() > Level::Running {
+            return Ok(Came::Open(lost));
+        }
+        match self.caller.settle(made, Purpose::Apply).await {
+            Ok(Settled::Done { sent, .. }) => Ok(Came::Done(sent)),
             Ok(Settled::Tainted { outcome, .. }) => {
-                self.finish(intent, outcome).await?;
                 let hint = "what it has left is recorded; the next apply makes it anew";
                 let error = ProviderError { outcome_unknown: false, ..lost };
-                Ok(End::Failed(error.with_hint(hint)))
+                Ok(Came::Tainted(outcome, error.with_hint(hint)))
             }
-            Ok(Settled::Refused(error)) => self.failed(intent, error).await,
+            Ok(Settled::Refused(error)) => Ok(Came::Refused(error)),
             Ok(Settled::NeverHappened) => {
-                let error = ProviderError { outcome_unknown: false, ..lost };
-                let message = error.message.clone();
-                self.finish(intent, Outcome::Failed { message }).await?;
-                Ok(End::NeverHappened(error))
+                Ok(Came::Nothing(ProviderError { outcome_unknown: false, ..lost }))
             }
             Err(CallError::State(error)) => Err(error),
-            Err(CallError::Provider(error)) => Ok(End::Failed(error.maybe_done())),
-            Err(CallError::Interrupted) => Ok(End::Failed(interrupted(intent))),
+            Err(CallError::Provider(error)) => Ok(Came::Open(error.maybe_done())),
+            Err(CallError::Interrupted) => Ok(Came::Open(interrupted(made.intent))),
         }
     }
 
-    async fn done(&self, intent: &Intent, sent: Sent) -> Result<End, StateError> {
-        self.finish(intent, sent.outcome).await?;
-        Ok(End::Done(sent.note))
-    }
-
-    async fn failed(&self, intent: &Intent, error: ProviderError) -> Result<End, StateError> {
-        let message = error.message.clone();
-        self.finish(intent, Outcome::Failed { message }).await?;
-        Ok(End::Failed(error))
+    /// Makes durable what a call came to, as far as that is known.
+    pub(super) async fn conclude(&self, intent: &Intent, came: Came) -> Result<End, StateError> {
+        let failed = |error: &ProviderError| Outcome::Failed { message: error.message.clone() };
+        Ok(match came {
+            Came::Done(sent) => {
+                self.finish(intent, sent.outcome).await?;
+                End::Done(sent.note)
+            }
+            Came::Refused(error) => {
+                self.finish(intent, failed(&error)).await?;
+                End::Failed(error)
+            }
+            Came::Nothing(error) => {
+                self.finish(intent, failed(&error)).await?;
+                End::NeverHappened(error)
+            }
+            Came::Tainted(outcome, error) => {
+                self.finish(intent, outcome).await?;
+                End::Failed(error)
+            }
+            Came::Lost(error) | Came::Open(error) => End::Failed(error),
+        })
     }
 
     async fn finish(&self, intent: &Intent, outcome: Outcome) -> Result<(), StateError> {

@@ -1,18 +1,23 @@
 //! Creations that one call of the cloud makes together.
 //!
-//! Each keeps an intent, a call and an outcome of its own; what binds them is the [`record::Batch`](model::record::Batch) in
-//! their intents: the token of the one call, the addresses of all, and which of its objects is whose. The provider makes one
-//! call of the requests that come with it. Recovery therefore needs nothing but an intent, as everywhere.
+//! Each keeps an intent, a call and an outcome of its own; what binds them is the [`Batch`] in their intents: the token of
+//! the one call, the addresses of all, and which of its objects is whose. The provider makes one call of the requests that
+//! come with it. Recovery therefore needs nothing but an intent, as everywhere.
 //!
-//! Invariants: only creations with the same arguments are bound; all their intents are durable before the first call.
+//! Invariants: only creations with the same arguments are bound; all their intents are durable before the first call. The
+//! one call makes all of the objects or none, so whoever's request was refused may have an object by another's: none of a
+//! batch is told to have failed before all have ended, and none has failed for good where another has succeeded.
 //! Refuses to know: how a provider makes one call of many.
 
-use super::operation::{Ended, GONE, Job};
+use super::operation::{Came, Ended, GONE, Job};
+use crate::caller::Call;
 use futures::future::join_all;
 use model::Diagnostic;
 use model::record::{Batch, Intent};
 use model::{Address, members};
 use provider::Provider;
+use state::StateError;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Bytes of the addresses of one batch at most: they are written on every object of it.
@@ -47,30 +52,126 @@ impl Together {
             }
         }
         bind(&mut ready, self.most);
-        // All are durable before the first call: the store commits many at once.
-        let jobs = &self.jobs;
-        let begun = ready.into_iter().map(|Ready { place, provider, mut intent }| async move {
-            let begun = jobs[place].begin(&mut intent).await;
-            (place, begun.map(|()| (provider, intent)))
-        });
-        let begun = join_all(begun).await;
-        let is_broken = begun.iter().any(|(_, begun)| begun.is_err());
-        let each = begun.into_iter().map(|(place, begun)| {
-            let job = &jobs[place];
-            async move {
-                let ended = match begun {
-                    Err(error) => job.broken(error),
-                    Ok(_) if is_broken => Ended::NotRecorded,
-                    Ok((provider, intent)) => job.run_begun(provider.as_ref(), intent).await,
-                };
-                (place, ended)
+        let (begun, broken) = self.begin(ready).await;
+        for (place, error) in broken {
+            ended[place] = Some(self.jobs[place].broken(error));
+        }
+        let is_broken = ended.iter().any(|ended| matches!(ended, Some(Ended::Broken(_))));
+        if !is_broken {
+            let groups = by_batch(begun).into_iter().map(|group| self.call(group));
+            for (place, how) in join_all(groups).await.into_iter().flatten() {
+                ended[place] = Some(how);
             }
-        });
-        for (place, how) in join_all(each).await {
-            ended[place] = Some(how);
         }
         ended.into_iter().map(|ended| ended.unwrap_or(Ended::NotRecorded)).collect()
     }
+
+    /// Makes all intents durable: the store commits many at once.
+    async fn begin(&self, ready: Vec<Ready>) -> (Vec<Ready>, Vec<(usize, StateError)>) {
+        let each = ready.into_iter().map(|mut one| async move {
+            let begun = self.jobs[one.place].begin(&mut one.intent).await;
+            (one, begun)
+        });
+        let (mut begun, mut broken) = (Vec::new(), Vec::new());
+        for (one, result) in join_all(each).await {
+            match result {
+                Ok(()) => begun.push(one),
+                Err(error) => broken.push((one.place, error)),
+            }
+        }
+        (begun, broken)
+    }
+
+    /// Calls those of one batch.
+    async fn call(&self, group: Vec<Ready>) -> Vec<(usize, Ended)> {
+        let calls: Vec<(&Job, Call<'_>)> = group
+            .iter()
+            .map(|one| {
+                let job = &self.jobs[one.place];
+                job.publish_started();
+                (job, job.made(one.provider.as_ref(), &one.intent))
+            })
+            .collect();
+        let sent = join_all(calls.iter().map(|(job, made)| job.send(made))).await;
+        let came = find_out(&calls, all_or_none(sent)).await;
+        // An object that was not to be found though the call was made is looked for once more, now that this is known.
+        let came = find_out(&calls, all_or_none(came)).await;
+        let came = open_where_made(came);
+        let concluded = calls.iter().zip(came).map(|((job, made), came)| async move {
+            match came {
+                Ok(came) => job.conclude(made.intent, came).await,
+                Err(error) => Err(error),
+            }
+        });
+        let ends = join_all(concluded).await;
+        drop(calls);
+        let each = group.into_iter().zip(ends).map(|(one, end)| async move {
+            let Ready { place, provider, intent } = one;
+            (place, self.jobs[place].run_tried(provider.as_ref(), intent, end).await)
+        });
+        join_all(each).await
+    }
+}
+
+type Result<T> = std::result::Result<T, StateError>;
+
+async fn find_out(calls: &[(&Job, Call<'_>)], came: Vec<Result<Came>>) -> Vec<Result<Came>> {
+    let each = calls.iter().zip(came).map(|((job, made), came)| async move {
+        match came {
+            Ok(came) => job.find_out(made, came).await,
+            Err(error) => Err(error),
+        }
+    });
+    join_all(each).await
+}
+
+/// Whether one of them has shown that the call was made, or may have been.
+fn is_made(came: &[Result<Came>]) -> bool {
+    let shows = |came: &Result<Came>| {
+        matches!(
+            came,
+            Ok(Came::Done(_) | Came::Tainted(..) | Came::Lost(_) | Came::Open(_)) | Err(_)
+        )
+    };
+    came.len() > 1 && came.iter().any(shows)
+}
+
+/// A refusal is one of that request only: where another's may have been heard, it is as good as a lost answer.
+fn all_or_none(came: Vec<Result<Came>>) -> Vec<Result<Came>> {
+    if !is_made(&came) {
+        return came;
+    }
+    let lost = |came: Result<Came>| match came {
+        Ok(Came::Refused(error) | Came::Nothing(error)) => Ok(Came::Lost(error.maybe_done())),
+        came => came,
+    };
+    came.into_iter().map(lost).collect()
+}
+
+/// What is nowhere to be found though the call was made is left to recovery.
+fn open_where_made(came: Vec<Result<Came>>) -> Vec<Result<Came>> {
+    if !is_made(&came) {
+        return came;
+    }
+    let open = |came: Result<Came>| match came {
+        Ok(Came::Refused(error) | Came::Nothing(error) | Came::Lost(error)) => {
+            Ok(Came::Open(error.maybe_done()))
+        }
+        came => came,
+    };
+    came.into_iter().map(open).collect()
+}
+
+/// Those of one batch together, the others alone.
+fn by_batch(ready: Vec<Ready>) -> Vec<Vec<Ready>> {
+    let (mut batches, mut alone) = (BTreeMap::<String, Vec<Ready>>::new(), Vec::new());
+    for one in ready {
+        match &one.intent.batch {
+            Some(batch) => batches.entry(batch.token.clone()).or_default().push(one),
+            None => alone.push(vec![one]),
+        }
+    }
+    batches.into_values().chain(alone).collect()
 }
 
 fn failed(job: &Job, diagnostic: Diagnostic) -> Ended {

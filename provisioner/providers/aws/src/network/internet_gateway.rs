@@ -84,7 +84,8 @@ impl Kind for InternetGateway {
         session: &Arc<Session>,
         request: &CreateRequest,
     ) -> Result<String, ProviderError> {
-        let tags = tagging::specification(ResourceType::InternetGateway, &tags_of(session, request));
+        let tags =
+            tagging::specification(ResourceType::InternetGateway, &tags_of(session, request));
         let call = session.ec2().await?.create_internet_gateway().tag_specifications(tags);
         let made = session.call("CreateInternetGateway", call.send()).await?;
         let id = made.internet_gateway.and_then(|gateway| gateway.internet_gateway_id);
@@ -125,8 +126,7 @@ impl Kind for InternetGateway {
         if let Some(vpc) = at(session, &request.id).await? {
             detach(session, &request.id, &vpc).await?;
         }
-        let call =
-            session.ec2().await?.delete_internet_gateway().internet_gateway_id(&request.id);
+        let call = session.ec2().await?.delete_internet_gateway().internet_gateway_id(&request.id);
         session.call("DeleteInternetGateway", call.send()).await.map(drop)
     }
 }

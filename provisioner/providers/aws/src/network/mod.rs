@@ -48,11 +48,8 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
 ];
 
 /// The data sources.
-pub(crate) const SOURCES: &[&dyn Source] = &[
-    &sources::AvailabilityZones,
-    &sources::Subnets,
-    &sources::Vpc,
-];
+pub(crate) const SOURCES: &[&dyn Source] =
+    &[&sources::AvailabilityZones, &sources::Subnets, &sources::Vpc];
 
 /// What is called.
 pub(crate) const APIS: Apis = Apis {

@@ -29,8 +29,11 @@ fn schema() -> ResourceSchema {
         [
             (
                 "subnet_id",
-                Attribute::required(Type::String, "The subnet it is in; for the internet a public one.")
-                    .forces_replacement(),
+                Attribute::required(
+                    Type::String,
+                    "The subnet it is in; for the internet a public one.",
+                )
+                .forces_replacement(),
             ),
             (
                 "allocation_id",

@@ -182,9 +182,9 @@ impl Kind for Route {
 /// Whether a route has the target that the arguments say.
 fn is_through(seen: &Seen, given: Given<'_>) -> bool {
     let wanted: BTreeMap<_, _> = routes::target_values(routes::target(given).as_ref());
-    wanted.iter().all(|(name, value)| {
-        seen.attributes.get(name).is_some_and(|told| told.same_content(value))
-    })
+    wanted
+        .iter()
+        .all(|(name, value)| seen.attributes.get(name).is_some_and(|told| told.same_content(value)))
 }
 
 #[cfg(test)]

@@ -249,10 +249,7 @@ pub(super) async fn remove(
 }
 
 /// What is wrong with a route whose destination is in arguments of these names.
-pub(super) fn problems(
-    given: Given<'_>,
-    names: [&'static str; 3],
-) -> Vec<(&'static str, String)> {
+pub(super) fn problems(given: Given<'_>, names: [&'static str; 3]) -> Vec<(&'static str, String)> {
     let [ipv4, ipv6, _] = names;
     let found = [
         one_of(given, &names).map(|problem| (ipv4, problem)),

@@ -89,7 +89,8 @@ fn peers(block: Given<'_>, own: &str) -> Vec<Peer> {
         block.texts(name).unwrap_or_default().into_iter().map(peer)
     };
     let groups = of("security_groups", Peer::Group);
-    let groups = groups.map(|peer| if peer == Peer::Group(own.to_owned()) { Peer::Own } else { peer });
+    let groups =
+        groups.map(|peer| if peer == Peer::Group(own.to_owned()) { Peer::Own } else { peer });
     let own = block.flag("self").unwrap_or_default().then_some(Peer::Own);
     of("cidr_blocks", Peer::Ipv4)
         .chain(of("ipv6_cidr_blocks", Peer::Ipv6))
@@ -113,7 +114,8 @@ impl Rules {
         let mut rules = BTreeMap::new();
         for block in blocks.iter().map(Given) {
             let protocol = block.text("protocol").unwrap_or_default();
-            let traffic = Traffic::new(&protocol, block.number("from_port"), block.number("to_port"));
+            let traffic =
+                Traffic::new(&protocol, block.number("from_port"), block.number("to_port"));
             let description = block.text("description").filter(|text| !text.is_empty());
             for peer in peers(block, own) {
                 rules.insert((traffic.clone(), peer), description.clone());
@@ -251,8 +253,9 @@ fn permission(
         .set_from_port(traffic.ports.map(|(from, _)| from))
         .set_to_port(traffic.ports.map(|(_, to)| to));
     let call = match peer {
-        Peer::Ipv4(range) => call
-            .ip_ranges(IpRange::builder().cidr_ip(range).set_description(description).build()),
+        Peer::Ipv4(range) => {
+            call.ip_ranges(IpRange::builder().cidr_ip(range).set_description(description).build())
+        }
         Peer::Ipv6(range) => call.ipv6_ranges(
             Ipv6Range::builder().cidr_ipv6(range).set_description(description).build(),
         ),
@@ -281,21 +284,24 @@ fn pair(group: &str, description: Option<String>) -> UserIdGroupPair {
 pub(super) fn problems(block: Given<'_>) -> Vec<String> {
     let protocol = block.text("protocol").map(|text| protocol(&text));
     let (from, to) = (block.number("from_port"), block.number("to_port"));
-    let mut problems: Vec<String> = port_problem(protocol.as_deref(), from, to).into_iter().collect();
+    let mut problems: Vec<String> =
+        port_problem(protocol.as_deref(), from, to).into_iter().collect();
     for name in ["cidr_blocks", "ipv6_cidr_blocks"] {
         let ranges = block.texts(name).unwrap_or_default();
         problems.extend(ranges.iter().filter_map(|range| cidr_problem_of(name, range)));
     }
     let peers = ["cidr_blocks", "ipv6_cidr_blocks", "prefix_list_ids", "security_groups"];
     let is_none = |name: &&str| {
-        block.0.get(name).is_none_or(|it| {
-            it.is_null() || it.as_items().is_some_and(<[Value]>::is_empty)
-        })
+        block
+            .0
+            .get(name)
+            .is_none_or(|it| it.is_null() || it.as_items().is_some_and(<[Value]>::is_empty))
     };
     let own = block.0.get("self");
     let is_own = own.is_some_and(|own| own.is_unknown() || own.as_bool() == Some(true));
     if !is_own && peers.iter().all(is_none) {
-        problems.push("it names nobody: give `cidr_blocks`, `security_groups` or `self`".to_owned());
+        problems
+            .push("it names nobody: give `cidr_blocks`, `security_groups` or `self`".to_owned());
     }
     problems
 }
@@ -423,7 +429,8 @@ mod tests {
 
     #[test]
     fn the_same_rules_in_other_words_are_the_same() {
-        let one = [block("6", (80, 80), &["10.0.0.0/8", "11.0.0.0/8"]), block("all", (0, 0), &["::/0"])];
+        let one =
+            [block("6", (80, 80), &["10.0.0.0/8", "11.0.0.0/8"]), block("all", (0, 0), &["::/0"])];
         let other = [
             block("-1", (0, 0), &["::/0"]),
             block("tcp", (80, 80), &["11.0.0.0/8"]),
@@ -440,7 +447,12 @@ mod tests {
     #[test]
     fn a_group_that_names_itself_is_itself() {
         let fields = |own: (&'static str, Value)| {
-            Value::object([("protocol", "-1".into()), ("from_port", 0.into()), ("to_port", 0.into()), own])
+            Value::object([
+                ("protocol", "-1".into()),
+                ("from_port", 0.into()),
+                ("to_port", 0.into()),
+                own,
+            ])
         };
         let by_flag = fields(("self", true.into()));
         let by_name = fields(("security_groups", crate::arguments::text_set(["sg-1"])));

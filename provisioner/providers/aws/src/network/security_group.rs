@@ -16,8 +16,8 @@ use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, SecurityGroup as Told, Tag};
+use model::Type;
 use model::schema::{Attribute, ResourceSchema};
-use model::{Type, Value};
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,8 +36,7 @@ fn schema() -> ResourceSchema {
         Attribute::optional_computed(Type::String, description).forces_replacement()
     };
     let blocks = |description: &str| {
-        Attribute::optional_computed(Type::set(rules::block_type()), description)
-            .as_blocks(0, None)
+        Attribute::optional_computed(Type::set(rules::block_type()), description).as_blocks(0, None)
     };
     resource(
         "What may reach machines, and what they may reach.",
@@ -146,7 +145,8 @@ impl Kind for SecurityGroup {
                 problems.push(("name_prefix", problem.to_owned()));
             }
             if name.starts_with("sg-") || name.is_empty() || name.len() > 255 {
-                let problem = format!("`{name}` must have 1 to 255 characters, and not begin with `sg-`");
+                let problem =
+                    format!("`{name}` must have 1 to 255 characters, and not begin with `sg-`");
                 problems.push(("name", problem));
             }
         }
@@ -175,12 +175,7 @@ impl Kind for SecurityGroup {
         }
         for direction in Direction::ALL {
             let name = direction.blocks();
-            let Some(known) = recorded.0.get(name) else {
-                // Nothing is known of it: no rules are as good as no blocks.
-                let is_empty = |value: &Value| value.as_items().is_none_or(<[Value]>::is_empty);
-                seen.attributes.retain(|it, value| *it != name || !is_empty(value));
-                continue;
-            };
+            let Some(known) = recorded.0.get(name) else { continue };
             let now = seen.attributes.remove(name).filter(|_| !known.is_null());
             let Some(now) = now else { continue };
             let meaning = Rules::asked(now.as_items().unwrap_or_default(), &seen.id);

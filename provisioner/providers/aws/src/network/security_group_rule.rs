@@ -77,7 +77,8 @@ fn seen(session: &Session, region: &str, rule: &Told) -> Seen {
     let owner = rule.group_owner_id().unwrap_or_default();
     let own_arn = || format!("arn:aws:ec2:{region}:{owner}:security-group-rule/{id}");
     let arn = rule.security_group_rule_arn().map_or_else(own_arn, str::to_owned);
-    let group = rule.referenced_group_info().map(|it| group_name(it.group_id(), it.user_id(), owner));
+    let group =
+        rule.referenced_group_info().map(|it| group_name(it.group_id(), it.user_id(), owner));
     // All protocols have no ports, which Amazon tells as -1.
     let port = |port: Option<i32>| number(port.filter(|_| rule.ip_protocol() != Some(ALL)));
     let attributes = BTreeMap::from([
@@ -127,7 +128,9 @@ impl Kind for Rule {
                 Some("all protocols have no ports: leave `from_port` and `to_port` out".to_owned())
             }
             Some(ALL) => None,
-            Some("tcp" | "udp") if is_missing(given, "from_port") || is_missing(given, "to_port") => {
+            Some("tcp" | "udp")
+                if is_missing(given, "from_port") || is_missing(given, "to_port") =>
+            {
                 Some("tcp and udp need `from_port` and `to_port`".to_owned())
             }
             other => port_problem(other, from, to),
@@ -151,9 +154,9 @@ impl Kind for Rule {
     ) -> Result<(), ProviderError> {
         // A number and a name of a protocol are the same.
         let told = seen.attributes.get("ip_protocol").and_then(|told| told.as_str());
-        let is_same = recorded.text("ip_protocol").is_some_and(|known| {
-            told.is_some_and(|told| protocol(told) == protocol(&known))
-        });
+        let is_same = recorded
+            .text("ip_protocol")
+            .is_some_and(|known| told.is_some_and(|told| protocol(told) == protocol(&known)));
         let mut kept: Vec<&'static str> = Vec::new();
         if is_same {
             kept.push("ip_protocol");

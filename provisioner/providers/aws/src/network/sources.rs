@@ -20,10 +20,7 @@ type Filters = Vec<(String, Vec<String>)>;
 
 /// `filter` blocks.
 pub(crate) fn filter_blocks() -> Attribute {
-    let block = object([
-        ("name", Type::String, true),
-        ("values", Type::set(Type::String), true),
-    ]);
+    let block = object([("name", Type::String, true), ("values", Type::set(Type::String), true)]);
     Attribute::optional(
         Type::set(block),
         "Filters by the names that the EC2 API has; each must fit, by one of its values.",
@@ -53,9 +50,8 @@ pub(crate) struct AvailabilityZones;
 fn sdk_filters(given: Given<'_>) -> Option<Vec<Filter>> {
     let mut all = filters(given);
     all.extend(given.text("state").map(|state| ("state".to_owned(), vec![state])));
-    let one = |(name, values): &(String, Vec<String>)| {
-        filter(name, values.iter().map(String::as_str))
-    };
+    let one =
+        |(name, values): &(String, Vec<String>)| filter(name, values.iter().map(String::as_str));
     (!all.is_empty()).then(|| all.iter().map(one).collect())
 }
 
@@ -80,10 +76,7 @@ impl Source for AvailabilityZones {
                 ),
                 ("exclude_names", names("Names of zones to leave out.")),
                 ("exclude_zone_ids", names("Ids of zones to leave out.")),
-                (
-                    "state",
-                    Attribute::optional(Type::String, "The state they are in: `available`."),
-                ),
+                ("state", Attribute::optional(Type::String, "The state they are in: `available`.")),
                 ("filter", filter_blocks()),
                 ("id", Attribute::computed(Type::String, "The region.")),
                 ("names", found("Their names, in order.")),
@@ -195,10 +188,7 @@ impl Source for Vpc {
                 ("dhcp_options_id", chosen("Its set of DHCP options.")),
                 ("state", chosen("`available` or `pending`.")),
                 ("filter", filter_blocks()),
-                (
-                    "tags",
-                    Attribute::optional_computed(Type::map(Type::String), "Its tags."),
-                ),
+                ("tags", Attribute::optional_computed(Type::map(Type::String), "Its tags.")),
                 ("arn", computed("Its Amazon resource name.")),
                 ("owner_id", computed("The account that it belongs to.")),
                 ("instance_tenancy", computed("`default`, or `dedicated`.")),

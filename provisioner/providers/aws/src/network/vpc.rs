@@ -73,9 +73,7 @@ pub(super) fn seen(session: &Session, region: &str, vpc: &Told) -> Seen {
     ]);
     let is_pending = vpc.state() == Some(&VpcState::Pending);
     let phase = if is_pending { Phase::Pending } else { Phase::Ready };
-    Seen::ready(id, attributes)
-        .tagged(session, tagging::read(vpc.tags.as_deref()))
-        .in_phase(phase)
+    Seen::ready(id, attributes).tagged(session, tagging::read(vpc.tags.as_deref())).in_phase(phase)
 }
 
 /// A setting that has a call of its own.
