@@ -99,8 +99,9 @@ impl Kind for LaunchTemplate {
             seen.attributes.remove("default_version");
         }
         let latest = seen.attributes.get("latest_version");
-        let is_recorded = latest.zip(recorded.0.get("latest_version").as_ref());
-        let is_recorded = is_recorded.is_some_and(|(one, other)| one.same_content(other));
+        let known = recorded.0.get("latest_version");
+        let is_recorded =
+            latest.zip(known.as_ref()).is_some_and(|(one, other)| one.same_content(other));
         if is_recorded || (is_new && is_asked) {
             return Ok(());
         }
