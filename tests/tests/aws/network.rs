@@ -490,6 +490,7 @@ ec2.authorize_security_group_ingress(GroupId=group['GroupId'], IpProtocol='tcp',
     unchanged();
 
     run(&bench, &cloud, &["destroy", "env", "--auto-approve"]).exits(0).says("25 to delete");
-    let left = cloud.ledger().left();
+    let ledger = cloud.ledger();
+    let left = ledger.alive();
     assert!(left.is_empty(), "{left:#?}");
 }
