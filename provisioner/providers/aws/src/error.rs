@@ -146,6 +146,7 @@ fn class(code: &str, status: u16) -> ErrorClass {
             || code.ends_with("Id.Malformed")
             || code.ends_with(".Unknown")
             || code.ends_with("NotFound")
+            || code.ends_with("NotFoundException")
             || code.starts_with("NoSuch") =>
         {
             ErrorClass::NotFound
