@@ -7,10 +7,10 @@ use crate::arguments::{Given, filled, text};
 use crate::client::Session;
 use crate::compute::disk;
 use crate::kind::{Kind, Seen, no_id, tags_of};
-use crate::query::{Query, pages};
+use crate::query::Query;
 use crate::tagging;
 use async_trait::async_trait;
-use aws_sdk_ec2::types::ResourceType;
+use aws_sdk_ec2::types::{LaunchTemplate as Template, ResourceType};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::schema::ResourceSchema;
@@ -20,6 +20,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) struct LaunchTemplate;
+
+/// Templates of a page at most.
+const PAGE: i32 = 200;
 
 /// What is of the template and not of a version: a change of it makes no version.
 const OWN: [&str; 6] =
@@ -63,14 +66,7 @@ impl Kind for LaunchTemplate {
     }
 
     async fn describe(&self, session: &Session, query: &Query) -> Result<Vec<Seen>, ProviderError> {
-        let all = pages!(
-            session,
-            query,
-            "DescribeLaunchTemplates",
-            describe_launch_templates,
-            set_launch_template_ids,
-            launch_templates
-        );
+        let all = described(session, query).await?;
         let region = session.region().await?;
         let account = &session.caller().await?.account;
         let seen = all.into_iter().map(|template| {
@@ -186,6 +182,28 @@ impl Kind for LaunchTemplate {
     ) -> Result<(), ProviderError> {
         let call = session.ec2().await?.delete_launch_template().launch_template_id(&request.id);
         session.call("DeleteLaunchTemplate", call.send()).await.map(drop)
+    }
+}
+
+/// All that a query is for: this description's pages are shorter than others'.
+async fn described(session: &Session, query: &Query) -> Result<Vec<Template>, ProviderError> {
+    let mut all = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let asking = session
+            .ec2()
+            .await?
+            .describe_launch_templates()
+            .set_launch_template_ids(query.ids())
+            .set_filters(query.filters())
+            .set_max_results(query.page().map(|page| page.min(PAGE)))
+            .set_next_token(next.take());
+        let page = session.call("DescribeLaunchTemplates", asking.send()).await?;
+        all.extend(page.launch_templates.unwrap_or_default());
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(all);
+        }
     }
 }
 
