@@ -1,7 +1,8 @@
 //! Every module's example, and every environment, validates and plans without touching anything.
 
 use std::path::{Path, PathBuf};
-use tests::Workbench;
+use tests::aws::Proxy;
+use tests::{Finished, Workbench};
 
 /// Directories below `directory` that hold a `main.hcl` and can be planned by themselves.
 fn environments(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -25,12 +26,25 @@ fn every_example_and_environment_plans() {
         environments(&bench.path(directory), &mut found);
     }
     assert!(found.len() >= 6, "{found:#?}");
+    let aws = Proxy::start_default();
     for directory in found {
         let directory = directory.strip_prefix(bench.path("")).expect("it is in the workbench");
         let name = directory.to_str().expect("it is text").to_owned();
         bench.run(&["validate", &name]).exits(0);
-        bench.run(&["plan", &name, "--detailed-exitcode"]).exits(2).says("to create");
-        bench.run(&["graph", &name]).exits(0).says("digraph");
+        let is_aws = directory.iter().any(|part| part == "aws");
+        let environment = match (&aws, is_aws) {
+            // Its plans say whose account it is, so there must be one.
+            (None, true) => continue,
+            (Some(aws), true) => aws.environment(),
+            (_, false) => Vec::new(),
+        };
+        let run = |arguments: &[&str]| {
+            let mut command = bench.command(arguments);
+            let output = command.envs(environment.clone()).output().expect("the program starts");
+            Finished::new(arguments.join(" "), &output)
+        };
+        run(&["plan", &name, "--detailed-exitcode"]).exits(2).says("to create");
+        run(&["graph", &name]).exits(0).says("digraph");
     }
     bench.traces().assert_none();
     let states = std::fs::read_dir(bench.path("state")).expect("the directory is there");

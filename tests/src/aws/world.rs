@@ -160,6 +160,13 @@ impl World {
                 }
             }
             "TerminateInstances" => asked = gaps::termination(call, &self.ledger).0,
+            // It decodes user data in this form before it expects it encoded.
+            "ModifyInstanceAttribute" => {
+                if let Some(data) = asked.parameters.remove("UserData.Value") {
+                    asked.parameters.insert("Attribute".to_owned(), "userData".to_owned());
+                    asked.parameters.insert("Value".to_owned(), data);
+                }
+            }
             "ModifyInstanceMetadataOptions" => {
                 let ask = |operation: &str, parameters: &[(&str, &str)]| {
                     ask(self.port, request, operation, parameters)

@@ -142,9 +142,11 @@ fn class(code: &str, status: u16) -> ErrorClass {
             ErrorClass::Quota
         }
         _ if code.ends_with(".NotFound")
-            || code.ends_with(".Malformed")
+            || code.ends_with("ID.Malformed")
+            || code.ends_with("Id.Malformed")
             || code.ends_with(".Unknown")
             || code.ends_with("NotFound")
+            || code.ends_with("NotFoundException")
             || code.starts_with("NoSuch") =>
         {
             ErrorClass::NotFound

@@ -91,6 +91,19 @@ impl Aws {
         Data::Object(Arc::new(entries)).into()
     }
 
+    /// An update of what the cloud shows and not of what is recorded: something else may have changed it since, or this
+    /// update itself, cut off. One that does not show is updated as it is recorded.
+    async fn as_it_is(
+        &self,
+        kind: &dyn Kind,
+        request: UpdateRequest,
+    ) -> Result<UpdateRequest, ProviderError> {
+        let seen = self.session.look(kind.name(), &request.id).await?;
+        let Some(seen) = seen.filter(|seen| !seen.phase.is_over()) else { return Ok(request) };
+        let prior = self.object(kind, seen, &request.prior).await?.attributes;
+        Ok(UpdateRequest { prior, ..request })
+    }
+
     /// Looks until an object is ready.
     async fn ready(
         &self,
@@ -332,12 +345,9 @@ impl Provider for Aws {
         self.object(kind, seen, &request.arguments).await.map_err(ProviderError::maybe_done)
     }
 
-    async fn update(&self, mut request: UpdateRequest) -> Result<Object, ProviderError> {
+    async fn update(&self, request: UpdateRequest) -> Result<Object, ProviderError> {
         let kind = kind_of(&request.address)?;
-        // What is recorded may not be what is there: it is brought to its arguments from what it is now.
-        if let Some(seen) = self.session.look(kind.name(), &request.id).await? {
-            request.prior = self.object(kind, seen, &request.prior).await?.attributes;
-        }
+        let request = self.as_it_is(kind, request).await?;
         kind.update(&self.session, &request).await?;
         let seen = self.ready(kind, &request.id, request.progress.as_ref()).await?;
         self.object(kind, seen, &request.arguments).await

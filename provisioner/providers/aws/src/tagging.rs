@@ -12,7 +12,8 @@ pub(crate) fn specification(resource: ResourceType, tags: &Tags) -> TagSpecifica
     TagSpecification::builder().resource_type(resource).set_tags(Some(list(tags))).build()
 }
 
-fn list(tags: &Tags) -> Vec<Tag> {
+/// Tags in the SDK's shape.
+pub(crate) fn list(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 

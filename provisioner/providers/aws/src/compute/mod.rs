@@ -4,6 +4,7 @@ mod disk;
 mod image;
 pub(crate) mod instance;
 mod instance_type;
+mod launch_template;
 mod placement_group;
 mod volume;
 mod volume_attachment;
@@ -16,6 +17,7 @@ use crate::limits::Apis;
 /// The resource types.
 pub(crate) const KINDS: &[&dyn Kind] = &[
     &instance::Instance,
+    &launch_template::LaunchTemplate,
     &placement_group::PlacementGroup,
     &volume::Volume,
     &volume_attachment::VolumeAttachment,
@@ -33,14 +35,19 @@ pub(crate) const APIS: Apis = Apis {
         "DescribeInstanceCreditSpecifications",
         "DescribeInstanceTypes",
         "DescribeInstances",
+        "DescribeLaunchTemplateVersions",
+        "DescribeLaunchTemplates",
         "DescribePlacementGroups",
         "DescribeVolumes",
     ],
     changing: &[
         "AssociateIamInstanceProfile",
         "AttachVolume",
+        "CreateLaunchTemplate",
+        "CreateLaunchTemplateVersion",
         "CreatePlacementGroup",
         "CreateVolume",
+        "DeleteLaunchTemplate",
         "DeletePlacementGroup",
         "DeleteVolume",
         "DetachVolume",
@@ -48,6 +55,7 @@ pub(crate) const APIS: Apis = Apis {
         "ModifyInstanceAttribute",
         "ModifyInstanceCreditSpecification",
         "ModifyInstanceMetadataOptions",
+        "ModifyLaunchTemplate",
         "ModifyVolume",
         "MonitorInstances",
         "ReplaceIamInstanceProfileAssociation",

@@ -59,8 +59,9 @@ impl Kind for PlacementGroup {
         )
     }
 
+    /// There are few, all told by one call: whether there are any is not worth a question of its own.
     fn tag_type(&self) -> Option<ResourceType> {
-        Some(ResourceType::PlacementGroup)
+        None
     }
 
     fn problems(&self, given: Given<'_>) -> Vec<(&'static str, String)> {

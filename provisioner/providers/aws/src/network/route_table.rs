@@ -149,11 +149,8 @@ impl Kind for RouteTable {
         seen: &mut Seen,
         recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
-        let Some(blocks) = recorded.0.get(ROUTE) else {
-            // Nothing is known of it: no routes are as good as no blocks.
-            seen.attributes.retain(|name, value| *name != ROUTE || !is_empty(value));
-            return Ok(());
-        };
+        let known = |name: &str| recorded.0.get(name);
+        let Some(blocks) = known(ROUTE) else { return Ok(()) };
         if blocks.is_null() {
             seen.attributes.remove(ROUTE);
         } else if let Some(now) = seen.attributes.get(ROUTE) {
@@ -223,10 +220,6 @@ impl Kind for RouteTable {
         let call = session.ec2().await?.delete_route_table().route_table_id(&request.id);
         session.call("DeleteRouteTable", call.send()).await.map(drop)
     }
-}
-
-fn is_empty(blocks: &Value) -> bool {
-    blocks.as_items().is_none_or(<[Value]>::is_empty)
 }
 
 /// Brings the routes of a table from what they are to what is asked for.

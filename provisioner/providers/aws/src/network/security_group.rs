@@ -172,12 +172,7 @@ impl Kind for SecurityGroup {
     ) -> Result<(), ProviderError> {
         for direction in Direction::ALL {
             let name = direction.blocks();
-            let Some(known) = recorded.0.get(name) else {
-                // Nothing is known of it: no rules are as good as no blocks.
-                let is_empty = |value: &Value| value.as_items().is_none_or(<[Value]>::is_empty);
-                seen.attributes.retain(|it, value| *it != name || !is_empty(value));
-                continue;
-            };
+            let Some(known) = recorded.0.get(name) else { continue };
             let now = seen.attributes.remove(name).filter(|_| !known.is_null());
             let Some(now) = now else { continue };
             let meaning = Rules::asked(now.as_items().unwrap_or_default(), &seen.id);

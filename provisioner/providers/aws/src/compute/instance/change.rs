@@ -108,11 +108,10 @@ impl Change<'_> {
     }
 
     async fn monitoring(&self) -> Result<(), ProviderError> {
-        if !self.differs("monitoring") {
-            return Ok(());
-        }
+        let wanted = self.given.flag("monitoring").filter(|_| self.differs("monitoring"));
+        let Some(is_on) = wanted else { return Ok(()) };
         let ec2 = self.session.ec2().await?;
-        if self.given.flag("monitoring") == Some(true) {
+        if is_on {
             let call = ec2.monitor_instances().instance_ids(self.id);
             return self.session.call("MonitorInstances", call.send()).await.map(drop);
         }

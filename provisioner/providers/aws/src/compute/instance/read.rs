@@ -54,10 +54,12 @@ pub(super) fn seen(session: &Session, region: &str, owner: &str, it: Instance) -
 }
 
 fn network(it: &Instance) -> BTreeMap<&'static str, Value> {
-    let groups = it.security_groups().iter().filter_map(|group| group.group_id());
     let first = it.network_interfaces().iter().find(|interface| {
         interface.attachment().and_then(|attachment| attachment.device_index()) == Some(0)
     });
+    // Those of the first network interface; where none is told, those that are told of the machine.
+    let own = first.map(|it| it.groups()).filter(|groups| !groups.is_empty());
+    let groups = own.unwrap_or(it.security_groups()).iter().filter_map(|group| group.group_id());
     let ipv6 = first.map(|it| it.ipv6_addresses()).unwrap_or_default().iter();
     let mut attributes = BTreeMap::from([
         ("subnet_id", filled(it.subnet_id())),
