@@ -17,7 +17,7 @@ use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, SecurityGroup as Told, Tag};
 use model::schema::{Attribute, ResourceSchema};
-use model::{Type, Value};
+use model::Type;
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
