@@ -27,6 +27,7 @@ mod kind;
 mod limits;
 mod marker;
 mod network;
+mod permissions;
 mod provider;
 mod query;
 mod storage;
@@ -34,4 +35,5 @@ mod tagging;
 mod together;
 
 pub use configuration::provider_schema;
+pub use permissions::permissions;
 pub use provider::Aws;
