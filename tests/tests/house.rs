@@ -21,6 +21,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("state-postgres", vec!["model", "state"]),
         ("state-object", vec!["model", "state"]),
         ("views", vec!["model"]),
+        ("provider-aws", vec!["model", "provider"]),
         ("provider-builtin", vec!["model", "provider"]),
         ("provider-local", vec!["model", "provider"]),
         ("provider-nebula", vec!["model", "provider"]),

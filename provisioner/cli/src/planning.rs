@@ -135,7 +135,9 @@ pub async fn plan(
                 plan.changes.iter().any(|change| change.address == *address)
             };
             imported.retain(is_meant);
-            return checked(engine::adopting(plan, world.recorded, imported));
+            let plan = checked(engine::adopting(plan, world.recorded, imported))?;
+            let owner = Owner { environment: project.environment.clone(), lineage: lineage.clone() };
+            return identified(plan, factory, &owner).await;
         }
         let lookups = Lookups {
             factory,
@@ -311,8 +313,16 @@ pub fn looked_past(plan: &Plan, world: &World<'_>) -> bool {
     })
 }
 
+/// A plan that says whose the clouds are that it changes.
+async fn identified(mut plan: Plan, factory: &Factory, owner: &Owner) -> Result<Plan, CommandError> {
+    let identities = engine::identities(&plan, factory, owner).await;
+    let error = |diagnostics| CommandError { diagnostics, ..CommandError::default() };
+    plan.identities = identities.map_err(error)?;
+    Ok(plan)
+}
+
 /// The plan that deletes everything recorded, or what the targets mean.
-pub fn plan_destroy(
+pub async fn plan_destroy(
     environment: &str,
     factory: &Factory,
     world: &World<'_>,
@@ -321,7 +331,11 @@ pub fn plan_destroy(
     let options = wishes.options(environment, world.moved, now());
     let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
     let plan = planner.plan_destroy();
-    checked(plan.map_err(|diagnostics| CommandError { diagnostics, ..CommandError::default() })?)
+    let error = |diagnostics| CommandError { diagnostics, ..CommandError::default() };
+    let plan = checked(plan.map_err(error)?)?;
+    let owner =
+        Owner { environment: environment.to_owned(), lineage: world.recorded.lineage.clone() };
+    identified(plan, factory, &owner).await
 }
 
 /// Evaluates a configuration and lets the providers check every argument that is known. Warnings are shown.

@@ -15,7 +15,7 @@ use provider::{ErrorClass, Provider, ProviderError, ReadRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Objects in one call.
+/// Objects in one call where the provider does not say how many.
 const BATCH: usize = 64;
 /// Calls at once.
 const BATCHES_AT_ONCE: usize = 8;
@@ -55,8 +55,12 @@ impl Engine {
         for (key, records) in by_provider {
             let config = config_of(&recorded.providers, key);
             match self.provider(&config, &recorded.lineage) {
-                Ok(provider) => batches
-                    .extend(records.chunks(BATCH).map(|batch| (provider.clone(), batch.to_vec()))),
+                Ok(provider) => {
+                    let most = provider.schema().read_together;
+                    let most = most.map_or(BATCH, |most| usize::try_from(most).unwrap_or(BATCH));
+                    let chunks = records.chunks(most.max(1));
+                    batches.extend(chunks.map(|batch| (provider.clone(), batch.to_vec())));
+                }
                 Err(error) => reads.extend(
                     records.iter().map(|record| (record.address.clone(), Err(error.clone()))),
                 ),

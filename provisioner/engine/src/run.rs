@@ -225,6 +225,7 @@ impl Run {
     ) -> Result<RunReport, ApplyError> {
         let recorded = self.nothing_open(plan).await?;
         fit::check(plan, &recorded, &self.engine.environment)?;
+        self.engine.check_identities(plan, &recorded.lineage).await?;
         let recorded = self.prepare(plan, recorded).await?;
         executor::run(&self.caller(cancel), &self.id, plan, &recorded, parallelism).await
     }

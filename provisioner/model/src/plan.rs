@@ -53,6 +53,9 @@ pub struct Plan {
     pub changed_outputs: BTreeSet<String>,
     /// Provider configurations by key.
     pub providers: BTreeMap<String, ProviderConfig>,
+    /// Whose the clouds are that its operations change, by key of the provider configuration; only clouds that tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identities: BTreeMap<String, CloudIdentity>,
     /// Node sets after the apply; with targets, only the nodes that are then as configured.
     pub node_sets: BTreeMap<String, NodeSet>,
     /// Records brought up to date by refresh: apply writes them first (same objects, newer attributes).
@@ -72,6 +75,17 @@ pub struct Plan {
     /// Records that get another address because the configuration says so; apply writes them first of all.
     #[serde(default)]
     pub moved: Vec<Moved>,
+}
+
+/// Whose a cloud is, and who asks it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudIdentity {
+    /// What owns the objects, such as `account 123456789012`; a plan is bound to it.
+    pub account: String,
+    /// Where they are, such as `eu-central-1`; a plan is bound to it.
+    pub region: String,
+    /// Who asks, for people.
+    pub caller: String,
 }
 
 /// A condition bound to operations.

@@ -19,6 +19,10 @@ pub struct ProviderSchema {
     /// Data sources by name: what is looked up and never made.
     #[serde(default)]
     pub data: BTreeMap<String, DataSchema>,
+    /// How many objects it reads at once, whatever their types; none for as many as suit a provider that reads them one
+    /// by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_together: Option<u32>,
     /// Limits of its interfaces as the cloud publishes them, by the name of the interface.
     #[serde(default)]
     pub limits: BTreeMap<String, RateLimit>,
@@ -47,7 +51,7 @@ pub struct ResourceSchema {
     /// not recorded never happened.
     #[serde(default)]
     pub recorded_only: bool,
-    /// How many creations with the same arguments one call makes at most; none if one each.
+    /// How many creations with the same arguments one call makes at most; none if one each. Such a call takes a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_together: Option<u32>,
     /// How an object is found again after a crash between the call and its answer.

@@ -309,6 +309,7 @@ impl<'a> Frame<'_, 'a> {
             outputs: BTreeMap::new(),
             changed_outputs: BTreeSet::new(),
             providers: recorded.providers.clone(),
+            identities: BTreeMap::new(),
             node_sets: BTreeMap::new(),
             refreshed: refreshed(planner, &fates, scope),
             vanished,

@@ -33,7 +33,7 @@ pub use clock::{Clock, TokioClock};
 pub use error::{ErrorClass, ProviderError};
 
 use async_trait::async_trait;
-use model::plan::Observation;
+use model::plan::{CloudIdentity, Observation};
 use model::record::Batch;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
@@ -213,6 +213,11 @@ pub struct Owned {
 pub trait Provider: Send + Sync {
     /// What it offers.
     fn schema(&self) -> &ProviderSchema;
+
+    /// Whose the cloud is and who asks it; none where there is but one.
+    async fn identity(&self) -> Result<Option<CloudIdentity>, ProviderError> {
+        Ok(None)
+    }
 
     /// Checks arguments beyond their types, without any call. `arguments` may have unknown parts.
     fn validate(&self, _address: &Address, _arguments: &Value) -> Vec<Diagnostic> {

@@ -8,7 +8,8 @@ use crate::differences::{differences, paint};
 use crate::grouping::{Entry, Group, group, key_text, names};
 use crate::value::{UNKNOWN, inline, key};
 use model::Value;
-use model::plan::{Action, Adopted, Change, Drift, DriftKind, Plan, Reason, Stray};
+use model::plan::{Action, Adopted, Change, CloudIdentity, Drift, DriftKind, Plan, Reason, Stray};
+use std::collections::BTreeMap;
 
 pub use crate::plan_json::json;
 
@@ -57,8 +58,26 @@ pub fn human(plan: &Plan, drawing: Drawing) -> String {
     }
     text.push_str(&adopted(plan, drawing));
     text.push_str(&strays(plan, drawing));
+    text.push_str(&identities(plan));
     text.push_str(&drawing.palette.bold(&summary(plan)));
     text.push('\n');
+    text
+}
+
+/// Whose the clouds are that are changed, one line for those that are the same.
+fn identities(plan: &Plan) -> String {
+    let mut lines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (key, identity) in &plan.identities {
+        let CloudIdentity { account, region, caller } = identity;
+        lines.entry(format!("{account} in {region}, as {caller}")).or_default().push(key);
+    }
+    let mut text = String::new();
+    for (identity, keys) in &lines {
+        push!(text, "{}: {identity}\n", keys.join(", "));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
     text
 }
 

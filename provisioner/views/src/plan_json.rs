@@ -17,6 +17,7 @@ pub fn json(plan: &Plan) -> Json {
         "configuration_digest": plan.configuration_digest,
         "destroy": plan.destroy,
         "targets": plan.targets,
+        "identities": plan.identities,
         "has_changes": plan.has_changes(),
         "summary": {
             "create": count(Action::Create),

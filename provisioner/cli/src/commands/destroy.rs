@@ -39,7 +39,7 @@ pub async fn run(
         lease_seconds: store.lease_seconds,
     };
     let make = async |world: &World<'_>| {
-        planning::plan_destroy(&project.environment, &wired.factory, world, wishes.clone())
+        planning::plan_destroy(&project.environment, &wired.factory, world, wishes.clone()).await
     };
     // Everything goes, wherever it is recorded.
     let rename = |recorded: Recorded| Renamed { recorded, ..Renamed::default() };

@@ -18,6 +18,7 @@ pub const REACHED: &str = "reached";
 pub fn node_schema() -> ProviderSchema {
     let resources = [("facts", facts()), ("service", service()), ("reachability", reachability())];
     ProviderSchema {
+        read_together: None,
         data: std::collections::BTreeMap::new(),
         limits: std::collections::BTreeMap::new(),
         name: NAME.to_owned(),

@@ -200,7 +200,9 @@ fn instance(block: &Block, ids: &BTreeMap<&str, Value>) -> Instance {
             Value::object([name, ("disks", refers), ("label", block.setting.to_string().into())])
         }
         "memory_bucket" => Value::object([name, ("label", block.setting.to_string().into())]),
-        "memory_address" => Value::object([("label", block.setting.to_string().into())]),
+        "memory_address" | "memory_worker" => {
+            Value::object([("label", block.setting.to_string().into())])
+        }
         "memory_service" => {
             let machine = ids[block.refers[0]].clone();
             let version = ("version", block.setting.to_string().into());

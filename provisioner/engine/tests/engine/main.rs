@@ -13,3 +13,4 @@ mod parallel;
 mod recovery;
 mod retries;
 mod sweep;
+mod together;

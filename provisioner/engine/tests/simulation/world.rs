@@ -88,11 +88,15 @@ impl World {
             cloud.enforce_limits();
         }
         let mut chance = Chance::new(!seed);
-        for kind in [schema::DISK, schema::MACHINE, schema::CHECK] {
+        for kind in [schema::DISK, schema::MACHINE, schema::WORKER, schema::CHECK] {
             let mut nature = cloud.nature(kind);
             // A token as long as there is an object, for a while, or none; then only the tag tells.
             nature.adoption.token_retention_s =
                 chance.pick(&[Some(Adoption::FOR_EVER), Some(Adoption::FOR_EVER), Some(150), None]);
+            if kind == schema::WORKER && nature.adoption.token_retention_s.is_none() {
+                // One call for many takes a token, or nobody could send it again.
+                nature.adoption.token_retention_s = Some(150);
+            }
             (nature.hidden_ms, nature.adoption.settle_ms) = chance.pick(&[(0, 0), (2_000, 2_000)]);
             cloud.set_nature(kind, nature);
         }

@@ -70,6 +70,8 @@ pub(super) struct State {
     pub(super) objects: BTreeMap<String, Stored>,
     /// Deleted objects that still show, and until when.
     pub(super) ghosts: Vec<(u64, Stored)>,
+    /// Objects of one creation each, in their order, by its token.
+    pub(super) batches: BTreeMap<String, Vec<String>>,
     ledger: Vec<Called>,
     looks: u64,
     made: u64,
@@ -97,6 +99,7 @@ impl State {
             start: Instant::now(),
             objects: BTreeMap::new(),
             ghosts: Vec::new(),
+            batches: BTreeMap::new(),
             ledger: Vec::new(),
             looks: 0,
             made: 0,

@@ -8,7 +8,8 @@ use super::cloud::{Called, State, Stored};
 use super::schema::{CREATE, DELETE, MACHINE, SERVICE, SERVICE_STEPS, UPDATE};
 use crate::{ErrorClass, Found, Lookup, Object, Owned, ProviderError, ReadRequest};
 use model::plan::Observation;
-use model::{Address, Value};
+use model::record::Batch;
+use model::{Address, Value, members};
 
 /// What a call is to bring about.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Effect {
     pub(super) id: String,
     /// Arguments; for a deletion, the attributes.
     pub(super) arguments: Value,
+    /// Of a creation that is one of several which are one call.
+    pub(super) batch: Option<Batch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +88,10 @@ impl State {
                 Ok(None)
             }
             (_, SERVICE) => self.install(effect, cut_after).map(Some),
-            (Verb::Create, _) => self.create(effect, cut_after.is_none()).map(Some),
+            (Verb::Create, _) => match &effect.batch {
+                Some(batch) => self.create_all(effect, batch, cut_after.is_none()).map(Some),
+                None => self.create(effect, cut_after.is_none()).map(Some),
+            },
             (Verb::Update, _) => self.update(effect, cut_after.is_none()).map(Some),
         }
     }
@@ -130,6 +136,39 @@ impl State {
         let object = stored.object();
         self.objects.insert(id, stored);
         Ok(object)
+    }
+
+    /// Makes all objects of a batch, once; the one that is asked for. Those that are deleted since are not made again.
+    fn create_all(
+        &mut self,
+        effect: &Effect,
+        batch: &Batch,
+        complete: bool,
+    ) -> Result<Object, ProviderError> {
+        let fails = |what: &str| {
+            let message = format!("{}: {what}", effect.address);
+            ProviderError::new(ErrorClass::Conflict, message)
+        };
+        let is_known = self.batches.contains_key(&batch.token);
+        let mut made = Vec::new();
+        for index in 0..batch.size {
+            let address = members::member(&batch.members, index);
+            let address = address.ok_or_else(|| fails("the batch does not say whose it is"))?;
+            let token = Batch::member_token(&batch.token, index);
+            let one = Effect { address, token, batch: None, ..effect.clone() };
+            let is_there = |object: &Stored| one.is_of(object) && object.token == one.token;
+            let id = match self.objects.values().find(|object| is_there(object)) {
+                // A batch that was cut off is finished by whoever sends it again.
+                Some(object) if object.complete || !complete => object.id.clone(),
+                None if is_known => String::new(),
+                _ => self.create(&one, complete)?.id,
+            };
+            made.push(id);
+        }
+        let known = self.batches.entry(batch.token.clone()).or_insert(made);
+        let place = usize::try_from(batch.index).unwrap_or(usize::MAX);
+        let object = known.get(place).and_then(|id| self.objects.get(id));
+        object.map(Stored::object).ok_or_else(|| fails("was made with this token and deleted"))
     }
 
     fn check_name(&self, effect: &Effect, begun: Option<&Stored>) -> Result<(), ProviderError> {

@@ -45,6 +45,7 @@ impl MemoryProvider {
             token: String::new(),
             id: String::new(),
             arguments: arguments.clone(),
+            batch: None,
         }
     }
 
@@ -212,7 +213,7 @@ impl Provider for MemoryProvider {
             return Ok(note(format!("note-{}", request.token), &request.arguments));
         }
         let effect = self.effect(Verb::Create, &request.address, &request.arguments);
-        let effect = Effect { token: request.token, ..effect };
+        let effect = Effect { token: request.token, batch: request.batch, ..effect };
         self.make(effect, request.progress.as_ref()).await
     }
 

@@ -15,10 +15,15 @@ pub const CHECK: &str = "memory_check";
 pub const BUCKET: &str = "memory_bucket";
 /// An object that is found by its tag alone, and not at once.
 pub const ADDRESS: &str = "memory_address";
+/// A machine that one call makes together with others like it; the call takes a token.
+pub const WORKER: &str = "memory_worker";
 /// Something installed on a machine, step by step.
 pub const SERVICE: &str = "memory_service";
 /// Something that is kept in the state alone; the cloud never hears of it.
 pub const NOTE: &str = "memory_note";
+
+/// How many workers one call makes at most.
+pub const WORKERS_AT_ONCE: u32 = 3;
 
 /// The steps of installing or changing a service.
 pub const SERVICE_STEPS: [&str; 3] = ["upload", "configure", "start"];
@@ -100,6 +105,11 @@ fn address() -> ResourceSchema {
     resource("An address, of the cloud's choice.", by_tag(), vec![("label", label())])
 }
 
+fn worker() -> ResourceSchema {
+    let worker = resource("A machine like others.", by_token(), vec![("label", label())]);
+    ResourceSchema { created_together: Some(WORKERS_AT_ONCE), ..worker }
+}
+
 fn service() -> ResourceSchema {
     let machine = Attribute::required(Type::String, "The `id` of its machine.");
     let attributes = vec![
@@ -148,11 +158,13 @@ pub fn schema() -> ProviderSchema {
         (CHECK, check()),
         (BUCKET, bucket()),
         (ADDRESS, address()),
+        (WORKER, worker()),
         (SERVICE, service()),
         (NOTE, note()),
     ];
     let data = BTreeMap::from([(DISK.to_owned(), DataSchema::of(&disk(), &["name"]))]);
     ProviderSchema {
+        read_together: None,
         data,
         name: "memory".to_owned(),
         configuration: BTreeMap::new(),

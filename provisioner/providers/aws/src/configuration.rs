@@ -98,6 +98,8 @@ pub fn provider_schema() -> ProviderSchema {
         configuration: configuration.map(|(name, it)| (name.to_owned(), it)).into(),
         resources: kind::all().map(|kind| (kind.name().to_owned(), kind.schema())).collect(),
         data: data::all().map(|it| (it.name().to_owned(), it.schema())).collect(),
+        // Objects of one type are described a thousand at a time, whatever lies between them.
+        read_together: Some(100_000),
         limits: limits::published(),
     }
 }

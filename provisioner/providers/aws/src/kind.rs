@@ -178,6 +178,9 @@ pub(crate) trait Kind: Send + Sync {
 /// without a bound; five minutes is what its retry advice adds up to
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
 const SETTLE_MS: u64 = 5 * 60 * 1_000;
+/// After which time a call without an answer is given up, in milliseconds: nothing is sent or answered after twice the
+/// time-out of a request, and what is made is ready by then. Types that take longer say so.
+const DEADLINE_MS: u64 = 2 * 60 * 1_000;
 /// Seconds for which a client token is kept: "at least 24 hours" for instances; the others say nothing less.
 const TOKEN_RETENTION_S: u64 = 24 * 60 * 60;
 
@@ -188,12 +191,23 @@ pub(crate) fn by_token() -> Adoption {
 
 /// How an object is found again that carries our marker from its creation on.
 pub(crate) fn by_tags() -> Adoption {
-    Adoption { token_retention_s: None, tagged: true, settle_ms: SETTLE_MS, ..Adoption::default() }
+    Adoption {
+        token_retention_s: None,
+        tagged: true,
+        settle_ms: SETTLE_MS,
+        deadline_ms: DEADLINE_MS,
+        ..Adoption::default()
+    }
 }
 
 /// How an object is found again that is nothing but a relation between others: making it once more gives the same one.
 pub(crate) fn by_place() -> Adoption {
-    Adoption { settle_ms: SETTLE_MS, ..Adoption::default() }
+    Adoption { settle_ms: SETTLE_MS, deadline_ms: DEADLINE_MS, ..Adoption::default() }
+}
+
+/// The same for what takes up to so many minutes until it is ready or gone.
+pub(crate) fn slow(adoption: Adoption, minutes: u64) -> Adoption {
+    Adoption { deadline_ms: minutes * 60 * 1_000, ..adoption }
 }
 
 /// A resource type with these attributes.

@@ -13,14 +13,14 @@ use crate::{data, marker, tagging};
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::join_all;
-use model::plan::Observation;
+use model::plan::{CloudIdentity, Observation};
 use model::schema::{Mode, ProviderSchema};
 use model::value::Entries;
 use model::{Address, Data, Diagnostic, Value};
 use provider::limits::Limiter;
 use provider::{
     Clock, CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found,
-    ImportRequest, Lookup, Object, Owned, Owner, Progress, Provider, ProviderError, ReadRequest,
+    ImportRequest, Object, Owned, Owner, Progress, Provider, ProviderError, ReadRequest,
     UpdateRequest,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// Ids in one Describe call.
 const IDS: usize = 1_000;
+/// Values that a filter takes.
+const TOKENS: usize = 200;
 /// The longest pause between two looks.
 const LOOK_AGAIN_MOST: Duration = Duration::from_secs(10);
 
@@ -38,6 +40,8 @@ pub struct Aws {
     schema: ProviderSchema,
     /// Looks at single objects, by resource type.
     looks: BTreeMap<&'static str, Arc<Gather<String, Option<Seen>>>>,
+    /// What creations have left, by their token, by resource type.
+    finds: BTreeMap<&'static str, Arc<Gather<String, Vec<Seen>>>>,
     /// Deletions of types of which one call deletes many.
     deletions: BTreeMap<&'static str, Arc<Gather<String, ()>>>,
 }
@@ -57,8 +61,9 @@ impl Aws {
         let looks = kind::all().map(|kind| (kind.name(), looks(&session, kind)));
         let together = kind::all().filter(|kind| kind.deleted_together() > 1);
         let deletions = together.map(|kind| (kind.name(), deletions(&session, kind)));
-        let (looks, deletions) = (looks.collect(), deletions.collect());
-        Ok(Self { session, schema, looks, deletions })
+        let finds = kind::all().map(|kind| (kind.name(), finds(&session, kind)));
+        let (looks, finds, deletions) = (looks.collect(), finds.collect(), deletions.collect());
+        Ok(Self { session, schema, looks, finds, deletions })
     }
 
     /// One object, with others that are looked at in the same moment.
@@ -246,6 +251,28 @@ fn looks(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, 
     })
 }
 
+fn finds(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, Vec<Seen>>> {
+    let session = session.clone();
+    Gather::new(TOKENS, move |asked: Vec<String>| {
+        let session = session.clone();
+        let finding = async move {
+            let lineage = session.owner.lineage.clone();
+            let tokens: BTreeSet<String> = asked.iter().cloned().collect();
+            let query = Query::Marked { lineage, tokens: tokens.into_iter().collect() };
+            let seen = match kind.describe(&session, &query).await {
+                Ok(seen) => seen,
+                Err(error) => return vec![Err(error); asked.len()],
+            };
+            let of = |token: &String| {
+                let is_it = |seen: &&Seen| seen.tags.get(marker::TOKEN) == Some(token);
+                Ok(seen.iter().filter(is_it).cloned().collect())
+            };
+            asked.iter().map(of).collect()
+        };
+        finding.boxed()
+    })
+}
+
 fn deletions(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, ()>> {
     let session = session.clone();
     Gather::new(kind.deleted_together(), move |ids: Vec<String>| {
@@ -388,6 +415,15 @@ impl Provider for Aws {
         &self.schema
     }
 
+    async fn identity(&self) -> Result<Option<CloudIdentity>, ProviderError> {
+        let caller = self.session.caller().await?;
+        Ok(Some(CloudIdentity {
+            account: format!("account {}", caller.account),
+            region: self.session.region().await?.to_owned(),
+            caller: caller.arn.clone(),
+        }))
+    }
+
     fn validate(&self, address: &Address, arguments: &Value) -> Vec<Diagnostic> {
         let Some(kind) = kind::of(address.kind()) else { return Vec::new() };
         let mut problems = kind.problems(Given(arguments));
@@ -462,16 +498,13 @@ impl Provider for Aws {
     async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {
         let kind = kind_of(&request.address)?;
         let adoption = self.session.schemas[kind.name()].adoption;
-        let token = request.batch.as_ref().map_or(&request.token, |batch| &batch.token).clone();
-        let query = match request.by {
-            _ if !adoption.tagged => Query::Alike(request.arguments.clone()),
-            Lookup::Token | Lookup::Tag | Lookup::Name => kind.by_name(&request).unwrap_or_else(|| {
-                Query::Marked { lineage: self.session.owner.lineage.clone(), token }
-            }),
-        };
-        let seen = match kind.describe(&self.session, &query).await {
-            Err(error) if error.class == ErrorClass::NotFound => Vec::new(),
-            answer => answer?,
+        let seen = if !adoption.tagged {
+            kind.describe(&self.session, &Query::Alike(request.arguments.clone())).await?
+        } else if let Some(query) = kind.by_name(&request) {
+            kind.describe(&self.session, &query).await?
+        } else {
+            let token = request.batch.as_ref().map_or(&request.token, |batch| &batch.token);
+            self.finds[kind.name()].ask(token.clone()).await?
         };
         let mut objects = Vec::new();
         for seen in seen.into_iter().filter(|seen| seen.phase == Phase::Ready) {

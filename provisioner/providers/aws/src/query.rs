@@ -9,8 +9,8 @@ use model::Value;
 pub(crate) enum Query {
     /// Those with these ids. One that does not exist fails the call, which then names it.
     Ids(Vec<String>),
-    /// Those whose marker has this lineage and this token.
-    Marked { lineage: String, token: String },
+    /// Those whose marker has this lineage and one of these tokens.
+    Marked { lineage: String, tokens: Vec<String> },
     /// Those whose marker has this lineage.
     Owned(String),
     /// Those that these filters let through: names and values.
@@ -33,11 +33,15 @@ impl Query {
 
     /// The filters, if it goes by them.
     pub(crate) fn filters(&self) -> Option<Vec<Filter>> {
-        let tag = |key: &str, value: &str| filter(&format!("tag:{key}"), [value]);
+        let tag = |key: &str, values: &[String]| {
+            filter(&format!("tag:{key}"), values.iter().map(String::as_str))
+        };
         match self {
             Self::Ids(_) | Self::Alike(_) => None,
-            Self::Marked { lineage, token } => Some(vec![tag(LINEAGE, lineage), tag(TOKEN, token)]),
-            Self::Owned(lineage) => Some(vec![tag(LINEAGE, lineage)]),
+            Self::Marked { lineage, tokens } => {
+                Some(vec![tag(LINEAGE, std::slice::from_ref(lineage)), tag(TOKEN, tokens)])
+            }
+            Self::Owned(lineage) => Some(vec![tag(LINEAGE, std::slice::from_ref(lineage))]),
             Self::Filters(filters) => Some(
                 filters
                     .iter()

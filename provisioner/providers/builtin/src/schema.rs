@@ -36,6 +36,7 @@ pub fn schema() -> ProviderSchema {
         },
     };
     ProviderSchema {
+        read_together: None,
         data: BTreeMap::new(),
         limits: BTreeMap::new(),
         name: "terraform".to_owned(),

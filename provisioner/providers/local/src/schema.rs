@@ -111,6 +111,7 @@ pub fn provider_schema() -> ProviderSchema {
     let directory = "Where the local cloud lies, as an absolute path.";
     let isolation = "`processes` to do without namespaces even where the kernel allows them.";
     ProviderSchema {
+        read_together: None,
         data: BTreeMap::from([
             (NETWORK.to_owned(), DataSchema::of(&network(), &["name"])),
             (MACHINE.to_owned(), DataSchema::of(&machine(), &["name"])),

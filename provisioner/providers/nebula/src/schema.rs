@@ -27,6 +27,7 @@ pub fn schema() -> ProviderSchema {
         ("nebula_certificate", resource("A node's certificate in a nebula mesh.", certificate())),
     ];
     ProviderSchema {
+        read_together: None,
         data: BTreeMap::new(),
         limits: BTreeMap::new(),
         name: "nebula".to_owned(),

@@ -67,6 +67,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         outputs: BTreeMap::new(),
         changed_outputs: BTreeSet::new(),
         providers: BTreeMap::new(),
+        identities: BTreeMap::new(),
         node_sets: BTreeMap::new(),
         refreshed: Vec::new(),
         vanished: Vec::new(),

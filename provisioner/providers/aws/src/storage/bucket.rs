@@ -15,7 +15,7 @@
 use super::partition;
 use crate::arguments::Given;
 use crate::client::Session;
-use crate::kind::{Kind, Seen, resource, tags_of};
+use crate::kind::{Kind, Seen, by_tags, resource, tags_of};
 use crate::marker::{self, Tags};
 use crate::query::Query;
 use async_trait::async_trait;
@@ -105,9 +105,9 @@ impl Kind for Bucket {
             stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
         let is_asked_for = |seen: &Seen| match query {
             Query::Owned(lineage) => seen.tags.get(marker::LINEAGE) == Some(lineage),
-            Query::Marked { lineage, token } => {
+            Query::Marked { lineage, tokens } => {
                 seen.tags.get(marker::LINEAGE) == Some(lineage)
-                    && seen.tags.get(marker::TOKEN) == Some(token)
+                    && seen.tags.get(marker::TOKEN).is_some_and(|token| tokens.contains(token))
             }
             _ => true,
         };
@@ -207,13 +207,7 @@ impl Kind for Bucket {
 
 fn schema() -> ResourceSchema {
     let computed = |description: &str| Attribute::computed(Type::String, description);
-    let adoption = Adoption {
-        token_retention_s: None,
-        unique_name: true,
-        tagged: true,
-        settle_ms: SETTLE_MS,
-        ..Adoption::default()
-    };
+    let adoption = Adoption { unique_name: true, settle_ms: SETTLE_MS, ..by_tags() };
     resource(
         "A bucket of S3.",
         adoption,

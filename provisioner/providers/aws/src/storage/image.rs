@@ -6,14 +6,14 @@ use super::{partition, snapshot};
 use crate::arguments::{Given, filled, flag, number, text};
 use crate::client::Session;
 use crate::configuration::object;
-use crate::kind::{Kind, Phase, Seen, by_tags, no_id, resource, tags_of};
+use crate::kind::{Kind, Phase, Seen, by_tags, no_id, resource, slow, tags_of};
 use crate::query::Query;
 use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
     AttributeValue, BlockDeviceMapping, Image, ImageState, ResourceType, VolumeType,
 };
-use model::schema::{Adoption, Attribute, ResourceSchema};
+use model::schema::{Attribute, ResourceSchema};
 use model::{Type, Value};
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,7 +164,7 @@ impl Kind for ImageFromInstance {
         let required =
             |description: &str| Attribute::required(Type::String, description).forces_replacement();
         // AWS makes the snapshots one after the other.
-        let adoption = Adoption { deadline_ms: 60 * 60 * 1_000, ..by_tags() };
+        let adoption = slow(by_tags(), snapshot::MINUTES);
         let mut schema = resource(
             "An image of a machine. Its snapshots are deleted with it.",
             adoption,

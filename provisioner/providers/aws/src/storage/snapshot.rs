@@ -6,7 +6,7 @@
 use super::partition;
 use crate::arguments::{Given, filled, flag, number, text};
 use crate::client::Session;
-use crate::kind::{Kind, Phase, Seen, by_tags, no_id, resource, tags_of};
+use crate::kind::{Kind, Phase, Seen, by_tags, no_id, resource, slow, tags_of};
 use crate::query::{Query, filter};
 use crate::tagging;
 use async_trait::async_trait;
@@ -28,9 +28,12 @@ const ARCHIVE: &str = "archive";
 /// Snapshots a page at most.
 const PAGE: i32 = 1_000;
 
+/// Minutes until a snapshot, or an image of several, is whole.
+pub(super) const MINUTES: u64 = 60;
+
 /// How a snapshot is found again. Copying what is on a volume takes its time.
 pub(super) fn adoption() -> Adoption {
-    Adoption { deadline_ms: 60 * 60 * 1_000, ..by_tags() }
+    slow(by_tags(), MINUTES)
 }
 
 /// How long to wait before the first look whether a snapshot is whole.

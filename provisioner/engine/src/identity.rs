@@ -1,0 +1,70 @@
+//! Whose the clouds are that a plan changes.
+//!
+//! Invariant: a plan that was made for one account or region is never run against another, whatever the credentials and
+//! settings around the program are by then.
+
+use crate::error::provider_diagnostic;
+use crate::refresh::config_of;
+use crate::{ApplyError, Engine, ProviderFactory};
+use model::plan::{CloudIdentity, Plan};
+use model::{Address, Diagnostic};
+use provider::{Owner, Provider, ProviderError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One address of each provider configuration that operations change something with.
+fn used(plan: &Plan) -> BTreeMap<&str, &Address> {
+    let changing = plan.operations.iter().filter(|operation| !operation.address.is_data());
+    changing.map(|operation| (operation.provider.as_str(), &operation.address)).collect()
+}
+
+/// Whose the clouds are that the plan's operations change.
+pub async fn identities(
+    plan: &Plan,
+    factory: &dyn ProviderFactory,
+    owner: &Owner,
+) -> Result<BTreeMap<String, CloudIdentity>, Vec<Diagnostic>> {
+    asked(plan, |key| factory.configure(&config_of(&plan.providers, key), owner)).await
+}
+
+async fn asked(
+    plan: &Plan,
+    configured: impl Fn(&str) -> Result<Arc<dyn Provider>, ProviderError>,
+) -> Result<BTreeMap<String, CloudIdentity>, Vec<Diagnostic>> {
+    let (mut found, mut errors) = (BTreeMap::new(), Vec::new());
+    for (key, address) in used(plan) {
+        let identity = match configured(key) {
+            Ok(provider) => provider.identity().await,
+            Err(error) => Err(error),
+        };
+        match identity {
+            Ok(identity) => found.extend(identity.map(|identity| (key.to_owned(), identity))),
+            Err(error) => errors.push(provider_diagnostic(&error, address)),
+        }
+    }
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+impl Engine {
+    /// Refuses a plan that was made for other accounts or regions than its operations would change now.
+    pub(crate) async fn check_identities(
+        &self,
+        plan: &Plan,
+        lineage: &str,
+    ) -> Result<(), ApplyError> {
+        if plan.identities.is_empty() {
+            return Ok(());
+        }
+        let provider = |key: &str| self.provider(&config_of(&plan.providers, key), lineage);
+        let now = asked(plan, provider).await.map_err(ApplyError::Illegal)?;
+        for (key, planned) in &plan.identities {
+            let Some(found) = now.get(key) else { continue };
+            if (&found.account, &found.region) != (&planned.account, &planned.region) {
+                let of = |it: &CloudIdentity| format!("{} in {}", it.account, it.region);
+                let why = format!("`{key}` was {} when it was made and is {} now", of(planned), of(found));
+                return Err(ApplyError::Foreign(why));
+            }
+        }
+        Ok(())
+    }
+}
