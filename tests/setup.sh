@@ -1,7 +1,38 @@
 #!/usr/bin/env bash
 # Installs what the tests look at the system with and run against, where it is missing: Debian packages, so it wants root
 # (or sudo). Without either it says what is missing; the tests that need it then say so too.
+#
+# `setup.sh moto` only installs moto, the emulator of AWS, into a cache below the system's temporary directory, and prints
+# where it is; the tests do that by themselves. It wants Python with venv and no root.
 set -euo pipefail
+
+moto_home() {
+  local versions=(moto=5.2.5 botocore=1.44.8 boto3=1.44.8)
+  local home="${TMPDIR:-/tmp}/provisioner-tests-moto-5.2.5-$(id -u)"
+  if [ ! -e "$home/complete" ]; then
+    if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+      echo "python3 with venv is missing: install python3-venv" >&2
+      return 1
+    fi
+    # A virtual environment cannot be moved: whoever has the lock makes it, and marks it when it is whole.
+    exec 9>"$home.lock"
+    flock 9
+    if [ ! -e "$home/complete" ]; then
+      rm -rf "$home"
+      python3 -m venv "$home" >&2
+      "$home/bin/pip" install -q --disable-pip-version-check "moto[server,ec2,s3,sts]==${versions[0]#*=}" \
+        "botocore==${versions[1]#*=}" "boto3==${versions[2]#*=}" >&2
+      touch "$home/complete"
+    fi
+    exec 9>&-
+  fi
+  echo "$home"
+}
+
+if [ "${1:-}" = moto ]; then
+  moto_home
+  exit
+fi
 
 wanted=()
 needs() { # command package
@@ -14,8 +45,11 @@ needs strace strace
 # Servers that the stores are tested against: PostgreSQL itself, and Azurite, which npm fetches.
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || needs initdb postgresql
 needs npm npm
+# AWS is tested against moto, which pip fetches.
+python3 -c 'import venv, ensurepip' 2>/dev/null || wanted+=(python3-venv)
 
 if [ ${#wanted[@]} = 0 ]; then
+  moto_home >/dev/null
   exit 0
 fi
 become=()
@@ -29,3 +63,4 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 "${become[@]}" apt-get update -q
 "${become[@]}" apt-get install -q -y --no-install-recommends "${wanted[@]}"
+moto_home >/dev/null

@@ -4,6 +4,7 @@
 //! Invariant: when a workbench is dropped, its environments are destroyed, whatever the test did.
 //! Refuses to know: the program's crates. Only its command line, its files and the system it ran on.
 
+pub mod aws;
 mod chance;
 mod postgres;
 mod run;

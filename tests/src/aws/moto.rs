@@ -1,0 +1,148 @@
+//! moto, the emulator of AWS: installed from PyPI into a cache below the system's temporary directory by
+//! `tests/setup.sh`, and one server for whoever starts one.
+//!
+//! Invariant: the server ends with its `Moto`, and with the test program if that is killed. Where it cannot be had this
+//! says so, and fails where CI is set.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, mpsc};
+use std::time::Duration;
+
+/// How long an installation or a start may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// What runs the server: it ends when its standard input does, so that it outlives nobody.
+const SERVE: &str = "
+import os, sys, threading
+def end():
+    sys.stdin.read()
+    os._exit(0)
+threading.Thread(target=end, daemon=True).start()
+from moto.server import main
+main(['-H', '127.0.0.1', '-p', '0'])
+";
+
+/// Images that a server has from the beginning: one for machines of either architecture.
+const IMAGES: &str = r#"[
+  {"ami_id": "ami-0123456789abcdef0", "name": "debian-12-amd64", "description": "Debian 12", "owner_id": "136693071363",
+   "architecture": "x86_64", "public": true, "root_device_name": "/dev/xvda", "root_device_type": "ebs",
+   "state": "available", "virtualization_type": "hvm", "hypervisor": "xen", "image_type": "machine",
+   "creation_date": "2026-01-10T00:00:00.000Z"},
+  {"ami_id": "ami-0123456789abcdef1", "name": "debian-12-arm64", "description": "Debian 12", "owner_id": "136693071363",
+   "architecture": "arm64", "public": true, "root_device_name": "/dev/xvda", "root_device_type": "ebs",
+   "state": "available", "virtualization_type": "hvm", "hypervisor": "xen", "image_type": "machine",
+   "creation_date": "2026-01-10T00:00:00.000Z"}
+]"#;
+
+/// The image that every server has, of x86_64.
+pub const IMAGE: &str = "ami-0123456789abcdef0";
+/// The account that everything is in.
+pub const ACCOUNT: &str = "123456789012";
+
+static INSTALLED: LazyLock<Result<PathBuf, String>> = LazyLock::new(installed);
+
+/// A running server.
+#[derive(Debug)]
+pub struct Moto {
+    child: Child,
+    port: u16,
+    _images: tempfile::NamedTempFile,
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Moto {
+    /// Starts one and waits until it answers. None, having said why, where it cannot be had and CI is not set.
+    pub fn start() -> Option<Self> {
+        let python = python()?;
+        let images = tempfile::NamedTempFile::new().expect("a file can be made");
+        std::fs::write(images.path(), IMAGES).expect("a file can be written");
+        let mut child = Command::new(python)
+            .args(["-u", "-c", SERVE])
+            .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+            .env("MOTO_AMIS_PATH", images.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("moto starts");
+        let port = told_port(&mut child);
+        Some(Self { child, port, _images: images })
+    }
+
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// The port that the server says it listens on. What it says afterwards is read too, or it would stand still.
+fn told_port(child: &mut Child) -> u16 {
+    let errors = BufReader::new(child.stderr.take().expect("it is a pipe"));
+    let (found, port) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut said = String::new();
+        for line in errors.lines().map_while(Result::ok) {
+            let told = line.split("http://127.0.0.1:").nth(1);
+            if let Some(port) = told.and_then(|port| port.trim().parse::<u16>().ok()) {
+                // Nobody waits for it twice.
+                let _ = found.send(Ok(port));
+            }
+            if said.len() < 10_000 {
+                said.push_str(&line);
+                said.push('\n');
+            }
+        }
+        let _ = found.send(Err(said));
+    });
+    match port.recv_timeout(PATIENCE) {
+        Ok(Ok(port)) => port,
+        Ok(Err(said)) => panic!("moto does not start:\n{said}"),
+        Err(error) => panic!("moto does not say where it listens: {error}"),
+    }
+}
+
+/// The Python that has moto and boto3. None, having said why, where it cannot be had and CI is not set.
+pub fn python() -> Option<PathBuf> {
+    match &*INSTALLED {
+        Ok(home) => Some(home.join("bin/python")),
+        Err(why) => {
+            assert!(std::env::var_os("CI").is_none(), "AWS is not tested: {why}");
+            #[expect(clippy::print_stderr, reason = "whoever runs the tests must see it")]
+            {
+                eprintln!("NOT TESTED against AWS, as moto is not to be had here: {why}");
+            }
+            None
+        }
+    }
+}
+
+/// Where botocore's service models are.
+pub(super) fn models() -> Result<PathBuf, String> {
+    let home = INSTALLED.clone()?;
+    let lib = std::fs::read_dir(home.join("lib")).map_err(|error| error.to_string())?;
+    let data = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.ok().map(|entry| entry.path().join("site-packages/botocore/data"))
+    };
+    let found = lib.filter_map(data).find(|path| path.is_dir());
+    found.ok_or_else(|| format!("{} has no botocore", home.display()))
+}
+
+/// Asks the script that knows how.
+fn installed() -> Result<PathBuf, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("setup.sh");
+    let output = Command::new(script).arg("moto").stdin(Stdio::null()).output();
+    let output = output.map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
