@@ -1,4 +1,7 @@
 //! The AWS provider against an emulator that others wrote, type by type: what the port promises, and what people see.
 
+mod bed;
+mod buckets;
 mod network;
+mod storage;
 mod support;
