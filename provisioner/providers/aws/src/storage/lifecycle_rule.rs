@@ -132,8 +132,8 @@ pub(super) fn asked(given: Given<'_>) -> Result<LifecycleRule, ProviderError> {
             .set_days_after_initiation(Given(block).number(AFTER))
             .build()
     });
-    let transitions =
-        given.blocks(TRANSITION).iter().map(|block| asked_transition(Given(block)));
+    let transitions = given.blocks(TRANSITION);
+    let transitions = transitions.iter().map(|block| asked_transition(Given(block)));
     let transitions = transitions.collect::<Result<Vec<_>, _>>()?;
     let old_transitions: Vec<_> =
         given.blocks(OLD_TRANSITION).iter().map(|block| asked_old(Given(block))).collect();

@@ -126,7 +126,10 @@ impl<S: Setting> Kind for Configured<S> {
     async fn describe(&self, session: &Session, query: &Query) -> Result<Vec<Seen>, ProviderError> {
         match query {
             Query::Ids(buckets) => {
-                let looks = buckets.iter().map(|bucket| self.look(session, bucket));
+                let looks = buckets
+                    .clone()
+                    .into_iter()
+                    .map(|bucket| async move { self.look(session, &bucket).await });
                 let found: Vec<Option<Seen>> =
                     stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
                 Ok(found.into_iter().flatten().collect())
