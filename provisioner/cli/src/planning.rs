@@ -136,7 +136,8 @@ pub async fn plan(
             };
             imported.retain(is_meant);
             let plan = checked(engine::adopting(plan, world.recorded, imported))?;
-            let owner = Owner { environment: project.environment.clone(), lineage: lineage.clone() };
+            let owner =
+                Owner { environment: project.environment.clone(), lineage: lineage.clone() };
             return identified(plan, factory, &owner).await;
         }
         let lookups = Lookups {
@@ -314,7 +315,11 @@ pub fn looked_past(plan: &Plan, world: &World<'_>) -> bool {
 }
 
 /// A plan that says whose the clouds are that it changes.
-async fn identified(mut plan: Plan, factory: &Factory, owner: &Owner) -> Result<Plan, CommandError> {
+async fn identified(
+    mut plan: Plan,
+    factory: &Factory,
+    owner: &Owner,
+) -> Result<Plan, CommandError> {
     let identities = engine::identities(&plan, factory, owner).await;
     let error = |diagnostics| CommandError { diagnostics, ..CommandError::default() };
     plan.identities = identities.map_err(error)?;

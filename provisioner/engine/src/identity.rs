@@ -61,7 +61,11 @@ impl Engine {
             let Some(found) = now.get(key) else { continue };
             if (&found.account, &found.region) != (&planned.account, &planned.region) {
                 let of = |it: &CloudIdentity| format!("{} in {}", it.account, it.region);
-                let why = format!("`{key}` was {} when it was made and is {} now", of(planned), of(found));
+                let why = format!(
+                    "`{key}` was {} when it was made and is {} now",
+                    of(planned),
+                    of(found)
+                );
                 return Err(ApplyError::Foreign(why));
             }
         }

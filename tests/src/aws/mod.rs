@@ -9,7 +9,8 @@
 //! - new objects that are not seen yet (`hidden`);
 //! - what is in use is not deleted, and an instance is stopped before its type is changed (`in_use`);
 //! - limits by operation and region (`throttle`); placement groups (`placement`); DetachVolume without the instance; a NAT
-//!   gateway of an unknown id is an error; RunInstances launches as many as it may; tags for the snapshots of CreateImage are taken, and lost.
+//!   gateway of an unknown id is an error; RunInstances launches as many as it may; tags for the snapshots of CreateImage are taken, and lost;
+//!   the answer of GetBucketVersioning has S3's name.
 //!
 //! **For tests**: a log and counts of calls, faults (`faults`), a point at which everything stands still (`stop`), a ledger
 //! of all that was made (`ledger`), and a check of every request against botocore's model (`conformance`, `rest`): a request

@@ -393,7 +393,7 @@ fn is_empty(value: &Value) -> bool {
         || value.as_entries().is_some_and(|entries| entries.is_empty())
 }
 
-/// A nested block: fields that are null as given stay null.
+/// A nested block: fields that are null as given stay null, and what the cloud does not tell of flags is false as given.
 fn within(value: &Value, given: &Value) -> Value {
     let (Data::Object(entries), Some(others)) = (value.data(), given.as_entries()) else {
         return value.clone();
@@ -401,6 +401,8 @@ fn within(value: &Value, given: &Value) -> Value {
     let field = |(name, value): (&Arc<str>, &Value)| {
         let value = match others.get(name) {
             Some(other) if other.is_null() => other.clone(),
+            // A flag that the cloud does not tell is not set.
+            Some(other) if value.is_null() && other.as_bool() == Some(false) => other.clone(),
             Some(other) => as_given(value, other),
             None => value.clone(),
         };

@@ -31,7 +31,8 @@ fn the_page_is_up_to_date() {
 #[test]
 fn everything_is_described_in_one_line() {
     let schema = provider_aws::provider_schema();
-    let resources = schema.resources.iter().map(|(name, it)| (name, &it.description, &it.attributes));
+    let resources =
+        schema.resources.iter().map(|(name, it)| (name, &it.description, &it.attributes));
     let sources = schema.data.iter().map(|(name, it)| (name, &it.description, &it.attributes));
     for (name, description, attributes) in resources.chain(sources) {
         let own = attributes.iter().map(|(attribute, it)| (attribute.as_str(), &it.description));
@@ -111,11 +112,16 @@ fn found_by(adoption: Adoption) -> &'static str {
 
 fn arguments(attributes: &BTreeMap<String, Attribute>) -> String {
     let arguments = || attributes.iter().filter(|(_, it)| it.mode != Mode::Computed);
-    let mut table = String::from("| argument | type | given | a change | meaning |\n|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| argument | type | given | a change | meaning |\n|---|---|---|---|---|\n");
     for (name, it) in arguments() {
         let (ty, given, change) = (type_of(it), given(it), change(&it.change));
         let secret = if it.sensitive { " Secret." } else { "" };
-        let _ = writeln!(table, "| `{name}` | {ty} | {given} | {change} | {}{secret} |", it.description);
+        let _ = writeln!(
+            table,
+            "| `{name}` | {ty} | {given} | {change} | {}{secret} |",
+            it.description
+        );
     }
     fields(&mut table, arguments());
     table

@@ -13,6 +13,7 @@
 //! Refuses to know: what is in a bucket, until `force_destroy` says to throw it away.
 
 use super::partition;
+use super::setting::unbuilt;
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::kind::{Kind, Seen, by_tags, resource, tags_of};
@@ -47,6 +48,8 @@ const GENERATED: usize = 26;
 const LONGEST_PREFIX: usize = 63 - GENERATED;
 /// Buckets that are asked at the same time.
 const AT_ONCE: usize = 16;
+/// Objects that one call deletes at most.
+const DELETED_AT_ONCE: usize = 1_000;
 /// Buckets a page at most.
 const PAGE: i32 = 1_000;
 /// For how long a bucket or its tags may not show: changes of buckets are "eventually consistent" without a bound
@@ -72,7 +75,10 @@ impl Kind for Bucket {
         if let Some(name) = given.text("bucket") {
             problems.extend(name_problem(&name).map(|problem| ("bucket", problem)));
             if given.text("bucket_prefix").is_some() {
-                problems.push(("bucket_prefix", "it goes with no `bucket`: give one of them".to_owned()));
+                problems.push((
+                    "bucket_prefix",
+                    "it goes with no `bucket`: give one of them".to_owned(),
+                ));
             }
         }
         if let Some(prefix) = given.text("bucket_prefix") {
@@ -283,8 +289,7 @@ fn prefix_problem(prefix: &str) -> Option<String> {
 }
 
 fn characters_problem(name: &str) -> Option<String> {
-    let is_allowed =
-        |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || ".-".contains(it);
+    let is_allowed = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || ".-".contains(it);
     if let Some(other) = name.chars().find(|it| !is_allowed(*it)) {
         return Some(format!("`{other}` in `{name}` is no small letter, digit, dot or hyphen"));
     }
@@ -381,10 +386,6 @@ fn list(tags: &Tags) -> Result<Vec<Tag>, ProviderError> {
     tags.iter().map(one).collect::<Result<_, _>>().map_err(unbuilt)
 }
 
-fn unbuilt(error: aws_smithy_types::error::operation::BuildError) -> ProviderError {
-    ProviderError::new(ErrorClass::Invalid, error.to_string())
-}
-
 async fn put_tags(session: &Session, name: &str, tags: &Tags) -> Result<(), ProviderError> {
     let tagging = Tagging::builder().set_tag_set(Some(list(tags)?)).build().map_err(unbuilt)?;
     let call = session.s3().await?.put_bucket_tagging().bucket(name).tagging(tagging);
@@ -456,21 +457,16 @@ async fn ours(session: &Session, name: &str) -> ProviderError {
     }
 }
 
-/// Deletes whatever is in a bucket, page by page: all versions of all objects, and the marks of deleted ones.
+/// Deletes whatever is in a bucket, page by page: all versions of all objects, and the marks of deleted ones. It ends, as
+/// what cannot be deleted is an error.
 async fn empty(
     session: &Session,
     request: &DeleteRequest,
     is_locked: bool,
 ) -> Result<(), ProviderError> {
-    let (mut key, mut version) = (None, None);
     loop {
-        let asking = session
-            .s3()
-            .await?
-            .list_object_versions()
-            .bucket(&request.id)
-            .set_key_marker(key.take())
-            .set_version_id_marker(version.take());
+        // From the beginning each time: what was there is gone.
+        let asking = session.s3().await?.list_object_versions().bucket(&request.id);
         let page = session.call("ListObjectVersions", asking.send()).await?;
         let there = page.versions().iter().map(|it| (it.key(), it.version_id()));
         let marks = page.delete_markers().iter().map(|it| (it.key(), it.version_id()));
@@ -480,14 +476,13 @@ async fn empty(
             object.set_version_id(version.map(str::to_owned)).build().map_err(unbuilt)
         });
         let objects = objects.collect::<Result<Vec<_>, _>>()?;
-        if !objects.is_empty() {
-            request.progress.step("deleting what is in it");
-            throw_away(session, &request.id, objects, is_locked).await?;
-        }
-        if page.is_truncated() != Some(true) {
+        if objects.is_empty() {
             return Ok(());
         }
-        (key, version) = (page.next_key_marker, page.next_version_id_marker);
+        request.progress.step("deleting what is in it");
+        for some in objects.chunks(DELETED_AT_ONCE) {
+            throw_away(session, &request.id, some.to_vec(), is_locked).await?;
+        }
     }
 }
 
@@ -509,6 +504,7 @@ async fn throw_away(
     let Some(first) = answer.errors().first() else { return Ok(()) };
     let key = first.key().unwrap_or_default();
     let why = first.message().or(first.code()).unwrap_or("no explanation");
-    let message = format!("DeleteObjects: `{key}` in the bucket `{bucket}` cannot be deleted: {why}");
+    let message =
+        format!("DeleteObjects: `{key}` in the bucket `{bucket}` cannot be deleted: {why}");
     Err(ProviderError::new(ErrorClass::Denied, message))
 }

@@ -4,7 +4,7 @@
 
 use super::key_problem;
 use super::setting::{Setting, Told, unbuilt};
-use crate::arguments::{Given, filled};
+use crate::arguments::{Given, filled, flag};
 use crate::client::Session;
 use crate::configuration::object;
 use async_trait::async_trait;
@@ -53,7 +53,8 @@ impl Setting for Encryption {
                 problems.push(("rule", format!("it has more than one `{DEFAULT}` block")));
             }
             for by_default in &defaults {
-                problems.extend(default_problem(Given(by_default)).map(|problem| ("rule", problem)));
+                problems
+                    .extend(default_problem(Given(by_default)).map(|problem| ("rule", problem)));
             }
         }
         problems
@@ -138,6 +139,6 @@ fn told(rule: &ServerSideEncryptionRule) -> Value {
     });
     Value::object([
         (DEFAULT, Value::list(by_default(), default)),
-        (BUCKET_KEY, rule.bucket_key_enabled().unwrap_or_default().into()),
+        (BUCKET_KEY, flag(rule.bucket_key_enabled().filter(|is_set| *is_set))),
     ])
 }

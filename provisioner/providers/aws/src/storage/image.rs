@@ -65,10 +65,7 @@ fn computed() -> [(&'static str, Attribute); 12] {
         ("root_device_name", computed("The device that it starts from.")),
         ("root_snapshot_id", computed("The snapshot that it starts from.")),
         ("virtualization_type", computed("Its virtualization: hvm.")),
-        (
-            "public",
-            Attribute::computed(Type::Bool, "Whether everybody may use it.").volatile(),
-        ),
+        ("public", Attribute::computed(Type::Bool, "Whether everybody may use it.").volatile()),
         (DISKS, Attribute::computed(Type::set(disk()), "Its disks.")),
     ]
 }
@@ -109,9 +106,8 @@ fn seen(session: &Session, region: &str, image: &Image) -> Seen {
     let id = image.image_id().unwrap_or_default();
     let root = image.root_device_name();
     let disks = image.block_device_mappings();
-    let ebs = |mapping: &BlockDeviceMapping| {
-        mapping.ebs().map(|ebs| disk_of(mapping.device_name(), ebs))
-    };
+    let ebs =
+        |mapping: &BlockDeviceMapping| mapping.ebs().map(|ebs| disk_of(mapping.device_name(), ebs));
     let root_snapshot = disks
         .iter()
         .find(|mapping| mapping.device_name() == root)
@@ -274,7 +270,9 @@ impl Kind for ImageFromInstance {
             .collect();
         let of_image = |image: &Image| {
             let disks = image.block_device_mappings().iter();
-            disks.filter_map(|disk| disk.ebs()?.snapshot_id().map(str::to_owned)).collect::<Vec<_>>()
+            disks
+                .filter_map(|disk| disk.ebs()?.snapshot_id().map(str::to_owned))
+                .collect::<Vec<_>>()
         };
         snapshots.extend(shown.iter().flat_map(of_image));
         for handled in deregister(session, &request.id).await? {
@@ -316,7 +314,9 @@ fn name_problem(name: &str) -> Option<String> {
     match name.chars().count() {
         3..=128 => {
             let other = name.chars().find(|it| !is_allowed(*it))?;
-            Some(format!("`{other}` in `{name}` is neither a letter, a digit nor one of ()[] ./-'@_"))
+            Some(format!(
+                "`{other}` in `{name}` is neither a letter, a digit nor one of ()[] ./-'@_"
+            ))
         }
         _ => Some(format!("`{name}` must have 3 to 128 characters")),
     }

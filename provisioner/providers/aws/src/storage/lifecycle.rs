@@ -45,8 +45,11 @@ impl Setting for Lifecycle {
         vec![
             (
                 "rule",
-                Attribute::required(Type::list(rule()), "A rule: which objects (`filter`), and what becomes of them.")
-                    .as_blocks(1, None),
+                Attribute::required(
+                    Type::list(rule()),
+                    "A rule: which objects (`filter`), and what becomes of them.",
+                )
+                .as_blocks(1, None),
             ),
             (
                 LEAST_SIZE,
@@ -76,7 +79,8 @@ impl Setting for Lifecycle {
         if let Some(size) = given.text(LEAST_SIZE)
             && !LEAST_SIZES.contains(&size.as_str())
         {
-            problems.push((LEAST_SIZE, format!("`{size}` is not one of {}", LEAST_SIZES.join(", "))));
+            problems
+                .push((LEAST_SIZE, format!("`{size}` is not one of {}", LEAST_SIZES.join(", "))));
         }
         problems
     }
@@ -164,7 +168,9 @@ impl Lifecycle {
         self.settle(&mut seen, given);
         let wanted = given.0.get("rule");
         let is_same = wanted.is_none_or(|wanted| {
-            seen.attributes.get("rule").is_some_and(|told| as_given(told, &wanted).same_content(&wanted))
+            seen.attributes
+                .get("rule")
+                .is_some_and(|told| as_given(told, &wanted).same_content(&wanted))
         });
         if is_same {
             return Ok(());
@@ -236,6 +242,8 @@ fn time_problem(block: Given<'_>, name: &str) -> Option<String> {
     let is_midnight = date(&text).is_some_and(|date| date.secs() % DAY_S == 0);
     let is_told_so = is_midnight && text.ends_with("T00:00:00Z");
     (!is_told_so).then(|| {
-        format!("`date` of `{name}` is `{text}`: write midnight in UTC, such as 2030-01-01T00:00:00Z")
+        format!(
+            "`date` of `{name}` is `{text}`: write midnight in UTC, such as 2030-01-01T00:00:00Z"
+        )
     })
 }

@@ -4,7 +4,7 @@
 //! is an empty `filter`. What is left out of a rule is null.
 
 use super::setting::unbuilt;
-use crate::arguments::{Given, filled, number, text};
+use crate::arguments::{Given, filled, flag, number, text};
 use crate::configuration::object;
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, ExpirationStatus, LifecycleExpiration, LifecycleRule,
@@ -141,7 +141,9 @@ pub(super) fn asked(given: Given<'_>) -> Result<LifecycleRule, ProviderError> {
         .id(given.needed("id")?)
         .status(ExpirationStatus::from(given.needed("status")?.as_str()))
         .filter(asked_filter(given.blocks(FILTER).first().map(Given))?)
-        .set_expiration(given.blocks(EXPIRATION).first().map(Given).map(asked_expiration).transpose()?)
+        .set_expiration(
+            given.blocks(EXPIRATION).first().map(Given).map(asked_expiration).transpose()?,
+        )
         .set_transitions(Some(transitions).filter(|it| !it.is_empty()))
         .set_noncurrent_version_expiration(old)
         .set_noncurrent_version_transitions(Some(old_transitions).filter(|it| !it.is_empty()))
@@ -187,7 +189,7 @@ fn asked_expiration(given: Given<'_>) -> Result<LifecycleExpiration, ProviderErr
     Ok(LifecycleExpiration::builder()
         .set_date(date_of(given)?)
         .set_days(given.number("days"))
-        .set_expired_object_delete_marker(given.flag(MARKER))
+        .set_expired_object_delete_marker(given.flag(MARKER).filter(|is_set| *is_set))
         .build())
 }
 
@@ -210,7 +212,8 @@ fn asked_old(given: Given<'_>) -> NoncurrentVersionTransition {
 
 /// What S3 tells of a rule.
 pub(super) fn told(it: &LifecycleRule) -> Value {
-    let class = |class: Option<&TransitionStorageClass>| text(class.map(TransitionStorageClass::as_str));
+    let class =
+        |class: Option<&TransitionStorageClass>| text(class.map(TransitionStorageClass::as_str));
     let transitions = it.transitions().iter().map(|it| {
         Value::object([
             ("date", told_date(it.date())),
@@ -276,7 +279,7 @@ fn told_expiration(it: &LifecycleExpiration) -> Value {
     Value::object([
         ("date", told_date(it.date())),
         ("days", number(it.days())),
-        (MARKER, it.expired_object_delete_marker().unwrap_or_default().into()),
+        (MARKER, flag(it.expired_object_delete_marker().filter(|is_set| *is_set))),
     ])
 }
 

@@ -239,17 +239,17 @@ impl Kind for Snapshot {
             told(),
         );
         let own = [
-            (
-                "volume_id",
-                Attribute::required(Type::String, "The volume.").forces_replacement(),
-            ),
+            ("volume_id", Attribute::required(Type::String, "The volume.").forces_replacement()),
             (
                 "description",
                 Attribute::optional(Type::String, "What it is for.").forces_replacement(),
             ),
             (TIER, tier()),
             ("encrypted", Attribute::computed(Type::Bool, "Whether it is encrypted.")),
-            ("kms_key_id", computed("The Amazon resource name of the key that it is encrypted with.")),
+            (
+                "kms_key_id",
+                computed("The Amazon resource name of the key that it is encrypted with."),
+            ),
         ];
         schema.attributes.extend(own.map(|(name, it)| (name.to_owned(), it)));
         schema

@@ -7,6 +7,7 @@ use crate::configuration::object;
 use crate::data::{Source, source};
 use crate::query::Query;
 use async_trait::async_trait;
+use aws_sdk_ec2::types::Snapshot as Found;
 use model::schema::{Attribute, DataSchema};
 use model::{Type, Value};
 use provider::{ErrorClass, ProviderError};
@@ -56,12 +57,9 @@ impl Source for SnapshotSource {
 
     fn schema(&self) -> DataSchema {
         let computed = |description: &str| Attribute::computed(Type::String, description);
-        let texts =
-            |description: &str| Attribute::optional(Type::list(Type::String), description);
-        let filter = object([
-            ("name", Type::String, true),
-            ("values", Type::set(Type::String), true),
-        ]);
+        let texts = |description: &str| Attribute::optional(Type::list(Type::String), description);
+        let filter =
+            object([("name", Type::String, true), ("values", Type::set(Type::String), true)]);
         let mut schema = source(
             "A snapshot: the one that fits. Several are an error, unless `most_recent` is set.",
             [
@@ -85,10 +83,7 @@ impl Source for SnapshotSource {
                 ("kms_key_id", computed("The key that it is encrypted with.")),
                 ("storage_tier", computed("`standard` or `archive`.")),
                 ("state", computed("How far it is, such as completed.")),
-                (
-                    "tags",
-                    Attribute::computed(Type::map(Type::String), "Its tags."),
-                ),
+                ("tags", Attribute::computed(Type::map(Type::String), "Its tags.")),
             ],
         );
         let told = snapshot::told().map(|(name, it)| (name.to_owned(), it));
@@ -107,13 +102,11 @@ impl Source for SnapshotSource {
                 "give `id`, `snapshot_ids`, `owners`, `restorable_by_user_ids` or a `filter` block",
             )
         })?;
-        let mut found = described(session, &query, &whose).await?;
-        let newest = |one: &aws_sdk_ec2::types::Snapshot| one.start_time().copied();
-        found.sort_by(|one, other| newest(other).partial_cmp(&newest(one)).unwrap_or(std::cmp::Ordering::Equal));
+        let found = described(session, &query, &whose).await?;
         if found.len() > 1 && given.flag("most_recent") != Some(true) {
             return Err(several(&found));
         }
-        let snapshot = found.into_iter().next().ok_or_else(|| {
+        let snapshot = newest(found).ok_or_else(|| {
             let message = "no snapshot is as the data source `aws_ebs_snapshot` says";
             ProviderError::new(ErrorClass::NotFound, message)
         })?;
@@ -130,13 +123,36 @@ impl Source for SnapshotSource {
     }
 }
 
-fn several(found: &[aws_sdk_ec2::types::Snapshot]) -> ProviderError {
+fn newest(found: Vec<Found>) -> Option<Found> {
+    let begun = |one: &Found| one.start_time().map(|time| (time.secs(), time.subsec_nanos()));
+    found.into_iter().max_by_key(begun)
+}
+
+fn several(found: &[Found]) -> ProviderError {
     let mut ids: Vec<&str> = found.iter().filter_map(|one| one.snapshot_id()).collect();
     let more = ids.len().saturating_sub(NAMED);
     ids.truncate(NAMED);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let message =
-        format!("several snapshots are as the data source `aws_ebs_snapshot` says: {}{rest}", ids.join(", "));
+    let message = format!(
+        "several snapshots are as the data source `aws_ebs_snapshot` says: {}{rest}",
+        ids.join(", ")
+    );
     ProviderError::new(ErrorClass::Invalid, message)
         .with_hint("say more of it with `filter` blocks, or set `most_recent = true`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_types::DateTime;
+
+    #[test]
+    fn the_newest_is_the_one_begun_last() {
+        let of = |id: &str, secs| {
+            Found::builder().snapshot_id(id).start_time(DateTime::from_secs(secs)).build()
+        };
+        let found = newest(vec![of("snap-1", 10), of("snap-3", 30), of("snap-2", 20)]);
+        assert_eq!(found.and_then(|it| it.snapshot_id), Some("snap-3".to_owned()));
+        assert!(newest(Vec::new()).is_none());
+    }
 }

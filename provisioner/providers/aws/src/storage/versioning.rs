@@ -4,7 +4,7 @@
 //! bucket has this setting only where it is recorded as suspended.
 
 use super::setting::{Setting, Told};
-use crate::arguments::Given;
+use crate::arguments::{Given, text};
 use crate::client::Session;
 use crate::configuration::object;
 use crate::kind::{Phase, Seen};
@@ -78,10 +78,8 @@ impl Setting for Versioning {
         let call = session.s3().await?.get_bucket_versioning().bucket(bucket);
         let answer = session.call("GetBucketVersioning", call.send()).await?;
         let status = answer.status().map_or(DISABLED, BucketVersioningStatus::as_str);
-        let mfa = answer.mfa_delete().map_or(DISABLED, MfaDeleteStatus::as_str);
-        let block_value =
-            Value::object([("status", Value::from(status)), ("mfa_delete", mfa.into())]);
-        Ok(Some(Told::from([(BLOCK, Value::list(block(), [block_value]))])))
+        let mfa = answer.mfa_delete().map(MfaDeleteStatus::as_str);
+        Ok(Some(Told::from([(BLOCK, told(status, mfa))])))
     }
 
     async fn put(
@@ -132,12 +130,22 @@ impl Setting for Versioning {
     }
 
     fn settle(&self, seen: &mut Seen, recorded: Given<'_>) {
-        let told = seen.attributes.get(BLOCK).and_then(Value::as_items);
-        let told = told.and_then(|blocks| Given(blocks.first()?).text("status"));
-        if told.as_deref() != Some(ENABLED) && told != status(recorded) {
+        let blocks = seen.attributes.get(BLOCK).and_then(Value::as_items).unwrap_or_default();
+        let Some(block) = blocks.first().map(Given) else { return };
+        let (now, mfa) = (block.text("status").unwrap_or_default(), block.text("mfa_delete"));
+        if now != ENABLED && status(recorded).as_ref() != Some(&now) {
             seen.phase = Phase::Gone;
         }
+        // S3 tells it only where it was ever set.
+        let asked = recorded.blocks(BLOCK).first().and_then(|it| Given(it).text("mfa_delete"));
+        let mfa = mfa.or(asked.filter(|asked| asked == DISABLED));
+        seen.attributes.insert(BLOCK, told(&now, mfa.as_deref()));
     }
+}
+
+fn told(status: &str, mfa: Option<&str>) -> Value {
+    let told = Value::object([("status", Value::from(status)), ("mfa_delete", text(mfa))]);
+    Value::list(block(), [told])
 }
 
 /// Refuses to call a bucket never enabled that was.
