@@ -470,8 +470,11 @@ fn a_bucket_with_all_its_settings_lives_and_dies() {
     bench.edit("env/main.hcl", "default = 30", "default = 60");
     unchanged();
     // Somebody opens the bucket: the next apply closes it.
-    script(&proxy, "s3.delete_public_access_block(Bucket='logs-of-everything')");
-    run(&bench, &proxy, &["plan", "env", "--detailed-exitcode"]).exits(2).says("to create");
+    script(
+        &proxy,
+        "s3.put_public_access_block(Bucket='logs-of-everything', PublicAccessBlockConfiguration={'BlockPublicAcls': True})",
+    );
+    run(&bench, &proxy, &["plan", "env", "--detailed-exitcode"]).exits(2).says("1 to update");
     run(&bench, &proxy, &["apply", "env", "--auto-approve"]).exits(0);
     unchanged();
     // Forgotten and taken over again.

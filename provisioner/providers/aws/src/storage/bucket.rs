@@ -54,7 +54,7 @@ const DELETED_AT_ONCE: usize = 1_000;
 const PAGE: i32 = 1_000;
 /// For how long a bucket or its tags may not show: changes of buckets are "eventually consistent" without a bound
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>).
-const SETTLE_MS: u64 = 60 * 1_000;
+pub(super) const SETTLE_MS: u64 = 60 * 1_000;
 
 #[async_trait]
 impl Kind for Bucket {
@@ -458,12 +458,13 @@ async fn ours(session: &Session, name: &str) -> ProviderError {
 }
 
 /// Deletes whatever is in a bucket, page by page: all versions of all objects, and the marks of deleted ones. It ends, as
-/// what cannot be deleted is an error.
+/// what cannot be deleted, or shows again, is an error.
 async fn empty(
     session: &Session,
     request: &DeleteRequest,
     is_locked: bool,
 ) -> Result<(), ProviderError> {
+    let mut first = None;
     loop {
         // From the beginning each time: what was there is gone.
         let asking = session.s3().await?.list_object_versions().bucket(&request.id);
@@ -479,6 +480,13 @@ async fn empty(
         if objects.is_empty() {
             return Ok(());
         }
+        if first.as_ref() == objects.first() {
+            let key = objects.first().map_or("", ObjectIdentifier::key);
+            let message =
+                format!("`{key}` in the bucket `{}` was deleted and still shows", request.id);
+            return Err(ProviderError::new(ErrorClass::Transient, message));
+        }
+        first = objects.first().cloned();
         request.progress.step("deleting what is in it");
         for some in objects.chunks(DELETED_AT_ONCE) {
             throw_away(session, &request.id, some.to_vec(), is_locked).await?;

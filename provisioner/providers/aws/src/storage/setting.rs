@@ -4,6 +4,7 @@
 //! (what was set before is replaced, as Terraform does). S3 says at once that a setting is taken back: some of them are
 //! never gone, but have their first value again, so that nothing is waited for.
 
+use super::bucket::SETTLE_MS;
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::kind::{Kind, Phase, Seen, by_place, resource};
@@ -12,7 +13,7 @@ use crate::query::Query;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::ResourceType;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use model::schema::{Attribute, ResourceSchema};
+use model::schema::{Adoption, Attribute, ResourceSchema};
 use model::{Type, Value};
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
@@ -101,7 +102,8 @@ impl<S: Setting> Kind for Configured<S> {
 
     fn schema(&self) -> ResourceSchema {
         let bucket = Attribute::required(Type::String, "The bucket.").forces_replacement();
-        let mut schema = resource(self.0.description(), by_place(), [("bucket", bucket)]);
+        let adoption = Adoption { settle_ms: SETTLE_MS, ..by_place() };
+        let mut schema = resource(self.0.description(), adoption, [("bucket", bucket)]);
         let own = self.0.attributes().into_iter();
         schema.attributes.extend(own.map(|(name, attribute)| (name.to_owned(), attribute)));
         schema
