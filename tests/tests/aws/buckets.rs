@@ -485,7 +485,7 @@ fn a_bucket_with_all_its_settings_lives_and_dies() {
     let import =
         |address: &str| format!("import {{\n  to = {address}\n  id = \"logs-of-everything\"\n}}\n");
     bench.write("env/import.hcl", &everything.map(import).concat());
-    run(&bench, &proxy, &["apply", "env", "--auto-approve"]).exits(0).says("2 imported");
+    run(&bench, &proxy, &["apply", "env", "--auto-approve"]).exits(0).says("2 to import");
     unchanged();
     script(
         &proxy,
