@@ -152,7 +152,11 @@ fn structure(at: &Element, shape: &Value, service: &Service, path: &str, found: 
             continue;
         };
         missing.remove(name.as_str());
-        let shape = service.shape(member["shape"].as_str().unwrap_or_default());
+        let mut shape = service.shape(member["shape"].as_str().unwrap_or_default());
+        // A member may be flattened where its list elsewhere is not.
+        if member["flattened"] == Value::Bool(true) && shape["flattened"] != Value::Bool(true) {
+            shape = service.shape(shape["member"]["shape"].as_str().unwrap_or_default());
+        }
         value(child, shape, service, &path, found);
     }
     found.extend(missing.iter().map(|name| format!("{path}.{name}: is required, and missing")));

@@ -225,7 +225,7 @@ impl World {
                 answer.status, call.operation
             )));
         }
-        Ok(answer)
+        Ok(named(call, answer))
     }
 
     /// Notes a call that succeeded, and edits its answer.
@@ -375,6 +375,16 @@ fn with_form(like: &Request, operation: &str, parameters: &BTreeMap<String, Stri
     let (action, operation) = ("Action".to_owned(), operation.to_owned());
     let pairs = std::iter::once((&action, &operation)).chain(parameters);
     Request { body: form(pairs), ..like.clone() }
+}
+
+/// An answer as S3 calls it, where moto calls it after the operation.
+fn named(call: &Call, mut answer: Response) -> Response {
+    if call.operation == "GetBucketVersioning" {
+        let text = String::from_utf8_lossy(&answer.body);
+        let text = text.replace("GetBucketVersioningResponse", "VersioningConfiguration");
+        answer.body = text.into_bytes();
+    }
+    answer
 }
 
 fn without_snapshot_tags(parameters: &BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -142,6 +142,8 @@ pub(crate) fn within(value: &Value, given: &Value) -> Value {
     let field = |(name, value): (&Arc<str>, &Value)| {
         let value = match others.get(name) {
             Some(other) if other.is_null() => other.clone(),
+            // A flag that the cloud does not tell is not set.
+            Some(other) if value.is_null() && other.as_bool() == Some(false) => other.clone(),
             Some(other) => as_given(value, other),
             None => value.clone(),
         };

@@ -109,7 +109,9 @@ fn class(code: &str, status: u16) -> ErrorClass {
         | "ServiceUnavailable"
         | "RequestTimeout"
         | "RequestTimeoutException"
-        | "RequestExpired" => ErrorClass::Transient,
+        | "RequestExpired"
+        // S3: another change of the same bucket is on its way.
+        | "OperationAborted" => ErrorClass::Transient,
         "UnauthorizedOperation"
         | "AuthFailure"
         | "AccessDenied"
@@ -136,8 +138,7 @@ fn class(code: &str, status: u16) -> ErrorClass {
         | "IdempotentInstanceTerminated"
         | "OperationNotPermitted"
         | "BucketAlreadyExists"
-        | "BucketAlreadyOwnedByYou"
-        | "OperationAborted" => ErrorClass::Conflict,
+        | "BucketAlreadyOwnedByYou" => ErrorClass::Conflict,
         _ if code.ends_with("LimitExceeded") || code.ends_with("QuotaExceeded") => {
             ErrorClass::Quota
         }

@@ -10,7 +10,9 @@ use aws_sdk_ec2::types::ResourceType;
 use model::record::Batch;
 use model::schema::{Adoption, Attribute, ResourceSchema};
 use model::{Address, Type, Value};
-use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
+use provider::{
+    CreateRequest, DeleteRequest, ErrorClass, FindRequest, ProviderError, UpdateRequest,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,7 +122,8 @@ pub(crate) trait Kind: Send + Sync {
     /// that names them.
     async fn describe(&self, session: &Session, query: &Query) -> Result<Vec<Seen>, ProviderError>;
 
-    /// Reads what needs a call of its own for each object: only what `recorded` has a value for.
+    /// Reads what needs a call of its own for each object: only what `recorded` has a value for. An object that, beside
+    /// what is recorded, turns out not to be there is [`Phase::Gone`].
     async fn complete(
         &self,
         _session: &Session,
@@ -133,6 +136,22 @@ pub(crate) trait Kind: Send + Sync {
     /// How long to wait before the first look whether an object is ready or gone; the pauses grow by a half.
     fn look_again(&self) -> Duration {
         Duration::from_millis(200)
+    }
+
+    /// How what a creation has left is looked up where its name says which object it is; none where the marker does.
+    fn by_name(&self, _request: &FindRequest) -> Option<Query> {
+        None
+    }
+
+    /// Whether what is seen is what a creation or update has just asked for. Where the cloud may tell of what was before
+    /// for a while, it is looked at again.
+    fn shows(&self, _seen: &Seen, _arguments: &Value) -> bool {
+        true
+    }
+
+    /// Whether nothing is waited for once a deletion is answered.
+    fn is_gone_at_once(&self) -> bool {
+        false
     }
 
     /// Makes an object; its id. It may need a while to be ready.

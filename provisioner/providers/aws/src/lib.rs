@@ -28,6 +28,7 @@ mod limits;
 mod looks;
 mod marker;
 mod network;
+mod permissions;
 mod provider;
 mod query;
 mod storage;
@@ -35,4 +36,5 @@ mod tagging;
 mod together;
 
 pub use configuration::provider_schema;
+pub use permissions::permissions;
 pub use provider::Aws;

@@ -46,6 +46,16 @@ pub(crate) fn published() -> BTreeMap<String, RateLimit> {
     reading.chain(changing).chain(own).map(|(api, limit)| (api.to_owned(), limit)).collect()
 }
 
+/// Every API of EC2 that is called. What is limited beside calls has a space in its name.
+pub(crate) fn ec2() -> impl Iterator<Item = String> {
+    published().into_keys().filter(|api| !api.contains(' '))
+}
+
+/// Every API of other services that is called.
+pub(crate) fn others() -> impl Iterator<Item = &'static str> {
+    ALL.iter().flat_map(|apis| apis.unlimited).copied()
+}
+
 /// Whether an API is in one of the lists.
 pub(crate) fn is_known(api: &str) -> bool {
     published().contains_key(api) || ALL.iter().any(|apis| apis.unlimited.contains(&api))

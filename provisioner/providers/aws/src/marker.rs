@@ -96,11 +96,15 @@ pub(crate) fn member_token(token: &str, index: u32) -> String {
     Batch::member_token(token, index)
 }
 
-/// The tags that are not our marker, nor of Amazon's own.
+/// The tags that are people's: neither our marker nor what AWS itself has written.
 pub(crate) fn without_marker(tags: &Tags) -> Tags {
-    let not_ours =
-        |(key, _): &(&String, &String)| !key.starts_with(PREFIX) && !key.starts_with(AMAZON);
+    let not_ours = |(key, _): &(&String, &String)| is_settable(key);
     tags.iter().filter(not_ours).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Whether a key is neither of our marker nor of those that AWS keeps for itself.
+pub(crate) fn is_settable(key: &str) -> bool {
+    !key.starts_with(PREFIX) && !key.starts_with(AMAZON)
 }
 
 /// Whether a key is kept for our marker.

@@ -62,16 +62,32 @@ impl Aws {
         Ok(Self { session, schema, finds, deletions })
     }
 
-    /// An object, whole, as the schema has it: what the cloud does not tell is as `known`.
+    /// An object, whole, as the schema has it: what the cloud does not tell is as `known`. None if it turns out not to
+    /// be there.
     async fn object(
         &self,
         kind: &dyn Kind,
         mut seen: Seen,
         known: &Value,
-    ) -> Result<Object, ProviderError> {
+    ) -> Result<Option<Object>, ProviderError> {
         kind.complete(&self.session, &mut seen, Given(known)).await?;
+        if seen.phase == Phase::Gone {
+            return Ok(None);
+        }
         let id = seen.id.clone();
-        Ok(Object { id, attributes: self.attributes(kind, &seen, known), note: None })
+        Ok(Some(Object { id, attributes: self.attributes(kind, &seen, known), note: None }))
+    }
+
+    /// An object that was just made or changed.
+    async fn fresh(
+        &self,
+        kind: &dyn Kind,
+        seen: Seen,
+        arguments: &Value,
+    ) -> Result<Object, ProviderError> {
+        let gone = format!("`{}` is gone again", seen.id);
+        let object = self.object(kind, seen, arguments).await?;
+        object.ok_or_else(|| ProviderError::new(ErrorClass::Conflict, gone))
     }
 
     fn attributes(&self, kind: &dyn Kind, seen: &Seen, known: &Value) -> Value {
@@ -100,15 +116,18 @@ impl Aws {
     ) -> Result<UpdateRequest, ProviderError> {
         let seen = self.session.look(kind.name(), &request.id).await?;
         let Some(seen) = seen.filter(|seen| !seen.phase.is_over()) else { return Ok(request) };
-        let prior = self.object(kind, seen, &request.prior).await?.attributes;
-        Ok(UpdateRequest { prior, ..request })
+        let Some(object) = self.object(kind, seen, &request.prior).await? else {
+            return Ok(request);
+        };
+        Ok(UpdateRequest { prior: object.attributes, ..request })
     }
 
-    /// Looks until an object is ready.
+    /// Looks until an object is ready, and as it was asked for.
     async fn ready(
         &self,
         kind: &dyn Kind,
         id: &str,
+        arguments: &Value,
         progress: &dyn Progress,
     ) -> Result<Seen, ProviderError> {
         let mut pause = kind.look_again();
@@ -116,8 +135,12 @@ impl Aws {
         let until_ms = self.session.clock.now_ms().saturating_add(settle_ms);
         loop {
             let seen = self.session.look(kind.name(), id).await?;
+            let is_late = self.session.clock.now_ms() >= until_ms;
             match seen.map(|seen| (seen.phase.clone(), seen)) {
-                Some((Phase::Ready, seen)) => return Ok(seen),
+                Some((Phase::Ready, seen)) if is_late || kind.shows(&seen, arguments) => {
+                    return Ok(seen);
+                }
+                Some((Phase::Ready, _)) => progress.step("waiting until it shows"),
                 Some((Phase::Pending, _)) => progress.step("waiting until it is ready"),
                 Some((Phase::Failed(why), _)) => {
                     let message = format!("`{id}` was made, but {why}");
@@ -128,7 +151,7 @@ impl Aws {
                     let message = format!("`{id}` was made and is gone again{why}");
                     return Err(ProviderError::new(ErrorClass::Conflict, message));
                 }
-                None if self.session.clock.now_ms() >= until_ms => {
+                None if is_late => {
                     let message = format!("`{id}` was made, but does not show");
                     return Err(ProviderError::new(ErrorClass::Transient, message).maybe_done());
                 }
@@ -173,15 +196,15 @@ impl Aws {
         };
         let each = requests.iter().map(|(place, request)| async {
             let answer = match seen.get(&request.id) {
-                Some(seen) if seen.phase == Phase::Going => {
-                    Ok(Observation::Absent(format!("`{}` is being deleted", request.id)))
+                Some(seen) if !seen.phase.is_over() => {
+                    self.object(kind, seen.clone(), &request.attributes).await
                 }
-                Some(seen) if seen.phase != Phase::Gone => {
-                    let object = self.object(kind, seen.clone(), &request.attributes).await;
-                    object.map(|object| Observation::Present(object.attributes))
-                }
-                _ => Ok(Observation::Absent(format!("`{}` does not exist", request.id))),
+                _ => Ok(None),
             };
+            let absent = || Observation::Absent(format!("`{}` does not exist", request.id));
+            let answer = answer.map(|object| {
+                object.map_or_else(absent, |object| Observation::Present(object.attributes))
+            });
             (*place, answer)
         });
         join_all(each).await
@@ -201,7 +224,7 @@ impl Aws {
                 "take it out of that environment first, and remove its `provisioner:` tags",
             ));
         }
-        self.object(kind, seen, &Value::object::<&str>([])).await.map(Some)
+        self.object(kind, seen, &Value::object::<&str>([])).await
     }
 
     async fn read_source(&self, request: &DataRequest) -> Result<Value, ProviderError> {
@@ -340,17 +363,18 @@ impl Provider for Aws {
         request.progress.step("asking for it");
         let id = kind.create(&self.session, &request).await?;
         // From here on something is there, whatever goes wrong.
-        let seen = self.ready(kind, &id, request.progress.as_ref()).await;
+        let seen = self.ready(kind, &id, &request.arguments, request.progress.as_ref()).await;
         let seen = seen.map_err(ProviderError::maybe_done)?;
-        self.object(kind, seen, &request.arguments).await.map_err(ProviderError::maybe_done)
+        self.fresh(kind, seen, &request.arguments).await.map_err(ProviderError::maybe_done)
     }
 
     async fn update(&self, request: UpdateRequest) -> Result<Object, ProviderError> {
         let kind = kind_of(&request.address)?;
         let request = self.as_it_is(kind, request).await?;
         kind.update(&self.session, &request).await?;
-        let seen = self.ready(kind, &request.id, request.progress.as_ref()).await?;
-        self.object(kind, seen, &request.arguments).await
+        let UpdateRequest { id, arguments, progress, .. } = &request;
+        let seen = self.ready(kind, id, arguments, progress.as_ref()).await?;
+        self.fresh(kind, seen, arguments).await
     }
 
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
@@ -360,6 +384,7 @@ impl Provider for Aws {
             None => kind.delete(&self.session, &request).await,
         };
         match deleted {
+            Ok(()) if kind.is_gone_at_once() => Ok(()),
             Ok(()) => self.gone(kind, &request.id, request.progress.as_ref()).await,
             Err(error) if error.class == ErrorClass::NotFound => Ok(()),
             // What was in it has just gone, which may not show yet: again, a little later.
@@ -376,16 +401,18 @@ impl Provider for Aws {
     async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {
         let kind = kind_of(&request.address)?;
         let adoption = self.session.schemas[kind.name()].adoption;
-        let seen = if adoption.tagged {
+        let seen = if !adoption.tagged {
+            kind.describe(&self.session, &Query::Alike(request.arguments.clone())).await?
+        } else if let Some(query) = kind.by_name(&request) {
+            kind.describe(&self.session, &query).await?
+        } else {
             let token = request.batch.as_ref().map_or(&request.token, |batch| &batch.token);
             self.finds[kind.name()].ask(token.clone()).await?
-        } else {
-            kind.describe(&self.session, &Query::Alike(request.arguments.clone())).await?
         };
         let mut objects = Vec::new();
         for seen in seen.into_iter().filter(|seen| seen.phase == Phase::Ready) {
             if !adoption.tagged || self.is_of(&seen, &request.address, &request.token) {
-                objects.push(self.object(kind, seen, &request.arguments).await?);
+                objects.extend(self.object(kind, seen, &request.arguments).await?);
             }
         }
         Ok(Found::of(objects))
@@ -422,7 +449,7 @@ impl Provider for Aws {
                 let is_whole = seen.phase == Phase::Ready;
                 let nothing = Value::object::<&str>([]);
                 let object = match is_whole {
-                    true => Some(self.object(kind, seen, &nothing).await?),
+                    true => self.object(kind, seen, &nothing).await?,
                     false => None,
                 };
                 owned.push(Owned { address: marked.address, id, token: marked.token, object });
