@@ -362,7 +362,14 @@ impl Provider for Aws {
         };
         match deleted {
             Ok(()) => self.gone(kind, &request.id, request.progress.as_ref()).await,
-            Err(error) if error.class == ErrorClass::NotFound => Ok(()),
+            // It is gone; or it is so new that not every call knows it, which a look tells apart.
+            Err(error) if error.class == ErrorClass::NotFound => {
+                let seen = self.session.look(kind.name(), &request.id).await?;
+                if seen.is_none_or(|seen| seen.phase.is_over()) {
+                    return Ok(());
+                }
+                Err(ProviderError { class: ErrorClass::Transient, ..error })
+            }
             // What was in it has just gone, which may not show yet: again, a little later.
             Err(error)
                 if error.class == ErrorClass::Conflict
