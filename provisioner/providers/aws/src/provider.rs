@@ -304,6 +304,17 @@ async fn delete_all(
     ids.iter().map(|id| answers.get(id).cloned().unwrap_or(Ok(()))).collect()
 }
 
+/// What a creation names and does not find may have been made just now, which does not show everywhere at once: again, a
+/// little later. Nothing was made.
+fn not_shown_yet(error: ProviderError) -> ProviderError {
+    match error.class {
+        ErrorClass::NotFound if !error.outcome_unknown => {
+            ProviderError { class: ErrorClass::Transient, ..error }
+        }
+        _ => error,
+    }
+}
+
 fn kind_of(address: &Address) -> Result<&'static dyn Kind, ProviderError> {
     kind::of(address.kind()).ok_or_else(|| {
         let message = format!("AWS has no resource type `{}` here", address.kind());
@@ -361,7 +372,7 @@ impl Provider for Aws {
     async fn create(&self, request: CreateRequest) -> Result<Object, ProviderError> {
         let kind = kind_of(&request.address)?;
         request.progress.step("asking for it");
-        let id = kind.create(&self.session, &request).await?;
+        let id = kind.create(&self.session, &request).await.map_err(not_shown_yet)?;
         // From here on something is there, whatever goes wrong.
         let seen = self.ready(kind, &id, &request.arguments, request.progress.as_ref()).await;
         let seen = seen.map_err(ProviderError::maybe_done)?;
@@ -386,7 +397,14 @@ impl Provider for Aws {
         match deleted {
             Ok(()) if kind.is_gone_at_once() => Ok(()),
             Ok(()) => self.gone(kind, &request.id, request.progress.as_ref()).await,
-            Err(error) if error.class == ErrorClass::NotFound => Ok(()),
+            // It is gone; or it is so new that not every call knows it, which a look tells apart.
+            Err(error) if error.class == ErrorClass::NotFound => {
+                let seen = self.session.look(kind.name(), &request.id).await?;
+                if seen.is_none_or(|seen| seen.phase.is_over()) {
+                    return Ok(());
+                }
+                Err(ProviderError { class: ErrorClass::Transient, ..error })
+            }
             // What was in it has just gone, which may not show yet: again, a little later.
             Err(error)
                 if error.class == ErrorClass::Conflict
