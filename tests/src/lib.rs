@@ -2,7 +2,8 @@
 //! directory of its own, an ordinary user, private homes, and the real binary.
 //!
 //! Invariant: when a workbench is dropped, its environments are destroyed, whatever the test did.
-//! Refuses to know: the program's crates. Only its command line, its files and the system it ran on.
+//! Refuses to know: the program's crates, but for the local cloud behind `aws`. Only its command line, its files and the
+//! system it ran on.
 
 pub mod aws;
 mod chance;

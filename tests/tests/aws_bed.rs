@@ -1,9 +1,10 @@
 //! The bed that the AWS provider is tested in, tried with a client that is not ours: boto3 against the proxy.
 
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-use tests::aws::{Fault, Moto, Options, Proxy, Refusal, Which, python, rate};
+use tests::aws::{Fault, Moto, Options, Proxy, Refusal, SSH_PORT, Which, python, rate};
 use tests::wait_until;
 
 /// What every script begins with: clients that ask once, and a way to tell how a call ended.
@@ -106,6 +107,13 @@ ec2.terminate_instances(InstanceIds=one)
 print(*(states(InstanceIds=one)[0] for _ in range(3)))
 volume = ec2.create_volume(AvailabilityZone='eu-central-1a', Size=1)
 print(volume['State'], *(ec2.describe_volumes(VolumeIds=[volume['VolumeId']])['Volumes'][0]['State'] for _ in range(3)))
+attach = {'VolumeId': volume['VolumeId'], 'InstanceId': ids(launch())[0], 'Device': '/dev/sdf'}
+print(ends(ec2.attach_volume, **attach), states() and states() and ends(ec2.attach_volume, **attach))
+def joint():
+    told = ec2.describe_volumes(VolumeIds=[attach['VolumeId']])['Volumes'][0]
+    return told['State'] + ''.join('-' + one['State'] for one in told['Attachments'])
+print(ends(ec2.delete_volume, VolumeId=attach['VolumeId']), joint(), joint(), joint())
+print(ends(ec2.detach_volume, VolumeId=attach['VolumeId']), ends(ec2.delete_volume, VolumeId=attach['VolumeId']), joint(), joint(), joint())
 snapshot = ec2.create_snapshot(VolumeId=volume['VolumeId'])
 of = {'SnapshotIds': [snapshot['SnapshotId']]}
 print(snapshot['State'], *(ec2.describe_snapshots(**of)['Snapshots'][0]['State'] for _ in range(3)))
@@ -127,6 +135,9 @@ print(ends(ec2.describe_nat_gateways, NatGatewayIds=['nat-0123456789abcdef0']))
         "IncorrectInstanceState",
         "shutting-down shutting-down terminated",
         "creating creating creating available",
+        "IncorrectState well",
+        "VolumeInUse in-use-attaching in-use-attaching in-use-attached",
+        "well VolumeInUse in-use-detaching in-use-detaching available",
         "pending pending pending completed",
         "pending pending pending available",
         "NatGatewayNotFound",
@@ -181,10 +192,11 @@ ec2.authorize_security_group_ingress(**group, IpPermissions=source)
 volume = {'VolumeId': ec2.create_volume(AvailabilityZone='eu-central-1a', Size=1)['VolumeId']}
 ec2.describe_volumes()
 ec2.attach_volume(**volume, InstanceId=one[0], Device='/dev/sdf')
+ec2.describe_volumes()
 print(ends(ec2.delete_subnet, **subnet), ends(ec2.delete_security_group, **group), ends(ec2.delete_security_group, **other))
 print(ends(ec2.delete_vpc, **vpc), ends(ec2.detach_internet_gateway, **gateway, **vpc))
 print(ends(ec2.delete_internet_gateway, **gateway), ends(ec2.delete_volume, **volume), ends(ec2.release_address, **address))
-print(ends(ec2.detach_volume, **volume), ends(ec2.delete_volume, **volume))
+print(ends(ec2.detach_volume, **volume), bool(ec2.describe_volumes()) and ends(ec2.delete_volume, **volume))
 print(ends(ec2.disassociate_address, **association), ends(ec2.release_address, **address))
 ec2.terminate_instances(InstanceIds=one)
 print(ends(ec2.delete_subnet, **subnet))
@@ -356,6 +368,10 @@ print(ends(ec2.stop_instances, InstanceIds=one), ends(ec2.start_instances, Insta
 print(ends(launch, ImageId='ami-00000000000000000'))
 print(ends(ec2.describe_key_pairs, KeyPairIds=['key-0123456789abcdef0']))
 print(ends(ec2.describe_launch_templates, LaunchTemplateIds=['lt-0123456789abcdef0']))
+try:
+    ec2.describe_spot_datafeed_subscription()
+except botocore.exceptions.ClientError as error:
+    print(error.response['Error']['Code'], 'NotImplementedError' in error.response['Error']['Message'])
 ",
     );
     let expected = [
@@ -370,11 +386,78 @@ print(ends(ec2.describe_launch_templates, LaunchTemplateIds=['lt-0123456789abcde
         "InvalidAMIID.NotFound",
         "InvalidKeyPair.NotFound",
         "InvalidLaunchTemplateId.NotFound",
+        "InternalError True",
     ];
     assert_eq!(said, expected);
     let ledger = proxy.ledger();
     let left: Vec<_> = ledger.alive().into_iter().map(|object| object.kind.as_str()).collect();
     assert_eq!(left, ["snapshot"]);
+    proxy.finish();
+}
+
+/// A new pair of keys: the private file, and what is in both.
+fn keys(directory: &Path, name: &str) -> (PathBuf, String, String) {
+    let path = directory.join(name);
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+        .arg(&path)
+        .status();
+    assert!(made.expect("ssh-keygen runs").success());
+    let read = |path: &Path| std::fs::read_to_string(path).expect("it was made");
+    let (private, public) = (read(&path), read(&path.with_extension("pub")));
+    (path, private, public)
+}
+
+fn ssh(key: &Path, known: &Path, address: &str, command: &str) -> Output {
+    Command::new("ssh")
+        .args(["-p", &SSH_PORT.to_string(), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20"])
+        .args(["-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes"])
+        .args(["-o", &format!("UserKnownHostsFile={}", known.display()), "-i"])
+        .arg(key)
+        .args([&format!("root@{address}"), command])
+        .stdin(Stdio::null())
+        .output()
+        .expect("ssh runs")
+}
+
+#[test]
+fn an_instance_can_be_a_real_node() {
+    let nodes = Some(PathBuf::from(env!("CARGO_BIN_EXE_aws-proxy")));
+    let Some(proxy) = start(Options { nodes, ..Options::default() }) else { return };
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (login, _, public) = keys(directory.path(), "login");
+    let (_, host, host_public) = keys(directory.path(), "host");
+    let host = host.replace('\n', "\n    ");
+    std::fs::write(
+        directory.path().join("data"),
+        format!("#cloud-config\nssh_keys:\n  ed25519_private: |\n    {}\n", host.trim_end()),
+    )
+    .expect("the directory is ours");
+    let script = format!(
+        r"
+where = '{}'
+ec2.import_key_pair(KeyName='login', PublicKeyMaterial=open(where + '/login.pub').read())
+one = ids(launch(KeyName='login', UserData=open(where + '/data').read()))
+told = ec2.describe_instances(InstanceIds=one)['Reservations'][0]['Instances'][0]
+print(one[0], told['PrivateIpAddress'], told['PublicIpAddress'], told['NetworkInterfaces'][0]['PrivateIpAddress'])
+",
+        directory.path().display()
+    );
+    let said = run(&proxy, &script);
+    let words: Vec<_> = said[0].split(' ').collect();
+    let (id, address) = (words[0], words[1]);
+    assert!(
+        address.starts_with("127.0.1.") && words[2] == address && words[3] == address,
+        "{said:?}"
+    );
+    let known = directory.path().join("known");
+    std::fs::write(&known, format!("[{address}]:{SSH_PORT} {host_public}")).expect("it is ours");
+    let output = ssh(&login, &known, address, "echo here");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "here\n", "{errors}");
+    assert!(public.starts_with("ssh-ed25519 "));
+    run(&proxy, &format!("ec2.terminate_instances(InstanceIds=['{id}'])"));
+    assert!(!ssh(&login, &known, address, "echo here").status.success());
     proxy.finish();
 }
 

@@ -101,6 +101,9 @@ pub(crate) struct Call<'a> {
     pub(crate) teller: Arc<Teller>,
     /// What was sent of it so far, by whichever run.
     pub(crate) sendings: Sendings,
+    /// Of a creation: whether the identical request may be sent again. Not once another of its batch has an outcome: that
+    /// may say that nothing was made.
+    pub(crate) may_be_repeated: bool,
 }
 
 /// How often a call was sent, and when last.

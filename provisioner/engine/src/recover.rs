@@ -48,9 +48,10 @@ pub(crate) async fn settle(
     let again = sendings(caller, intents).await?;
     let each = by_call(intents).into_iter().map(|intents| {
         let lineage = recorded.lineage.as_str();
+        let is_whole = is_whole(&intents);
         let call = intents.into_iter().map(|intent| {
             let (count, last_ms) = again.get(&intent.sequence).copied().unwrap_or_default();
-            One { caller, intent, purpose, sent: (count + 1, last_ms), lineage }
+            One { caller, intent, purpose, sent: (count + 1, last_ms), lineage, is_whole }
         });
         let call: Vec<One<'_>> = call.collect();
         async move {
@@ -92,6 +93,12 @@ fn by_call(intents: &[Intent]) -> Vec<Vec<&Intent>> {
         }
     }
     batches.into_values().chain(alone).collect()
+}
+
+/// Whether these are all the intents of their call. Where some have an outcome, that may say that nothing was made.
+fn is_whole(intents: &[&Intent]) -> bool {
+    let batch = intents.first().and_then(|intent| intent.batch.as_ref());
+    batch.is_none_or(|batch| usize::try_from(batch.size).is_ok_and(|size| size == intents.len()))
 }
 
 /// Settles the intents of one call. It makes all of its objects or none: where one is there, those of the others that were
@@ -149,6 +156,8 @@ struct One<'a> {
     /// How often it was sent so far, and when it was sent again last.
     sent: (u32, u64),
     lineage: &'a str,
+    /// Whether all intents of its call are open.
+    is_whole: bool,
 }
 
 impl One<'_> {
@@ -192,7 +201,8 @@ impl One<'_> {
         let (address, redaction) = (intent.address.clone(), secrets_of(intent));
         let teller = Arc::new(Teller { id: None, address, events, redaction });
         let sendings = Sendings::of(*count, *last_ms);
-        let made = Call { provider, intent, teller, sendings };
+        let may_be_repeated = self.is_whole;
+        let made = Call { provider, intent, teller, sendings, may_be_repeated };
         let failed = |message: String| Outcome::Failed { message };
         Ok(match caller.settle(&made, *purpose).await {
             Ok(Settled::Done { sent, how }) => (sent.outcome, how),

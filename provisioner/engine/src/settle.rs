@@ -75,7 +75,7 @@ impl Caller {
         }
         let is_left = purpose == Purpose::Destroy
             && made.provider.deletes_half_made(made.intent.address.kind());
-        if self.is_repeatable(made.intent, adoption) {
+        if made.may_be_repeated && self.is_repeatable(made.intent, adoption) {
             match self.look(made, schema, Lookup::Token).await {
                 Ok(Some(sent)) => return Ok(Settled::Done { sent, how: "adopted" }),
                 // More than one is there: another one must not be made.

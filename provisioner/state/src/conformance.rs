@@ -65,6 +65,7 @@ pub async fn run(fixture: &dyn Fixture) {
     results(scene("results")).await;
     providers_stay(scene("providers")).await;
     illegal_transitions(scene("illegal")).await;
+    completed::begun_together(scene("begun together")).await;
     completed::completed(scene("completed")).await;
     held(scene("held")).await;
     taken_over_when_gone(scene("gone")).await;

@@ -134,6 +134,11 @@ impl StateStore for FaultyStore {
         self.leave(lost, self.inner.begin(lease, intent).await)
     }
 
+    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.begin_all(lease, intents).await)
+    }
+
     async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
         let lost = self.enter()?;
         self.leave(lost, self.inner.attempt(lease, sequence, attempt).await)

@@ -148,6 +148,10 @@ impl StateStore for MemoryStore {
         self.write(|tables| rules::begin(tables, lease, &intent))
     }
 
+    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
+        self.write(|tables| rules::begin_all(tables, lease, &intents))
+    }
+
     async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
         self.write(|tables| rules::attempt(tables, lease, sequence, &attempt))
     }

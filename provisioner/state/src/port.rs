@@ -215,6 +215,9 @@ pub trait StateStore: Send + Sync {
     /// objects are an exception.
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64, StateError>;
 
+    /// The same for many, in one transaction. One that is refused leaves nothing of any of them.
+    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>, StateError>;
+
     /// Makes durable that the call of the intent `sequence` failed in passing and will be made again.
     async fn attempt(
         &self,

@@ -226,6 +226,17 @@ pub(super) fn missing(call: &Call, answer: &Element) -> Option<Refusal> {
     asked.into_iter().find(|wanted| !is_told(wanted)).map(absent)
 }
 
+/// The refusal of a description in place of moto's, which names any of the objects asked for, also one that is there.
+pub(super) fn misnamed(call: &Call, ledger: &Ledger, body: &[u8]) -> Option<Refusal> {
+    let (_, _, id) = LISTED.iter().find(|(operation, ..)| *operation == call.operation)?;
+    let (first, rest) = id.split_at(1);
+    let asked = call.list(&format!("{}{rest}", first.to_uppercase()));
+    let body = String::from_utf8_lossy(body);
+    let lives = |id: &&str| ledger.find(id).is_some_and(|object| object.deleted.is_none());
+    let is_wrong = asked.iter().any(|id| lives(id) && body.contains(*id));
+    asked.into_iter().find(|id| is_wrong && !lives(id)).map(absent)
+}
+
 /// Metadata options that a change does not name stay as they are; moto drops them.
 pub(super) fn metadata_options(call: &Call, ask: Ask<'_>) -> Call {
     let id = call.parameter("InstanceId").unwrap_or_default();

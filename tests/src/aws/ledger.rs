@@ -23,9 +23,9 @@ pub struct Object {
     pub tags: BTreeMap<String, String>,
     /// The token of the call.
     pub token: Option<String>,
-    /// The call's operation, and its place among all calls, from 0.
+    /// The call's operation.
     pub operation: String,
-    /// The place of the call among all calls, from 0.
+    /// The call's place among those that were neither lost nor throttled, from 0.
     pub call: usize,
     /// Its place among the objects of the call.
     pub index: u32,
@@ -33,7 +33,7 @@ pub struct Object {
     pub parents: Vec<String>,
     /// The object that it was made for: a root volume for its instance, a snapshot for its image.
     pub made_for: Option<String>,
-    /// The place of the call that deleted it.
+    /// The place of the call that deleted it, counted alike.
     pub deleted: Option<usize>,
 }
 

@@ -5,7 +5,7 @@
 //!
 //! - client tokens: one answer to one token, mismatches, terminated launches (`tokens`), and the filter `client-token` of
 //!   DescribeInstances, the one description that has it;
-//! - states that take their time, filters that look at them, and calls that come too early (`states`);
+//! - states that take their time, of attachments too, filters that look at them, and calls that come too early (`states`);
 //! - new objects that are not seen yet (`hidden`);
 //! - what is in use is not deleted, and an instance is stopped before its type is changed (`in_use`);
 //! - limits by operation and region (`throttle`); placement groups (`placement`);
@@ -17,6 +17,8 @@
 //! **For tests**: a log and counts of calls, faults (`faults`), a point at which everything stands still (`stop`), a ledger
 //! of all that was made (`ledger`), and a check of every request against botocore's model (`conformance`, `rest`): a request
 //! that AWS does not know fails the test that sent it.
+//!
+//! **Real nodes**, where [`Options::nodes`] asks for them: each instance is a machine of the local cloud (`nodes`).
 //!
 //! Not checked by anything here: signatures, permissions, quotas, prices, and whether values fit each other.
 
@@ -34,6 +36,7 @@ mod kinds;
 mod ledger;
 mod model;
 mod moto;
+mod nodes;
 mod placement;
 mod proxy;
 mod rest;
@@ -49,6 +52,7 @@ pub use call::Call;
 pub use faults::{Fault, Which};
 pub use ledger::{Ledger, Object};
 pub use moto::{ACCOUNT, IMAGE, Moto, python};
+pub use nodes::SSH_PORT;
 pub use proxy::{LoggedCall, Options, Proxy};
 pub use stop::StopPoint;
 pub use throttle::{Rate, rate};

@@ -7,11 +7,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{LazyLock, mpsc};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 /// How long an installation or a start may take.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Bytes of what a server says first that are kept, to be told if it does not start.
+const REMEMBERED: usize = 10_000;
 
 /// What runs the server: it ends when its standard input does, so that it outlives nobody.
 const SERVE: &str = "
@@ -43,11 +46,62 @@ pub const ACCOUNT: &str = "123456789012";
 
 static INSTALLED: LazyLock<Result<PathBuf, String>> = LazyLock::new(installed);
 
+/// What a server says: its beginning, and the exceptions that it tells of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said(Arc<(Mutex<Lines>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    first: String,
+    exceptions: Vec<String>,
+}
+
+impl Said {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &str) {
+        let mut lines = self.lines();
+        if lines.first.len() < REMEMBERED {
+            lines.first.push_str(line);
+            lines.first.push('\n');
+        }
+        if is_exception(line) {
+            lines.exceptions.push(line.to_owned());
+            self.0.1.notify_all();
+        }
+    }
+
+    /// How many exceptions there were.
+    pub(super) fn exceptions(&self) -> usize {
+        self.lines().exceptions.len()
+    }
+
+    /// The exception after so many, for which it waits a little: an answer may be here before the words about it.
+    pub(super) fn exception(&self, after: usize) -> Option<String> {
+        let limit = Duration::from_secs(5);
+        let waited = self
+            .0
+            .1
+            .wait_timeout_while(self.lines(), limit, |lines| lines.exceptions.len() <= after);
+        waited.unwrap_or_else(PoisonError::into_inner).0.exceptions.get(after).cloned()
+    }
+}
+
+/// Whether a line ends a traceback.
+fn is_exception(line: &str) -> bool {
+    let name = line.split(':').next().unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '_';
+    (name.ends_with("Error") || name.ends_with("Exception")) && name.chars().all(is_name)
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Moto {
     child: Child,
     port: u16,
+    said: Said,
     _images: tempfile::NamedTempFile,
 }
 
@@ -74,8 +128,14 @@ impl Moto {
             .stderr(Stdio::piped())
             .spawn()
             .expect("moto starts");
-        let port = told_port(&mut child);
-        Some(Self { child, port, _images: images })
+        let said = Said::default();
+        let port = told_port(&mut child, said.clone());
+        Some(Self { child, port, said, _images: images })
+    }
+
+    /// What it says.
+    pub(super) fn said(&self) -> Said {
+        self.said.clone()
     }
 
     /// Where it listens on 127.0.0.1.
@@ -85,23 +145,19 @@ impl Moto {
 }
 
 /// The port that the server says it listens on. What it says afterwards is read too, or it would stand still.
-fn told_port(child: &mut Child) -> u16 {
+fn told_port(child: &mut Child, said: Said) -> u16 {
     let errors = BufReader::new(child.stderr.take().expect("it is a pipe"));
     let (found, port) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut said = String::new();
         for line in errors.lines().map_while(Result::ok) {
             let told = line.split("http://127.0.0.1:").nth(1);
             if let Some(port) = told.and_then(|port| port.trim().parse::<u16>().ok()) {
                 // Nobody waits for it twice.
                 let _ = found.send(Ok(port));
             }
-            if said.len() < 10_000 {
-                said.push_str(&line);
-                said.push('\n');
-            }
+            said.push(&line);
         }
-        let _ = found.send(Err(said));
+        let _ = found.send(Err(said.lines().first.clone()));
     });
     match port.recv_timeout(PATIENCE) {
         Ok(Ok(port)) => port,

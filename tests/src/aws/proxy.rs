@@ -12,14 +12,16 @@ use super::http::{Request, Response};
 use super::ledger::Ledger;
 use super::model::{Models, models};
 use super::moto::Moto;
+use super::nodes::Nodes;
 use super::states::States;
-use super::stop::{Gate, StopPoint};
+use super::stop::{Gate, StopPoint, is_there};
 use super::throttle::{Rate, Throttle};
 use super::world::{Outcome, World};
 use super::xml::Element;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -40,6 +42,9 @@ pub struct Options {
     pub throttled: bool,
     /// Operations whose limit is another, where limits hold.
     pub rates: BTreeMap<String, Rate>,
+    /// The program that the local cloud starts its machines with, where instances are to be real: it calls
+    /// `provider_local::internal_main` before anything else.
+    pub nodes: Option<PathBuf>,
     /// What sees each call when it has been answered.
     pub watch: Option<fn(&LoggedCall)>,
 }
@@ -53,6 +58,7 @@ impl Default for Options {
             hidden_calls: 0,
             throttled: false,
             rates: BTreeMap::new(),
+            nodes: None,
             watch: None,
         }
     }
@@ -112,9 +118,11 @@ impl Proxy {
         let models = models().expect("botocore is installed beside moto");
         let states = States::new(options.slow_describes);
         let hidden = Hidden::new(options.hidden_describes, options.hidden_calls);
+        let nodes =
+            options.nodes.map(|program| Nodes::new(program).expect("a local cloud can be made"));
         let shared = Arc::new(Shared {
             models,
-            world: Mutex::new(World::new(moto.port(), models, states, hidden)),
+            world: Mutex::new(World::new(&moto, models, states, hidden).with_nodes(nodes)),
             gate: Arc::default(),
             faults: Mutex::default(),
             throttle: options.throttled.then(|| Mutex::new(Throttle::new(options.rates))),
@@ -231,6 +239,7 @@ impl Drop for Proxy {
             // It may be closed already.
             let _ = connection.shutdown(Shutdown::Both);
         }
+        drop(locked(&self.shared.world).take_nodes());
         let violations = self.take_violations();
         if !std::thread::panicking() {
             assert!(violations.is_empty(), "requests that AWS does not know: {violations:#?}");
@@ -334,17 +343,18 @@ impl Shared {
         self.throttle.as_ref().is_some_and(|throttle| !locked(throttle).take(call, Instant::now()))
     }
 
-    /// Does what is asked for, unless everything stands still and the client is gone afterwards; with whether the answer is
-    /// held back.
+    /// Does what is asked for, unless the client is gone by then; with whether the answer is held back.
     fn act(&self, request: &Request, call: &Call, client: &TcpStream) -> Option<(Outcome, bool)> {
         loop {
-            if !self.gate.pass(client) {
-                return None;
-            }
+            self.gate.pass();
             let mut world = locked(&self.world);
             // It may have closed while this waited for the world.
             if self.gate.is_closed() {
                 continue;
+            }
+            // What a client sent before it was killed must not take effect after its end was seen.
+            if !is_there(client) {
+                return None;
             }
             let outcome = world.act(request, call);
             let is_held = outcome.took_effect && self.gate.count(call);

@@ -82,17 +82,26 @@ struct Phase {
     left: u32,
 }
 
+/// An attachment on its way to or from a volume.
+#[derive(Debug)]
+struct Joint {
+    item: Element,
+    phase: Phase,
+}
+
 /// What is on its way.
 #[derive(Debug)]
 pub(super) struct States {
     describes: u32,
     phases: BTreeMap<String, Phase>,
+    /// By volume.
+    joints: BTreeMap<String, Joint>,
 }
 
 impl States {
     /// With so many descriptions that show an object on its way.
     pub(super) fn new(describes: u32) -> Self {
-        Self { describes, phases: BTreeMap::new() }
+        Self { describes, phases: BTreeMap::new(), joints: BTreeMap::new() }
     }
 
     /// The state in which an object is shown, if it is on its way.
@@ -103,7 +112,7 @@ impl States {
     /// Takes the filter by state out of a description, so that moto tells all and [`States::show`] can choose.
     pub(super) fn without_filter(&self, call: &Call) -> Option<(Call, Vec<String>)> {
         let view = VIEWS.iter().find(|view| view.operation == call.operation)?;
-        if self.phases.is_empty() {
+        if self.phases.is_empty() && self.joints.is_empty() {
             return None;
         }
         call.without_filter(view.filter)
@@ -111,6 +120,7 @@ impl States {
 
     /// Notes what a call that succeeded sends on its way, and shows so in its answer.
     pub(super) fn note(&mut self, call: &Call, made: &[String], answer: &mut Element) {
+        self.note_joint(call, answer);
         let entered = ENTERED.iter().find(|(operation, _)| *operation == call.operation);
         let Some((_, state)) = entered.filter(|_| self.describes > 0) else { return };
         let named = ["InstanceId", "NatGatewayId"].into_iter().flat_map(|parameter| {
@@ -135,11 +145,48 @@ impl States {
         }
     }
 
+    /// Notes that a volume is attached or detached.
+    fn note_joint(&mut self, call: &Call, answer: &mut Element) {
+        let state = match call.operation.as_str() {
+            "AttachVolume" => "attaching",
+            "DetachVolume" => "detaching",
+            _ => return,
+        };
+        if self.describes > 0 {
+            answer.set("status", state);
+            let mut item = answer.clone();
+            "item".clone_into(&mut item.name);
+            item.children.retain(|child| child.name != "requestId");
+            let phase = Phase { name: state, left: self.describes };
+            self.joints.insert(answer.text_at("volumeId").to_owned(), Joint { item, phase });
+        }
+    }
+
+    /// Shows attachments on their way in a description of volumes.
+    fn show_joints(&mut self, answer: &mut Element) {
+        let volumes = answer.at_mut("volumeSet").map(|set| set.children.as_mut_slice());
+        for volume in volumes.unwrap_or_default() {
+            let id = volume.text_at("volumeId").to_owned();
+            let Some(joint) = self.joints.get_mut(&id) else { continue };
+            volume.set("status", "in-use");
+            if let Some(set) = volume.at_mut("attachmentSet") {
+                set.children = vec![joint.item.clone()];
+            }
+            joint.phase.left -= 1;
+            if joint.phase.left == 0 {
+                self.joints.remove(&id);
+            }
+        }
+    }
+
     /// Shows objects on their way in a description, and only those in the states asked for.
     pub(super) fn show(&mut self, call: &Call, wanted: Option<&[String]>, answer: &mut Element) {
         let Some(view) = VIEWS.iter().find(|view| view.operation == call.operation) else { return };
         let running_only = view.operation == "DescribeInstanceStatus"
             && call.parameter("IncludeAllInstances") != Some("true");
+        if view.operation == "DescribeVolumes" {
+            self.show_joints(answer);
+        }
         let phases = &mut self.phases;
         answer.each_mut(&mut |element| {
             if element.name != view.set {
@@ -164,6 +211,10 @@ impl States {
         answer.drop_empty_reservations();
     }
 
+    fn joint(&self, call: &Call) -> Option<&Joint> {
+        self.joints.get(call.parameter("VolumeId")?)
+    }
+
     /// What a call is told that comes too early for the state of an object.
     pub(super) fn refuse(&self, call: &Call) -> Option<Refusal> {
         let shown = |name: &str| {
@@ -173,6 +224,16 @@ impl States {
         let first = |name: &str| shown(name).into_iter().next();
         let refused = |code: &str, text: String| Some(Refusal::new(code, text));
         match call.operation.as_str() {
+            "AttachVolume" | "DeleteVolume" | "DetachVolume" if self.joint(call).is_some() => {
+                let joint = self.joint(call)?;
+                let (id, state) = (call.parameter("VolumeId")?, joint.phase.name);
+                if call.operation == "DetachVolume" {
+                    let text = format!("Volume '{id}' is {state}.");
+                    return refused("IncorrectState", text);
+                }
+                let instance = joint.item.text_at("instanceId");
+                refused("VolumeInUse", format!("Volume {id} is currently attached to {instance}"))
+            }
             "StopInstances" | "StartInstances" => {
                 let verb = if call.operation == "StopInstances" { "stopped" } else { "started" };
                 // Stopping what is stopping is no error, nor is starting what is starting.

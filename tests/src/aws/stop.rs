@@ -37,14 +37,10 @@ impl Gate {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits while everything stands still; false if the client is gone by then.
-    pub(super) fn pass(&self, client: &TcpStream) -> bool {
+    /// Waits while everything stands still.
+    pub(super) fn pass(&self) {
         let stop = self.stop();
-        if stop.held.is_none() {
-            return true;
-        }
         drop(self.changed.wait_while(stop, |stop| stop.held.is_some()));
-        is_there(client)
     }
 
     /// Whether everything stands still.
@@ -76,7 +72,7 @@ impl Gate {
 }
 
 /// Whether a client still has its end of a connection open.
-fn is_there(client: &TcpStream) -> bool {
+pub(super) fn is_there(client: &TcpStream) -> bool {
     if client.set_nonblocking(true).is_err() {
         return false;
     }

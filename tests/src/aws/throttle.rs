@@ -71,8 +71,15 @@ impl Throttle {
     fn wanted(&self, call: &Call) -> Vec<(String, Rate, f64)> {
         let operation = call.operation.as_str();
         let own = self.own.get(operation).copied();
-        let mut wanted = vec![(operation.to_owned(), own.unwrap_or_else(|| published(call)), 1.0)];
-        let (count, rate) = match operation {
+        // A description of everything has a bucket of its own.
+        let (name, of_calls) = match own {
+            None if is_of_everything(call) => {
+                (format!("{operation}: everything"), rate(50.0, 10.0))
+            }
+            own => (operation.to_owned(), own.unwrap_or_else(|| published(call))),
+        };
+        let mut wanted = vec![(name, of_calls, 1.0)];
+        let (count, of_instances) = match operation {
             "RunInstances" => {
                 let count = call.parameter("MaxCount").and_then(|count| count.parse().ok());
                 (count.unwrap_or(1.0), rate(1_000.0, 2.0))
@@ -81,8 +88,8 @@ impl Throttle {
             _ => return wanted,
         };
         let name = format!("{operation}: instances");
-        let rate = self.own.get(&name).copied().unwrap_or(rate);
-        wanted.push((name, rate, count));
+        let of_instances = self.own.get(&name).copied().unwrap_or(of_instances);
+        wanted.push((name, of_instances, count));
         wanted
     }
 }
@@ -94,18 +101,22 @@ fn ids(call: &Call) -> u32 {
 /// The rate of a call by its category.
 fn published(call: &Call) -> Rate {
     match call.operation.as_str() {
-        "RunInstances" | "StartInstances" | "StopInstances" => rate(5.0, 2.0),
+        "RunInstances" => rate(5.0, 2.0),
         "TerminateInstances" => rate(100.0, 5.0),
         _ if call.changes() => rate(50.0, 5.0),
-        _ => {
-            let pages = call.parameter("MaxResults").is_some();
-            let chooses = call.parameters.keys().any(|name| {
-                name.starts_with("Filter.")
-                    || (name.contains("Id.") && !name.starts_with("Version"))
-            });
-            if pages || chooses { rate(100.0, 20.0) } else { rate(50.0, 10.0) }
-        }
+        _ => rate(100.0, 20.0),
     }
+}
+
+/// Whether a call describes all there is, neither filtered nor in pages.
+fn is_of_everything(call: &Call) -> bool {
+    let chooses = |name: &String| {
+        name.starts_with("Filter.")
+            || name.contains("Id.")
+            || name.contains("Name.")
+            || name == "MaxResults"
+    };
+    !call.changes() && !call.parameters.keys().any(chooses)
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use super::http::{Request, Response, form};
 use super::in_use;
 use super::ledger::Ledger;
 use super::model::Models;
+use super::moto::{Moto, Said};
+use super::nodes::Nodes;
 use super::placement::PlacementGroups;
 use super::states::States;
 use super::tokens::Tokens;
@@ -22,12 +24,14 @@ use std::collections::BTreeMap;
 pub(super) struct World {
     pub(super) ledger: Ledger,
     port: u16,
+    said: Said,
     models: &'static Models,
     tokens: Tokens,
     states: States,
     hidden: Hidden,
     placement: PlacementGroups,
     kept: Kept,
+    nodes: Option<Nodes>,
     calls: usize,
 }
 
@@ -40,18 +44,35 @@ pub(super) struct Outcome {
 }
 
 impl World {
-    pub(super) fn new(port: u16, models: &'static Models, states: States, hidden: Hidden) -> Self {
+    pub(super) fn new(
+        moto: &Moto,
+        models: &'static Models,
+        states: States,
+        hidden: Hidden,
+    ) -> Self {
         Self {
             ledger: Ledger::default(),
-            port,
+            port: moto.port(),
+            said: moto.said(),
             models,
             tokens: Tokens::default(),
             states,
             hidden,
             placement: PlacementGroups::default(),
             kept: Kept::default(),
+            nodes: None,
             calls: 0,
         }
+    }
+
+    /// The same, with machines behind its instances.
+    pub(super) fn with_nodes(self, nodes: Option<Nodes>) -> Self {
+        Self { nodes, ..self }
+    }
+
+    /// The machines, which then end with whoever has them.
+    pub(super) fn take_nodes(&mut self) -> Option<Nodes> {
+        self.nodes.take()
     }
 
     /// Does what a call asks for.
@@ -82,7 +103,11 @@ impl World {
             Ok(response) if response.status < 300 && !is_dry => {
                 self.succeeded(number, (request, call), wanted.as_deref(), response)
             }
-            Ok(response) | Err(response) => Outcome { response, took_effect: false },
+            Ok(response) | Err(response) => {
+                let refusal = gaps::misnamed(call, &self.ledger, &response.body);
+                let response = refusal.map_or(response, |refusal| refusal.response(call));
+                Outcome { response, took_effect: false }
+            }
         }
     }
 
@@ -181,6 +206,7 @@ impl World {
     }
 
     fn forward(&self, request: &Request, call: &Call, asked: &Call) -> Result<Response, Response> {
+        let before = self.said.exceptions();
         let sent = if asked == call {
             request.send(self.port)
         } else {
@@ -192,8 +218,12 @@ impl World {
             sent.map_err(|error| failed(format!("moto does not answer the proxy: {error}")))?;
         // What it does not know, or chokes on, it answers with a page for people.
         if answer.status >= 500 {
-            let page = String::from_utf8_lossy(&answer.body);
-            return Err(failed(format!("moto answers {}: {page}", answer.status)));
+            let why =
+                self.said.exception(before).unwrap_or_else(|| "it does not say why".to_owned());
+            return Err(failed(format!(
+                "moto answers {} to {}: {why}",
+                answer.status, call.operation
+            )));
         }
         Ok(answer)
     }
@@ -221,6 +251,12 @@ impl World {
             }
             let made = self.ledger.note(number, call, &answer);
             self.follow(number, (request, call), &made);
+            if let Err(error) = self.back(request, call, &made) {
+                let text = format!("the node behind an instance fails: {error}");
+                let refusal = Refusal::new("InternalError", text).with_status(500);
+                return Outcome { response: refusal.response(call), took_effect: true };
+            }
+            self.tell_nodes(&mut answer);
             self.states.note(call, &made, &mut answer);
             self.hidden.note(&made);
             response.replace(&unedited, &answer);
@@ -231,12 +267,36 @@ impl World {
         }
         self.hidden.show(call, &mut answer);
         self.kept.show(call, &mut answer);
+        self.tell_nodes(&mut answer);
         self.states.show(call, wanted, &mut answer);
         if let Some(refusal) = gaps::missing(call, &answer).filter(|_| is_ec2) {
             return Outcome { response: refusal.response(call), took_effect: false };
         }
+        if call.operation == "DescribeTags" {
+            answer.each_mut(&mut as_amazon_names);
+        }
         response.replace(&unedited, &answer);
         Outcome { response, took_effect: false }
+    }
+
+    /// Has the machines behind the instances follow a call.
+    fn back(&mut self, request: &Request, call: &Call, made: &[String]) -> Result<(), String> {
+        let Some(nodes) = &mut self.nodes else { return Ok(()) };
+        if call.operation != "RunInstances" {
+            return nodes.follow(call);
+        }
+        let key = call.parameter("KeyName").and_then(|name| {
+            let asked = [("KeyName.1", name), ("IncludePublicKey", "true")];
+            let found = ask(self.port, request, "DescribeKeyPairs", &asked);
+            found.at("keySet/item/publicKey").map(|key| key.text.trim().to_owned())
+        });
+        made.iter().try_for_each(|id| nodes.start(id, call, key.clone()))
+    }
+
+    fn tell_nodes(&self, answer: &mut Element) {
+        if let Some(nodes) = &self.nodes {
+            nodes.show(answer);
+        }
     }
 
     /// What moto leaves out after a call that made something.
@@ -261,6 +321,17 @@ impl World {
             }
             _ => {}
         }
+    }
+}
+
+/// Resource types that moto tells by other names than Amazon.
+const RENAMED: [(&str, &str); 2] =
+    [("nat-gateway", "natgateway"), ("vpc-elastic-ip", "elastic-ip")];
+
+fn as_amazon_names(element: &mut Element) {
+    let renamed = RENAMED.iter().find(|(name, _)| element.text == *name);
+    if let Some((_, amazons)) = renamed.filter(|_| element.name == "resourceType") {
+        (*amazons).clone_into(&mut element.text);
     }
 }
 

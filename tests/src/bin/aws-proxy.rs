@@ -16,6 +16,7 @@ usage: aws-proxy [OPTION]...
   --slow N                    what is made or ended is shown on its way for N descriptions
   --hidden N                  N descriptions do not see a new object
   --hidden-calls N            N other calls that name a new object do not know it
+  --nodes                     every instance is a machine of the local cloud, with SSH on port 2222 of its address
   --throttled                 the published limits hold
   --fault OPERATION:NTH:WHAT  what happens to the NTH call of an operation (`changing` and `any` are operations too):
                               throttle, lose-answer, lose-request, cut-answer, delay=MILLISECONDS, STATUS=CODE";
@@ -28,6 +29,11 @@ struct Asked {
 }
 
 fn main() -> ExitCode {
+    // With `--nodes` the local cloud's machines are this program, started again.
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(code) = provider_local::internal_main(&words) {
+        return code;
+    }
     let asked = match read(std::env::args().skip(1)) {
         Ok(asked) => asked,
         Err(error) => {
@@ -54,6 +60,11 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
     asked.options.listen = SocketAddr::from(([127, 0, 0, 1], 5600));
     asked.options.watch = Some(print);
     while let Some(option) = arguments.next() {
+        if option == "--nodes" {
+            let program = std::env::current_exe().map_err(|error| error.to_string())?;
+            asked.options.nodes = Some(program);
+            continue;
+        }
         if option == "--throttled" {
             asked.options.throttled = true;
             continue;

@@ -60,7 +60,8 @@ impl Batch {
         let events = self.caller.engine.ports.events.clone();
         let (address, redaction) = (intent.address.clone(), secrets_of(intent));
         let teller = Arc::new(Teller { id: None, address, events, redaction });
-        let made = Call { provider, intent, teller, sendings: Sendings::default() };
+        let sendings = Sendings::default();
+        let made = Call { provider, intent, teller, sendings, may_be_repeated: false };
         let answer = match made.schema() {
             Ok(schema) => {
                 let deadline_ms = schema.adoption.deadline_ms;

@@ -256,7 +256,8 @@ impl Job {
         let events = self.caller.engine.ports.events.clone();
         let (id, address) = (Some(self.operation.id), intent.address.clone());
         let teller = Arc::new(Teller { id, address, events, redaction: secrets_of(intent) });
-        Call { provider, intent, teller, sendings: Sendings::default() }
+        let sendings = Sendings::default();
+        Call { provider, intent, teller, sendings, may_be_repeated: true }
     }
 
     /// Makes the call.

@@ -4,7 +4,8 @@
 //! the one call, the addresses of all, and which of its objects is whose. The provider makes one call of the requests that
 //! come with it. Recovery therefore needs nothing but an intent, as everywhere.
 //!
-//! Invariants: only creations with the same arguments are bound; all their intents are durable before the first call. The
+//! Invariants: only creations with the same arguments are bound; all their intents become durable in one write, before the
+//! first call. The
 //! one call makes all of the objects or none, so whoever's request was refused may have an object by another's: none of a
 //! batch is told to have failed before all have ended, and none has failed for good where another has succeeded.
 //! Refuses to know: how a provider makes one call of many.
@@ -52,13 +53,21 @@ impl Together {
             }
         }
         bind(&mut ready, self.most);
-        let (begun, broken) = self.begin(ready).await;
-        for (place, error) in broken {
-            ended[place] = Some(self.jobs[place].broken(error));
+        let groups = by_batch(ready).into_iter().map(|group| self.begin(group));
+        let mut begun = Vec::new();
+        for (group, error) in join_all(groups).await {
+            match error {
+                None => begun.push(group),
+                Some(error) => {
+                    // One of them stands for all, so that people read once why the run ended.
+                    let place = group[0].place;
+                    ended[place] = Some(self.jobs[place].broken(error));
+                }
+            }
         }
         let is_broken = ended.iter().any(|ended| matches!(ended, Some(Ended::Broken(_))));
         if !is_broken {
-            let groups = by_batch(begun).into_iter().map(|group| self.call(group));
+            let groups = begun.into_iter().map(|group| self.call(group));
             for (place, how) in join_all(groups).await.into_iter().flatten() {
                 ended[place] = Some(how);
             }
@@ -66,20 +75,25 @@ impl Together {
         ended.into_iter().map(|ended| ended.unwrap_or(Ended::NotRecorded)).collect()
     }
 
-    /// Makes all intents durable: the store commits many at once.
-    async fn begin(&self, ready: Vec<Ready>) -> (Vec<Ready>, Vec<(usize, StateError)>) {
-        let each = ready.into_iter().map(|mut one| async move {
-            let begun = self.jobs[one.place].begin(&mut one.intent).await;
-            (one, begun)
-        });
-        let (mut begun, mut broken) = (Vec::new(), Vec::new());
-        for (one, result) in join_all(each).await {
-            match result {
-                Ok(()) => begun.push(one),
-                Err(error) => broken.push((one.place, error)),
+    /// Makes the intents of one call durable, all in one write: whoever finds one of them sends the call for all.
+    async fn begin(&self, mut group: Vec<Ready>) -> (Vec<Ready>, Option<StateError>) {
+        let caller = &self.jobs[group[0].place].caller;
+        let ports = &caller.engine.ports;
+        let intents = group.iter().map(|one| one.intent.clone()).collect();
+        let begun = match caller.held.check() {
+            Ok(lease) => ports.store.begin_all(lease, intents).await,
+            Err(error) => Err(error),
+        };
+        match begun {
+            Ok(sequences) => {
+                for (one, sequence) in group.iter_mut().zip(sequences) {
+                    one.intent.sequence = sequence;
+                    ports.records.begin(&one.intent);
+                }
+                (group, None)
             }
+            Err(error) => (group, Some(error)),
         }
-        (begun, broken)
     }
 
     /// Calls those of one batch.

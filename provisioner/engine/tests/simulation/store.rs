@@ -156,6 +156,17 @@ impl StateStore for Front {
         .await
     }
 
+    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
+        self.effect("begin all", async {
+            let lease = match intents.first() {
+                Some(intent) => self.lease(lease, &intent.address).await,
+                None => lease.clone(),
+            };
+            self.inner.begin_all(&lease, intents).await
+        })
+        .await
+    }
+
     async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
         self.effect("attempt", self.inner.attempt(lease, sequence, attempt)).await
     }

@@ -256,6 +256,12 @@ impl StateStore for PostgresStore {
         self.write(needs, move |tables| rules::begin(tables, &lease, &intent)).await
     }
 
+    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
+        let needs = under(lease).and_addresses(intents.iter().map(|intent| &intent.address));
+        let lease = lease.clone();
+        self.write(needs, move |tables| rules::begin_all(tables, &lease, &intents)).await
+    }
+
     async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
         let (needs, lease) = (under(lease).and_intent(sequence), lease.clone());
         self.write(needs, move |tables| rules::attempt(tables, &lease, sequence, &attempt)).await

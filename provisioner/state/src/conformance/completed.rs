@@ -1,9 +1,30 @@
-//! Calls that are journaled with their outcome: many in one write, in order, all or none.
+//! Many in one write, in order, all or none: intents, and calls that are journaled with their outcome.
 
 use super::{Scene, address, intent, ok, record, recorded, taken};
 use crate::error::StateError;
 use crate::port::Completed;
 use model::record::{IntentAction, Outcome, Record};
+
+pub(super) async fn begun_together(scene: Scene<'_>) {
+    let store = scene.open();
+    let lease = taken(&store, "r1").await;
+    let open = |text: &str| intent(text, IntentAction::Create, None);
+    let both = vec![open("local_machine.a"), open("local_machine.b")];
+    let sequences = ok("begin", store.begin_all(&lease, both)).await;
+    let loaded = ok("load", store.load()).await;
+    let found: Vec<_> = loaded.unfinished.iter().map(|intent| intent.sequence).collect();
+    assert_eq!(found, sequences, "both are open, in their order");
+    for second in ["local_machine.b", "local_machine.c"] {
+        let several = vec![open("local_machine.c"), open(second)];
+        let refused = store.begin_all(&lease, several).await;
+        assert!(matches!(refused, Err(StateError::Illegal(_))), "{refused:?}");
+    }
+    assert_eq!(ok("load", store.load()).await.unfinished, loaded.unfinished, "nothing of them");
+    let failed = Outcome::Failed { message: "no".to_owned() };
+    for sequence in sequences {
+        ok("finish", store.finish(&lease, sequence, failed.clone())).await;
+    }
+}
 
 pub(super) async fn completed(scene: Scene<'_>) {
     let store = scene.open();

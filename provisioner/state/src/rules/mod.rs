@@ -11,7 +11,9 @@ mod writes;
 
 pub use edits::{edit, prune, rekey};
 pub use leases::{acquire, check_lease, held, release, renew, unlock};
-pub use writes::{attempt, begin, complete, finish, forget, write_refreshed, write_results};
+pub use writes::{
+    attempt, begin, begin_all, complete, finish, forget, write_refreshed, write_results,
+};
 
 use crate::error::StateError;
 use crate::holder::Holder;

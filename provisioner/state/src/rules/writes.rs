@@ -18,6 +18,25 @@ pub fn begin(tables: &mut dyn Tables, lease: &Lease, intent: &Intent) -> Result<
     Ok(sequence)
 }
 
+/// Journals intents, all or none.
+pub fn begin_all(tables: &mut dyn Tables, lease: &Lease, intents: &[Intent]) -> Result<Vec<u64>> {
+    check_lease(tables, lease, intents.iter().map(|intent| &intent.address))?;
+    let mut addresses = BTreeSet::new();
+    for intent in intents {
+        check_intent(tables, intent)?;
+        let address = &intent.address;
+        if intent.action != IntentAction::DeleteDeposed && !addresses.insert(address) {
+            return illegal(format!("two intents for {address} at the same time"));
+        }
+    }
+    let mut begin = |intent: &Intent| {
+        let sequence = journal_intent(tables, lease, intent)?;
+        tables.set_unfinished(sequence, &intent.address, true)?;
+        Ok(sequence)
+    };
+    intents.iter().map(&mut begin).collect()
+}
+
 fn journal_intent(tables: &mut dyn Tables, lease: &Lease, intent: &Intent) -> Result<u64> {
     let address = Some(&intent.address);
     let entry = NewEntry { run: &lease.info.run, kind: "intent", address };

@@ -248,6 +248,11 @@ impl StateStore for SqliteStore {
         self.write(move |tables| rules::begin(tables, &lease, &intent)).await
     }
 
+    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::begin_all(tables, &lease, &intents)).await
+    }
+
     async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
         let lease = lease.clone();
         self.write(move |tables| rules::attempt(tables, &lease, sequence, &attempt)).await

@@ -206,12 +206,26 @@ impl Kind for Eip {
         session: &Session,
         request: &DeleteRequest,
     ) -> Result<(), ProviderError> {
-        if let Some(association) = Given(&request.attributes).text("association_id") {
-            disassociate(session, &association).await?;
+        match release(session, &request.id).await {
+            // It goes, wherever it is.
+            Err(error) if error.class == ErrorClass::Conflict => {
+                let query = Query::Ids(vec![request.id.clone()]);
+                let there = told(session, &query).await?;
+                let association = there.iter().find_map(|it| it.association_id());
+                let Some(association) = association.filter(|id| !id.is_empty()) else {
+                    return Err(error);
+                };
+                disassociate(session, association).await?;
+                release(session, &request.id).await
+            }
+            released => released,
         }
-        let call = session.ec2().await?.release_address().allocation_id(&request.id);
-        session.call("ReleaseAddress", call.send()).await.map(drop)
     }
+}
+
+async fn release(session: &Session, id: &str) -> Result<(), ProviderError> {
+    let call = session.ec2().await?.release_address().allocation_id(id);
+    session.call("ReleaseAddress", call.send()).await.map(drop)
 }
 
 /// Where an address goes: of machine and network interface only the one that changes counts.

@@ -16,8 +16,8 @@ use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, SecurityGroup as Told, Tag};
-use model::Type;
 use model::schema::{Attribute, ResourceSchema};
+use model::Type;
 use provider::{CreateRequest, DeleteRequest, ErrorClass, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -170,9 +170,6 @@ impl Kind for SecurityGroup {
         seen: &mut Seen,
         recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
-        if recorded.flag(REVOKE).is_none() {
-            seen.attributes.insert(REVOKE, false.into());
-        }
         for direction in Direction::ALL {
             let name = direction.blocks();
             let Some(known) = recorded.0.get(name) else { continue };

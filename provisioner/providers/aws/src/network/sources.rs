@@ -149,12 +149,8 @@ impl Source for Subnets {
 pub(crate) struct Vpc;
 
 /// The arguments that are filters.
-const VPC_FILTERS: [(&str, &str); 4] = [
-    ("id", "vpc-id"),
-    ("cidr_block", "cidr"),
-    ("dhcp_options_id", "dhcp-options-id"),
-    ("state", "state"),
-];
+const VPC_FILTERS: [(&str, &str); 3] =
+    [("id", "vpc-id"), ("cidr_block", "cidr"), ("state", "state")];
 
 fn vpc_filters(given: Given<'_>) -> Filters {
     let mut all = filters(given);
@@ -205,6 +201,8 @@ impl Source for Vpc {
     async fn read(&self, session: &Session, given: Given<'_>) -> Result<Found, ProviderError> {
         let query = Query::Filters(vpc_filters(given));
         let mut all = vpc::told(session, &query).await?;
+        let options = given.text("dhcp_options_id");
+        all.retain(|it| options.is_none() || it.dhcp_options_id() == options.as_deref());
         let found = match (all.pop(), all.len()) {
             (Some(only), 0) => only,
             (None, _) => {
