@@ -407,3 +407,24 @@ fn another_type_is_a_stop_and_a_start_and_one_that_was_stopped_is_started() {
     assert_eq!(site.count("RunInstances"), 0);
     site.run(&["plan", "env"]).exits(0).says("No changes");
 }
+
+#[test]
+fn what_cannot_change_in_place_makes_a_machine_anew_and_the_rest_does_not() {
+    let Some(site) = Site::new() else { return };
+    site.bench.edit("env/main.hcl", "= 50", "= 1");
+    site.apply().exits(0);
+    let plan = |from: &str, to: &str, expected: &str| {
+        site.bench.edit("env/main.hcl", from, to);
+        site.run(&["plan", "env"]).exits(0).says(expected);
+        site.bench.edit("env/main.hcl", to, from);
+    };
+    plan("\"hello\"", "\"bye\"", "1 to update, 0 to replace");
+    let replaced = "\"bye\"\n  user_data_replace_on_change = true";
+    plan("\"hello\"", replaced, "0 to update, 1 to replace");
+    plan("volume_size = 20", "volume_size = 30", "1 to update, 0 to replace");
+    plan("volume_type = \"gp3\"", "encrypted = true", "0 to update, 1 to replace");
+    let disk = "}\n\n  ebs_block_device {\n    device_name = \"/dev/sdf\"\n    volume_size = 1\n  }\n}\n\noutput";
+    plan("}\n}\n\noutput", disk, "0 to update, 1 to replace");
+    plan("t3.micro", "t3.small", "1 to update, 0 to replace");
+    plan("= aws_subnet.main.id", "= \"subnet-0123456789abcdef0\"", "0 to update, 1 to replace");
+}

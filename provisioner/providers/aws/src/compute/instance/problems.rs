@@ -33,10 +33,11 @@ pub(super) fn problems(given: Given<'_>) -> Vec<Problem> {
 
 /// What must be there unless a launch template has it.
 fn needed(given: Given<'_>) -> Vec<Problem> {
-    if !given.is_left_out("launch_template") && given.blocks("launch_template").len() != 0 {
-        return Vec::new();
-    }
-    if given.0.get("launch_template").is_some_and(|it| it.is_unknown()) {
+    let is_from_template = match given.0.get("launch_template") {
+        Some(template) => template.is_unknown() || !given.blocks("launch_template").is_empty(),
+        None => false,
+    };
+    if is_from_template {
         return Vec::new();
     }
     ["ami", "instance_type"]
