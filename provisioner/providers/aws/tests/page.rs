@@ -201,10 +201,12 @@ fn literal(value: &Value) -> String {
     value.to_json().map_or_else(|_| "…".to_owned(), |json| json.to_string())
 }
 
-fn change(policy: &ChangePolicy) -> &'static str {
+fn change(policy: &ChangePolicy) -> String {
     match policy {
-        ChangePolicy::InPlace => "in place",
-        ChangePolicy::Replace => "replaces",
-        ChangePolicy::Refuse(_) => "refused",
+        ChangePolicy::InPlace => "in place".to_owned(),
+        ChangePolicy::Replace => "replaces".to_owned(),
+        ChangePolicy::ReplaceIf(other) => format!("replaces if `{other}`"),
+        ChangePolicy::ReplaceFields(fields) => format!("replaces: `{}`", fields.join("`, `")),
+        ChangePolicy::Refuse(_) => "refused".to_owned(),
     }
 }
