@@ -228,6 +228,24 @@ fn what_a_block_lacks_and_what_it_does_not_take() {
 }
 
 #[test]
+fn pools_are_written_out() {
+    insta::assert_snapshot!(said(
+        r#"
+        variable "pools" { default = ["a", "b"] }
+        node_set "edge" {
+          dynamic "pool" {
+            for_each = var.pools
+            content {
+              source = "./m"
+              size   = 1
+            }
+          }
+        }
+        "#
+    ));
+}
+
+#[test]
 fn a_secret_number_of_blocks_makes_the_argument_a_secret() {
     let desired = good(&[(
         "/env/main.hcl",

@@ -45,7 +45,10 @@ pub fn member(members: &str, index: u32) -> Option<Address> {
             None => (1, item.to_owned()),
             Some((text, first, last)) => {
                 let number = first.checked_add(left)?;
-                (last.checked_sub(first)?.checked_add(1)?, format!("{number:0width$}", width = text.len()))
+                (
+                    last.checked_sub(first)?.checked_add(1)?,
+                    format!("{number:0width$}", width = text.len()),
+                )
             }
         };
         if left < count {
@@ -120,7 +123,11 @@ mod tests {
         let all = addresses(&texts);
         let written = members(&all, 256).unwrap();
         for (index, address) in all.iter().enumerate() {
-            assert_eq!(member(&written, u32::try_from(index).unwrap()).as_ref(), Some(address), "{written}");
+            assert_eq!(
+                member(&written, u32::try_from(index).unwrap()).as_ref(),
+                Some(address),
+                "{written}"
+            );
         }
         assert_eq!(member(&written, u32::try_from(all.len()).unwrap()), None);
         written
@@ -130,7 +137,8 @@ mod tests {
     fn numbers_are_ranges() {
         let plain = (0..1_000).map(|index| format!("aws_instance.web[{index}]")).collect();
         assert_eq!(given_back(plain), "aws_instance.web[{0-999}]");
-        let padded = |index| format!("node_set.edge.node[\"edge-eu-{index:03}\"].aws_instance.this");
+        let padded =
+            |index| format!("node_set.edge.node[\"edge-eu-{index:03}\"].aws_instance.this");
         assert_eq!(
             given_back((1..=20).chain([33]).map(padded).collect()),
             "node_set.edge.node[\"edge-eu-{001-020,033}\"].aws_instance.this"
@@ -151,7 +159,8 @@ mod tests {
     fn what_cannot_be_written_is_not() {
         let dashes = ["eu-1", "us-west"].map(|name| format!("aws_instance.web[\"{name}\"]"));
         assert_eq!(members(&addresses(&dashes), 256), None);
-        let odd: Vec<_> = (0..200).map(|index| format!("aws_instance.web[{}]", index * 2)).collect();
+        let odd: Vec<_> =
+            (0..200).map(|index| format!("aws_instance.web[{}]", index * 2)).collect();
         assert_eq!(members(&addresses(&odd), 256), None);
         let nested = ["aws_instance.a", "aws_instance.a[0]"].map(str::to_owned);
         assert_eq!(members(&addresses(&nested), 256), None);

@@ -10,10 +10,10 @@ use crate::module::{
 };
 use crate::syntax::{Attribute, Block};
 use model::schema::{self, Mode};
-use model::{Data, Diagnostic, Span, Value};
+use model::value::Entries;
+use model::{Diagnostic, Span, Value};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 pub(super) type Schema = BTreeMap<String, schema::Attribute>;
 
@@ -97,7 +97,7 @@ impl Graph<'_> {
 
     /// The values: an object with all arguments of the schema.
     pub(super) fn arguments(&mut self, given: &Given<'_>, schema: &Schema, place: &Place) -> Value {
-        let mut values: BTreeMap<Arc<str>, Value> = BTreeMap::new();
+        let mut values = Entries::new();
         for attribute in given.attributes {
             let name = attribute.name.text.as_ref();
             let Some(declared) =
@@ -121,30 +121,29 @@ impl Graph<'_> {
             values.insert(attribute.name.text.clone(), value);
         }
         self.block_arguments(given, schema, place, &mut values);
-        Self::complete(schema, values)
+        self.complete(schema, values)
     }
 
     /// All arguments of the schema: the given ones, and defaults or null for the others.
-    pub(super) fn complete(schema: &Schema, values: BTreeMap<Arc<str>, Value>) -> Value {
-        let mut values = values;
-        let mut all = BTreeMap::new();
-        for (name, attribute) in schema {
-            if attribute.mode == Mode::Computed {
-                continue;
-            }
-            let (name, given) = match values.remove_entry(name.as_str()) {
+    pub(super) fn complete(&mut self, schema: &Schema, values: Entries) -> Value {
+        // Both are in the order of the names.
+        let mut values = values.into_iter().peekable();
+        let arguments = schema.iter().filter(|(_, attribute)| attribute.mode != Mode::Computed);
+        let all = arguments.map(|(name, attribute)| {
+            while values.next_if(|(given, _)| given.as_ref() < name.as_str()).is_some() {}
+            let given = values.next_if(|(given, _)| given.as_ref() == name);
+            let (name, given) = match given {
                 Some((name, given)) => (name, Some(given)),
-                None => (Arc::from(name.as_str()), None),
+                None => (self.words.get(name), None),
             };
             let value = match given {
                 Some(value) if !value.is_null() || attribute.default.is_none() => value,
                 Some(_) | None if attribute.mode == Mode::Required => failed(),
                 _ => attribute.default.clone().unwrap_or_else(|| Value::null(attribute.ty.clone())),
             };
-            let value = if attribute.sensitive { value.into_sensitive() } else { value };
-            all.insert(name, value);
-        }
-        Data::Object(Arc::new(all)).into()
+            (name, if attribute.sensitive { value.into_sensitive() } else { value })
+        });
+        Value::object(all)
     }
 }
 

@@ -92,6 +92,21 @@ pub(super) enum Origin {
     Pool { set: usize, pool: usize, node: Value },
 }
 
+/// Texts, each kept once.
+#[derive(Default)]
+pub(super) struct Words(HashSet<Arc<str>>);
+
+impl Words {
+    pub(super) fn get(&mut self, text: &str) -> Arc<str> {
+        if let Some(word) = self.0.get(text) {
+            return word.clone();
+        }
+        let word: Arc<str> = text.into();
+        self.0.insert(word.clone());
+        word
+    }
+}
+
 pub(super) struct Graph<'a> {
     pub configuration: &'a Configuration,
     pub inputs: &'a Inputs,
@@ -123,6 +138,8 @@ pub(super) struct Graph<'a> {
     pub reason: Option<Span>,
     /// The key of the resource that is looked up; kept for its memory.
     pub key: String,
+    /// Names of schemas, shared by all instances.
+    pub words: Words,
     pub edges: Option<Edges>,
     pub cyclic: bool,
     /// How many calls have been given a run of their own: what tells them apart.
@@ -182,6 +199,7 @@ impl<'a> Graph<'a> {
             demand: Demand::default(),
             reason: None,
             key: String::new(),
+            words: Words::default(),
             edges: trace.then(Edges::default),
             cyclic: false,
             runs: 0,

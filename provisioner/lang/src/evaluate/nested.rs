@@ -13,6 +13,7 @@ use crate::module::{made_by, suggest::nearest};
 use crate::syntax::{Attribute, Block};
 use model::schema::{self, BlockCount, Mode};
 use model::types::Field;
+use model::value::Entries;
 use model::{Data, Diagnostic, Marks, Span, Type, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -212,7 +213,7 @@ impl Graph<'_> {
         given: &Given<'_>,
         schema: &Schema,
         place: &Place,
-        values: &mut BTreeMap<Arc<str>, Value>,
+        values: &mut Entries,
     ) {
         for (name, blocks) in by_kind(given.blocks) {
             let declared =
@@ -297,7 +298,7 @@ impl Graph<'_> {
 
     fn block_value(&mut self, owner: &str, block: &Block, ty: &Type, place: &Place) -> Value {
         let fields = fields_of(ty);
-        let mut values: BTreeMap<Arc<str>, Value> = BTreeMap::new();
+        let mut values = Entries::new();
         for attribute in &block.body.attributes {
             let name = &attribute.name.text;
             let field = fields.and_then(|fields| fields.get(name));

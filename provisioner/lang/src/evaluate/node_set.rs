@@ -270,7 +270,7 @@ impl Graph<'_> {
     /// How to log in to a node.
     pub(super) fn connection(&mut self, set: usize, node: &NodeState) -> Value {
         let machine = self.machine(set, node);
-        let mut entries: BTreeMap<Arc<str>, Value> = BTreeMap::new();
+        let mut entries = model::value::Entries::new();
         entries.insert("name".into(), Value::string(&node.name));
         for name in ["address", "port", "user", "host_key"] {
             entries.insert(name.into(), part(&machine, name));
