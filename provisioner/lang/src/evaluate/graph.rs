@@ -10,7 +10,7 @@ use crate::functions::convert_unifying;
 use crate::input::Inputs;
 use crate::module::{Configuration, Module};
 use crate::source::Recorder;
-use crate::syntax::Expression;
+use crate::syntax::{Expression, Words};
 use foldhash::{HashMap, HashSet};
 use model::graph::{Condition, Desired, Instance, Projection};
 use model::schema::{Attribute, DataSchema, ProviderSchema, ResourceSchema};
@@ -90,21 +90,6 @@ pub(super) enum Origin {
     Root,
     Call { scope: usize, call: usize, repetition: Repetition },
     Pool { set: usize, pool: usize, node: Value },
-}
-
-/// Texts, each kept once.
-#[derive(Default)]
-pub(super) struct Words(HashSet<Arc<str>>);
-
-impl Words {
-    pub(super) fn get(&mut self, text: &str) -> Arc<str> {
-        if let Some(word) = self.0.get(text) {
-            return word.clone();
-        }
-        let word: Arc<str> = text.into();
-        self.0.insert(word.clone());
-        word
-    }
 }
 
 pub(super) struct Graph<'a> {
