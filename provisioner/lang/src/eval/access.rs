@@ -23,20 +23,20 @@ impl Evaluator<'_> {
         // Most references are a root and a name or two.
         match steps {
             [Step { kind: StepKind::Attribute(one), .. }] => {
-                self.from_root(expr, root, &[attribute(one)], steps)
+                self.rooted(expr, root, &[attribute(one)], steps)
             }
             [
                 Step { kind: StepKind::Attribute(one), .. },
                 Step { kind: StepKind::Attribute(two), .. },
-            ] => self.from_root(expr, root, &[attribute(one), attribute(two)], steps),
+            ] => self.rooted(expr, root, &[attribute(one), attribute(two)], steps),
             _ => {
                 let keys = self.keys(steps);
-                self.from_root(expr, root, &keys, steps)
+                self.rooted(expr, root, &keys, steps)
             }
         }
     }
 
-    fn from_root(&mut self, expr: &Expr, root: &Arc<str>, keys: &[Key], steps: &[Step]) -> Value {
+    fn rooted(&mut self, expr: &Expr, root: &Arc<str>, keys: &[Key], steps: &[Step]) -> Value {
         let Some(found) = self.root_value(root, keys, expr.extent) else {
             return failed();
         };

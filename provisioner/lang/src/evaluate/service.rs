@@ -435,7 +435,7 @@ impl Graph<'_> {
             }
             let ways = ["http", "tcp", "command"]
                 .into_iter()
-                .filter(|name| values.contains_key(*name))
+                .filter(|name| values.contains_key(name))
                 .count();
             if ways != 1 {
                 let diagnostic = Diagnostic::error(
