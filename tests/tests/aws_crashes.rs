@@ -12,8 +12,11 @@ use tests::{Workbench, wait_until};
 const MAIN: &str = r#"
 environment "fleet" {}
 
+# Where nothing takes minutes, nobody has to wait for minutes to be sure that there is nothing.
 provider "aws" {
-  region = "eu-central-1"
+  region          = "eu-central-1"
+  settle_seconds  = 1
+  timeout_seconds = 2
 }
 
 resource "aws_vpc" "main" {
@@ -163,12 +166,13 @@ impl Scene {
     }
 }
 
-fn killed_everywhere(is_answered: bool) {
+fn killed_everywhere(is_answered: bool, parallelism: &str) {
     let Some(scene) = Scene::new() else { return };
-    let kills = scene.kill_after_every_change(&["apply", "env", "--auto-approve"], is_answered);
+    let words = |verb| [verb, "env", "--auto-approve", "--parallelism", parallelism];
+    let kills = scene.kill_after_every_change(&words("apply"), is_answered);
     assert!(kills >= 20, "{kills} kills: every object takes a call or more");
     scene.assert_whole();
-    let kills = scene.kill_after_every_change(&["destroy", "env", "--auto-approve"], is_answered);
+    let kills = scene.kill_after_every_change(&words("destroy"), is_answered);
     assert!(kills >= 15, "{kills} kills");
     let alive: Vec<_> = scene.proxy.ledger().alive().iter().map(|it| it.id.clone()).collect();
     assert_eq!(alive, [""; 0], "nothing is left");
@@ -177,10 +181,10 @@ fn killed_everywhere(is_answered: bool) {
 
 #[test]
 fn killed_before_the_answer_of_every_single_call() {
-    killed_everywhere(false);
+    killed_everywhere(false, "16");
 }
 
 #[test]
 fn killed_after_the_answer_of_every_single_call() {
-    killed_everywhere(true);
+    killed_everywhere(true, "1");
 }

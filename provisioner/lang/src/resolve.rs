@@ -5,8 +5,8 @@ use crate::functions::Run;
 use crate::source::{FileSystem, SourceFile};
 use crate::syntax::{parse_expression, parse_template};
 use model::convert::convert;
+use model::value::Entries;
 use model::{Address, Data, Diagnostic, RUN, Residual, Type, Unknown, Value};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,10 +34,10 @@ fn resolve_value(value: &Value, world: &World<'_>) -> Result<Value, Diagnostic> 
     let each = |items: &Arc<Vec<Value>>| {
         items.iter().map(|item| resolve_value(item, world)).collect::<Result<Vec<_>, _>>()
     };
-    let entries = |entries: &Arc<BTreeMap<Arc<str>, Value>>| {
+    let entries = |entries: &Arc<Entries>| {
         let resolved =
             entries.iter().map(|(name, entry)| Ok((name.clone(), resolve_value(entry, world)?)));
-        resolved.collect::<Result<BTreeMap<_, _>, Diagnostic>>().map(Arc::new)
+        resolved.collect::<Result<Entries, Diagnostic>>().map(Arc::new)
     };
     let resolved: Value = match value.data() {
         Data::Unknown(unknown) => resolve_unknown(unknown, world)?,

@@ -10,6 +10,7 @@ mod argument_path;
 pub mod convert;
 pub mod diagnostic;
 pub mod digest;
+mod entries;
 pub mod event;
 pub mod graph;
 mod marks;

@@ -300,7 +300,7 @@ impl Attribute {
         argument: impl FnOnce(&str) -> Option<Value>,
     ) -> Value {
         let ty = self.typed_as.as_deref().and_then(argument).map(|given| given.ty());
-        let value = Value::unknown(ty.unwrap_or_else(|| self.ty.clone()), residual);
+        let value = Value::unknown(ty.unwrap_or_else(|| self.ty.without_optional()), residual);
         if name == IDENTITY { value.refined(Refinement::not_null()) } else { value }
     }
 

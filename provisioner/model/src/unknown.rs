@@ -6,7 +6,7 @@
 use crate::address::Address;
 use crate::number::Number;
 use crate::types::Type;
-use crate::value::{Data, Value};
+use crate::value::{Data, Entries, Value};
 use std::sync::Arc;
 
 /// A value that is not known yet.
@@ -75,7 +75,7 @@ impl Residual {
     pub(crate) fn is_deeper_than(&self, most: u32) -> bool {
         let Self::Expression { scope, .. } = self else { return false };
         let Some(rest) = most.checked_sub(1) else { return true };
-        let mut roots = scope.as_entries().into_iter().flat_map(|roots| roots.values());
+        let mut roots = scope.as_entries().into_iter().flat_map(Entries::values);
         roots.any(|root| match root.as_entries() {
             Some(named) => named.values().any(|value| value.is_deeper_than(rest)),
             None => root.is_deeper_than(rest),

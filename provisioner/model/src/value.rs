@@ -11,12 +11,11 @@ use crate::number::Number;
 use crate::set_order;
 use crate::types::{Field, Type};
 use crate::unknown::{Refinement, Residual, Unknown};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Attributes of an object or entries of a map, sorted by name.
-pub type Entries = BTreeMap<Arc<str>, Value>;
+pub use crate::entries::Entries;
 
 /// A value and its marks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

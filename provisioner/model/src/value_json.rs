@@ -137,10 +137,9 @@ fn object(entries: &Entries) -> Result<Json, serde_json::Error> {
 }
 
 fn entries(map: &Map<String, Json>) -> Result<Value, serde_json::Error> {
-    let mut entries = Entries::new();
-    for (name, json) in map {
-        entries.insert(name.as_str().into(), Value::from_json(json)?);
-    }
+    let entry =
+        |(name, json): (&String, &Json)| Ok((name.as_str().into(), Value::from_json(json)?));
+    let entries = map.iter().map(entry).collect::<Result<Entries, serde_json::Error>>()?;
     Ok(Data::Object(Arc::new(entries)).into())
 }
 

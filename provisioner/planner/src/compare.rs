@@ -176,7 +176,7 @@ fn collect_awaited(value: &Value, found: &mut BTreeSet<Address>) {
         }
     }
     let items = value.as_items().into_iter().flatten();
-    let entries = value.as_entries().into_iter().flat_map(|entries| entries.values());
+    let entries = value.as_entries().into_iter().flat_map(model::value::Entries::values);
     for part in items.chain(entries) {
         collect_awaited(part, found);
     }

@@ -11,6 +11,7 @@ use crate::standing::marked;
 use model::graph::Instance;
 use model::plan::{Action, Reason};
 use model::schema::{Attribute, DataSchema, Mode};
+use model::value::Entries;
 use model::{Address, Diagnostic, Residual, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,11 +79,15 @@ impl Planner<'_> {
             self.asked.borrow_mut().insert(instance.address.clone(), question);
         }
         let attribute = |(name, attribute): (&String, &Attribute)| {
+            let argument = || {
+                let given = arguments.get(name).cloned();
+                given.unwrap_or_else(|| Value::null(attribute.ty.clone()))
+            };
             let value = match (attribute.mode, answer) {
                 (Mode::Computed, Some(_)) if is_unread => {
                     Value::unknown(attribute.ty.clone(), Residual::Opaque)
                 }
-                (_, Some(_)) if is_unread => arguments[name.as_str()].clone(),
+                (_, Some(_)) if is_unread => argument(),
                 (_, Some(answer)) => answer.get(name).map_or_else(
                     || Value::null(attribute.ty.clone()),
                     |it| typed(&it, &attribute.ty),
@@ -90,7 +95,7 @@ impl Planner<'_> {
                 (Mode::Computed, None) => {
                     Value::output(&instance.address, name, attribute.ty.clone())
                 }
-                (_, None) => arguments[name.as_str()].clone(),
+                (_, None) => argument(),
             };
             (Arc::from(name.as_str()), marked(attribute, without_origins(&value)))
         };
@@ -109,7 +114,7 @@ impl Planner<'_> {
 }
 
 /// The arguments in the schema's types, defaults filled in.
-fn configured(instance: &Instance, schema: &DataSchema) -> BTreeMap<Arc<str>, Value> {
+fn configured(instance: &Instance, schema: &DataSchema) -> Entries {
     let arguments = schema.attributes.iter().filter(|(_, it)| it.mode != Mode::Computed);
     let value = |(name, attribute): (&String, &Attribute)| {
         let given = instance.arguments.get(name).filter(|given| !given.is_null());

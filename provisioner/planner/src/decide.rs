@@ -15,7 +15,7 @@ use model::plan::{Action, Observation, Reason};
 use model::record::Record;
 use model::schema::{Attribute, ChangePolicy, Mode, ResourceSchema};
 use model::value::Entries;
-use model::{Address, Diagnostic, Residual, Value};
+use model::{Address, Data, Diagnostic, Residual, Value};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -367,7 +367,7 @@ fn changing_dependencies(subject: &Subject<'_>) -> Vec<Address> {
 }
 
 fn object(entries: &Entries) -> Value {
-    Value::object(entries.clone())
+    Data::Object(Arc::new(entries.clone())).into()
 }
 
 fn output(subject: &Subject<'_>, name: &str, attribute: &Attribute) -> Value {

@@ -6,6 +6,7 @@
 
 use crate::value::{SENSITIVE, UNKNOWN};
 use model::types::Field;
+use model::value::Entries;
 use model::{Data, Type, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,13 +61,7 @@ fn items(open: &str, close: &str, items: &[Value], indent: usize, text: &mut Str
     text.push_str(close);
 }
 
-fn entries(
-    open: &str,
-    close: &str,
-    entries: &BTreeMap<Arc<str>, Value>,
-    indent: usize,
-    text: &mut String,
-) {
+fn entries(open: &str, close: &str, entries: &Entries, indent: usize, text: &mut String) {
     text.push_str(open);
     for (name, value) in entries {
         break_line(indent + 2, text);

@@ -57,7 +57,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         .example("module \"m\" {\n  source = \"./m\"\n}\n# m/main.hcl\nvariable \"size\" {}",
             "module \"m\" {\n  source = \"./m\"\n  size   = 3\n}"),
     entry("missing-block", "a block that must be there is missing",
-        "A block of this kind makes no sense without the one that is named, for instance a node set without a `pool`."),
+        "A block of this kind makes no sense without the one that is named, for instance a node set without a `pool`; or the resource type needs \
+         more blocks of a kind than there are.")
+        .example("node_set \"web\" {}", "node_set \"web\" {\n  pool \"main\" {\n    source = \"./node\"\n    size   = 3\n  }\n}"),
     entry("module-missing", "the directory of a module does not exist",
         "`source` is a path to a directory with `*.hcl` files, relative to the file that it stands in. There are no registries: modules \
          live beside the environment and are versioned with it.")
@@ -120,6 +122,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "A bracket, a quote or an operator is missing, or stands where it cannot. The place where reading failed is shown together with \
          the place where what is broken began. One mistake does not hide those in other blocks.")
         .example("locals {\n  zones = [\"a\" \"b\"]\n}", "locals {\n  zones = [\"a\", \"b\"]\n}"),
+    entry("too-many-blocks", "there are more blocks of a kind than there may be",
+        "The resource type says how many blocks of each kind it takes. All that there are are shown, with how many each `dynamic` block makes of \
+         them; the same limit holds where the argument is written as a list.")
+        .example("provider \"aws\" {\n  default_tags {}\n  default_tags {\n    tags = { team = \"a\" }\n  }\n}",
+            "provider \"aws\" {\n  default_tags {\n    tags = { team = \"a\" }\n  }\n}"),
     entry("type", "this is not a type",
         "Types are `string`, `number`, `bool`, `any`, `list(T)`, `set(T)`, `map(T)`, `tuple([T, ...])` and \
          `object({ name = T, ... })`, in which `optional(T)` and `optional(T, DEFAULT)` may stand. They are written without quotes. The \

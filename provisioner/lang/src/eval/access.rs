@@ -19,8 +19,25 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn traverse_root(&mut self, expr: &Expr, root: &Arc<str>, steps: &[Step]) -> Value {
-        let keys = self.keys(steps);
-        let Some(found) = self.root_value(root, &keys, expr.extent) else {
+        let attribute = |name: &Arc<str>| Key::Attribute(name.clone());
+        // Most references are a root and a name or two.
+        match steps {
+            [Step { kind: StepKind::Attribute(one), .. }] => {
+                self.rooted(expr, root, &[attribute(one)], steps)
+            }
+            [
+                Step { kind: StepKind::Attribute(one), .. },
+                Step { kind: StepKind::Attribute(two), .. },
+            ] => self.rooted(expr, root, &[attribute(one), attribute(two)], steps),
+            _ => {
+                let keys = self.keys(steps);
+                self.rooted(expr, root, &keys, steps)
+            }
+        }
+    }
+
+    fn rooted(&mut self, expr: &Expr, root: &Arc<str>, keys: &[Key], steps: &[Step]) -> Value {
+        let Some(found) = self.root_value(root, keys, expr.extent) else {
             return failed();
         };
         let mut value = found.value;
@@ -42,8 +59,7 @@ impl Evaluator<'_> {
         if let Some(local) = self.local(root) {
             return Found::some(local.value.clone(), 0);
         }
-        let file = self.file.clone();
-        self.names.lookup(&Reference { root, steps: keys, file: &file, extent })
+        self.names.lookup(&Reference { root, steps: keys, file: &self.file, extent })
     }
 
     /// The steps with every index evaluated, up to the first splat.

@@ -142,7 +142,7 @@ impl Made {
         } else if parsed.group {
             Value::object(self.groups.into_iter().map(|(name, items)| (name, Value::tuple(items))))
         } else {
-            Data::Object(Arc::new(self.entries)).into()
+            Value::object(self.entries)
         };
         value.with_marks(&self.marks)
     }

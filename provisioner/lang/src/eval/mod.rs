@@ -22,8 +22,7 @@ use crate::functions::Run;
 use crate::source::{SourceFile, SourceLoader};
 use crate::syntax::{Expr, Expression, Extent, Item, ItemKey, Kind};
 use model::convert::convert;
-use model::{Data, Diagnostic, Marks, Span, Type, Value};
-use std::collections::BTreeMap;
+use model::{Diagnostic, Marks, Span, Type, Value};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -168,14 +167,14 @@ impl<'a> Evaluator<'a> {
     }
 
     fn object(&mut self, expr: &Expr, items: &[Item]) -> Value {
-        let mut entries = BTreeMap::new();
+        let mut entries: Vec<(Arc<str>, Value)> = Vec::with_capacity(items.len());
         let mut marks = Marks::default();
         let (mut unknown, mut broken) = (false, false);
         for item in items {
             let value = self.eval(&item.value);
             let (key, extent) = match &item.key {
                 ItemKey::Name(name) => {
-                    entries.insert(name.text.clone(), value);
+                    entries.push((name.text.clone(), value));
                     continue;
                 }
                 ItemKey::Expr(key) => (self.key(key), key.extent),
@@ -185,7 +184,7 @@ impl<'a> Evaluator<'a> {
                 broken = true;
             } else if let Some(name) = self.object_key(&key, extent) {
                 match name {
-                    Some(name) => drop(entries.insert(name, value)),
+                    Some(name) => entries.push((name, value)),
                     None => unknown = true,
                 }
             } else {
@@ -198,7 +197,7 @@ impl<'a> Evaluator<'a> {
         if unknown {
             return self.residual(expr, Type::Any, None);
         }
-        Value::from(Data::Object(Arc::new(entries))).with_marks(&marks)
+        Value::object(entries).with_marks(&marks)
     }
 
     fn key(&mut self, key: &Expr) -> Value {

@@ -9,7 +9,7 @@ use crate::eval::{failed, is_failed};
 use crate::module::{Service, iterator_name, made_by};
 use crate::syntax::{Block, parse_expression};
 use model::convert::article;
-use model::{Data, Diagnostic, Type, Value};
+use model::{Data, Diagnostic, Marks, Type, Value};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ pub(super) struct Piece<'b> {
 
 /// The blocks of one kind.
 pub(super) enum Pieces<'b> {
-    Known(Vec<Piece<'b>>),
+    /// The blocks, and for each that is written how many it stands for, with the marks of that number.
+    Known(Vec<Piece<'b>>, Vec<(usize, Marks)>),
     /// Some are there or not, which is known only later.
     Later,
     Failed,
@@ -31,28 +32,31 @@ impl Graph<'_> {
     /// The blocks of one kind, with those that `dynamic` blocks make.
     pub(super) fn pieces<'b>(&mut self, blocks: &[&'b Block], place: &Place) -> Pieces<'b> {
         let mut pieces = Vec::new();
+        let mut counts = Vec::new();
         let mut later = false;
         for block in blocks {
             if made_by(block) == &block.kind.text {
                 pieces.push(Piece { block, place: place.clone() });
+                counts.push((1, Marks::default()));
                 continue;
             }
             match self.made(block, place) {
-                Pieces::Known(more) => pieces.extend(more),
+                Pieces::Known(more, made) => {
+                    pieces.extend(more);
+                    counts.extend(made);
+                }
                 Pieces::Later => later = true,
                 Pieces::Failed => return Pieces::Failed,
             }
         }
-        if later { Pieces::Later } else { Pieces::Known(pieces) }
+        if later { Pieces::Later } else { Pieces::Known(pieces, counts) }
     }
 
     fn made<'b>(&mut self, block: &'b Block, place: &Place) -> Pieces<'b> {
         let for_each = block.body.attributes.iter().find(|it| it.name.text.as_ref() == "for_each");
-        let content =
-            block.body.blocks.iter().find(|nested| nested.kind.text.as_ref() == "content");
         // Without one of them there was a mistake, which has been told.
         let (Some(for_each), Some(content), Some(iterator)) =
-            (for_each, content, iterator_name(block))
+            (for_each, content(block), iterator_name(block))
         else {
             return Pieces::Failed;
         };
@@ -94,7 +98,8 @@ impl Graph<'_> {
             place.iterators.push((iterator.clone(), element));
             Piece { block: content, place }
         };
-        Pieces::Known(elements.into_iter().map(piece).collect())
+        let made = vec![(elements.len(), marks.clone())];
+        Pieces::Known(elements.into_iter().map(piece).collect(), made)
     }
 
     /// The blocks of a service of one kind, each with its label; `None` after a mistake.
@@ -112,7 +117,7 @@ impl Graph<'_> {
                 continue;
             }
             match self.pieces(&[block], place) {
-                Pieces::Known(pieces) => {
+                Pieces::Known(pieces, _) => {
                     for piece in pieces {
                         labelled.push((self.label(block, &piece.place)?, piece));
                     }
@@ -174,14 +179,21 @@ impl Graph<'_> {
     }
 }
 
+/// The block itself, or what a `dynamic` one makes; none where that is missing, which has been told.
+pub(super) fn content(block: &Block) -> Option<&Block> {
+    if made_by(block) == &block.kind.text {
+        return Some(block);
+    }
+    block.body.blocks.iter().find(|nested| nested.kind.text.as_ref() == "content")
+}
+
 /// Blocks of one kind as an expression that gives a list of objects.
 fn list_text(blocks: &[&Block]) -> String {
     let mut text = "concat([]".to_owned();
     for block in blocks {
         text.push_str(", [");
-        let content = block.body.blocks.iter().find(|it| it.kind.text.as_ref() == "content");
         let for_each = block.body.attributes.iter().find(|it| it.name.text.as_ref() == "for_each");
-        match (made_by(block) == &block.kind.text, for_each, content, iterator_name(block)) {
+        match (made_by(block) == &block.kind.text, for_each, content(block), iterator_name(block)) {
             (false, Some(for_each), Some(content), Some(iterator)) => {
                 let elements = block.file.slice(for_each.value.root.extent);
                 let _ = write!(

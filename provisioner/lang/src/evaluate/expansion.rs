@@ -294,7 +294,7 @@ impl Graph<'_> {
         items: &[Value],
         marks: Marks,
     ) -> Expansion {
-        let mut entries = Entries::new();
+        let mut entries = Vec::with_capacity(items.len());
         for item in items {
             if is_failed(item) {
                 return Expansion::Absent;
@@ -311,9 +311,9 @@ impl Graph<'_> {
                 self.report(diagnostic);
                 return Expansion::Absent;
             };
-            entries.insert(name.into(), item.clone());
+            entries.push((name.into(), item.clone()));
         }
-        Expansion::Each(Arc::new(entries), marks)
+        Expansion::Each(Arc::new(entries.into_iter().collect()), marks)
     }
 
     fn unknown_keys(

@@ -10,7 +10,7 @@ use crate::functions::convert_unifying;
 use crate::input::Inputs;
 use crate::module::{Configuration, Module};
 use crate::source::Recorder;
-use crate::syntax::Expression;
+use crate::syntax::{Expression, Words};
 use foldhash::{HashMap, HashSet};
 use model::graph::{Condition, Desired, Instance, Projection};
 use model::schema::{Attribute, DataSchema, ProviderSchema, ResourceSchema};
@@ -123,6 +123,8 @@ pub(super) struct Graph<'a> {
     pub reason: Option<Span>,
     /// The key of the resource that is looked up; kept for its memory.
     pub key: String,
+    /// Names of schemas, shared by all instances.
+    pub words: Words,
     pub edges: Option<Edges>,
     pub cyclic: bool,
     /// How many calls have been given a run of their own: what tells them apart.
@@ -182,6 +184,7 @@ impl<'a> Graph<'a> {
             demand: Demand::default(),
             reason: None,
             key: String::new(),
+            words: Words::default(),
             edges: trace.then(Edges::default),
             cyclic: false,
             runs: 0,

@@ -18,6 +18,7 @@ mod graph;
 mod imports;
 mod lifecycle;
 mod names;
+mod nested;
 mod node_set;
 mod outputs;
 mod providers;

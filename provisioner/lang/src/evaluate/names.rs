@@ -46,14 +46,17 @@ impl Names for View<'_, '_, '_> {
         if let Some((_, value)) = iterators.find(|(name, _)| name == reference.root) {
             return known_part(value.clone(), reference);
         }
-        self.graph.reason = Some(reference.span());
+        // Only cycles are told with reasons, and they are looked for in a second run.
+        self.graph.reason = self.graph.edges.is_some().then(|| reference.span());
         match reference.root.as_ref() {
             "var" => {
-                let at = self.graph.module(scope).variables.position(reference.name(0)?)?;
+                let module = &self.graph.scopes[scope].module;
+                let at = module.variables.position(reference.name(0)?)?;
                 Found::some(self.graph.variable(scope, at), 1)
             }
             "local" => {
-                let at = self.graph.module(scope).locals.position(reference.name(0)?)?;
+                let module = &self.graph.scopes[scope].module;
+                let at = module.locals.position(reference.name(0)?)?;
                 Found::some(self.graph.local(scope, at), 1)
             }
             "module" => self.call(reference),

@@ -256,7 +256,7 @@ impl Graph<'_> {
         }
         let missing = ["address", "port", "user", "host_key"]
             .into_iter()
-            .find(|name| value.as_entries().is_none_or(|entries| !entries.contains_key(*name)));
+            .find(|name| value.as_entries().is_none_or(|entries| !entries.contains_key(name)));
         let Some(missing) = missing else { return value };
         let pool = &self.configuration.root.node_sets.get(set).pools[node.pool];
         let diagnostic = Diagnostic::error("no-machine", format!("the output `machine` of a pool's module has no `{missing}`"))
@@ -270,7 +270,7 @@ impl Graph<'_> {
     /// How to log in to a node.
     pub(super) fn connection(&mut self, set: usize, node: &NodeState) -> Value {
         let machine = self.machine(set, node);
-        let mut entries: BTreeMap<Arc<str>, Value> = BTreeMap::new();
+        let mut entries = model::value::Entries::new();
         entries.insert("name".into(), Value::string(&node.name));
         for name in ["address", "port", "user", "host_key"] {
             entries.insert(name.into(), part(&machine, name));

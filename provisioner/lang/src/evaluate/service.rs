@@ -15,7 +15,7 @@ use model::{Address, Data, Diagnostic, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-type Values = BTreeMap<Arc<str>, Value>;
+type Values = model::value::Entries;
 
 /// The members of one service's reachability.
 #[derive(Default)]
@@ -300,7 +300,7 @@ impl Graph<'_> {
                 }
             }
         }
-        let arguments = Self::complete(&schema.attributes, converted);
+        let arguments = self.complete(&schema.attributes, converted);
         if is_failed(&arguments) {
             return None;
         }
@@ -435,7 +435,7 @@ impl Graph<'_> {
             }
             let ways = ["http", "tcp", "command"]
                 .into_iter()
-                .filter(|name| values.contains_key(*name))
+                .filter(|name| values.contains_key(name))
                 .count();
             if ways != 1 {
                 let diagnostic = Diagnostic::error(

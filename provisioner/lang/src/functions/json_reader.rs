@@ -2,8 +2,7 @@
 //! the replacement character, and of two members with one name the last counts.
 //! Invariant: nesting is bounded, so that no document overflows the stack.
 
-use model::value::Entries;
-use model::{Data, Number, Type, Value};
+use model::{Number, Type, Value};
 use std::sync::Arc;
 
 /// How deeply arrays and objects may be nested.
@@ -111,10 +110,10 @@ impl Reader<'_> {
     }
 
     fn object(&mut self) -> Result<Value, JsonError> {
-        let mut entries = Entries::new();
+        let mut entries: Vec<(Arc<str>, Value)> = Vec::new();
         self.space();
         if self.take(b'}') {
-            return Ok(Data::Object(Arc::new(entries)).into());
+            return Ok(Value::object(entries));
         }
         loop {
             self.space();
@@ -127,10 +126,10 @@ impl Reader<'_> {
                 return Err(self.wrong("`:` is expected here"));
             }
             let value = self.value()?;
-            entries.insert(name.as_str().unwrap_or_default().into(), value);
+            entries.push((name.as_str().unwrap_or_default().into(), value));
             self.space();
             if self.take(b'}') {
-                return Ok(Data::Object(Arc::new(entries)).into());
+                return Ok(Value::object(entries));
             }
             if !self.take(b',') {
                 return Err(self.wrong("`,` or `}` is expected here"));

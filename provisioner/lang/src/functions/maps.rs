@@ -8,6 +8,7 @@ use model::convert::{article, convert};
 use model::value::Entries;
 use model::{Data, Type, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 type Answer = Result<Value, FunctionError>;
 
@@ -61,10 +62,11 @@ pub(super) fn lookup(args: &[Value], _: &FunctionContext<'_>) -> Answer {
 }
 
 pub(super) fn merge(args: &[Value], _: &FunctionContext<'_>) -> Answer {
-    let mut merged = Entries::new();
+    let mut merged: Vec<(Arc<str>, Value)> = Vec::new();
     let mut types = Vec::new();
     for (index, value) in args.iter().enumerate().filter(|(_, value)| !value.is_null()) {
-        merged.extend(entries(args, index)?.clone());
+        let more = entries(args, index)?.iter();
+        merged.extend(more.map(|(name, value)| (name.clone(), value.clone())));
         types.push(element(value));
     }
     let first = types.first().cloned().flatten();
@@ -82,12 +84,12 @@ pub(super) fn zipmap(args: &[Value], _: &FunctionContext<'_>) -> Answer {
         let problem = format!("there are {} values for {} keys", values.len(), keys.len());
         return Err(FunctionError::argument(1, problem));
     }
-    let mut zipped = Entries::new();
+    let mut zipped: Vec<(Arc<str>, Value)> = Vec::with_capacity(keys.len());
     for (position, (key, value)) in keys.iter().zip(values).enumerate() {
         let key = key.as_str().ok_or_else(|| {
             FunctionError::argument(0, format!("element {position} is null; it cannot be a key"))
         })?;
-        zipped.insert(key.into(), value.clone());
+        zipped.push((key.into(), value.clone()));
     }
     let zipped = match args[1].data() {
         Data::List(element, _) => Value::map(element.clone(), zipped),

@@ -7,8 +7,7 @@ use super::{FunctionContext, FunctionError, time};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::convert::convert;
-use model::value::Entries;
-use model::{Data, Number, Type, Value};
+use model::{Number, Type, Value};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -182,12 +181,12 @@ impl<'a> Reader<'a> {
     }
 
     fn mapping(&mut self) -> Result<Value, Wrong> {
-        let mut entries = Entries::new();
+        let mut entries: Vec<(Arc<str>, Value)> = Vec::new();
         loop {
             let event = self.next()?;
             if matches!(event.0, Event::MappingEnd) {
                 self.depth -= 1;
-                return Ok(Data::Object(Arc::new(entries)).into());
+                return Ok(Value::object(entries));
             }
             let mark = event.1.start;
             let merges = match &event.0 {
@@ -205,10 +204,13 @@ impl<'a> Reader<'a> {
                     let text = convert(&key, &Type::String).ok().filter(|key| !key.is_null());
                     let text = text.as_ref().and_then(Value::as_str);
                     let name = text.ok_or_else(|| (mark, "a key must be text".to_owned()))?;
-                    entries.insert(name.into(), value);
+                    entries.push((name.into(), value));
                 }
                 None => match value.as_entries() {
-                    Some(merged) => entries.extend(merged.clone()),
+                    Some(merged) => {
+                        let merged = merged.iter();
+                        entries.extend(merged.map(|(name, value)| (name.clone(), value.clone())));
+                    }
                     None => return Err((mark, "only a mapping can be merged".to_owned())),
                 },
             }

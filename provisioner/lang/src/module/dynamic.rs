@@ -8,7 +8,7 @@ use model::Diagnostic;
 use std::sync::Arc;
 
 /// The block that makes others.
-const DYNAMIC: &str = "dynamic";
+pub(super) const DYNAMIC: &str = "dynamic";
 
 const SHAPE: Shape = Shape {
     required: &["for_each"],

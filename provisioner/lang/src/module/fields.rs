@@ -3,6 +3,7 @@
 //! What is not allowed, what is missing and what is there twice is reported here, once. An argument under a misspelt name is
 //! there as one that cannot be read, so that it is not missed as well.
 
+use super::dynamic::DYNAMIC;
 use super::suggest::{did_you_mean, nearest};
 use crate::syntax::{Attribute, Block, Body, Expr, Expression, Kind, Name};
 use foldhash::HashMap;
@@ -136,6 +137,16 @@ fn unknown_block(block: &Block, nested: &Block, shape: &Shape) -> Diagnostic {
     let diagnostic = Diagnostic::error("unknown-block", summary).with_label(nested.span(), "");
     if shape.required.contains(&name) || shape.optional.contains(&name) {
         return diagnostic.with_hint(format!("`{name}` is an argument: write `{name} = ...`"));
+    }
+    if let (DYNAMIC, [(only @ "pool", _, _)]) = (name, shape.blocks) {
+        return diagnostic
+            .with_detail(format!(
+                "Which blocks `{only}` there are decides which modules are read, and the numbers of what is made from them stay \
+                 only if none comes or goes in between."
+            ))
+            .with_hint(format!(
+                "write each block `{only}` out; its arguments may use variables, and one of size 0 makes nothing"
+            ));
     }
     let known = shape.blocks.iter().map(|(kind, _, _)| *kind);
     match did_you_mean(name, known) {

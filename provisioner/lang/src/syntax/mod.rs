@@ -11,6 +11,7 @@ mod json;
 pub(crate) mod lex;
 mod parse;
 mod references;
+mod words;
 
 pub(crate) use ast::{
     Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Loop,
@@ -20,6 +21,7 @@ pub(crate) use json::{Layout, Text, parse_json_file};
 pub(crate) use lex::is_unfinished;
 pub(crate) use parse::{parse_expression, parse_file, parse_line, parse_template};
 pub(crate) use references::{Free, Uses, Visit, references, template_uses, uses, walk};
+pub(crate) use words::Words;
 
 /// What is wrong with the syntax of a file's text, in source order.
 pub fn syntax_mistakes(name: &str, text: &str) -> Vec<Diagnostic> {

@@ -81,12 +81,37 @@ fn text() -> Attribute {
     Attribute::required(Type::String, "")
 }
 
+/// A resource type whose nested blocks are counted.
+fn balancer() -> ResourceSchema {
+    let rule = object(&[("path", Type::String, false)]);
+    let listener = object(&[
+        ("port", Type::Number, false),
+        ("protocol", Type::String, true),
+        ("rule", Type::list(rule), true),
+    ]);
+    let target = object(&[("host", Type::String, false)]);
+    resource([
+        (
+            "listener",
+            Attribute::required(Type::list(listener), "Where it listens.").as_blocks(1, None),
+        ),
+        ("target", Attribute::optional(Type::list(target), "").as_blocks(2, Some(3))),
+        (
+            "log",
+            Attribute::optional(Type::list(object(&[("file", Type::String, true)])), "")
+                .as_blocks(0, Some(1)),
+        ),
+    ])
+}
+
 fn local() -> ProviderSchema {
+    let disk = object(&[("size", Type::Number, false), ("kind", Type::String, true)]);
     let volume = object(&[("volume", Type::String, false), ("path", Type::String, false)]);
     let computed = || Attribute::computed(Type::String, "");
     let mut provider = ProviderSchema { name: "local".into(), ..ProviderSchema::default() };
     provider.configuration.insert("isolation".into(), Attribute::optional(Type::String, ""));
     provider.resources = BTreeMap::from([
+        ("local_balancer".to_owned(), balancer()),
         (
             "local_network".to_owned(),
             resource([
@@ -112,6 +137,10 @@ fn local() -> ProviderSchema {
                 ("authorized_keys", Attribute::optional(Type::list(Type::String), "")),
                 ("publish", Attribute::optional(Type::map(Type::Number), "")),
                 ("volumes", Attribute::optional(Type::list(volume), "")),
+                (
+                    "root_disk",
+                    Attribute::optional_computed(Type::list(disk), "").as_blocks(0, Some(1)),
+                ),
                 ("secret", Attribute::optional(Type::String, "").secret()),
                 ("id", computed()),
                 ("address", computed()),
@@ -266,6 +295,7 @@ pub struct Everything(pub BTreeMap<String, ProviderSchema>);
 pub fn made(address: &Address, name: &str, ty: &Type) -> Value {
     match ty {
         Type::Number => 22.into(),
+        Type::List(element) => Value::list(element.without_optional(), []),
         Type::Map(_) => {
             Value::map(Type::String, [("public_key", Value::from(format!("key of {address}")))])
         }
@@ -281,9 +311,10 @@ fn attributes(
     let schema =
         &schemas[instance.provider.split('.').next().unwrap()].resources[instance.address.kind()];
     let values = schema.attributes.iter().map(|(name, attribute)| {
-        let value = match attribute.mode {
-            Mode::Computed => computed(name, &attribute.ty),
-            _ => instance.arguments.get(name).unwrap(),
+        let given = instance.arguments.get(name).filter(|given| !given.is_null());
+        let value = match (attribute.mode, given) {
+            (Mode::Computed, _) | (Mode::OptionalComputed, None) => computed(name, &attribute.ty),
+            (_, given) => given.unwrap_or_else(|| instance.arguments.get(name).unwrap()),
         };
         (name.as_str(), value)
     });

@@ -490,7 +490,7 @@ impl World {
         let id = prior.map_or_else(|| format!("{address}#{}", self.made), |prior| prior.id.clone());
         let mut attributes = arguments.as_entries().unwrap().clone();
         if address.kind() == "sim_host" {
-            if attributes["zone"].is_null() {
+            if attributes.get("zone").is_some_and(Value::is_null) {
                 attributes.insert("zone".into(), "z1".into());
             }
             attributes.insert("id".into(), Value::string(&id));

@@ -24,8 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
-/// For how long nothing may come of a request.
-const TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who calls, as AWS knows them.
@@ -98,8 +96,11 @@ impl Session {
 
     async fn connect(&self) -> Result<Shared, ProviderError> {
         let configuration = &self.configuration;
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(TIMEOUT).build();
+        let timeout = Duration::from_millis(configuration.timeout_ms);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(timeout.min(CONNECT_TIMEOUT))
+            .read_timeout(timeout)
+            .build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts);

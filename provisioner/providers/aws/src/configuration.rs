@@ -2,7 +2,7 @@
 
 use crate::arguments::Given;
 use crate::{data, kind, limits, marker};
-use model::schema::{Attribute, ProviderSchema};
+use model::schema::{Adoption, Attribute, ProviderSchema};
 use model::types::Field;
 use model::{Type, Value};
 use provider::{ErrorClass, ProviderError};
@@ -23,6 +23,10 @@ pub(crate) struct Configuration {
     /// Addresses to ask instead of Amazon's, by service.
     pub(crate) endpoints: BTreeMap<String, String>,
     pub(crate) s3_use_path_style: bool,
+    /// For how long a new object may not show, in milliseconds; none as each type says.
+    pub(crate) settle_ms: Option<u64>,
+    /// For how long nothing may come of a request, in milliseconds.
+    pub(crate) timeout_ms: u64,
 }
 
 /// Credentials in the configuration.
@@ -82,7 +86,34 @@ impl Configuration {
             forbidden_account_ids: given.texts("forbidden_account_ids").unwrap_or_default(),
             endpoints,
             s3_use_path_style: given.flag("s3_use_path_style").unwrap_or_default(),
+            settle_ms: seconds(given, "settle_seconds")?,
+            timeout_ms: seconds(given, "timeout_seconds")?.unwrap_or(TIMEOUT_MS),
         })
+    }
+}
+
+/// For how long nothing may come of a request where the configuration does not say.
+const TIMEOUT_MS: u64 = 60 * 1_000;
+
+/// A whole number of seconds, in milliseconds.
+fn seconds(given: Given<'_>, name: &str) -> Result<Option<u64>, ProviderError> {
+    let Some(value) = given.0.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
+    let number = value.as_number().and_then(model::Number::as_u64).filter(|number| *number > 0);
+    number.map(|number| Some(number.saturating_mul(1_000))).ok_or_else(|| {
+        let message =
+            format!("`{name}` of the provider `aws` is a whole number of seconds, 1 or more");
+        ProviderError::new(ErrorClass::Invalid, message)
+    })
+}
+
+impl Configuration {
+    /// How objects of a type are found again, with the times of this configuration.
+    pub(crate) fn adoption(&self, declared: Adoption) -> Adoption {
+        let settle_ms = declared.settle_ms.min(self.settle_ms.unwrap_or(declared.settle_ms));
+        let quick_ms = self.timeout_ms.saturating_mul(2);
+        let is_quick = declared.deadline_ms == kind::DEADLINE_MS;
+        let deadline_ms = if is_quick { quick_ms } else { declared.deadline_ms };
+        Adoption { settle_ms, deadline_ms, ..declared }
     }
 }
 
@@ -117,6 +148,20 @@ pub fn provider_schema() -> ProviderSchema {
             "endpoints",
             Attribute::optional(endpoints, "Addresses to ask instead of Amazon's own.")
                 .as_blocks(0, Some(1)),
+        ),
+        (
+            "settle_seconds",
+            Attribute::optional(
+                Type::Number,
+                "For how long AWS may not show a new object, at most; 300 if it is not said. A creation that was cut off and cannot be sent again is looked for that long.",
+            ),
+        ),
+        (
+            "timeout_seconds",
+            Attribute::optional(
+                Type::Number,
+                "For how long nothing may come of a request; 60 if it is not said.",
+            ),
         ),
         (
             "s3_use_path_style",

@@ -191,7 +191,7 @@ pub(crate) trait Kind: Send + Sync {
 const SETTLE_MS: u64 = 5 * 60 * 1_000;
 /// After which time a call without an answer is given up, in milliseconds: nothing is sent or answered after twice the
 /// time-out of a request, and what is made is ready by then. Types that take longer say so.
-const DEADLINE_MS: u64 = 2 * 60 * 1_000;
+pub(crate) const DEADLINE_MS: u64 = 2 * 60 * 1_000;
 /// Seconds for which a client token is kept: "at least 24 hours" for instances; the others say nothing less.
 const TOKEN_RETENTION_S: u64 = 24 * 60 * 60;
 

@@ -51,8 +51,11 @@ impl Aws {
         limiter: Arc<Limiter>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ProviderError> {
-        let schema = provider_schema();
+        let mut schema = provider_schema();
         let configuration = Configuration::read(arguments)?;
+        for declared in schema.resources.values_mut() {
+            declared.adoption = configuration.adoption(declared.adoption);
+        }
         let schemas = schema.resources.clone();
         let session = Session::new(configuration, owner, schemas, limiter, clock);
         let together = kind::all().filter(|kind| kind.deleted_together() > 1);

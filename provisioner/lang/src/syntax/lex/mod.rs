@@ -127,9 +127,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn code(&mut self) -> Token {
-        while let Some(b' ' | b'\t') = self.byte(0) {
-            self.at += 1;
-        }
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let Some(first) = self.byte(0) else { return self.take(TokenKind::End, 0) };
         match first {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),

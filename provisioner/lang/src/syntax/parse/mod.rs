@@ -16,8 +16,8 @@ mod template;
 
 use super::ast::{Body, Expression, Extent, Part};
 use super::lex::{Lexer, Token, TokenKind};
+use super::words::Words;
 use crate::source::SourceFile;
-use foldhash::HashSet;
 use model::Diagnostic;
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ struct Parser<'t> {
     /// Whether a line break means something; otherwise it is skipped.
     newlines: bool,
     depth: u32,
-    words: HashSet<Arc<str>>,
+    words: Words,
     diagnostics: Vec<Diagnostic>,
     braces: Braces,
     /// How the braces of the file fail to match.
@@ -133,7 +133,7 @@ impl<'t> Parser<'t> {
             end: 0,
             newlines: true,
             depth: 0,
-            words: HashSet::default(),
+            words: Words::default(),
             diagnostics: Vec::new(),
             braces,
             unbalanced: None,
@@ -147,8 +147,18 @@ impl<'t> Parser<'t> {
     fn peek(&mut self) -> Token {
         match self.ahead {
             // It is looked at again and again, and nearly always it is this one.
-            Some(token) if !matches!(token.kind, TokenKind::Comment | TokenKind::Newline) => token,
+            Some(token) if self.is_meant(token.kind) => token,
             _ => self.look(),
+        }
+    }
+
+    /// Whether a token is neither a comment nor a line break that means nothing.
+    #[inline]
+    fn is_meant(&self, kind: TokenKind) -> bool {
+        match kind {
+            TokenKind::Comment => false,
+            TokenKind::Newline => self.newlines,
+            _ => true,
         }
     }
 
@@ -158,20 +168,19 @@ impl<'t> Parser<'t> {
                 Some(token) => token,
                 None => self.lexer.next_token(),
             };
-            let skipped = match token.kind {
-                TokenKind::Comment => self.skip_comment(token),
-                TokenKind::Newline => !self.newlines,
-                _ => false,
-            };
-            if !skipped {
+            if self.is_meant(token.kind) {
                 self.ahead = Some(token);
                 return token;
+            }
+            if token.kind == TokenKind::Comment {
+                self.check_comment(token);
             }
             self.ahead = None;
         }
     }
 
-    fn skip_comment(&mut self, token: Token) -> bool {
+    /// A comment has an end.
+    fn check_comment(&mut self, token: Token) {
         let text = self.slice(token.extent);
         if text.starts_with("/*") && (text.len() < 4 || !text.ends_with("*/")) {
             let start = Extent { start: token.extent.start, end: token.extent.start + 2 };
@@ -185,7 +194,6 @@ impl<'t> Parser<'t> {
             self.diagnostics.push(diagnostic);
             self.stopped = true;
         }
-        true
     }
 
     #[inline]
@@ -221,12 +229,7 @@ impl<'t> Parser<'t> {
     /// A word of the file; each is kept once.
     fn word(&mut self, extent: Extent) -> Arc<str> {
         let text = self.slice(extent);
-        if let Some(word) = self.words.get(text) {
-            return word.clone();
-        }
-        let word: Arc<str> = text.into();
-        self.words.insert(word.clone());
-        word
+        self.words.get(text)
     }
 
     /// Parses with line breaks having a meaning, or not; afterwards it is as before.
