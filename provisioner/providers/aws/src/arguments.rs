@@ -131,7 +131,7 @@ pub(crate) fn as_given(value: &Value, given: &Value) -> Value {
 
 fn is_empty(value: &Value) -> bool {
     value.as_items().is_some_and(<[Value]>::is_empty)
-        || value.as_entries().is_some_and(Entries::is_empty)
+        || value.as_entries().is_some_and(model::value::Entries::is_empty)
 }
 
 /// A nested block: fields that are null as given stay null.

@@ -25,7 +25,7 @@ use provider::{
     UpdateRequest,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Values that a filter takes.
@@ -33,12 +33,19 @@ const TOKENS: usize = 200;
 /// The longest pause between two looks.
 const LOOK_AGAIN_MOST: Duration = Duration::from_secs(10);
 
+/// When objects were read, and what was seen of them.
+type Recent = (u64, BTreeMap<String, Seen>);
+/// For how long what was read is as good as another description, in milliseconds.
+const RECENT_MS: u64 = 60_000;
+
 /// AWS in one region, for one environment.
 pub struct Aws {
     session: Arc<Session>,
     schema: ProviderSchema,
     /// What creations have left, by their token, by resource type.
     finds: BTreeMap<&'static str, Arc<Gather<String, Vec<Seen>>>>,
+    /// What was read last, by resource type: a listing right after it need not describe the same once more.
+    recent: Mutex<BTreeMap<&'static str, Recent>>,
     /// Deletions of types of which one call deletes many.
     deletions: BTreeMap<&'static str, Arc<Gather<String, ()>>>,
 }
@@ -62,7 +69,7 @@ impl Aws {
         let deletions = together.map(|kind| (kind.name(), deletions(&session, kind)));
         let finds = kind::all().map(|kind| (kind.name(), finds(&session, kind)));
         let (finds, deletions) = (finds.collect(), deletions.collect());
-        Ok(Self { session, schema, finds, deletions })
+        Ok(Self { session, schema, finds, recent: Mutex::default(), deletions })
     }
 
     /// An object, whole, as the schema has it: what the cloud does not tell is as `known`. None if it turns out not to
@@ -118,7 +125,9 @@ impl Aws {
         request: UpdateRequest,
     ) -> Result<UpdateRequest, ProviderError> {
         let seen = self.session.look(kind.name(), &request.id).await?;
-        let Some(seen) = seen.filter(|seen| !seen.phase.is_over()) else { return Ok(request) };
+        let Some(mut seen) = seen.filter(|seen| !seen.phase.is_over()) else { return Ok(request) };
+        // What is asked for now may be there already, though nothing recorded asks to look at it.
+        kind.complete(&self.session, &mut seen, Given(&request.arguments)).await?;
         let Some(object) = self.object(kind, seen, &request.prior).await? else {
             return Ok(request);
         };
@@ -184,6 +193,18 @@ impl Aws {
         }
     }
 
+    fn recent(&self) -> MutexGuard<'_, BTreeMap<&'static str, Recent>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These objects as the last read has seen them, if that was just now and saw all of them.
+    fn recently(&self, kind: &dyn Kind, ids: &[String]) -> Option<Vec<Seen>> {
+        let recent = self.recent();
+        let (at_ms, seen) = recent.get(kind.name())?;
+        let is_recent = self.session.clock.now_ms().saturating_sub(*at_ms) <= RECENT_MS;
+        if is_recent { ids.iter().map(|id| seen.get(id).cloned()).collect() } else { None }
+    }
+
     /// Reads the objects of one type: the answers, with the places of their requests.
     async fn read_kind(
         &self,
@@ -197,6 +218,7 @@ impl Aws {
                 return requests.iter().map(|(place, _)| (*place, Err(error.clone()))).collect();
             }
         };
+        self.recent().insert(kind.name(), (self.session.clock.now_ms(), seen.clone()));
         let each = requests.iter().map(|(place, request)| async {
             let answer = match seen.get(&request.id) {
                 Some(seen) if !seen.phase.is_over() => {
@@ -452,15 +474,20 @@ impl Provider for Aws {
 
     async fn list_owned(&self) -> Result<Vec<Owned>, ProviderError> {
         let lineage = &self.session.owner.lineage;
-        let present = tagging::types_with(&self.session, marker::LINEAGE, lineage).await?;
+        let present = tagging::ids_with(&self.session, marker::LINEAGE, lineage).await?;
         let mut owned = Vec::new();
         for kind in kind::all() {
-            let may_be_there = kind.tag_type().is_none_or(|ty| present.contains(&ty));
-            if !self.session.schemas[kind.name()].adoption.tagged || !may_be_there {
+            let listed = kind.tag_type();
+            let ids = listed.as_ref().map(|ty| present.iter().find(|(known, _)| known == ty));
+            if !self.session.schemas[kind.name()].adoption.tagged || ids == Some(None) {
                 continue;
             }
-            let query = Query::Owned(lineage.clone());
-            for seen in kind.describe(&self.session, &query).await? {
+            let ids = ids.flatten().map(|(_, ids)| ids.as_slice());
+            let seen = match ids.and_then(|ids| self.recently(kind, ids)) {
+                Some(seen) => seen,
+                None => kind.describe(&self.session, &Query::Owned(lineage.clone())).await?,
+            };
+            for seen in seen {
                 let Some(marked) = marker::read(&seen.tags, lineage, seen.index) else { continue };
                 // Objects of two types may be told by one call.
                 if seen.phase.is_over() || marked.address.kind() != kind.name() {

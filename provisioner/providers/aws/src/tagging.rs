@@ -79,13 +79,13 @@ pub(crate) async fn bring(
     Ok(())
 }
 
-/// The types of which there are objects with that tag.
-pub(crate) async fn types_with(
+/// Ids of the objects with that tag, by their types.
+pub(crate) async fn ids_with(
     session: &Session,
     key: &str,
     value: &str,
-) -> Result<Vec<ResourceType>, ProviderError> {
-    let mut types = Vec::new();
+) -> Result<Vec<(ResourceType, Vec<String>)>, ProviderError> {
+    let mut types: Vec<(ResourceType, Vec<String>)> = Vec::new();
     let mut next: Option<String> = None;
     loop {
         let asking = session
@@ -98,7 +98,11 @@ pub(crate) async fn types_with(
             .set_next_token(next.take());
         let page = session.call("DescribeTags", asking.send()).await?;
         for tag in page.tags.unwrap_or_default() {
-            types.extend(tag.resource_type.filter(|ty| !types.contains(ty)));
+            let (Some(ty), Some(id)) = (tag.resource_type, tag.resource_id) else { continue };
+            match types.iter_mut().find(|(known, _)| *known == ty) {
+                Some((_, ids)) => ids.push(id),
+                None => types.push((ty, vec![id])),
+            }
         }
         next = page.next_token.filter(|token| !token.is_empty());
         if next.is_none() {

@@ -150,7 +150,12 @@ impl Kind for RouteTable {
         recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
         let known = |name: &str| recorded.0.get(name);
-        let Some(blocks) = known(ROUTE) else { return Ok(()) };
+        let Some(blocks) = known(ROUTE) else {
+            // Nothing is known of it: no routes are as good as no blocks.
+            let is_empty = |value: &Value| value.as_items().is_none_or(<[Value]>::is_empty);
+            seen.attributes.retain(|name, value| *name != ROUTE || !is_empty(value));
+            return Ok(());
+        };
         if blocks.is_null() {
             seen.attributes.remove(ROUTE);
         } else if let Some(now) = seen.attributes.get(ROUTE) {

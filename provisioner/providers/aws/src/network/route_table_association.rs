@@ -86,6 +86,14 @@ impl Kind for RouteTableAssociation {
                 ("route_table_id", Attribute::required(Type::String, "The table.")),
                 ("subnet_id", place("The subnet.")),
                 ("gateway_id", place("The gateway.")),
+                (
+                    "association_id",
+                    Attribute::computed(
+                        Type::String,
+                        "Amazon's own id of it, another with every table.",
+                    )
+                    .volatile(),
+                ),
             ],
         )
     }
@@ -115,6 +123,7 @@ impl Kind for RouteTableAssociation {
                 ("route_table_id", text(told.route_table_id())),
                 ("subnet_id", text(told.subnet_id())),
                 ("gateway_id", text(told.gateway_id())),
+                ("association_id", text(told.route_table_association_id())),
             ]);
             Some(Seen::ready(at(told)?.to_owned(), attributes).in_phase(phase(told)))
         });
