@@ -4,8 +4,8 @@ variable "cloud" {
   description = "Which modules make networks and nodes: modules/network/CLOUD and modules/node/CLOUD."
 
   validation {
-    condition     = contains(["local"], var.cloud)
-    error_message = "The only cloud there are modules for is \"local\"."
+    condition     = contains(["local", "aws"], var.cloud)
+    error_message = "There are modules for the clouds \"local\" and \"aws\"."
   }
 }
 
@@ -48,4 +48,33 @@ variable "prometheus_port" {
   type        = number
   default     = 9190
   description = "Port on 127.0.0.1 of this machine where Prometheus is offered."
+}
+
+variable "aws_region" {
+  type        = string
+  default     = "eu-central-1"
+  description = "Region of the nodes on AWS; the domains are the letters of its availability zones."
+}
+
+variable "aws_image" {
+  type        = string
+  default     = null
+  description = "Image (AMI) of the nodes on AWS: a Debian 12."
+
+  validation {
+    condition     = var.cloud != "aws" || var.aws_image != null
+    error_message = "Nodes on AWS need an image: --var aws_image=ami-..."
+  }
+}
+
+variable "aws_machine_type" {
+  type        = string
+  default     = "t3.small"
+  description = "Machine type of the nodes on AWS."
+}
+
+variable "aws_ssh_from" {
+  type        = set(string)
+  default     = []
+  description = "Ranges of addresses from which the nodes on AWS are reached by SSH: those of whoever runs this program."
 }

@@ -5,9 +5,45 @@ environment "staging" {
 }
 
 module "network" {
-  source = "../../modules/network/${var.cloud}"
-  name   = "staging"
-  cidr   = var.network_cidr
+  source  = "../../modules/network/local"
+  enabled = var.cloud == "local"
+  name    = "staging"
+  cidr    = var.network_cidr
+}
+
+provider "aws" {
+  region = var.aws_region
+}
+
+module "network_aws" {
+  source   = "../../modules/network/aws"
+  enabled  = var.cloud == "aws"
+  name     = "staging"
+  cidr     = var.network_cidr
+  zones    = [for domain in var.domains : "${var.aws_region}${domain}"]
+  ssh_from = var.aws_ssh_from
+}
+
+# One host key for the nodes on AWS, so that equal ones are launched together.
+resource "tls_private_key" "nodes" {
+  enabled   = var.cloud == "aws"
+  algorithm = "ED25519"
+}
+
+locals {
+  # What a node's module needs, by cloud.
+  inputs = {
+    local = { network = one(module.network[*].id) }
+    aws = {
+      network      = one(module.network_aws[*].id)
+      host_key     = tls_private_key.nodes
+      image        = var.aws_image
+      machine_type = var.aws_machine_type
+      public       = true
+    }
+  }
+  domains = var.cloud == "aws" ? [for domain in var.domains : "${var.aws_region}${domain}"] : var.domains
+  publish = var.cloud == "local" ? { publish = { "9090" = var.prometheus_port } } : {}
 }
 
 module "mesh" {
@@ -28,8 +64,8 @@ node_set "edge" {
   pool "main" {
     source  = "../../modules/node/${var.cloud}"
     size    = var.size
-    domains = var.domains
-    inputs  = { network = module.network.id }
+    domains = local.domains
+    inputs  = local.inputs[var.cloud]
   }
   services = [module.mesh.service, module.monitoring.node_exporter]
 }
@@ -38,15 +74,15 @@ node_set "monitoring" {
   pool "main" {
     source  = "../../modules/node/${var.cloud}"
     size    = 1
-    domains = var.domains
-    inputs  = { network = module.network.id, publish = { "9090" = var.prometheus_port } }
+    domains = local.domains
+    inputs  = merge(local.inputs[var.cloud], local.publish)
   }
   services = [module.mesh.service, module.monitoring.node_exporter, module.monitoring.prometheus]
 }
 
 output "prometheus_url" {
-  value       = "http://127.0.0.1:${var.prometheus_port}"
-  description = "Prometheus, from this machine."
+  value       = var.cloud == "local" ? "http://127.0.0.1:${var.prometheus_port}" : "http://${module.mesh.addresses[node_set.monitoring.nodes[0].name]}:9090"
+  description = "Prometheus, from this machine; on AWS from within the mesh."
 }
 
 output "mesh_addresses" {

@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     println!(
-        "   nodes  command          time      CPU   peak memory   calls: all   RunInstances   Describe*   others"
+        "   nodes  command          time      CPU   peak memory    written    to disk   calls: all   RunInstances   Describe*   others"
     );
     let most = setting("PROVISIONER_BENCH_NODES", 1_000);
     for n in [10, 100, 1_000].into_iter().filter(|n| *n <= most) {
@@ -98,10 +98,12 @@ fn measured(proxy: &Proxy, bench: &Workbench, n: u64, name: &str, words: &[&str]
     };
     let (launches, descriptions) = (of("RunInstances"), of("Describe"));
     println!(
-        "{n:>8}  {name:<10} {:>8.2} s {:>6.2} s {:>10.1} MB {all:>12} {launches:>14} {descriptions:>11} {:>8}",
+        "{n:>8}  {name:<10} {:>8.2} s {:>6.2} s {:>10.1} MB {:>7.1} MB {:>7.1} MB {all:>12} {launches:>14} {descriptions:>11} {:>8}",
         cost.wall_s,
         cost.cpu_s,
         cost.peak_bytes / 1e6,
+        cost.written_bytes / 1e6,
+        cost.disk_bytes / 1e6,
         all - launches - descriptions,
     );
 }

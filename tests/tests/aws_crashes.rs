@@ -139,7 +139,6 @@ impl Scene {
                 running.finish().exits(0);
                 return kills;
             };
-            println!("kill {}: after {}", kills + 1, held.operation);
             // What recovery sends again (a deletion, an update) changes nothing more, and is a change all the same: the next
             // kill comes after the one behind it.
             nth = if last.as_ref() == Some(&held) { 2 } else { 1 };
@@ -152,7 +151,10 @@ impl Scene {
             stop.resume();
             self.proxy.ledger().assert_no_duplicates();
         }
-        panic!("{MOST_KILLS} kills and no end: {:#?}", self.proxy.counts());
+        panic!(
+            "{MOST_KILLS} kills and no end, the last after {last:?}: {:#?}",
+            self.proxy.counts()
+        );
     }
 
     /// Ids of all that is recorded.

@@ -72,6 +72,12 @@ variable "spot" {
   description = "Whether the machine is a spot instance; its type then cannot change in place."
 }
 
+variable "ssh_port" {
+  type        = number
+  default     = 22
+  description = "Port that the image's SSH server listens on."
+}
+
 variable "instance_profile" {
   type        = string
   default     = null
@@ -199,7 +205,7 @@ resource "aws_volume_attachment" "data" {
 output "machine" {
   value = {
     address  = var.public ? aws_instance.this.public_ip : aws_instance.this.private_ip
-    port     = 22
+    port     = var.ssh_port
     user     = "root"
     host_key = local.public_key
     socket   = null

@@ -119,8 +119,8 @@ mod tests {
         texts.iter().map(|text| Address::parse(text).unwrap()).collect()
     }
 
-    fn given_back(texts: Vec<String>) -> String {
-        let all = addresses(&texts);
+    fn given_back(texts: &[String]) -> String {
+        let all = addresses(texts);
         let written = members(&all, 256).unwrap();
         for (index, address) in all.iter().enumerate() {
             assert_eq!(
@@ -135,12 +135,12 @@ mod tests {
 
     #[test]
     fn numbers_are_ranges() {
-        let plain = (0..1_000).map(|index| format!("aws_instance.web[{index}]")).collect();
-        assert_eq!(given_back(plain), "aws_instance.web[{0-999}]");
+        let plain: Vec<_> = (0..1_000).map(|index| format!("aws_instance.web[{index}]")).collect();
+        assert_eq!(given_back(&plain), "aws_instance.web[{0-999}]");
         let padded =
             |index| format!("node_set.edge.node[\"edge-eu-{index:03}\"].aws_instance.this");
         assert_eq!(
-            given_back((1..=20).chain([33]).map(padded).collect()),
+            given_back(&(1..=20).chain([33]).map(padded).collect::<Vec<_>>()),
             "node_set.edge.node[\"edge-eu-{001-020,033}\"].aws_instance.this"
         );
     }
@@ -148,11 +148,11 @@ mod tests {
     #[test]
     fn names_stand_by_themselves() {
         let names = ["blue", "green", "10"].map(|name| format!("aws_instance.web[\"{name}\"]"));
-        assert_eq!(given_back(names.to_vec()), "aws_instance.web[\"{blue,green,10}\"]");
+        assert_eq!(given_back(&names), "aws_instance.web[\"{blue,green,10}\"]");
         let widths = [9, 10, 11].map(|index| format!("aws_instance.web[\"v{index:02}\"]"));
-        assert_eq!(given_back(widths.to_vec()), "aws_instance.web[\"v{09-11}\"]");
+        assert_eq!(given_back(&widths), "aws_instance.web[\"v{09-11}\"]");
         let one = vec!["aws_instance.web".to_owned()];
-        assert_eq!(given_back(one), "aws_instance.web");
+        assert_eq!(given_back(&one), "aws_instance.web");
     }
 
     #[test]

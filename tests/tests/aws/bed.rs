@@ -87,7 +87,7 @@ pub async fn read(aws: &Aws, address: &Address, object: &Object) -> Option<Value
     match aws.read_many(&[request]).await.pop().unwrap().unwrap() {
         Observation::Present(attributes) => Some(attributes),
         Observation::Absent(_) => None,
-        other => panic!("{other:?}"),
+        Observation::Unreachable(why) => panic!("{why}"),
     }
 }
 

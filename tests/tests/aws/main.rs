@@ -1,5 +1,7 @@
 //! The AWS provider against an emulator that others wrote, type by type: what the port promises, and what people see.
 
+#![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
+
 mod bed;
 mod buckets;
 mod compute;

@@ -29,7 +29,9 @@ where
             ProviderError::new(ErrorClass::Invalid, format!("{api}: {}", causes(error)))
         }
         SdkError::DispatchFailure(failure)
-            if failure.as_connector_error().is_none_or(|it| it.is_user()) =>
+            if failure
+                .as_connector_error()
+                .is_none_or(aws_sdk_sts::error::ConnectorError::is_user) =>
         {
             unsent(api, &causes(error))
         }

@@ -152,7 +152,6 @@ impl Aws {
                 Some((Phase::Ready, seen)) if is_late || kind.shows(&seen, arguments) => {
                     return Ok(seen);
                 }
-                Some((Phase::Ready, _)) => progress.step("waiting until it shows"),
                 Some((Phase::Pending, _)) => progress.step("waiting until it is ready"),
                 Some((Phase::Failed(why), _)) => {
                     let message = format!("`{id}` was made, but {why}");
@@ -167,7 +166,7 @@ impl Aws {
                     let message = format!("`{id}` was made, but does not show");
                     return Err(ProviderError::new(ErrorClass::Transient, message).maybe_done());
                 }
-                None => progress.step("waiting until it shows"),
+                Some((Phase::Ready, _)) | None => progress.step("waiting until it shows"),
             }
             self.session.clock.sleep(pause).await;
             pause = (pause * 3 / 2).min(LOOK_AGAIN_MOST);
@@ -496,10 +495,7 @@ impl Provider for Aws {
                 let id = seen.id.clone();
                 let is_whole = seen.phase == Phase::Ready;
                 let nothing = Value::object::<&str>([]);
-                let object = match is_whole {
-                    true => self.object(kind, seen, &nothing).await?,
-                    false => None,
-                };
+                let object = if is_whole { self.object(kind, seen, &nothing).await? } else { None };
                 owned.push(Owned { address: marked.address, id, token: marked.token, object });
             }
         }

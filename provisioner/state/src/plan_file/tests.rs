@@ -19,6 +19,16 @@ fn sealer() -> Sealer {
     Sealer::new(Sensitive::new([42; 32]), LINEAGE)
 }
 
+fn node(address: Value) -> Node {
+    Node {
+        name: "edge-local-001".to_owned(),
+        pool: "local".to_owned(),
+        index: 0,
+        domain: "a".to_owned(),
+        machine: Value::object([("address", address)]),
+    }
+}
+
 /// A plan with something in every field.
 fn plan() -> Plan {
     let machine = address("local_machine.x");
@@ -32,22 +42,15 @@ fn plan() -> Plan {
     let later = Value::unknown(Type::String, residual);
     let secret = Value::object([("password", Value::from(CANARY).into_sensitive())]);
     let arguments = Value::object([("secret", secret.clone()), ("later", later.clone())]);
-    let known = Value::object([("isolation", Value::from("none"))]);
     let output = |value, sensitive| Output { value, sensitive, description: String::new() };
-    let node = Node {
-        name: "edge-local-001".to_owned(),
-        pool: "local".to_owned(),
-        index: 0,
-        domain: "a".to_owned(),
-        machine: Value::object([("address", later)]),
-    };
     Plan {
         targets: Vec::new(),
         adopted: Vec::new(),
-        output_revisions: std::collections::BTreeMap::new(),
+        output_revisions: BTreeMap::new(),
         strays: Vec::new(),
         conditions: Vec::new(),
         moved: Vec::new(),
+        identities: BTreeMap::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
         lineage: LINEAGE.to_owned(),
@@ -92,11 +95,14 @@ fn plan() -> Plan {
         changed_outputs: BTreeSet::from(["url".to_owned()]),
         providers: BTreeMap::from([(
             "local".to_owned(),
-            ProviderConfig { name: "local".to_owned(), arguments: known },
+            ProviderConfig {
+                name: "local".to_owned(),
+                arguments: Value::object([("isolation", Value::from("none"))]),
+            },
         )]),
         node_sets: BTreeMap::from([(
             "edge".to_owned(),
-            NodeSet { nodes: vec![node], services: vec!["nebula".to_owned()] },
+            NodeSet { nodes: vec![node(later)], services: vec!["nebula".to_owned()] },
         )]),
         refreshed: vec![record("local_volume.v", "two")],
         vanished: vec![address("local_volume.gone")],

@@ -86,18 +86,27 @@ fn large(value: Option<i64>) -> Value {
 
 fn told(name: &str, it: &InstanceTypeInfo) -> BTreeMap<&'static str, Value> {
     let processors = it.v_cpu_info();
-    let architectures = it.processor_info().map(|it| it.supported_architectures());
+    let architectures =
+        it.processor_info().map(aws_sdk_ec2::types::ProcessorInfo::supported_architectures);
     let (ebs, network) = (it.ebs_info(), it.network_info());
-    let storage = it.instance_storage_info().and_then(|it| it.total_size_in_gb());
+    let storage = it
+        .instance_storage_info()
+        .and_then(aws_sdk_ec2::types::InstanceStorageInfo::total_size_in_gb);
     BTreeMap::from([
         ("id", name.into()),
-        ("default_vcpus", number(processors.and_then(|it| it.default_v_cpus()))),
-        ("default_cores", number(processors.and_then(|it| it.default_cores()))),
+        (
+            "default_vcpus",
+            number(processors.and_then(aws_sdk_ec2::types::VCpuInfo::default_v_cpus)),
+        ),
+        ("default_cores", number(processors.and_then(aws_sdk_ec2::types::VCpuInfo::default_cores))),
         (
             "default_threads_per_core",
-            number(processors.and_then(|it| it.default_threads_per_core())),
+            number(processors.and_then(aws_sdk_ec2::types::VCpuInfo::default_threads_per_core)),
         ),
-        ("memory_size", large(it.memory_info().and_then(|it| it.size_in_mib()))),
+        (
+            "memory_size",
+            large(it.memory_info().and_then(aws_sdk_ec2::types::MemoryInfo::size_in_mib)),
+        ),
         (
             "supported_architectures",
             texts(architectures.unwrap_or_default().iter().map(ArchitectureType::as_str)),
@@ -125,7 +134,7 @@ fn told(name: &str, it: &InstanceTypeInfo) -> BTreeMap<&'static str, Value> {
         ("network_performance", text(network.and_then(|it| it.network_performance()))),
         (
             "maximum_network_interfaces",
-            number(network.and_then(|it| it.maximum_network_interfaces())),
+            number(network.and_then(aws_sdk_ec2::types::NetworkInfo::maximum_network_interfaces)),
         ),
     ])
 }

@@ -27,7 +27,6 @@ use ipnet::{IpNet, Ipv4Net};
 use model::schema::Adoption;
 use provider::CreateRequest;
 use rules::Direction;
-use sha2::{Digest as _, Sha256};
 use std::ops::RangeInclusive;
 
 /// The resource types.
@@ -130,9 +129,8 @@ fn is_made_by(seen: &Seen, session: &Session, request: &CreateRequest) -> bool {
 
 /// A name that the same creation always gets.
 fn unique_name(prefix: &str, token: &str) -> String {
-    let hash = Sha256::digest(token.as_bytes());
-    let digits: String = hash.iter().take(13).map(|byte| format!("{byte:02x}")).collect();
-    format!("{prefix}{digits}")
+    let digest = model::digest::sha256_hex(token.as_bytes());
+    format!("{prefix}{}", &digest[..26])
 }
 
 /// What is wrong where exactly one of these arguments must be given. Of what is not known yet nothing is said.

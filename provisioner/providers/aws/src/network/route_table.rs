@@ -27,9 +27,13 @@ const GATEWAYS: &str = "propagating_vgws";
 type Routes = BTreeMap<Destination, Target>;
 
 fn block_type() -> Type {
-    let [ipv4, ipv6, list] = BLOCK_DESTINATIONS.map(|name| (name, Type::String, false));
-    let [a, b, c, d, e, f, g, h, i, j] = TARGETS.map(|name| (name, Type::String, false));
-    object([ipv4, ipv6, list, a, b, c, d, e, f, g, h, i, j])
+    let mut fields: [_; BLOCK_DESTINATIONS.len() + TARGETS.len()] =
+        std::array::from_fn(|_| ("", Type::String, false));
+    let names = BLOCK_DESTINATIONS.iter().chain(&TARGETS);
+    for (field, name) in fields.iter_mut().zip(names) {
+        field.0 = name;
+    }
+    object(fields)
 }
 
 fn schema() -> ResourceSchema {

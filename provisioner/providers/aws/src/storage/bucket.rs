@@ -31,7 +31,6 @@ use model::schema::{Adoption, Attribute, ResourceSchema};
 use provider::{
     CreateRequest, DeleteRequest, ErrorClass, FindRequest, ProviderError, UpdateRequest,
 };
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -100,7 +99,7 @@ impl Kind for Bucket {
             Query::Owned(_) | Query::Marked { .. } => (own_buckets(session, region).await?, false),
         };
         let looks = names.into_iter().map(|name| async move {
-            match look(session, region, &name).await {
+            match Box::pin(look(session, region, &name)).await {
                 Err(error) if error.class == ErrorClass::NotFound => Ok(None),
                 // A stranger's bucket need not let everybody read its tags.
                 Err(error) if error.class == ErrorClass::Denied && !is_named => Ok(None),
@@ -260,9 +259,8 @@ fn schema() -> ResourceSchema {
 fn name_of(given: Given<'_>, token: &str) -> String {
     given.text("bucket").unwrap_or_else(|| {
         let prefix = given.text("bucket_prefix").unwrap_or_else(|| PREFIX.to_owned());
-        let digest = Sha256::digest(token.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{prefix}{}", &hex[..GENERATED])
+        let digest = model::digest::sha256_hex(token.as_bytes());
+        format!("{prefix}{}", &digest[..GENERATED])
     })
 }
 

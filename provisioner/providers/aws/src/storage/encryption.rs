@@ -63,7 +63,9 @@ impl Setting for Encryption {
     async fn get(&self, session: &Session, bucket: &str) -> Result<Option<Told>, ProviderError> {
         let call = session.s3().await?.get_bucket_encryption().bucket(bucket);
         let answer = session.call("GetBucketEncryption", call.send()).await?;
-        let rules = answer.server_side_encryption_configuration().map(|it| it.rules());
+        let rules = answer
+            .server_side_encryption_configuration()
+            .map(aws_sdk_s3::types::ServerSideEncryptionConfiguration::rules);
         let rules: Vec<Value> = rules.unwrap_or_default().iter().map(told).collect();
         if rules.is_empty() {
             return Ok(None);

@@ -255,9 +255,10 @@ fn told_filter(it: &LifecycleRuleFilter) -> Value {
         .map(|it| Value::object([("key", Value::from(it.key())), ("value", it.value().into())]));
     let both = it.and().map(|it| {
         let tags = it.tags().iter().map(|tag| (tag.key(), Value::from(tag.value())));
-        let tags = match it.tags().is_empty() {
-            true => Value::null(Type::map(Type::String)),
-            false => Value::map(Type::String, tags),
+        let tags = if it.tags().is_empty() {
+            Value::null(Type::map(Type::String))
+        } else {
+            Value::map(Type::String, tags)
         };
         Value::object([
             ("prefix", filled(it.prefix())),

@@ -186,6 +186,7 @@ impl<S: Setting> Kind for Configured<S> {
 }
 
 /// What the SDK refuses to build.
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 pub(super) fn unbuilt(error: aws_smithy_types::error::operation::BuildError) -> ProviderError {
     ProviderError::new(ErrorClass::Invalid, error.to_string())
 }

@@ -114,7 +114,8 @@ impl Source for SnapshotSource {
         let seen = snapshot::seen(session, region, &snapshot);
         let mut attributes = seen.attributes;
         attributes.insert("snapshot_id", seen.id.as_str().into());
-        attributes.insert("state", text(snapshot.state().map(|state| state.as_str())));
+        attributes
+            .insert("state", text(snapshot.state().map(aws_sdk_ec2::types::SnapshotState::as_str)));
         // All of them: default tags of this provider are no business of what it looks up.
         if let Some(tags) = attributes.remove("tags_all") {
             attributes.insert("tags", tags);

@@ -32,7 +32,7 @@ pub(super) async fn launch(
     session: &Arc<Session>,
     request: &CreateRequest,
 ) -> Result<String, ProviderError> {
-    let call = launched(session.clone(), request.clone());
+    let call = Box::pin(launched(session.clone(), request.clone()));
     let (ids, index) = match &request.batch {
         Some(batch) => (session.together.made(&batch.token, call).await?, batch.index),
         None => (call.await?, 0),
@@ -43,9 +43,9 @@ pub(super) async fn launch(
 
 async fn launched(session: Arc<Session>, request: CreateRequest) -> Made {
     let size = request.batch.as_ref().map_or(1, |batch| batch.size);
-    let call = asked(&session, &request, size).await?;
+    let call = Box::pin(asked(&session, &request, size)).await?;
     session.take(limits::LAUNCHED, size).await;
-    let answer = session.call("RunInstances", call.send()).await?;
+    let answer = session.call("RunInstances", Box::pin(call.send())).await?;
     let told = answer.instances.unwrap_or_default().into_iter();
     let mut told: Vec<(u32, String)> = told
         .filter_map(|it| Some((u32::try_from(it.ami_launch_index?).ok()?, it.instance_id?)))

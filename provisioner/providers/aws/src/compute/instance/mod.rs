@@ -63,7 +63,7 @@ impl Kind for Instance {
         for reservation in all {
             let owner = reservation.owner_id.unwrap_or_default();
             let instances = reservation.instances.unwrap_or_default().into_iter();
-            seen.extend(instances.map(|it| read::seen(session, region, &owner, it)));
+            seen.extend(instances.map(|it| read::seen(session, region, &owner, &it)));
         }
         Ok(seen)
     }
@@ -86,7 +86,7 @@ impl Kind for Instance {
         session: &Arc<Session>,
         request: &CreateRequest,
     ) -> Result<String, ProviderError> {
-        let id = launch::launch(session, request).await?;
+        let id = Box::pin(launch::launch(session, request)).await?;
         if Given(&request.arguments).flag("source_dest_check") == Some(false) {
             // One that does not show yet cannot be changed.
             let shows = wait::until(session, NAME, &id, |_| true).await;

@@ -23,10 +23,10 @@ const DEVICES: &str = "devices";
 const ROOT: &str = "root_device_name";
 
 /// One that a description shows.
-pub(super) fn seen(session: &Session, region: &str, owner: &str, it: Instance) -> Seen {
+pub(super) fn seen(session: &Session, region: &str, owner: &str, it: &Instance) -> Seen {
     let id = it.instance_id().unwrap_or_default().to_owned();
-    let mut attributes = network(&it);
-    attributes.extend(own(&it));
+    let mut attributes = network(it);
+    attributes.extend(own(it));
     attributes.insert("arn", format!("arn:aws:ec2:{region}:{owner}:instance/{id}").into());
     let devices = it.block_device_mappings().iter().filter_map(|mapping| {
         let ebs = mapping.ebs()?;
@@ -55,12 +55,20 @@ pub(super) fn seen(session: &Session, region: &str, owner: &str, it: Instance) -
 
 fn network(it: &Instance) -> BTreeMap<&'static str, Value> {
     let first = it.network_interfaces().iter().find(|interface| {
-        interface.attachment().and_then(|attachment| attachment.device_index()) == Some(0)
+        interface
+            .attachment()
+            .and_then(aws_sdk_ec2::types::InstanceNetworkInterfaceAttachment::device_index)
+            == Some(0)
     });
     // Those of the first network interface; where none is told, those that are told of the machine.
-    let own = first.map(|it| it.groups()).filter(|groups| !groups.is_empty());
+    let own = first
+        .map(aws_sdk_ec2::types::InstanceNetworkInterface::groups)
+        .filter(|groups| !groups.is_empty());
     let groups = own.unwrap_or(it.security_groups()).iter().filter_map(|group| group.group_id());
-    let ipv6 = first.map(|it| it.ipv6_addresses()).unwrap_or_default().iter();
+    let ipv6 = first
+        .map(aws_sdk_ec2::types::InstanceNetworkInterface::ipv6_addresses)
+        .unwrap_or_default()
+        .iter();
     let mut attributes = BTreeMap::from([
         ("subnet_id", filled(it.subnet_id())),
         ("private_ip", filled(it.private_ip_address())),
@@ -91,17 +99,20 @@ fn own(it: &Instance) -> BTreeMap<&'static str, Value> {
     let is_monitored = monitoring
         .map(|state| matches!(state, MonitoringState::Enabled | MonitoringState::Pending));
     let launched = it.launch_time().and_then(|time| time.fmt(Format::DateTime).ok());
-    let lifecycle = it.instance_lifecycle().map(|it| it.as_str());
+    let lifecycle = it.instance_lifecycle().map(aws_sdk_ec2::types::InstanceLifecycleType::as_str);
     let mut attributes = BTreeMap::from([
         ("ami", filled(it.image_id())),
-        ("instance_type", text(it.instance_type().map(|ty| ty.as_str()))),
+        ("instance_type", text(it.instance_type().map(aws_sdk_ec2::types::InstanceType::as_str))),
         ("key_name", filled(it.key_name())),
         ("iam_instance_profile", filled(profile)),
         ("ebs_optimized", flag(Some(it.ebs_optimized().unwrap_or_default()))),
         ("monitoring", flag(is_monitored)),
         ("availability_zone", text(placement.and_then(|it| it.availability_zone()))),
         ("placement_group", filled(placement.and_then(|it| it.group_name()))),
-        ("placement_partition_number", number(placement.and_then(|it| it.partition_number()))),
+        (
+            "placement_partition_number",
+            number(placement.and_then(aws_sdk_ec2::types::Placement::partition_number)),
+        ),
         ("tenancy", text(placement.and_then(|it| it.tenancy()).map(Tenancy::as_str))),
         ("instance_state", text(state)),
         ("launch_time", text(launched.as_deref())),
@@ -109,12 +120,31 @@ fn own(it: &Instance) -> BTreeMap<&'static str, Value> {
         ("spot_instance_request_id", filled(it.spot_instance_request_id())),
     ]);
     if let Some(metadata) = it.metadata_options() {
-        let tags = metadata.instance_metadata_tags().map(|it| it.as_str());
+        let tags = metadata
+            .instance_metadata_tags()
+            .map(aws_sdk_ec2::types::InstanceMetadataTagsState::as_str);
         let block = Value::object([
-            ("http_endpoint", text(metadata.http_endpoint().map(|it| it.as_str()))),
-            ("http_tokens", text(metadata.http_tokens().map(|it| it.as_str()))),
+            (
+                "http_endpoint",
+                text(
+                    metadata
+                        .http_endpoint()
+                        .map(aws_sdk_ec2::types::InstanceMetadataEndpointState::as_str),
+                ),
+            ),
+            (
+                "http_tokens",
+                text(metadata.http_tokens().map(aws_sdk_ec2::types::HttpTokensState::as_str)),
+            ),
             ("http_put_response_hop_limit", number(metadata.http_put_response_hop_limit())),
-            ("http_protocol_ipv6", text(metadata.http_protocol_ipv6().map(|it| it.as_str()))),
+            (
+                "http_protocol_ipv6",
+                text(
+                    metadata
+                        .http_protocol_ipv6()
+                        .map(aws_sdk_ec2::types::InstanceMetadataProtocolState::as_str),
+                ),
+            ),
             ("instance_metadata_tags", text(tags)),
         ]);
         attributes.insert("metadata_options", Value::list(block.ty(), [block.clone()]));
@@ -143,7 +173,10 @@ pub(super) async fn complete(
                 "disable_api_stop" => answer.disable_api_stop(),
                 _ => answer.disable_api_termination(),
             };
-            seen.attributes.insert(name, flag(value.and_then(|it| it.value())));
+            seen.attributes.insert(
+                name,
+                flag(value.and_then(aws_sdk_ec2::types::AttributeBooleanValue::value)),
+            );
         }
     }
     let name = "instance_initiated_shutdown_behavior";

@@ -217,28 +217,57 @@ fn told_where(data: &ResponseLaunchTemplateData) -> BTreeMap<&'static str, Value
     });
     let metadata = data.metadata_options().map(|it| {
         [
-            ("http_endpoint", text(it.http_endpoint().map(|it| it.as_str()))),
-            ("http_tokens", text(it.http_tokens().map(|it| it.as_str()))),
+            (
+                "http_endpoint",
+                text(
+                    it.http_endpoint().map(
+                        aws_sdk_ec2::types::LaunchTemplateInstanceMetadataEndpointState::as_str,
+                    ),
+                ),
+            ),
+            (
+                "http_tokens",
+                text(
+                    it.http_tokens().map(aws_sdk_ec2::types::LaunchTemplateHttpTokensState::as_str),
+                ),
+            ),
             ("http_put_response_hop_limit", number(it.http_put_response_hop_limit())),
-            ("instance_metadata_tags", text(it.instance_metadata_tags().map(|it| it.as_str()))),
+            (
+                "instance_metadata_tags",
+                text(
+                    it.instance_metadata_tags()
+                        .map(aws_sdk_ec2::types::LaunchTemplateInstanceMetadataTagsState::as_str),
+                ),
+            ),
         ]
     });
     let market = data.instance_market_options().map(|it| {
         let spot = it.spot_options().map(|it| {
-            let behaviour = it.instance_interruption_behavior().map(|it| it.as_str());
+            let behaviour = it
+                .instance_interruption_behavior()
+                .map(aws_sdk_ec2::types::InstanceInterruptionBehavior::as_str);
             [
                 ("max_price", text(it.max_price())),
-                ("spot_instance_type", text(it.spot_instance_type().map(|it| it.as_str()))),
+                (
+                    "spot_instance_type",
+                    text(it.spot_instance_type().map(aws_sdk_ec2::types::SpotInstanceType::as_str)),
+                ),
                 ("instance_interruption_behavior", text(behaviour)),
             ]
         });
-        [("market_type", text(it.market_type().map(|it| it.as_str()))), ("spot_options", one(spot))]
+        [
+            ("market_type", text(it.market_type().map(aws_sdk_ec2::types::MarketType::as_str))),
+            ("spot_options", one(spot)),
+        ]
     });
     let specifications = data.tag_specifications().iter().map(|it| {
         let tags = tagging::read(Some(it.tags()));
         let tags = tags.iter().map(|(key, value)| (key.as_str(), Value::from(value.as_str())));
         Value::object([
-            ("resource_type", text(it.resource_type().map(|it| it.as_str()))),
+            (
+                "resource_type",
+                text(it.resource_type().map(aws_sdk_ec2::types::ResourceType::as_str)),
+            ),
             ("tags", Value::map(Type::String, tags)),
         ])
     });

@@ -137,7 +137,7 @@ impl Kind for LaunchTemplate {
             .set_version_description(given.text("description"))
             .launch_template_data(data::asked(given))
             .tag_specifications(tags);
-        let made = session.call("CreateLaunchTemplate", call.send()).await?;
+        let made = session.call("CreateLaunchTemplate", Box::pin(call.send())).await?;
         let id = made.launch_template.and_then(|template| template.launch_template_id);
         id.ok_or_else(|| no_id("CreateLaunchTemplate"))
     }
@@ -148,7 +148,8 @@ impl Kind for LaunchTemplate {
         request: &UpdateRequest,
     ) -> Result<(), ProviderError> {
         let (given, before) = (Given(&request.arguments), Given(&request.prior));
-        let names = request.arguments.as_entries().into_iter().flat_map(|entries| entries.keys());
+        let names =
+            request.arguments.as_entries().into_iter().flat_map(model::value::Entries::keys);
         let mut of_version = names.filter(|name| !OWN.contains(&name.as_ref()));
         let number = |given: Given<'_>, name: &str| given.0.get(name).as_ref().and_then(whole);
         let mut latest = number(before, "latest_version");
@@ -226,7 +227,7 @@ async fn new_version(session: &Session, request: &UpdateRequest) -> Result<i64, 
         .launch_template_id(&request.id)
         .set_version_description(given.text("description"))
         .launch_template_data(data::asked(given));
-    let made = session.call("CreateLaunchTemplateVersion", call.send()).await?;
+    let made = session.call("CreateLaunchTemplateVersion", Box::pin(call.send())).await?;
     made.launch_template_version.and_then(|it| it.version_number).ok_or_else(|| {
         let message = "CreateLaunchTemplateVersion: no number in the answer";
         ProviderError::new(ErrorClass::Transient, message).maybe_done()
