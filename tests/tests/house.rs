@@ -152,7 +152,9 @@ fn hcl_directories(directory: &Path, found: &mut Vec<PathBuf>) {
         found.push(directory.to_owned());
     }
     for path in entries {
-        if path.is_dir() && !path.ends_with("example") {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let is_example = name.is_some_and(|name| name.starts_with("example"));
+        if path.is_dir() && !is_example {
             hcl_directories(&path, found);
         }
     }

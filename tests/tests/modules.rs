@@ -8,7 +8,8 @@ use tests::{Finished, Workbench};
 fn environments(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).expect("the workbench is readable") {
         let path = entry.expect("the workbench is readable").path();
-        let is_example = path.ends_with("example");
+        let name = path.file_name().and_then(|name| name.to_str());
+        let is_example = name.is_some_and(|name| name.starts_with("example"));
         let is_environment = path.parent().is_some_and(|parent| parent.ends_with("environments"));
         if is_example || is_environment {
             found.push(path);

@@ -2,11 +2,36 @@
 
 mod support;
 
+use model::Type;
+use model::schema::{Attribute, ProviderSchema, ResourceSchema};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use support::{Everything, Nothing, Run, addresses, finish, render, schemas};
+use support::{Everything, Nothing, Run, addresses, finish, render};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// With what the environments say of nodes on AWS, which are none unless a variable says so.
+fn schemas() -> BTreeMap<String, ProviderSchema> {
+    let region = Attribute::optional(Type::String, "");
+    let aws = ProviderSchema {
+        name: "aws".to_owned(),
+        configuration: BTreeMap::from([("region".to_owned(), region)]),
+        ..ProviderSchema::default()
+    };
+    let algorithm = Attribute::required(Type::String, "");
+    let key = ResourceSchema {
+        attributes: BTreeMap::from([("algorithm".to_owned(), algorithm)]),
+        ..ResourceSchema::default()
+    };
+    let tls = ProviderSchema {
+        name: "tls".to_owned(),
+        resources: BTreeMap::from([("tls_private_key".to_owned(), key)]),
+        ..ProviderSchema::default()
+    };
+    let more = [aws, tls].map(|schema| (schema.name.clone(), schema));
+    support::schemas().into_iter().chain(more).collect()
 }
 
 fn load(directory: &str, projection: &dyn model::graph::Projection) -> Run {

@@ -7,11 +7,15 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("action-changed", "an operation would do something else than planned",
         "Something that was unknown when planning came out so that another action would be needed (a replacement instead of an update). The operation \
          stops; plan again, the value is known now."),
+    entry("aws-argument", "AWS would refuse an argument",
+        "The value has the right type but makes no sense, or not together with another: a range of addresses that is no range, a rule with \
+         two sources. It is told before anything is asked of AWS.")
+        .example("cidr_block = \"10.0.0.5/16\"", "cidr_block = \"10.0.0.0/16\""),
     entry("busy", "other runs keep changing what this one is about",
         "Each time this run was about to begin, another one had changed what its plan was made from. Nothing was changed; run it again when the \
          others are done."),
     entry("foreign-plan", "the plan is of another environment",
-        "A saved plan runs only where it was made: same environment, same lineage."),
+        "A saved plan runs only where it was made: same environment, same lineage, and the same account and region of the clouds that it changes."),
     entry("illegal-plan", "a plan cannot be run as it is",
         "An operation of the plan does not fit its own records. Nothing was changed; this is a mistake of this program."),
     entry("incomplete", "not everything was done",

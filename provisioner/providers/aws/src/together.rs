@@ -46,14 +46,14 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn one_call_serves_all_and_a_failed_one_is_made_again() {
         let together = Together::default();
         let calls = Arc::new(AtomicUsize::new(0));
         let call = || {
             let calls = calls.clone();
             async move {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 match calls.fetch_add(1, Ordering::SeqCst) {
                     0 => Err(ProviderError::new(ErrorClass::Throttled, "too many")),
                     _ => Ok(vec!["i-1".to_owned()]),
