@@ -6,7 +6,7 @@ use model::Type;
 use model::schema::{Attribute, ProviderSchema, ResourceSchema};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use support::{Everything, Nothing, Run, addresses, finish, render};
+use support::{Everything, Nothing, Run, addresses, finish_with, render};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -35,7 +35,8 @@ fn schemas() -> BTreeMap<String, ProviderSchema> {
 }
 
 fn load(directory: &str, projection: &dyn model::graph::Projection) -> Run {
-    let run = finish(lang::load(&repository().join(directory), &lang::FileSystem), &[], projection);
+    let loaded = lang::load(&repository().join(directory), &lang::FileSystem);
+    let run = finish_with(loaded, &[], projection, &lang::Moment::default(), &schemas());
     assert!(run.diagnostics.is_empty(), "{directory}:\n{}", render(&run.diagnostics, &run.sources));
     run
 }

@@ -362,6 +362,17 @@ pub fn finish_at(
     projection: &dyn Projection,
     moment: &lang::Moment,
 ) -> Run {
+    finish_with(loaded, variables, projection, moment, &schemas())
+}
+
+/// The same with these providers.
+pub fn finish_with(
+    loaded: lang::Loaded,
+    variables: &[(&str, &str)],
+    projection: &dyn Projection,
+    moment: &lang::Moment,
+    schemas: &BTreeMap<String, ProviderSchema>,
+) -> Run {
     let mut diagnostics = loaded.diagnostics;
     let mut desired = Desired::default();
     if let Some(configuration) = &loaded.configuration {
@@ -374,7 +385,7 @@ pub fn finish_at(
             moment: moment.clone(),
         };
         let Evaluated { desired: evaluated, diagnostics: found } =
-            lang::evaluate(configuration, &inputs, &schemas(), projection);
+            lang::evaluate(configuration, &inputs, schemas, projection);
         desired = evaluated;
         diagnostics.extend(found);
     }
