@@ -126,24 +126,27 @@ fn recorded() {
     println!();
 }
 
-/// What one of many updates adds to a run that finds nothing to do.
+/// What one of many updates adds to a run that has half as many: what a run costs by itself is in neither.
 fn operation(bench: &Workbench, n: u64) -> Cost {
-    let at_once = n.min(OPERATIONS);
-    let rounds = OPERATIONS.div_ceil(at_once);
-    let apply = |round: u64| {
+    let many = n.min(2 * OPERATIONS);
+    let few = many / 2;
+    let rounds = OPERATIONS.div_ceil(many - few);
+    let apply = |several: u64, version: u64| {
         let [count, several, version] =
-            [format!("n={n}"), format!("k={at_once}"), format!("v={round}")];
+            [format!("n={n}"), format!("k={several}"), format!("v={version}")];
         let words = ["apply", "env", "--auto-approve"];
         let variables = ["--var", &count, "--var", &several, "--var", &version];
         cost_of(&bench.command(&[&words[..], &variables].concat()))
     };
     let (mut cpu_s, mut disk_bytes) = (0.0, 0.0);
-    for round in 1..=rounds {
-        let (updating, idle) = (apply(round), apply(round));
-        cpu_s += updating.cpu_s - idle.cpu_s;
-        disk_bytes += updating.disk_bytes - idle.disk_bytes;
+    for round in 0..rounds {
+        // Those behind the few are as at the start: each run updates just as many as it says.
+        let (less, more) = (apply(few, 3 * round + 1), apply(many, 3 * round + 2));
+        apply(few, 3 * round + 3);
+        cpu_s += more.cpu_s - less.cpu_s;
+        disk_bytes += more.disk_bytes - less.disk_bytes;
     }
-    let operations = as_float(rounds * at_once);
+    let operations = as_float(rounds * (many - few));
     Cost { cpu_s: cpu_s / operations, disk_bytes: disk_bytes / operations, ..Cost::default() }
 }
 
