@@ -181,7 +181,8 @@ pub(crate) trait Kind: Send + Sync {
         _session: &Session,
         _ids: Vec<String>,
     ) -> Result<(), ProviderError> {
-        Ok(())
+        let message = format!("objects of type `{}` are deleted one by one", self.name());
+        Err(ProviderError::new(ErrorClass::Invalid, message))
     }
 }
 

@@ -86,14 +86,9 @@ pub(crate) fn read(tags: &Tags, lineage: &str, index: u32) -> Option<Marked> {
     let token = tags.get(TOKEN)?;
     if tags.contains_key(SIZE) {
         let address = members::member(&text, index)?;
-        return Some(Marked { address, token: member_token(token, index) });
+        return Some(Marked { address, token: Batch::member_token(token, index) });
     }
     Some(Marked { address: Address::parse(&text).ok()?, token: token.clone() })
-}
-
-/// The token of one creation of a batch.
-pub(crate) fn member_token(token: &str, index: u32) -> String {
-    Batch::member_token(token, index)
 }
 
 /// The tags that are people's: neither our marker nor what AWS itself has written.
