@@ -26,6 +26,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("provider-local", vec!["model", "provider"]),
         ("provider-nebula", vec!["model", "provider"]),
         ("engine", vec!["model", "planner", "provider", "nodes", "state"]),
+        ("rollout", vec!["model", "planner", "state", "engine"]),
     ])
 }
 

@@ -1,0 +1,383 @@
+//! What a rollout writes into the journal, and what views draw: each entry is durable before what follows from it is done.
+//!
+//! A rollout's state is the fold of its entries and nothing else, so whoever reads them can go on with it. No entry holds
+//! a secret. Times are Unix milliseconds of the wall clock of whoever drove the rollout.
+
+use super::Rollout;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The rollout.
+    pub rollout: String,
+    /// From 0, without gaps.
+    pub number: u64,
+    /// When.
+    pub at_ms: i64,
+    /// What.
+    pub what: What,
+}
+
+/// What happened, or was decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "entry")]
+pub enum What {
+    /// It begins. Everything that later decisions rest on.
+    Started(Box<Start>),
+    /// A stage begins: its nodes will be changed.
+    StageEntered {
+        /// Its number, from 0.
+        stage: u32,
+    },
+    /// Nodes are about to be changed together.
+    WaveStarted {
+        /// The stage.
+        stage: u32,
+        /// From 0 in the stage.
+        wave: u32,
+        /// Names of the nodes.
+        nodes: Vec<String>,
+    },
+    /// They were.
+    WaveEnded {
+        /// The stage.
+        stage: u32,
+        /// From 0 in the stage.
+        wave: u32,
+        /// Nodes that are on the candidate now and were seen to be well.
+        changed: Vec<String>,
+        /// Nodes that are not, and why.
+        failed: BTreeMap<String, String>,
+    },
+    /// All nodes of the stage are changed; it is watched from now on.
+    BakeStarted {
+        /// The stage.
+        stage: u32,
+    },
+    /// A gate was measured.
+    Measured(Box<Measurement>),
+    /// Nodes were found dead, or alive again.
+    NodesSeen {
+        /// Nodes that do not answer, and why.
+        down: BTreeMap<String, String>,
+    },
+    /// A node is left out: it died and is not waited for.
+    NodeExcluded {
+        /// Its name.
+        node: String,
+        /// Why.
+        why: String,
+    },
+    /// What a stage's bake has shown.
+    Judged {
+        /// The stage.
+        stage: u32,
+        /// The verdict.
+        verdict: Verdict,
+        /// The verdict of each gate.
+        gates: BTreeMap<String, Verdict>,
+        /// In a sentence.
+        why: String,
+    },
+    /// The stage is over and the next one may begin.
+    Promoted {
+        /// The stage that is over.
+        stage: u32,
+        /// Who said so; none when the gates did.
+        by: Option<String>,
+    },
+    /// Nothing goes on until something changes.
+    Held {
+        /// What for.
+        reason: Hold,
+    },
+    /// It goes on.
+    Released,
+    /// A person agreed.
+    Approved {
+        /// The stage that may begin.
+        stage: u32,
+        /// Who.
+        by: String,
+        /// Until when it counts.
+        until_ms: i64,
+        /// The hash of the plan that was agreed to.
+        plan_hash: String,
+    },
+    /// A person asked for something.
+    Asked {
+        /// What.
+        verb: Verb,
+        /// Who.
+        by: String,
+        /// Why, as they said.
+        why: Option<String>,
+    },
+    /// It is to be rolled back.
+    RollbackDecided {
+        /// When what it is for was first seen.
+        detected_ms: i64,
+        /// Why, in a sentence.
+        why: String,
+        /// Nodes to roll back, newest first.
+        nodes: Vec<String>,
+    },
+    /// Nodes are about to be rolled back together.
+    RollbackWaveStarted {
+        /// From 0.
+        wave: u32,
+        /// Names of the nodes.
+        nodes: Vec<String>,
+    },
+    /// They were.
+    RollbackWaveEnded {
+        /// From 0.
+        wave: u32,
+        /// Nodes that are on the stable revision and were seen to be well.
+        restored: Vec<String>,
+        /// Nodes that are not, and why.
+        failed: BTreeMap<String, String>,
+    },
+    /// What does not belong to single nodes follows: the rest of the plan.
+    RestStarted,
+    /// It did; or why not.
+    RestEnded {
+        /// None when all was done.
+        error: Option<String>,
+    },
+    /// Somebody was told.
+    Notified {
+        /// What of.
+        of: String,
+        /// What went wrong, if anything did.
+        error: Option<String>,
+    },
+    /// Another controller goes on with it.
+    TakenOver {
+        /// Who: user, host and process.
+        by: String,
+    },
+    /// It is over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+        /// In a sentence.
+        why: String,
+    },
+}
+
+/// What a rollout begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The environment.
+    pub environment: String,
+    /// The node sets, in the order in which they are gone through.
+    pub sets: Vec<SetStart>,
+    /// SHA-256 of the configuration and variables of the candidate.
+    pub configuration_digest: String,
+    /// SHA-256 of the plan that was shown and agreed to.
+    pub plan_hash: String,
+    /// The state version that the stable revision is read from.
+    pub stable_serial: u64,
+    /// Who started it.
+    pub by: String,
+}
+
+/// A node set of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetStart {
+    /// The set.
+    pub node_set: String,
+    /// Its rules.
+    pub rollout: Rollout,
+    /// All its nodes, in order.
+    pub nodes: Vec<NodeStart>,
+    /// The nodes that come with each stage (stages that add none are left out), by stage of `rollout`; the order within
+    /// a stage is the order in which they are changed.
+    pub stages: Vec<StageNodes>,
+}
+
+/// A node of a rollout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStart {
+    /// Its name.
+    pub name: String,
+    /// Its failure domain: cloud, region, zone.
+    pub domain: String,
+    /// What happens to it.
+    pub change: NodeChange,
+}
+
+/// What a rollout does to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeChange {
+    /// Nothing differs.
+    None,
+    /// Services or arguments change in place.
+    Update,
+    /// Its machine is made anew.
+    Replace,
+    /// It is new.
+    Create,
+    /// It goes: the set shrinks.
+    Delete,
+}
+
+/// The nodes that come with a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageNodes {
+    /// Index into [`Rollout::stages`].
+    pub stage: u32,
+    /// Names, in the order in which they are changed.
+    pub nodes: Vec<String>,
+}
+
+/// A measurement, with all that the verdict rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// The stage.
+    pub stage: u32,
+    /// The gate.
+    pub gate: String,
+    /// What was asked, selectors filled in.
+    pub queries: Vec<String>,
+    /// From when.
+    pub from_ms: i64,
+    /// To when.
+    pub to_ms: i64,
+    /// What came back.
+    pub reading: Reading,
+    /// What the gate says with this and all before it in the stage.
+    pub verdict: Verdict,
+    /// Why, in a sentence.
+    pub why: String,
+    /// Numbers to draw: `rate`, `threshold`, `rollback`, `e_value`, by name.
+    pub shown: BTreeMap<String, f64>,
+}
+
+/// What a metric source answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reading")]
+pub enum Reading {
+    /// Events within the window.
+    Counts {
+        /// Bad ones.
+        bad: f64,
+        /// All.
+        total: f64,
+        /// The control group's bad ones and all.
+        control: Option<(f64, f64)>,
+    },
+    /// A number.
+    Value {
+        /// The candidate's.
+        value: f64,
+        /// The control group's.
+        control: Option<f64>,
+        /// The load offered.
+        load: Option<f64>,
+    },
+    /// Yes.
+    Yes,
+    /// No, and why.
+    No {
+        /// Why.
+        why: String,
+    },
+    /// NaN, nothing, a stale sample, a part of the answer: no data. Never a success.
+    Missing {
+        /// What was missing.
+        why: String,
+    },
+    /// The source could not be asked. No fault of the candidate.
+    Error {
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// How a gate, or a stage, is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// What must hold does.
+    Successful,
+    /// Nothing can be said yet, or the measure lies between proceed and roll back, or data is missing.
+    Inconclusive,
+    /// It could not be asked.
+    Error,
+    /// It is shown that it does not hold.
+    Failed,
+}
+
+/// What a rollout waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "hold")]
+pub enum Hold {
+    /// A person said `pause`.
+    Paused,
+    /// No window allows going on.
+    Window {
+        /// The window that denies, or none of those that allow.
+        name: String,
+        /// When that ends, as far as it can be told.
+        until_ms: Option<i64>,
+    },
+    /// People must agree.
+    Approval {
+        /// To which stage.
+        stage: u32,
+        /// How many more.
+        missing: u32,
+    },
+    /// Gates are inconclusive at the end of the bake.
+    Inconclusive {
+        /// When that aborts it.
+        until_ms: i64,
+    },
+    /// A gate failed and the stage says that a person decides.
+    Manual {
+        /// The gate's reason.
+        why: String,
+    },
+    /// Too many nodes are down.
+    Unavailable {
+        /// Their names.
+        nodes: BTreeSet<String>,
+    },
+}
+
+/// What people ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Stop before the next wave or promotion.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Go to the next stage now, whatever the gates say.
+    Promote,
+    /// Roll back.
+    Abort,
+    /// Try failed nodes, or a failed rollback, again.
+    Retry,
+    /// A newer change takes its place.
+    Supersede,
+}
+
+/// How a rollout ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The candidate is the stable revision now.
+    Committed,
+    /// All nodes are on the stable revision again.
+    RolledBack,
+    /// Some nodes could not be rolled back.
+    RollbackFailed,
+    /// A newer change took its place; its nodes are that one's.
+    Superseded,
+}

@@ -1,0 +1,12 @@
+//! Rollouts: a change reaches the nodes of a node set stage by stage; each stage is watched and judged by gates, and what
+//! does harm is rolled back.
+//!
+//! Two halves that meet in data. The decision is pure: `step(state, observation, now) -> (state, commands)`, where the
+//! state is the fold of the journal's entries ([`model::rollout::entry`]). The driver asks metric sources and the
+//! engine, gives what it saw to `step`, makes the entries durable, and only then does what the commands say. Whoever
+//! kills it finds it going on at the same stage.
+//!
+//! Invariants: missing data never promotes; never more than `max_unavailable` nodes of a domain are down by our doing;
+//! the nodes of a stage are among those of the next; every wait has a bound; the stable revision stays the recorded truth of a
+//! node until its wave, and what it was can be had from the state's history until the rollout is over.
+//! Refuses to know: the language's syntax, concrete stores and providers, how anything is drawn.
