@@ -5,6 +5,7 @@
 //! and is judged by gates. Nothing here decides anything: the rules are in the crate `rollout`.
 
 pub mod entry;
+pub mod foresight;
 
 use crate::diagnostic::Span;
 use serde::{Deserialize, Serialize};
