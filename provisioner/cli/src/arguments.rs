@@ -314,6 +314,9 @@ pub enum StateCommand {
         /// A path, or `postgres://...`, `s3://...`, `gs://...`, `az://...`
         #[arg(long, value_name = "PLACE")]
         to: String,
+        /// What the `state` block will say beside the place: `endpoint=...`, `region=...`, `account=...`, `schema=...`
+        #[arg(long = "with", value_name = "NAME=VALUE")]
+        with: Vec<String>,
         #[command(flatten)]
         asking: Asking,
     },

@@ -100,15 +100,27 @@ pub fn read(state: Option<&Block>, secrets: Option<&Block>) -> Result<Settings, 
     if reader.mistakes.is_empty() { Ok(settings) } else { Err(reader.mistakes) }
 }
 
-/// Where `--to` of `state migrate` points.
-pub fn place(text: &str) -> Backend {
-    let options = BTreeMap::new();
+/// Where `--to` of `state migrate` points; `with` are the arguments that a `state` block would have beside it.
+pub fn place(text: &str, with: &[String]) -> Result<Backend, Diagnostic> {
+    let mut options = BTreeMap::new();
+    for argument in with {
+        let (name, value) = argument.split_once('=').ok_or_else(|| {
+            Diagnostic::error("settings-type", format!("`--with {argument}` gives no value"))
+                .with_hint("write it as --with NAME=VALUE")
+        })?;
+        options.insert(name.trim().to_owned(), Sensitive::new(value.to_owned()));
+    }
     match text.split_once("://").map(|(scheme, _)| scheme) {
         Some("postgres" | "postgresql") => {
-            Backend::Postgres { url: Sensitive::new(text.to_owned()), options }
+            Ok(Backend::Postgres { url: Sensitive::new(text.to_owned()), options })
         }
-        Some(_) => Backend::Object { url: text.to_owned(), options },
-        None => Backend::Sqlite { path: Some(PathBuf::from(text)) },
+        Some(_) => Ok(Backend::Object { url: text.to_owned(), options }),
+        None if options.is_empty() => Ok(Backend::Sqlite { path: Some(PathBuf::from(text)) }),
+        None => {
+            let summary = format!("`{text}` is a file, which `--with` has nothing to say of");
+            Err(Diagnostic::error("settings-unknown", summary)
+                .with_hint("leave --with out, or give a URL such as s3://bucket/prefix"))
+        }
     }
 }
 

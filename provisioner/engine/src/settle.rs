@@ -127,6 +127,8 @@ impl Caller {
         if made.provider.deletes_half_made(made.intent.address.kind()) {
             return Ok(Settled::Refused(error));
         }
+        let address = &made.intent.address;
+        made.teller.notice(format!("{address}: sent again, and refused: {}", error.message));
         match self.wait_and_look(made, schema, Some(Lookup::Token)).await? {
             Settled::NeverHappened => Ok(Settled::Refused(error)),
             settled => Ok(settled),

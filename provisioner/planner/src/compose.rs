@@ -9,7 +9,7 @@ use crate::results::{Results, changed_outputs};
 use crate::scope::Scope;
 use crate::standing::{drift, standing};
 use crate::{Planner, conditions, order, topology};
-use model::graph::{Desired, Instance};
+use model::graph::{Desired, Instance, ProviderConfig};
 use model::plan::{
     Action, Change, Drift, FORMAT_VERSION, Observation, OperationKind, Plan, Reason,
 };
@@ -46,7 +46,7 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     plan.configuration_digest.clone_from(&desired.configuration_digest);
     plan.outputs = results.outputs(desired);
     plan.changed_outputs = changed_outputs(planner.recorded, &plan.outputs);
-    plan.providers.extend(desired.providers.clone());
+    plan.providers = providers_in_use(planner, desired);
     plan.node_sets = results.node_sets(desired);
     let dependencies = instances.into_iter().map(|(address, (_, on))| (address, on)).collect();
     for operation in plan.operations.iter_mut().filter(|it| it.kind == OperationKind::Read) {
@@ -55,6 +55,20 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     plan.conditions = conditions::planned(desired, &plan.operations, &dependencies);
     bonds::bind(&mut plan, planner.recorded);
     Ok(plan)
+}
+
+/// The provider configurations that instances or recorded objects have. One that is only declared is nobody's: to search its
+/// cloud for this environment's objects would ask for credentials that nothing needs.
+fn providers_in_use(planner: &Planner<'_>, desired: &Desired) -> BTreeMap<String, ProviderConfig> {
+    let recorded = planner.recorded;
+    let configured = desired.instances.iter().map(|instance| &instance.provider);
+    let objects = recorded.records.values().chain(&recorded.deposed).map(|it| &it.provider);
+    let imports = desired.imports.iter().map(|import| &import.provider);
+    let used: BTreeSet<&String> = configured.chain(objects).chain(imports).collect();
+    let mut providers = recorded.providers.clone();
+    providers.extend(desired.providers.clone());
+    providers.retain(|key, _| used.contains(key));
+    providers
 }
 
 /// See [`Planner::plan_destroy`].

@@ -125,7 +125,10 @@ pub fn summary(plan: &Plan) -> String {
     }
     let others = read + forgotten + kept + imported + plan.moved.len();
     if counts.iter().sum::<usize>() + others == 0 && !plan.changed_outputs.is_empty() {
-        push!(text, "; {} outputs change", plan.changed_outputs.len());
+        match plan.changed_outputs.len() {
+            1 => text.push_str("; 1 output changes"),
+            several => push!(text, "; {several} outputs change"),
+        }
     }
     push!(text, ".{found}");
     text

@@ -15,6 +15,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Writes a file so that a crash leaves the old or the new content, never a part.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), LocalError> {
@@ -143,6 +144,9 @@ fn open_permissions(path: &Path, depth: usize) {
     }
 }
 
+/// The longest pause between two tries at a lock.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
 /// An exclusive lock on a file, held until the last copy of its descriptor closes.
 #[derive(Debug)]
 pub struct Lock(File);
@@ -172,11 +176,13 @@ impl Lock {
         }
     }
 
-    /// Takes the lock, waiting for it. The holder works for milliseconds only. A lock file that its
-    /// holder removed meanwhile is not the lock any more, so it is taken anew.
-    pub fn take(path: &Path) -> Result<Self, LocalError> {
-        const ATTEMPTS: usize = 1_000;
-        for _ in 0..ATTEMPTS {
+    /// Takes the lock, waiting for it up to `patience`. The holder works for milliseconds only, unless it was stopped.
+    /// A lock file that its holder removed meanwhile is not the lock any more, so it is taken anew.
+    pub fn take(path: &Path, patience: Duration) -> Result<Self, LocalError> {
+        let end = Instant::now() + patience;
+        // The kernel waits without a limit or not at all.
+        let mut pause = Duration::from_micros(200);
+        while Instant::now() < end {
             if let Some(parent) = path.parent() {
                 make_directory(parent)?;
             }
@@ -185,8 +191,13 @@ impl Lock {
                 Err(error) if is_absent(&error) => continue,
                 Err(error) => return Err(failed_at("open lock", path)(error)),
             };
-            match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLKW(&lock_of(libc::F_WRLCK))) {
+            match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock_of(libc::F_WRLCK))) {
                 Ok(_) => {}
+                Err(nix::Error::EAGAIN | nix::Error::EACCES) => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
                 Err(nix::Error::EINTR) => continue,
                 Err(error) => return Err(failed_at("lock", path)(error)),
             }
@@ -195,7 +206,7 @@ impl Lock {
                 return Ok(Self(file));
             }
         }
-        Err(failed_at("lock", path)(io::Error::from(io::ErrorKind::ResourceBusy)))
+        Err(LocalError::Busy { path: path.to_owned(), waited_s: patience.as_secs() })
     }
 
     /// Whether somebody holds the lock; asking never takes it.
@@ -246,6 +257,16 @@ mod tests {
         assert!(Lock::try_take(&path).unwrap().is_none());
         drop(lock);
         assert!(!Lock::is_held(&path));
+    }
+
+    #[test]
+    fn a_lock_that_is_not_given_back_is_not_waited_for_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let _held = Lock::try_take(&path).unwrap().unwrap();
+        let error = Lock::take(&path, Duration::from_millis(20)).unwrap_err();
+        assert!(matches!(error, LocalError::Busy { .. }), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("SIGSTOP")));
     }
 
     #[test]

@@ -27,6 +27,14 @@ pub enum LocalError {
         /// Who made it.
         owner: String,
     },
+    /// Another program keeps the lock and does not get on.
+    #[error("another program has held {} for {waited_s} s and does not get on", path.display())]
+    Busy {
+        /// The lock.
+        path: PathBuf,
+        /// Seconds that were waited.
+        waited_s: u64,
+    },
     /// There is no such object.
     #[error("{kind} `{name}` does not exist in the local cloud")]
     Missing {
@@ -83,6 +91,9 @@ impl LocalError {
             Self::Conflict { .. } => {
                 Some("choose another name, or destroy the environment that owns it")
             }
+            Self::Busy { .. } => Some(
+                "if that program was stopped (^Z, SIGSTOP, a debugger), let it go on or kill it: the next apply looks up what it had under way",
+            ),
             Self::Damaged { .. } => Some("remove the object's directory and apply again"),
             Self::Io { .. } | Self::Missing { .. } => None,
         }

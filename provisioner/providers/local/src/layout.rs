@@ -19,6 +19,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// How long whoever needs the cloud waits for another program that has it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The directory of tokens whose objects were deleted.
 const SPENT: &str = ".spent";
 /// They are kept so long: no program stands still longer and goes on.
@@ -109,7 +112,7 @@ impl Layout {
 
     /// Holds the cloud for a short decision.
     pub fn lock(&self) -> Result<Lock, LocalError> {
-        Lock::take(&self.root.join(".lock"))
+        Lock::take(&self.root.join(".lock"), PATIENCE)
     }
 
     /// Makes an object's directory with its record in it, in one step. The caller holds the lock and
@@ -144,11 +147,13 @@ impl Layout {
 
     /// Removes an object's directory, and what earlier removals left. The first step takes the name
     /// away, so that a half-removed object is never mistaken for one.
-    pub fn discard(&self, kind: Kind, name: &str) -> Result<(), LocalError> {
+    pub fn discard(&self, kind: Kind, name: &str, removal: Removal) -> Result<(), LocalError> {
         let directory = self.object(kind, name);
         let parent = self.root.join(kind.directory());
         let doomed = parent.join(format!(".deleting-{name}-{}", random_hex(4)?));
-        self.spend(kind, name)?;
+        if removal == Removal::Deleted {
+            self.spend(kind, name)?;
+        }
         match fs::rename(&directory, &doomed) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed_at("remove", &directory)(error));
@@ -217,6 +222,15 @@ impl Layout {
         drop(lock);
         Ok(())
     }
+}
+
+/// Why an object goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is deleted: the request that made it makes nothing any more.
+    Deleted,
+    /// It was never whole: the same request may make it again, and does when its end is looked up.
+    Undone,
 }
 
 /// A name becomes a directory, a host name and a part of messages.

@@ -31,7 +31,7 @@ mod volume;
 pub use cloud::Cloud;
 pub use error::LocalError;
 pub use launch::FORBIDDEN_HINT;
-pub use layout::{Kind, Layout};
+pub use layout::{Kind, Layout, Removal};
 pub use machine::{Machine, Status};
 pub use network::{Cidr, Found};
 pub use provider::LocalProvider;

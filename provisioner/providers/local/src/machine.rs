@@ -5,7 +5,7 @@ use crate::control;
 use crate::disk::{Lock, read_json, write_json};
 use crate::error::LocalError;
 use crate::launch::{Launched, UP_FILE, change_attachments, launch};
-use crate::layout::{Kind, check_name};
+use crate::layout::{Kind, Removal, check_name};
 use crate::network::{Cidr, check_environment, check_owner, end_behind, running_behind};
 use crate::record::{
     Attachment, FORMAT, Isolation, MachineArguments, MachineRecord, NetworkRecord, Owner, Running,
@@ -276,14 +276,19 @@ impl Cloud {
     }
 
     /// Deletes a machine with its files; an absent one is fine.
-    pub fn delete_machine(&self, owner: &Owner, name: &str) -> Result<(), LocalError> {
+    pub fn delete_machine(
+        &self,
+        owner: &Owner,
+        name: &str,
+        removal: Removal,
+    ) -> Result<(), LocalError> {
         let Some(record) = read_json::<MachineRecord>(&self.layout().record(Kind::Machine, name))?
         else {
             return self.layout().sweep();
         };
         check_environment(Kind::Machine, name, &record.owner, owner)?;
         let lock = self.stop_machine(name, None)?;
-        self.layout().discard(Kind::Machine, name)?;
+        self.layout().discard(Kind::Machine, name, removal)?;
         drop(lock);
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::cloud::Cloud;
 use crate::disk::{Lock, read_json};
 use crate::error::LocalError;
 use crate::launch::{Launched, UP_FILE, launch};
-use crate::layout::{Kind, Layout, check_name};
+use crate::layout::{Kind, Layout, Removal, check_name};
 use crate::record::{FORMAT, Isolation, NetworkRecord, Owner, Running, Up};
 use ipnet::Ipv4Net;
 use rustix::process::Signal;
@@ -270,7 +270,12 @@ impl Cloud {
     }
 
     /// Deletes a network, unless machines are in it; an absent one is fine.
-    pub fn delete_network(&self, owner: &Owner, name: &str) -> Result<(), LocalError> {
+    pub fn delete_network(
+        &self,
+        owner: &Owner,
+        name: &str,
+        removal: Removal,
+    ) -> Result<(), LocalError> {
         let Some(record) = read_json::<NetworkRecord>(&self.layout().record(Kind::Network, name))?
         else {
             return self.layout().sweep();
@@ -289,7 +294,7 @@ impl Cloud {
         let directory = self.layout().object(Kind::Network, name);
         let lock =
             end_behind(&directory.join("holder.lock"), &directory.join("holder.json"), None)?;
-        self.layout().discard(Kind::Network, name)?;
+        self.layout().discard(Kind::Network, name, removal)?;
         drop(lock);
         Ok(())
     }

@@ -7,6 +7,7 @@
 use crate::arguments;
 use crate::cloud::Cloud;
 use crate::error::LocalError;
+use crate::layout::Removal;
 use crate::machine::Machine;
 use crate::network::Found as Network;
 use crate::record::{Isolation, Owner};
@@ -39,6 +40,7 @@ impl From<LocalError> for ProviderError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorClass::Quota,
                 _ => ErrorClass::Transient,
             },
+            LocalError::Busy { .. } => ErrorClass::Transient,
             LocalError::Missing { .. } => ErrorClass::NotFound,
             LocalError::Invalid { .. } | LocalError::Damaged { .. } => ErrorClass::Invalid,
             LocalError::Conflict { .. } | LocalError::Refused { .. } | LocalError::Start { .. } => {
@@ -179,17 +181,17 @@ fn create(
     match kind {
         Resource::Network => {
             let made = cloud.create_network(owner, &name, &arguments::text(given, "cidr")?);
-            let found = or_undo(made, || cloud.delete_network(owner, &name))?;
+            let found = or_undo(made, || cloud.delete_network(owner, &name, Removal::Undone))?;
             network_object(cloud, &found)
         }
         Resource::Machine => {
             let made = cloud.create_machine(owner, &arguments::machine(given)?);
-            let machine = or_undo(made, || cloud.delete_machine(owner, &name))?;
+            let machine = or_undo(made, || cloud.delete_machine(owner, &name, Removal::Undone))?;
             Ok(machine_object(&machine, given))
         }
         Resource::Volume => {
             let made = cloud.create_volume(owner, &name, arguments::size_gib(given)?);
-            let volume = or_undo(made, || cloud.delete_volume(owner, &name))?;
+            let volume = or_undo(made, || cloud.delete_volume(owner, &name, Removal::Undone))?;
             Ok(Object { id: name, attributes: arguments::volume_attributes(&volume), note: None })
         }
     }
@@ -299,11 +301,16 @@ fn read_data(cloud: &Cloud, request: &DataRequest) -> Result<Value, ProviderErro
     })
 }
 
-fn delete(cloud: &Cloud, owner: &Owner, kind: Resource, name: &str) -> Result<(), LocalError> {
+fn delete(
+    cloud: &Cloud,
+    owner: &Owner,
+    (kind, name): (Resource, &str),
+    removal: Removal,
+) -> Result<(), LocalError> {
     match kind {
-        Resource::Network => cloud.delete_network(owner, name),
-        Resource::Machine => cloud.delete_machine(owner, name),
-        Resource::Volume => cloud.delete_volume(owner, name),
+        Resource::Network => cloud.delete_network(owner, name, removal),
+        Resource::Machine => cloud.delete_machine(owner, name, removal),
+        Resource::Volume => cloud.delete_volume(owner, name, removal),
     }
 }
 
@@ -318,14 +325,14 @@ fn find(
     match look(cloud, kind, &name, given)? {
         Some((found, object, true)) if ours(&found) => Ok(Some(object)),
         Some((found, _, false)) if ours(&found) => {
-            delete(cloud, owner, kind, &name)?;
+            delete(cloud, owner, (kind, &name), Removal::Undone)?;
             Ok(None)
         }
         Some(_) => Ok(None),
         None => {
             // A volume without content is not seen, but its record may be ours.
             if cloud.is_owned(kind.into(), &name, owner)? {
-                delete(cloud, owner, kind, &name)?;
+                delete(cloud, owner, (kind, &name), Removal::Undone)?;
             }
             cloud.layout().sweep().map(|()| None)
         }
@@ -467,8 +474,11 @@ impl Provider for LocalProvider {
 
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
         let owner = self.owner_of(&request.address, "");
-        self.blocking(move |cloud| delete(&cloud, &owner, resource(&request.address)?, &request.id))
-            .await
+        self.blocking(move |cloud| {
+            let object = (resource(&request.address)?, request.id.as_str());
+            delete(&cloud, &owner, object, Removal::Deleted)
+        })
+        .await
     }
 
     async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {

@@ -3,7 +3,7 @@
 use crate::cloud::Cloud;
 use crate::disk::{make_directory, read_json};
 use crate::error::LocalError;
-use crate::layout::{Kind, Layout, check_name};
+use crate::layout::{Kind, Layout, Removal, check_name};
 use crate::network::{check_environment, check_owner};
 use crate::record::{Attachment, FORMAT, MachineRecord, Owner, Running, VolumeRecord};
 use std::fs;
@@ -55,7 +55,12 @@ impl Cloud {
     }
 
     /// Deletes a volume with its content, unless a machine has it; an absent one is fine.
-    pub fn delete_volume(&self, owner: &Owner, name: &str) -> Result<(), LocalError> {
+    pub fn delete_volume(
+        &self,
+        owner: &Owner,
+        name: &str,
+        removal: Removal,
+    ) -> Result<(), LocalError> {
         let Some(record) = read_json::<VolumeRecord>(&self.layout().record(Kind::Volume, name))?
         else {
             return self.layout().sweep();
@@ -67,7 +72,7 @@ impl Cloud {
                 hint: "detach it, or delete the machine, first".into(),
             });
         }
-        self.layout().discard(Kind::Volume, name)
+        self.layout().discard(Kind::Volume, name, removal)
     }
 }
 

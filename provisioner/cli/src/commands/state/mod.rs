@@ -14,6 +14,7 @@ use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::running::{nobody_to_ask, run_id};
 use crate::session::Session;
+use crate::settings;
 use crate::store::Store;
 use model::record::Recorded;
 use model::suggest::did_you_mean;
@@ -66,8 +67,9 @@ pub async fn run(session: &Session, command: StateCommand) -> Result<Exit, Comma
             transfer::import(session, &environment.target, &file, skip_unknown, &asking).await
         }
         StateCommand::Keys(command) => keys::run(session, command).await,
-        StateCommand::Migrate { environment, to, asking } => {
-            transfer::migrate(session, &environment.target, &to, &asking).await
+        StateCommand::Migrate { environment, to, with, asking } => {
+            let place = settings::place(&to, &with)?;
+            transfer::migrate(session, &environment.target, &place, Path::new(&to), &asking).await
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::arguments::Asking;
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::session::Session;
-use crate::settings;
+use crate::settings::Backend;
 use crate::store::{self, Store};
 use crate::wiring::Factory;
 use model::Diagnostic;
@@ -180,13 +180,12 @@ async fn import_terraform(
 pub async fn migrate(
     session: &Session,
     target: &Path,
-    to: &str,
+    to: &Backend,
+    file: &Path,
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
     let (project, store) = existing(session, target).await?;
-    let place = settings::place(to);
-    let file = Path::new(to);
-    let other = store::backend(&place, file, &project.environment, &project.settings)?;
+    let other = store::backend(to, file, &project.environment, &project.settings)?;
     let there = other.place();
     if other.identity().await?.is_some() {
         let environment = project.environment.clone();

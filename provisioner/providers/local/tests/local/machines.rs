@@ -1,7 +1,7 @@
 //! The local cloud for real: namespaces, a bridge, inits, logins.
 
 use crate::support::{Fixture, TestResult, owner, wait_until};
-use provider_local::{Attachment, Status};
+use provider_local::{Attachment, Removal, Status};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
@@ -181,7 +181,9 @@ async fn volumes_come_and_go_while_a_machine_runs() -> TestResult {
     let login = fixture.login(&attached).await?;
     login.run("echo from the machine > /srv/data/file", b"").await?;
     assert_eq!(std::fs::read_to_string(data.path.join("file"))?, "from the machine\n");
-    let refused = fixture.blocking(|cloud| cloud.delete_volume(&owner("data"), "data")).await?;
+    let refused = fixture
+        .blocking(|cloud| cloud.delete_volume(&owner("data"), "data", Removal::Deleted))
+        .await?;
     assert!(refused.unwrap_err().to_string().contains("attached to machine `one`"));
 
     let rebooted = fixture.blocking(|cloud| cloud.reboot_machine("one")).await??;
@@ -261,11 +263,18 @@ async fn strangers_objects_are_left_alone() -> TestResult {
     let made =
         fixture.blocking(move |cloud| cloud.create_network(&other, "main", "10.1.0.0/24")).await?;
     assert!(made.unwrap_err().to_string().contains("belongs to local.main of environment `test`"));
-    assert!(fixture.blocking(move |cloud| cloud.delete_network(&stranger, "main")).await?.is_err());
+    assert!(
+        fixture
+            .blocking(move |cloud| cloud.delete_network(&stranger, "main", Removal::Deleted))
+            .await?
+            .is_err()
+    );
     // The same operation again gives the same object.
     fixture.blocking(move |cloud| cloud.create_network(&mine, "main", "10.77.0.0/24")).await??;
     fixture.machine("one", |_| {}).await?;
-    let full = fixture.blocking(|cloud| cloud.delete_network(&owner("main"), "main")).await?;
+    let full = fixture
+        .blocking(|cloud| cloud.delete_network(&owner("main"), "main", Removal::Deleted))
+        .await?;
     assert!(full.unwrap_err().to_string().contains("machine(s)"));
     fixture.end()
 }
@@ -285,10 +294,9 @@ async fn many_machines_start_at_once() -> TestResult {
         let banner = login.dial(&machine.record.address.to_string(), 22).await?;
         assert!(banner.starts_with("SSH"), "{}", machine.record.address);
     }
-    let ends = names
-        .iter()
-        .cloned()
-        .map(|name| fixture.blocking(move |cloud| cloud.delete_machine(&owner(&name), &name)));
+    let ends = names.iter().cloned().map(|name| {
+        fixture.blocking(move |cloud| cloud.delete_machine(&owner(&name), &name, Removal::Deleted))
+    });
     for ended in futures::future::try_join_all(ends).await? {
         ended?;
     }

@@ -221,6 +221,25 @@ async fn half_made_objects_are_listed_and_can_be_deleted() -> TestResult {
     fixture.end()
 }
 
+/// A program that is killed between the record and the content of an object leaves a half. Looking takes it away, and the
+/// identical request, which is sent again then, makes it whole.
+#[tokio::test]
+async fn what_looking_has_taken_away_is_made_by_the_same_request() -> TestResult {
+    let fixture = Fixture::new()?;
+    let directory = fixture.directory.path().join("port");
+    let provider = provider(directory.clone(), "one")?;
+    let network_made = create(&provider, network()).await?;
+    let made = create(&provider, volume(1)).await?;
+    std::fs::remove_dir_all(directory.join("volumes/data/data"))?;
+    assert!(find(&provider, volume(1)).await?.is_none());
+    assert!(!directory.join("volumes/data").exists());
+    let again = create(&provider, volume(1)).await?;
+    assert_eq!(again.id, made.id);
+    delete(&provider, volume(1).0, &again).await?;
+    delete(&provider, network().0, &network_made).await?;
+    fixture.end()
+}
+
 #[tokio::test]
 async fn bad_arguments_are_told_before_any_call() -> TestResult {
     let fixture = Fixture::new()?;

@@ -1,6 +1,6 @@
 //! A cloud in a temporary directory, logins to its machines, and the proof that nothing stays behind.
 
-use provider_local::{Cloud, Isolation, Machine, MachineArguments, Owner};
+use provider_local::{Cloud, Isolation, Machine, MachineArguments, Owner, Removal};
 use russh::client::{self, Handle};
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
@@ -119,13 +119,13 @@ impl Fixture {
     /// Deletes everything and looks for leftovers.
     pub fn end(self) -> TestResult {
         for name in self.cloud.layout().names(provider_local::Kind::Machine)? {
-            self.cloud.delete_machine(&owner(&name), &name)?;
+            self.cloud.delete_machine(&owner(&name), &name, Removal::Deleted)?;
         }
         for name in self.cloud.layout().names(provider_local::Kind::Volume)? {
-            self.cloud.delete_volume(&owner(&name), &name)?;
+            self.cloud.delete_volume(&owner(&name), &name, Removal::Deleted)?;
         }
         for name in self.cloud.layout().names(provider_local::Kind::Network)? {
-            self.cloud.delete_network(&owner(&name), &name)?;
+            self.cloud.delete_network(&owner(&name), &name, Removal::Deleted)?;
         }
         let directory = self.cloud.layout().root();
         assert!(!directory.exists(), "{} still exists", directory.display());
