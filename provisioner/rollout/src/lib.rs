@@ -16,10 +16,12 @@ mod batch;
 mod command;
 mod due;
 mod fold;
+mod foresee;
 mod selection;
 mod sequential;
 mod state;
 mod step;
+mod validate;
 mod verdict;
 mod window;
 mod words;
@@ -27,11 +29,13 @@ mod words;
 pub use advance::PATIENCE_MS;
 pub use command::{Command, Groups, Observation};
 pub use due::needs_approval;
+pub use foresee::foresee;
 pub use selection::select;
 pub use sequential::{Against, log_above};
 pub use state::{
     Agreement, Down, Held, Illegal, Node, Phase, Rest, Revision, Rollback, State, Wave,
 };
 pub use step::{admissible, resume, step};
+pub use validate::{validate, validate_rules};
 pub use verdict::{Evidence, Failure, compares};
 pub use window::{Closed, closed};

@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_block_of_two_groups_is_an_e_variable_everywhere_in_the_hypothesis() {
         for margin in [0.0, 0.05] {
-            for base in [0.0, 0.01, 0.2, 0.6] {
+            for base in [0.0_f64, 0.01, 0.2, 0.6] {
                 for below in [0.0, 0.02, 0.1] {
                     let rate: f64 = (base + margin - below).max(0.0);
                     let mut expected = 0.0;
