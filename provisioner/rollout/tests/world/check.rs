@@ -15,7 +15,7 @@ pub struct Data {
 
 impl Data {
     /// Takes an entry that follows on a state.
-    pub fn take(&mut self, _: &State, entry: &Entry) {
+    pub fn take(&mut self, entry: &Entry) {
         match &entry.what {
             What::StageEntered { stage } => *self = Self { stage: *stage, ..Self::default() },
             What::BakeStarted { .. } => self.bake_ms = Some(entry.at_ms),

@@ -148,7 +148,7 @@ impl World {
                 Command::Record(entry) => {
                     assert!(recording, "entries come first");
                     check::entry(before, &entry, &self.data, self.now_ms);
-                    self.data.take(&folded, &entry);
+                    self.data.take(&entry);
                     folded.apply(&entry).expect("legal");
                     self.entries.push(entry);
                 }
@@ -315,6 +315,8 @@ impl World {
         self.pass_to(self.now_ms + absent);
         let folded = State::fold(&self.entries).expect("legal");
         assert_eq!(folded, self.state, "the entries tell the state");
+        self.data = check::Data::default();
+        self.entries.iter().for_each(|entry| self.data.take(entry));
         self.state = folded;
         for command in resume(&self.state, self.now_ms) {
             let state = self.state.clone();
