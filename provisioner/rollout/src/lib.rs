@@ -10,3 +10,32 @@
 //! the nodes of a stage are among those of the next; every wait has a bound; the stable revision stays the recorded truth of a
 //! node until its wave, and what it was can be had from the state's history until the rollout is over.
 //! Refuses to know: the language's syntax, concrete stores and providers, how anything is drawn.
+
+mod advance;
+mod batch;
+mod command;
+mod due;
+mod fold;
+mod foresee;
+mod selection;
+mod sequential;
+mod state;
+mod step;
+mod validate;
+mod verdict;
+mod window;
+mod words;
+
+pub use advance::PATIENCE_MS;
+pub use command::{Command, Groups, Observation};
+pub use due::needs_approval;
+pub use foresee::foresee;
+pub use selection::select;
+pub use sequential::{Against, log_above};
+pub use state::{
+    Agreement, Down, Held, Illegal, Node, Phase, Rest, Revision, Rollback, State, Wave,
+};
+pub use step::{admissible, resume, step};
+pub use validate::{validate, validate_rules};
+pub use verdict::{Evidence, Failure, compares};
+pub use window::{Closed, closed};

@@ -1,0 +1,501 @@
+//! What a rollout does next, given what is known: enter a stage, change nodes, judge, promote, hold, roll back, end.
+//!
+//! Invariants: only a stage whose gates were all measured through its bake is promoted, or one that a person promotes; windows
+//! and approvals hold the way forward and never the way back; every wait ends. Refuses to know: how state is stored, what
+//! gates ask.
+
+use crate::batch;
+use crate::command::Command;
+use crate::state::{Phase, Rest, Revision, State, later};
+use crate::step::{Decision, change};
+use crate::window::closed;
+use crate::words::{duration, list};
+use model::rollout::entry::{Hold, NodeChange, Outcome, Verdict, What};
+use model::rollout::{Approval, RollbackRule, Stage};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A rollout that people, windows or approvals keep from going on for so many milliseconds is rolled back: 30 days.
+pub const PATIENCE_MS: u64 = 30 * 86_400_000;
+
+/// Why a rollout is to be rolled back.
+struct Reason {
+    detected_ms: i64,
+    why: String,
+}
+
+/// Who must agree before a stage begins: of the stages that it stands for, the one that asks for most people.
+pub(crate) fn approval(state: &State, stage: u32) -> Option<Approval> {
+    let (set, nodes) = state.start.stage(stage)?;
+    let before = stage.checked_sub(1).and_then(|before| state.start.stage(before));
+    let first = match before {
+        Some((other, it)) if other.node_set == set.node_set => it.stage.saturating_add(1),
+        _ => 0,
+    };
+    let stages =
+        (0..).zip(&set.rollout.stages).filter(|(at, _)| (first..=nodes.stage).contains(at));
+    let approvals = stages.filter_map(|(_, stage)| stage.approval.clone());
+    approvals.max_by_key(|approval| approval.people)
+}
+
+/// Nodes that have not answered for a whole interval: dead, and not only restarting.
+pub(crate) fn dead(state: &State, now_ms: i64) -> BTreeSet<&str> {
+    let interval_ms = state.rollout().map_or(0, |rollout| rollout.interval_ms);
+    let down = state.down.iter().filter(|(_, it)| now_ms >= later(it.since_ms, interval_ms));
+    down.map(|(name, _)| name.as_str()).collect()
+}
+
+/// The deadline of the current stage, or of the last one, in milliseconds.
+pub(crate) fn deadline_ms(state: &State) -> u64 {
+    let last = state.stage_count().saturating_sub(1);
+    state.rules(state.stage.min(last)).map_or(0, |(_, stage, _)| stage.deadline_ms)
+}
+
+/// When a rollout that makes no progress is given up.
+pub(crate) fn patience_ends_ms(state: &State) -> i64 {
+    let bake_ms = state.rules(state.stage).map_or(0, |(_, stage, _)| stage.bake_ms);
+    later(state.progress_ms, PATIENCE_MS.saturating_add(bake_ms).saturating_add(deadline_ms(state)))
+}
+
+impl Decision {
+    /// Does the next thing, if there is one.
+    pub(crate) fn advance(&mut self) -> bool {
+        let state = &self.state;
+        let idle = state.wave.is_none() && state.rest != Rest::Running;
+        if state.phase == Phase::Ended {
+            return false;
+        }
+        if let Some(said) = state.superseded.clone().filter(|_| idle) {
+            return self
+                .end(Outcome::Superseded, format!("a newer change takes its place; {said}"));
+        }
+        if state.phase == Phase::RollingBack {
+            return self.roll_back();
+        }
+        if state.rest != Rest::Running
+            && let Some(reason) = self.must_roll_back()
+        {
+            return self.decide_rollback(reason);
+        }
+        if self.exclude() {
+            return true;
+        }
+        match self.state.phase {
+            Phase::Waiting => self.enter(),
+            Phase::Waves => self.change(),
+            Phase::Baking => self.bake(),
+            Phase::Rest => self.rest(),
+            Phase::RollingBack | Phase::Ended => false,
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome, why: String) -> bool {
+        self.record(What::Ended { outcome, why });
+        true
+    }
+
+    fn stage_rules(&self) -> Option<&Stage> {
+        self.state.rules(self.state.stage).map(|(_, stage, _)| stage)
+    }
+
+    fn is_manual(&self) -> bool {
+        self.stage_rules().is_some_and(|stage| stage.rollback == RollbackRule::Manual)
+    }
+
+    /// Holds for a reason, or goes on. Whether that is new.
+    fn hold(&mut self, reason: Option<Hold>) -> bool {
+        if self.state.held.as_ref().map(|held| &held.reason) == reason.as_ref() {
+            return false;
+        }
+        self.record(reason.map_or(What::Released, |reason| What::Held { reason }));
+        true
+    }
+
+    fn decide_rollback(&mut self, reason: Reason) -> bool {
+        if self.state.held.is_some() {
+            self.hold(None);
+        }
+        let Reason { detected_ms, why } = reason;
+        let nodes = self.state.to_restore();
+        self.record(What::RollbackDecided { detected_ms, why, nodes });
+        true
+    }
+
+    fn must_roll_back(&mut self) -> Option<Reason> {
+        let (state, now_ms) = (&self.state, self.now_ms);
+        if let Some((detected_ms, said)) = &state.abort {
+            return Some(Reason { detected_ms: *detected_ms, why: format!("aborted; {said}") });
+        }
+        if let Some(Err(why)) = &state.snapshot {
+            let why = format!("no restore point could be made: {why}");
+            return Some(Reason { detected_ms: state.at_ms, why });
+        }
+        let harm = self.harm();
+        if let Some((reason, gates)) = harm.filter(|_| !self.is_manual()) {
+            if gates.values().any(|verdict| *verdict == Verdict::Failed) {
+                self.judged(Verdict::Failed, gates, reason.why.clone());
+            }
+            return Some(reason);
+        }
+        let state = &self.state;
+        let limited = |hold: &Hold| matches!(hold, Hold::Manual { .. } | Hold::Unavailable { .. });
+        if let Some(held) = state.held.as_ref().filter(|held| limited(&held.reason))
+            && now_ms >= later(held.since_ms, deadline_ms(state))
+        {
+            let (why, ms) = (crate::words::hold(&held.reason), duration(deadline_ms(state)));
+            let why = format!("nothing changed within {ms}: {why}");
+            return Some(Reason { detected_ms: held.since_ms, why });
+        }
+        if now_ms >= patience_ends_ms(state) {
+            let why = format!("it made no progress for {}", duration(PATIENCE_MS));
+            return Some(Reason { detected_ms: state.progress_ms, why });
+        }
+        None
+    }
+
+    fn judged(&mut self, verdict: Verdict, gates: BTreeMap<String, Verdict>, why: String) -> bool {
+        if self.state.judged == Some(verdict) {
+            return false;
+        }
+        self.record(What::Judged { stage: self.state.stage, verdict, gates, why });
+        true
+    }
+
+    /// What is shown against the candidate, and the verdicts of the gates with it.
+    fn harm(&self) -> Option<(Reason, BTreeMap<String, Verdict>)> {
+        let state = &self.state;
+        if !matches!(state.phase, Phase::Waves | Phase::Baking) || state.promote.is_some() {
+            return None;
+        }
+        let failures = state.evidence.iter().filter_map(|(gate, it)| Some((gate, it.failure()?)));
+        if let Some((gate, failure)) = failures.min_by_key(|(_, failure)| failure.detected_ms) {
+            let why = format!("gate {gate}: {}", failure.why);
+            let of = |it: &crate::verdict::Evidence| match it.failure() {
+                Some(_) => Verdict::Failed,
+                None => Verdict::Inconclusive,
+            };
+            let gates = state.evidence.iter().map(|(gate, it)| (gate.clone(), of(it)));
+            let detected_ms = failure.detected_ms;
+            return Some((Reason { detected_ms, why }, gates.collect()));
+        }
+        let failed = state.failed.iter().find(|(name, _)| !state.down.contains_key(*name));
+        if let Some((name, why)) = failed {
+            let why = format!("node {name} could not be changed: {why}");
+            return Some((Reason { detected_ms: state.at_ms, why }, BTreeMap::new()));
+        }
+        let reason = self.deaths()?;
+        Some((reason, BTreeMap::new()))
+    }
+
+    /// Whether more nodes died on the candidate than a domain may lack, or all of them.
+    fn deaths(&self) -> Option<Reason> {
+        let state = &self.state;
+        let (set, ..) = state.rules(state.stage)?;
+        let dead = dead(state, self.now_ms);
+        let changed = |name: &str| {
+            state.nodes.get(name).is_some_and(|node| {
+                batch::is_candidate(node.revision) && node.change != NodeChange::Delete
+            })
+        };
+        let killed: Vec<_> = dead.iter().filter(|name| changed(name)).collect();
+        let mut domains: BTreeMap<&str, u32> = BTreeMap::new();
+        for node in killed.iter().filter_map(|name| state.nodes.get(**name)) {
+            *domains.entry(&node.domain).or_default() += 1;
+        }
+        let over = domains.iter().any(|(domain, dead)| *dead > batch::unavailable(set, domain));
+        let candidates = state.nodes.keys().filter(|name| changed(name)).count();
+        if killed.is_empty() || (!over && killed.len() < candidates) {
+            return None;
+        }
+        let since = killed.iter().filter_map(|name| state.down.get(**name)).map(|it| it.since_ms);
+        let detected_ms = since.min().unwrap_or(self.now_ms);
+        let names = list(&killed.iter().map(|name| (**name).to_owned()).collect());
+        Some(Reason { detected_ms, why: format!("nodes on the candidate are dead: {names}") })
+    }
+
+    /// Leaves out nodes that are dead.
+    fn exclude(&mut self) -> bool {
+        if !matches!(self.state.phase, Phase::Waves | Phase::Baking) {
+            return false;
+        }
+        let dead = dead(&self.state, self.now_ms);
+        let new = dead.into_iter().find(|name| !self.state.excluded.contains(*name));
+        let Some(node) = new.map(str::to_owned) else {
+            return false;
+        };
+        let why = self.state.down.get(&node).map(|it| it.why.clone()).unwrap_or_default();
+        self.record(What::NodeExcluded { node, why });
+        true
+    }
+
+    /// What keeps a stage from beginning: people, windows, approvals.
+    fn obstacle(&self, stage: u32) -> Option<Hold> {
+        let state = &self.state;
+        if state.paused.is_some() && state.promote.is_none() {
+            return Some(Hold::Paused);
+        }
+        let rules = state.rules(stage).map(|(set, ..)| &set.rollout).or(state.rollout())?;
+        if let Some(closed) = closed(&rules.windows, self.now_ms) {
+            return Some(Hold::Window { name: closed.name, until_ms: closed.until_ms });
+        }
+        let approval = approval(state, stage)?;
+        let counts = state.agreements.iter().filter(|it| it.stage == stage);
+        let people: BTreeSet<_> =
+            counts.filter(|it| it.until_ms > self.now_ms).map(|it| &it.by).collect();
+        let missing =
+            approval.people.saturating_sub(u32::try_from(people.len()).unwrap_or(u32::MAX));
+        (missing > 0).then_some(Hold::Approval { stage, missing })
+    }
+
+    fn enter(&mut self) -> bool {
+        let stage = self.state.stage;
+        if let Some(obstacle) = self.obstacle(stage) {
+            return self.hold(Some(obstacle));
+        }
+        if self.state.held.is_some() {
+            return self.hold(None);
+        }
+        let wanted = self.state.start.sets.iter().any(|set| set.rollout.snapshot_before);
+        if stage == 0 && wanted && self.state.snapshot.is_none() {
+            if !self.state.asked.snapshot {
+                self.state.asked.snapshot = true;
+                self.act(Command::TakeSnapshot);
+            }
+            return false;
+        }
+        self.record(What::StageEntered { stage });
+        true
+    }
+
+    /// Why a person must decide, if the stage leaves what was shown to people.
+    fn manual(&self) -> Option<Hold> {
+        let (reason, _) = self.harm().filter(|_| self.is_manual())?;
+        Some(Hold::Manual { why: reason.why })
+    }
+
+    fn change(&mut self) -> bool {
+        if self.state.wave.is_some() {
+            return false;
+        }
+        let paused = self.state.paused.as_ref().map(|_| Hold::Paused);
+        if let Some(hold) = self.manual().or(paused) {
+            return self.hold(Some(hold));
+        }
+        let (stage, wave) = (self.state.stage, self.state.waves);
+        let nodes = batch::next(&self.state);
+        if nodes.is_empty() {
+            return self.no_wave();
+        }
+        if self.state.held.is_some() {
+            return self.hold(None);
+        }
+        self.record(What::WaveStarted { stage, wave, nodes: nodes.clone() });
+        let command = change(&self.state, wave, nodes);
+        self.act(command);
+        true
+    }
+
+    /// No node can be changed now: all are, or some must be waited for.
+    fn no_wave(&mut self) -> bool {
+        let state = &self.state;
+        let down = |name: &&str| state.down.contains_key(*name);
+        if batch::pending(state).any(|name| !down(&name)) {
+            let nodes = state.down.keys().cloned().collect();
+            return self.hold(Some(Hold::Unavailable { nodes }));
+        }
+        if batch::pending(state).any(|name| !state.excluded.contains(name)) {
+            return false;
+        }
+        if self.state.held.is_some() {
+            return self.hold(None);
+        }
+        self.record(What::BakeStarted { stage: self.state.stage });
+        true
+    }
+
+    /// Nodes that are down, if that are more in some domain than may be, the stable ones included.
+    fn unavailable(&self) -> Option<Hold> {
+        let state = &self.state;
+        let (set, ..) = state.rules(state.stage)?;
+        let mut domains: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for name in dead(state, self.now_ms) {
+            if let Some(node) = state.nodes.get(name) {
+                domains.entry(&node.domain).or_default().insert(name.to_owned());
+            }
+        }
+        let over = domains.into_iter().filter(|(domain, names)| {
+            u32::try_from(names.len()).unwrap_or(u32::MAX) > batch::unavailable(set, domain)
+        });
+        let nodes: BTreeSet<_> = over.flat_map(|(_, names)| names).collect();
+        (!nodes.is_empty()).then_some(Hold::Unavailable { nodes })
+    }
+
+    fn bake(&mut self) -> bool {
+        let Some(ends_ms) = self.state.bake_ends_ms() else {
+            return false;
+        };
+        if let Some(by) = self.state.promote.clone() {
+            return self.promote(Some(by));
+        }
+        if let Some(hold) = self.manual().or(self.unavailable()) {
+            return self.hold(Some(hold));
+        }
+        let paused = self.state.paused.as_ref().map(|_| Hold::Paused);
+        let until_ms = later(ends_ms, deadline_ms(&self.state));
+        if self.now_ms < ends_ms || (!self.measured_through(ends_ms) && self.now_ms < until_ms) {
+            return self.hold(paused);
+        }
+        let (verdict, gates, why) = self.verdict();
+        if self.judged(verdict, gates, why.clone()) {
+            return true;
+        }
+        if verdict == Verdict::Successful {
+            return self.promote(None);
+        }
+        if self.now_ms >= until_ms {
+            let why = format!("the gates showed no success until the deadline: {why}");
+            return self.decide_rollback(Reason { detected_ms: ends_ms, why });
+        }
+        self.hold(paused.or(Some(Hold::Inconclusive { until_ms })))
+    }
+
+    /// Whether each gate was measured at the end of the bake.
+    fn measured_through(&self, ends_ms: i64) -> bool {
+        self.state.evidence.iter().all(|(gate, evidence)| {
+            let half_ms = i64::try_from(self.state.interval_ms(gate) / 2).unwrap_or(i64::MAX);
+            evidence.measured_ms().is_some_and(|it| it >= ends_ms.saturating_sub(half_ms))
+        })
+    }
+
+    /// What the gates say of the whole bake.
+    fn verdict(&self) -> (Verdict, BTreeMap<String, Verdict>, String) {
+        let Some(stage) = self.stage_rules() else {
+            return (Verdict::Inconclusive, BTreeMap::new(), "there is no such stage".to_owned());
+        };
+        let (mut verdicts, mut reasons) = (BTreeMap::new(), Vec::new());
+        for gate in &stage.gates {
+            let interval_ms = self.state.interval_ms(&gate.gate);
+            let (verdict, why) = match self.state.evidence.get(&gate.gate) {
+                Some(it) => it.judge(&gate.check, interval_ms, stage.bake_ms, self.now_ms),
+                None => (Verdict::Inconclusive, "it was not measured".to_owned()),
+            };
+            if verdict != Verdict::Successful {
+                reasons.push(format!("{}: {why}", gate.gate));
+            }
+            verdicts.insert(gate.gate.clone(), verdict);
+        }
+        let verdict = verdicts.values().copied().max().unwrap_or(Verdict::Successful);
+        let why = match verdict {
+            Verdict::Successful => "all gates hold".to_owned(),
+            _ => reasons.join("; "),
+        };
+        (verdict, verdicts, why)
+    }
+
+    fn promote(&mut self, by: Option<String>) -> bool {
+        let stage = self.state.stage;
+        if let Some(obstacle) = self.obstacle(stage.saturating_add(1)) {
+            return self.hold(Some(obstacle));
+        }
+        if self.state.held.is_some() {
+            return self.hold(None);
+        }
+        self.record(What::Promoted { stage, by });
+        true
+    }
+
+    fn rest(&mut self) -> bool {
+        match self.state.rest.clone() {
+            Rest::Running => false,
+            Rest::Done => {
+                let left = &self.state.excluded;
+                let why = match left.len() {
+                    0 => "the candidate is the stable revision now".to_owned(),
+                    _ => format!("the candidate is stable now; left out: {}", list(left)),
+                };
+                self.end(Outcome::Committed, why)
+            }
+            Rest::Failed(why) => self.hold(Some(Hold::Manual { why })),
+            Rest::Open => {
+                let obstacle = if self.state.stage_count() == 0 { self.obstacle(0) } else { None };
+                if obstacle.is_some() || self.state.held.is_some() {
+                    return self.hold(obstacle);
+                }
+                self.record(What::RestStarted);
+                self.act(Command::ApplyRest);
+                true
+            }
+        }
+    }
+
+    fn roll_back(&mut self) -> bool {
+        if self.state.wave.is_some() {
+            return false;
+        }
+        let given_up = self.state.rollback.as_ref().is_some_and(|it| it.given_up);
+        let nodes = if given_up { Vec::new() } else { batch::next_back(&self.state) };
+        if nodes.is_empty() {
+            return self.rolled_back(given_up);
+        }
+        if self.state.held.is_some() {
+            return self.hold(None);
+        }
+        let wave = self.state.rollback.as_ref().map_or(0, |it| it.waves);
+        self.record(What::RollbackWaveStarted { wave, nodes: nodes.clone() });
+        self.act(Command::RollBack { wave, nodes });
+        true
+    }
+
+    /// No node is left that may be brought back: verifies, asks a person, or ends.
+    fn rolled_back(&mut self, given_up: bool) -> bool {
+        let state = &self.state;
+        let why = state.rollback.as_ref().map_or("", |it| it.why.as_str()).to_owned();
+        let left: BTreeSet<String> = state.to_restore().into_iter().collect();
+        if !left.is_empty() {
+            let text = format!("not brought back: {}; rolled back because {why}", list(&left));
+            let overdue = state
+                .held
+                .as_ref()
+                .is_some_and(|held| self.now_ms >= later(held.since_ms, deadline_ms(state)));
+            let all_down = left.iter().all(|name| state.down.contains_key(name));
+            if given_up || overdue || all_down {
+                return self.end(Outcome::RollbackFailed, text);
+            }
+            return self.hold(Some(Hold::Manual { why: text }));
+        }
+        if state.touched.is_empty() {
+            return self.end(Outcome::RolledBack, format!("no node was changed; {why}"));
+        }
+        if state.asked.seen.is_none() {
+            return false;
+        }
+        let is_down = |name: &&String| state.down.contains_key(*name);
+        let silent: BTreeSet<String> = state.touched.iter().filter(is_down).cloned().collect();
+        if silent.is_empty() {
+            return self.end(Outcome::RolledBack, why);
+        }
+        let dead = dead(state, self.now_ms);
+        if silent.iter().all(|name| dead.contains(name.as_str())) {
+            let text = format!("brought back, but dead: {}; {why}", list(&silent));
+            return self.end(Outcome::RollbackFailed, text);
+        }
+        false
+    }
+}
+
+impl State {
+    /// Milliseconds between two measurements of a gate of the current set.
+    pub(crate) fn interval_ms(&self, gate: &str) -> u64 {
+        let rollout = self.rollout();
+        let own = rollout.and_then(|rollout| rollout.gates.get(gate)).map(|gate| gate.interval_ms);
+        own.or(rollout.map(|rollout| rollout.interval_ms)).unwrap_or(60_000).max(1)
+    }
+
+    /// Whether a node exists now.
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        self.nodes.get(name).is_some_and(|node| match node.change {
+            NodeChange::Create => batch::is_candidate(node.revision),
+            NodeChange::Delete => node.revision != Revision::Candidate,
+            _ => true,
+        })
+    }
+}

@@ -1,0 +1,392 @@
+//! The course of rollouts in the cases that the design names: good and bad candidates, outages, crashes, dead nodes, people,
+//! windows, approvals.
+
+mod world;
+
+use model::rollout::entry::{Hold, NodeChange, Outcome, Reading, Verb, What};
+use model::rollout::{Approval, Check, RollbackRule, Rollout, Window, WindowEffect, WindowTime};
+use rollout::{Observation, Phase, Revision, State, admissible};
+use std::collections::BTreeMap;
+use world::rules::{MINUTE, answer, counts, nodes, rate, rules, stage, standard, start, value};
+use world::{Mishaps, Truth, World};
+
+const MOST: u64 = 200_000;
+
+fn truth(errors: f64, slow: f64) -> Truth {
+    let rates = [("errors".to_owned(), (errors, 0.000_4)), ("slow".to_owned(), (slow, 0.01))];
+    Truth { rates: rates.into(), values: BTreeMap::new(), load: 100.0 }
+}
+
+fn world(rules: Rollout, truth: Truth, mishaps: Mishaps) -> World {
+    let nodes = nodes(24, 3, NodeChange::Update);
+    World::new(start("rollout-7", rules, nodes), 7, truth, mishaps)
+}
+
+/// Two stages, one gate that counts errors, one minute between measurements.
+fn small() -> Rollout {
+    let gates = || vec![("errors", rate(0.001, 0.01, 1_000))];
+    let stages = vec![
+        stage("canary", 5.0, 15 * MINUTE, gates()),
+        stage("full", 100.0, 15 * MINUTE, gates()),
+    ];
+    rules(stages, vec![counts("errors", MINUTE, false)])
+}
+
+fn stages_promoted(world: &World) -> Vec<u32> {
+    let promoted = |what: &What| match what {
+        What::Promoted { stage, by: None } => Some(*stage),
+        _ => None,
+    };
+    world.entries.iter().filter_map(|entry| promoted(&entry.what)).collect()
+}
+
+fn hold_until(world: &mut World, is: impl Fn(&Hold) -> bool) {
+    for _ in 0..MOST {
+        if world.state.held().is_some_and(|held| is(&held.reason)) {
+            return;
+        }
+        assert_eq!(world.finished, None, "{:?}", world.state.outcome());
+        world.turn();
+    }
+    panic!("it was never held: {:?}", world.state.held());
+}
+
+fn until(world: &mut World, is: impl Fn(&State) -> bool) {
+    for _ in 0..MOST {
+        if is(&world.state) {
+            return;
+        }
+        assert_eq!(world.finished, None, "{:?}", world.state.outcome());
+        world.turn();
+    }
+    panic!("that never came: {:?} {:?}", world.state.phase(), world.state.held());
+}
+
+fn ask(world: &mut World, verb: Verb) {
+    admissible(&world.state, verb).expect("admissible");
+    world.observe(&Observation::Asked { verb, by: "ada".to_owned(), why: None });
+}
+
+#[test]
+fn a_good_candidate_goes_through_all_five_stages_by_itself() {
+    let mut world = world(standard(60 * MINUTE), truth(0.000_3, 0.01), Mishaps::default());
+    assert_eq!(world.run(MOST), Some(Outcome::Committed), "{:?}", world.state.outcome());
+    assert_eq!(stages_promoted(&world), [0, 1, 2, 3, 4]);
+    assert_eq!(world.changed(), 24);
+}
+
+#[test]
+fn five_per_cent_errors_are_stopped_at_the_canary_within_two_measurements() {
+    let mut world = world(standard(60 * MINUTE), truth(0.05, 0.01), Mishaps::default());
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack), "{:?}", world.state.outcome());
+    assert_eq!(world.changed(), 0);
+    let bake = world.first(|what| matches!(what, What::BakeStarted { .. })).unwrap();
+    let decided = world.first(|what| matches!(what, What::RollbackDecided { .. })).unwrap();
+    assert!(decided - bake <= 130_000, "{}", decided - bake);
+    let touched = world.entries.iter().filter_map(|entry| match &entry.what {
+        What::WaveStarted { nodes, .. } => Some(nodes.len()),
+        _ => None,
+    });
+    assert_eq!(touched.sum::<usize>(), 2);
+    let rollback = world.state.rollback().unwrap();
+    assert!(rollback.detected_ms <= rollback.decided_ms);
+}
+
+#[test]
+fn a_candidate_between_proceed_and_roll_back_is_held_until_the_deadline_and_aborted() {
+    let mut rules = small();
+    rules.stages[0].deadline_ms = 20 * MINUTE;
+    let mut world = world(rules, truth(0.004, 0.01), Mishaps::default());
+    hold_until(&mut world, |hold| matches!(hold, Hold::Inconclusive { .. }));
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack));
+    let bake = world.first(|what| matches!(what, What::BakeStarted { .. })).unwrap();
+    let decided = world.first(|what| matches!(what, What::RollbackDecided { .. })).unwrap();
+    assert_eq!(decided - bake, i64::try_from(35 * MINUTE).unwrap());
+}
+
+#[test]
+fn an_outage_holds_and_goes_on_when_metrics_are_back() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    let from = world.now_ms + 200_000;
+    let back = from + i64::try_from(30 * MINUTE).unwrap();
+    world.mishaps.outages = vec![(from, back)];
+    hold_until(&mut world, |hold| matches!(hold, Hold::Inconclusive { .. }));
+    assert_eq!(world.run(MOST), Some(Outcome::Committed), "{:?}", world.state.outcome());
+    let promoted = world.first(|what| matches!(what, What::Promoted { .. })).unwrap();
+    assert!(promoted > back);
+    // Nobody measured for half an hour, and twelve of fifteen minutes are needed.
+    assert!(promoted > back + i64::try_from(5 * MINUTE).unwrap());
+}
+
+#[test]
+fn an_outage_without_end_aborts_at_the_deadline_and_promotes_nothing() {
+    let outages = vec![(0, i64::MAX)];
+    let mut world = world(small(), truth(0.0, 0.0), Mishaps { outages, ..Mishaps::default() });
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack));
+    assert_eq!(stages_promoted(&world), [0; 0]);
+}
+
+#[test]
+fn a_blind_gap_while_no_controller_ran_counts_as_missing() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    world.now_ms += i64::try_from(14 * MINUTE).unwrap();
+    world.crash();
+    let bake = world.state.bake_ends_ms().unwrap();
+    hold_until(&mut world, |hold| matches!(hold, Hold::Inconclusive { .. }));
+    assert!(world.now_ms >= bake);
+    assert_eq!(world.run(MOST), Some(Outcome::Committed));
+    let promoted = world.first(|what| matches!(what, What::Promoted { .. })).unwrap();
+    assert!(promoted >= bake + i64::try_from(10 * MINUTE).unwrap());
+}
+
+/// A crash after every single entry, one run each: all end like the run without a crash.
+#[test]
+fn whichever_entry_is_the_last_one_another_controller_comes_to_the_same_end() {
+    for (errors, outcome) in [(0.000_3, Outcome::Committed), (0.05, Outcome::RolledBack)] {
+        let mut whole = world(small(), truth(errors, 0.01), Mishaps::default());
+        assert_eq!(whole.run(MOST), Some(outcome));
+        for last in 1..whole.entries.len() - 1 {
+            let mut world = world(small(), truth(errors, 0.01), Mishaps::default());
+            while world.entries.len() < last {
+                world.turn();
+            }
+            // What was decided in the same step and is not durable is lost with the controller.
+            world.entries.truncate(last);
+            world.state = State::fold(&world.entries).unwrap();
+            world.crash();
+            assert_eq!(world.run(MOST), Some(outcome), "after entry {last}");
+            assert_eq!(world.changed(), whole.changed(), "after entry {last}");
+        }
+    }
+}
+
+#[test]
+fn a_node_that_refuses_its_change_rolls_back_at_once() {
+    let mishaps = Mishaps { refusals: 1_000, ..Mishaps::default() };
+    let mut world = world(small(), truth(0.0, 0.0), mishaps);
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack));
+    assert_eq!(world.first(|what| matches!(what, What::BakeStarted { .. })), None);
+}
+
+#[test]
+fn a_node_that_dies_within_the_budget_is_left_out_and_the_rollout_goes_on() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.stage() == 1 && state.phase() == Phase::Waves);
+    let node = world.state.on(Revision::Stable).next().unwrap().to_owned();
+    world.dead.insert(node.clone());
+    assert_eq!(world.run(MOST), Some(Outcome::Committed), "{:?}", world.state.outcome());
+    assert!(world.state.excluded().contains(&node));
+    assert!(world.state.outcome().unwrap().1.contains(&node));
+    assert_eq!(world.state.nodes()[&node].revision, Revision::Stable);
+}
+
+#[test]
+fn more_dead_nodes_on_the_candidate_than_may_be_roll_back_in_the_last_stage_too() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.stage() == 1 && state.phase() == Phase::Baking);
+    let domain = world.state.nodes().values().next().unwrap().domain.clone();
+    let nodes = world.state.nodes().iter().filter(|(_, node)| node.domain == domain);
+    let dead: Vec<_> = nodes.take(3).map(|(name, _)| name.clone()).collect();
+    world.dead.extend(dead);
+    until(&mut world, |state| state.phase() == Phase::RollingBack);
+    world.dead.clear();
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack), "{:?}", world.state.outcome());
+}
+
+#[test]
+fn a_stage_that_is_left_to_people_is_held_until_they_say_something() {
+    let mut rules = small();
+    rules.stages[0].rollback = RollbackRule::Manual;
+    for (verb, outcome) in [(Verb::Promote, None), (Verb::Abort, Some(Outcome::RolledBack))] {
+        let mut world = world(rules.clone(), truth(0.05, 0.01), Mishaps::default());
+        hold_until(&mut world, |hold| matches!(hold, Hold::Manual { .. }));
+        ask(&mut world, verb);
+        match outcome {
+            Some(outcome) => assert_eq!(world.run(MOST), Some(outcome)),
+            None => assert_eq!(world.state.stage(), 1),
+        }
+    }
+}
+
+#[test]
+fn a_freeze_stops_promotion_and_not_the_way_back() {
+    let mut rules = small();
+    let (from_ms, until_ms) = (1_767_225_600_000 + 120_000, 1_767_225_600_000 + 86_400_000);
+    rules.windows = vec![Window {
+        name: "freeze".to_owned(),
+        effect: WindowEffect::Deny,
+        time: WindowTime::Once { from_ms, until_ms },
+        span: None,
+    }];
+    let mut good = world(rules.clone(), truth(0.000_3, 0.01), Mishaps::default());
+    hold_until(&mut good, |hold| matches!(hold, Hold::Window { .. }));
+    until(&mut good, |state| state.stage() == 1);
+    assert_eq!(good.now_ms, until_ms);
+    // What turns bad while it waits is taken back at once.
+    let mut bad = world(rules, truth(0.000_3, 0.01), Mishaps::default());
+    hold_until(&mut bad, |hold| matches!(hold, Hold::Window { .. }));
+    bad.truth = truth(0.2, 0.01);
+    assert_eq!(bad.run(MOST), Some(Outcome::RolledBack));
+    assert!(bad.now_ms < until_ms);
+}
+
+#[test]
+fn approvals_are_bound_to_the_plan_are_of_different_people_and_expire() {
+    let mut rules = small();
+    rules.stages[0].approval = Some(Approval { people: 2, valid_ms: 600_000 });
+    let mut world = world(rules, truth(0.000_3, 0.01), Mishaps::default());
+    hold_until(&mut world, |hold| matches!(hold, Hold::Approval { missing: 2, .. }));
+    let approve = |world: &mut World, by: &str, hash: char| {
+        let (by, plan_hash) = (by.to_owned(), hash.to_string().repeat(64));
+        world.observe(&Observation::Approved { stage: None, by, plan_hash });
+    };
+    approve(&mut world, "ada", 'x');
+    hold_until(&mut world, |hold| matches!(hold, Hold::Approval { missing: 2, .. }));
+    approve(&mut world, "ada", 'p');
+    approve(&mut world, "ada", 'p');
+    hold_until(&mut world, |hold| matches!(hold, Hold::Approval { missing: 1, .. }));
+    hold_until(&mut world, |hold| matches!(hold, Hold::Approval { missing: 2, .. }));
+    approve(&mut world, "ada", 'p');
+    approve(&mut world, "grace", 'p');
+    assert_eq!(world.state.phase(), Phase::Waves);
+}
+
+#[test]
+fn a_pause_stops_before_the_next_wave_and_promotion_and_not_what_is_shown() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    ask(&mut world, Verb::Pause);
+    let ends = world.state.bake_ends_ms().unwrap();
+    until(&mut world, |state| state.at_ms() > ends + 600_000);
+    assert_eq!(world.state.stage(), 0);
+    ask(&mut world, Verb::Resume);
+    until(&mut world, |state| state.stage() == 1);
+    ask(&mut world, Verb::Pause);
+    world.truth = truth(0.2, 0.01);
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack));
+}
+
+#[test]
+fn a_newer_change_takes_its_place_after_the_wave_under_way() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.stage() == 1 && state.wave().is_some());
+    world.observe(&Observation::Superseded { by: "ada".to_owned(), why: None });
+    assert_eq!(world.finished, None);
+    assert_eq!(world.run(MOST), Some(Outcome::Superseded));
+    assert!(world.changed() > 2);
+}
+
+#[test]
+fn abort_in_the_middle_of_a_wave_waits_for_it_and_takes_back_the_newest_first() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.stage() == 1 && state.wave().is_some_and(|it| it.number == 2));
+    ask(&mut world, Verb::Abort);
+    assert_eq!(world.state.phase(), Phase::RollingBack);
+    assert!(world.state.wave().is_some_and(|wave| !wave.back));
+    let order = world.state.to_restore();
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack));
+    let back: Vec<_> = world
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.what {
+            What::RollbackWaveStarted { nodes, .. } => Some(nodes.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(back.first().and_then(|nodes| nodes.first()), order.first());
+    assert_eq!(back.last().and_then(|nodes| nodes.last()), order.last());
+}
+
+#[test]
+fn a_rollback_that_fails_is_tried_again_then_held_for_a_person() {
+    let mut world =
+        world(small(), truth(0.05, 0.01), Mishaps { stuck: 1_000, ..Mishaps::default() });
+    hold_until(&mut world, |hold| matches!(hold, Hold::Manual { .. }));
+    world.mishaps.stuck = 0;
+    ask(&mut world, Verb::Retry);
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack));
+    let mut world =
+        self::world(small(), truth(0.05, 0.01), Mishaps { stuck: 1_000, ..Mishaps::default() });
+    hold_until(&mut world, |hold| matches!(hold, Hold::Manual { .. }));
+    ask(&mut world, Verb::Abort);
+    assert_eq!(world.run(MOST), Some(Outcome::RollbackFailed));
+}
+
+#[test]
+fn growth_is_judged_against_the_nodes_that_stay() {
+    let mut all = nodes(12, 3, NodeChange::None);
+    all.extend(nodes(42, 3, NodeChange::Create).split_off(12));
+    let check = Check::Value {
+        proceed_above: Some(0.9),
+        proceed_below: None,
+        rollback_below: Some(0.5),
+        rollback_above: None,
+        relative: true,
+        min_load: Some(10.0),
+        consecutive: 3,
+    };
+    let stages = vec![
+        stage("canary", 10.0, 15 * MINUTE, vec![("throughput", check.clone())]),
+        stage("full", 100.0, 15 * MINUTE, vec![("throughput", check)]),
+    ];
+    let rules = rules(stages, vec![value("throughput", MINUTE, true)]);
+    for (of_new, load, outcome) in [
+        (98.0, 100.0, Outcome::Committed),
+        (40.0, 100.0, Outcome::RolledBack),
+        // At night nobody asks for anything, and that is no fault.
+        (40.0, 1.0, Outcome::Committed),
+    ] {
+        let values = BTreeMap::from([("throughput".to_owned(), (of_new, 100.0))]);
+        let truth = Truth { rates: BTreeMap::new(), values, load };
+        let start = start("rollout-9", rules.clone(), all.clone());
+        let mut world = World::new(start, 9, truth, Mishaps::default());
+        assert_eq!(world.run(MOST), Some(outcome), "{of_new} {load}");
+        assert_eq!(world.changed(), if outcome == Outcome::Committed { 30 } else { 0 });
+    }
+}
+
+#[test]
+fn several_node_sets_go_in_their_order_and_back_in_the_other() {
+    let mut start = start("rollout-3", small(), nodes(6, 2, NodeChange::Update));
+    let core = nodes(4, 2, NodeChange::Replace).into_iter().map(|mut node| {
+        node.name = node.name.replace("edge", "core");
+        node
+    });
+    start.sets.push(rollout::select("rollout-3", "core", small(), core.collect()));
+    let truth = truth(0.000_3, 0.01);
+    let mut world = World::new(start.clone(), 3, truth.clone(), Mishaps::default());
+    assert_eq!(world.run(MOST), Some(Outcome::Committed));
+    assert_eq!(stages_promoted(&world), [0, 1, 2, 3]);
+    let mut world = World::new(start, 3, truth, Mishaps::default());
+    until(&mut world, |state| state.stage() == 3 && state.phase() == Phase::Baking);
+    ask(&mut world, Verb::Abort);
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack));
+    let first_back = world.entries.iter().find_map(|entry| match &entry.what {
+        What::RollbackWaveStarted { nodes, .. } => Some(nodes.clone()),
+        _ => None,
+    });
+    assert!(first_back.unwrap().iter().all(|node| node.starts_with("core")));
+}
+
+#[test]
+fn a_yes_gate_rolls_back_after_noes_in_a_row() {
+    let gates = || vec![("healthy", Check::Yes { consecutive: 2 })];
+    let stages = vec![stage("full", 100.0, 10 * MINUTE, gates())];
+    let mut world =
+        world(rules(stages, vec![answer("healthy", MINUTE)]), truth(0.0, 0.0), Mishaps::default());
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    let mut noes = 0;
+    while world.state.phase() == Phase::Baking {
+        let (from_ms, to_ms) = (world.now_ms, world.now_ms + 60_000);
+        world.now_ms = to_ms;
+        world.observe(&Observation::Tick);
+        let reading = Reading::No { why: "503".to_owned() };
+        let (gate, queries) = ("healthy".to_owned(), Vec::new());
+        world.observe(&Observation::Measured { gate, queries, from_ms, to_ms, reading });
+        noes += 1;
+    }
+    assert_eq!(noes, 2);
+    assert!(world.state.rollback().unwrap().why.contains("503"));
+}
