@@ -19,6 +19,7 @@ mod fold;
 mod foresee;
 mod selection;
 mod sequential;
+pub mod source;
 mod state;
 mod step;
 mod validate;
