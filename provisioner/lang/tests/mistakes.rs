@@ -66,7 +66,7 @@ fn blocks() {
     );
     one(
         "unsupported_block",
-        "terraform {\n}\nephemeral \"random_password\" \"a\" {\n}\nrollout {\n}\n",
+        "terraform {\n}\nephemeral \"random_password\" \"a\" {\n}\nbackup {\n}\n",
     );
     one(
         "wrong_type_expression",

@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::argument_path::ArgumentPath;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::moves::Removal;
+use crate::rollout::Rollout;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,10 @@ pub struct Desired {
     pub providers: BTreeMap<String, ProviderConfig>,
     /// Node sets by name.
     pub node_sets: BTreeMap<String, NodeSet>,
+    /// How changes reach the nodes of node sets, by node set; a set that is not here changes at once.
+    pub rollouts: BTreeMap<String, Rollout>,
+    /// The node sets of [`Self::rollouts`] in the order in which they are gone through.
+    pub rollout_order: Vec<String>,
     /// Conditions that cannot be told yet. What can be was told while evaluating.
     pub conditions: Vec<Condition>,
     /// Data sources that are read for a `check` alone: what cannot be read is told as a warning.

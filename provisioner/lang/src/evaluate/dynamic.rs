@@ -6,7 +6,7 @@
 use super::graph::Graph;
 use super::names::Place;
 use crate::eval::{failed, is_failed};
-use crate::module::{Service, iterator_name, made_by};
+use crate::module::{iterator_name, made_by};
 use crate::syntax::{Block, parse_expression};
 use model::convert::article;
 use model::{Data, Diagnostic, Marks, Type, Value};
@@ -102,15 +102,15 @@ impl Graph<'_> {
         Pieces::Known(elements.into_iter().map(piece).collect(), made)
     }
 
-    /// The blocks of a service of one kind, each with its label; `None` after a mistake.
+    /// The blocks of one kind, each with its label; `None` after a mistake.
     pub(super) fn labelled<'b>(
         &mut self,
-        service: &'b Service,
+        blocks: &'b [Block],
         kind: &str,
         place: &Place,
     ) -> Option<Vec<(Arc<str>, Piece<'b>)>> {
         let mut labelled = Vec::new();
-        for block in service.fields.blocks.iter().filter(|it| made_by(it).as_ref() == kind) {
+        for block in blocks.iter().filter(|it| made_by(it).as_ref() == kind) {
             if made_by(block) == &block.kind.text {
                 let label = block.labels.first()?.text.clone();
                 labelled.push((label, Piece { block, place: place.clone() }));
@@ -122,6 +122,8 @@ impl Graph<'_> {
                         labelled.push((self.label(block, &piece.place)?, piece));
                     }
                 }
+                // Nothing is known of any instance.
+                Pieces::Later if self.projection.is_opaque() => return None,
                 Pieces::Later => {
                     let summary =
                         format!("how many `{kind}` blocks there are must be known when planning");

@@ -55,6 +55,10 @@ pub(super) enum What {
     Nodes(usize),
     /// A service's handle.
     Handle(usize),
+    /// A gate's handle.
+    Gate(usize),
+    /// A rollout's handle.
+    Rollout(usize),
     /// A part of a service that is the same for all nodes.
     ServicePart(usize, &'static str),
     /// The facts of service `.2` (by handle) on a node of a set.
@@ -106,6 +110,8 @@ pub(super) struct Graph<'a> {
     pub nodes: HashMap<usize, Arc<Vec<NodeState>>>,
     pub services: HashMap<usize, Arc<Vec<Handle>>>,
     pub handles: HashMap<Arc<str>, Handle>,
+    /// The module instances of gates and rollouts whose handles were asked for, and their places there.
+    pub declared: HashMap<Arc<str>, (usize, usize)>,
     /// Instances made so far.
     pub instances: HashMap<Decl, Instance>,
     pub facts: HashMap<(usize, usize), Vec<Instance>>,
@@ -174,6 +180,7 @@ impl<'a> Graph<'a> {
             nodes: HashMap::default(),
             services: HashMap::default(),
             handles: HashMap::default(),
+            declared: HashMap::default(),
             instances: HashMap::default(),
             facts: HashMap::default(),
             checked: HashSet::default(),
@@ -210,12 +217,15 @@ impl<'a> Graph<'a> {
         let checked = self.checked_data();
         let providers = self.providers(&instances);
         let node_sets = self.node_sets();
+        let rollouts = self.rollouts();
         Desired {
             environment: self.configuration.environment_name(),
             instances,
             outputs,
             providers,
             node_sets,
+            rollouts: rollouts.by_set,
+            rollout_order: rollouts.order,
             conditions: std::mem::take(&mut self.conditions),
             checked,
             removals,
@@ -371,6 +381,8 @@ impl<'a> Graph<'a> {
             What::Nodes(at) | What::Node(at, _) => format!("{}.nodes", set(at)),
             What::Facts(at, _, _) => format!("the facts of {}", set(at)),
             What::Handle(at) => format!("service.{}", module.services.get(*at).name),
+            What::Gate(at) => format!("gate.{}", module.gates.get(*at).name),
+            What::Rollout(at) => format!("rollout.{}", module.rollouts.get(*at).name),
             What::ServicePart(at, part) => {
                 format!("service.{} ({part})", module.services.get(*at).name)
             }

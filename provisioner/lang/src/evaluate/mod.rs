@@ -23,6 +23,7 @@ mod node_set;
 mod outputs;
 mod providers;
 mod resource;
+mod rollout;
 mod service;
 mod session;
 mod settings;

@@ -65,6 +65,14 @@ impl Names for View<'_, '_, '_> {
                 let at = self.graph.module(scope).services.position(reference.name(0)?)?;
                 Found::some(self.graph.handle(scope, at), 1)
             }
+            "rollout" => {
+                let at = self.graph.module(scope).rollouts.position(reference.name(0)?)?;
+                Found::some(self.graph.rollout_handle(scope, at), 1)
+            }
+            "gate" => {
+                let at = self.graph.module(scope).gates.position(reference.name(0)?)?;
+                Found::some(self.graph.gate_handle(scope, at), 1)
+            }
             "environment" => known_part(self.graph.environment(), reference),
             // Environments are what workspaces are for; one without a name is Terraform's first workspace.
             "terraform" => {

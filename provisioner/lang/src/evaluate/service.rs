@@ -409,7 +409,9 @@ impl Graph<'_> {
 
     fn files(&mut self, service: &Service, place: &Place) -> Value {
         let mut files: Vec<(Arc<str>, Value)> = Vec::new();
-        let Some(blocks) = self.labelled(service, "file", place) else { return failed() };
+        let Some(blocks) = self.labelled(&service.fields.blocks, "file", place) else {
+            return failed();
+        };
         for (label, Piece { block, place }) in blocks {
             if files.iter().any(|(name, _)| *name == label) {
                 let summary = format!("the file `{label}` is there twice");
@@ -425,7 +427,9 @@ impl Graph<'_> {
 
     fn probes(&mut self, service: &Service, place: &Place) -> Value {
         let mut probes = Vec::new();
-        let Some(blocks) = self.labelled(service, "probe", place) else { return failed() };
+        let Some(blocks) = self.labelled(&service.fields.blocks, "probe", place) else {
+            return failed();
+        };
         for (label, Piece { block, place }) in blocks {
             let mut values = self.block_texts(block, &place);
             values.insert("name".into(), Value::from(Data::String(label)));

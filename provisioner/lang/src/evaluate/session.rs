@@ -103,6 +103,8 @@ impl<'a> Session<'a> {
         names.extend(root.calls.names().map(|name| format!("module.{name}")));
         names.extend(root.node_sets.names().map(|name| format!("node_set.{name}")));
         names.extend(root.services.names().map(|name| format!("service.{name}")));
+        names.extend(root.rollouts.names().map(|name| format!("rollout.{name}")));
+        names.extend(root.gates.names().map(|name| format!("gate.{name}")));
         names.extend(root.resources.names().map(str::to_owned));
         let functions = functions::names().chain(eval::SPECIAL);
         names.extend(functions.map(|name| format!("{name}(")));

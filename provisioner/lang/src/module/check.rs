@@ -80,7 +80,7 @@ impl Checker<'_> {
             "service" => extra.words.push("node"),
             "check" => extra.check = block.labels.first().map(|label| label.text.clone()),
             "environment" | "variable" | "locals" | "output" | "node_set" | "removed"
-            | "import" => {}
+            | "import" | "gate" | "rollout" => {}
             _ => return,
         }
         self.block(block, &extra, true);
@@ -292,6 +292,14 @@ impl Visitor<'_, '_> {
                 let advice = "add a block `service \"NAME\" { ... }`, or take the handle from the module that has it";
                 self.declared(&module.services, ("service", "service"), steps, extent, advice)
             }
+            "rollout" => {
+                let advice = "add a block `rollout \"NAME\" { ... }`, or take the value from the module that has it";
+                self.declared(&module.rollouts, ("rollout", "rollout"), steps, extent, advice)
+            }
+            "gate" => {
+                let advice = "add a block `gate \"NAME\" { ... }`";
+                self.declared(&module.gates, ("gate", "gate"), steps, extent, advice)
+            }
             "node_set" if self.checker.is_root => {
                 let advice = "add a block `node_set \"NAME\" { ... }`";
                 self.declared(&module.node_sets, ("node set", "node_set"), steps, extent, advice)
@@ -411,6 +419,8 @@ impl Visitor<'_, '_> {
                 "module",
                 "node_set",
                 "service",
+                "rollout",
+                "gate",
                 "environment",
                 "path",
                 "each",

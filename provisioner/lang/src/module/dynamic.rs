@@ -59,8 +59,26 @@ pub(super) fn check_labelled<'b>(
     kinds: &[&str],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<&'b Block> {
+    content_of(block, &LABELLED, kinds, diagnostics)
+}
+
+/// The same for blocks without a label.
+pub(super) fn check_unlabelled<'b>(
+    block: &'b Block,
+    kinds: &[&str],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<&'b Block> {
+    content_of(block, &SHAPE, kinds, diagnostics)
+}
+
+fn content_of<'b>(
+    block: &'b Block,
+    shape: &Shape,
+    kinds: &[&str],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<&'b Block> {
     let before = diagnostics.len();
-    one(block, &LABELLED, diagnostics);
+    one(block, shape, diagnostics);
     let label = block.labels.first().filter(|_| diagnostics.len() == before)?;
     if !kinds.contains(&label.text.as_ref()) {
         let summary = format!("a `dynamic` block makes no `{}` here", label.text);

@@ -123,6 +123,8 @@ impl Search<'_, '_> {
             "module" => module.calls.position(name).is_some(),
             "node_set" => module.node_sets.position(name).is_some(),
             "service" => module.services.position(name).is_some(),
+            "rollout" => module.rollouts.position(name).is_some(),
+            "gate" => module.gates.position(name).is_some(),
             kind => module.resources.position(&format!("{kind}.{name}")).is_some(),
         };
         is_later.then(|| format!("{root}.{name}"))

@@ -8,10 +8,11 @@ use crate::syntax::{Layout, Text};
 pub(super) struct Language;
 
 /// Blocks of a file, with how many labels they have.
-const TOP: [(&str, usize); 15] = [
+const TOP: [(&str, usize); 17] = [
     ("check", 1),
     ("data", 2),
     ("environment", 1),
+    ("gate", 1),
     ("import", 0),
     ("locals", 0),
     ("module", 1),
@@ -21,13 +22,14 @@ const TOP: [(&str, usize); 15] = [
     ("provider", 1),
     ("removed", 0),
     ("resource", 2),
+    ("rollout", 1),
     ("service", 1),
     ("terraform", 0),
     ("variable", 1),
 ];
 
 /// Blocks in blocks: around, name, how many labels.
-const NESTED: [(&str, &str, usize); 25] = [
+const NESTED: [(&str, &str, usize); 41] = [
     ("check", "assert", 0),
     ("check", "data", 2),
     ("content", "dynamic", 1),
@@ -36,6 +38,14 @@ const NESTED: [(&str, &str, usize); 25] = [
     ("dynamic", "content", 0),
     ("environment", "secrets", 0),
     ("environment", "state", 0),
+    ("gate", "alertmanager", 0),
+    ("gate", "dynamic", 1),
+    ("gate", "http", 0),
+    ("gate", "json", 0),
+    ("gate", "nodes", 0),
+    ("gate", "prometheus", 0),
+    ("gate", "rate", 0),
+    ("gate", "value", 0),
     ("lifecycle", "postcondition", 0),
     ("lifecycle", "precondition", 0),
     ("node_set", "pool", 1),
@@ -46,11 +56,19 @@ const NESTED: [(&str, &str, usize); 25] = [
     ("removed", "lifecycle", 0),
     ("resource", "dynamic", 1),
     ("resource", "lifecycle", 0),
+    ("rollout", "dynamic", 1),
+    ("rollout", "error_budget", 0),
+    ("rollout", "notify", 0),
+    ("rollout", "stage", 1),
+    ("rollout", "window", 1),
     ("service", "artifact", 0),
     ("service", "dynamic", 1),
     ("service", "file", 1),
     ("service", "probe", 1),
     ("service", "reachability", 0),
+    ("stage", "approval", 0),
+    ("stage", "dynamic", 1),
+    ("stage", "gate", 1),
     ("variable", "validation", 0),
     ("terraform", "required_providers", 0),
 ];
@@ -63,9 +81,14 @@ impl Layout for Language {
                 TOP.iter().find(|(kind, _)| *kind == name).map_or(0, |(_, labels)| *labels),
             );
         };
-        // In a service, what a `dynamic` block makes holds blocks only where it is a probe.
-        let is_probe = kinds.first() == Some(&"service") && *around == "content";
-        let around = if is_probe { &"probe" } else { around };
+        // What a `dynamic` block makes holds blocks only where it is a probe of a service, or a stage of a rollout.
+        let around = match (kinds.first(), *around) {
+            (Some(&"service"), "content") => &"probe",
+            (Some(&"rollout"), "content") => &"stage",
+            // A gate in a stage only refers to one.
+            (Some(&"rollout"), "gate") => return None,
+            _ => around,
+        };
         let found = NESTED.iter().find(|(outer, kind, _)| outer == around && *kind == name);
         found.map(|(_, _, labels)| *labels)
     }
@@ -75,6 +98,7 @@ impl Layout for Language {
             ("resource" | "data" | "module" | "output" | "check", "depends_on")
             | ("resource" | "data" | "import", "provider")
             | ("module", "providers")
+            | ("node_set", "after")
             | ("lifecycle", "ignore_changes" | "replace_triggered_by")
             | ("moved", "from" | "to")
             | ("removed", "from")

@@ -17,6 +17,7 @@ mod load;
 mod providers;
 mod read;
 mod resource;
+mod rollout;
 mod statements;
 pub(crate) use model::suggest;
 pub(crate) mod types;
@@ -109,6 +110,8 @@ pub(crate) struct Module {
     pub providers: Table<Provider>,
     pub node_sets: Table<NodeSet>,
     pub services: Table<Service>,
+    pub gates: Table<GateBlock>,
+    pub rollouts: Table<RolloutBlock>,
     pub checks: Table<Check>,
     pub moved: Vec<statements::Moved>,
     pub removed: Vec<statements::Removed>,
@@ -293,6 +296,9 @@ pub(crate) struct NodeSet {
     pub enabled: Option<Expression>,
     pub pools: Vec<Pool>,
     pub services: Option<Expression>,
+    pub rollout: Option<Expression>,
+    /// The sets whose rollouts are over before this one's begins.
+    pub after: Vec<Expression>,
 }
 
 /// `pool "name" { ... }`.
@@ -313,6 +319,22 @@ pub(crate) struct Service {
     pub span: Span,
     pub place: String,
     pub fields: Fields,
+}
+
+/// `gate "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct GateBlock {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub block: Block,
+}
+
+/// `rollout "name" { ... }`.
+#[derive(Debug)]
+pub(crate) struct RolloutBlock {
+    pub name: Arc<str>,
+    pub span: Span,
+    pub block: Block,
 }
 
 /// Reads all files of one directory.

@@ -17,7 +17,7 @@ use crate::syntax::{Block, Body, Expr, Expression, Kind};
 use model::{Diagnostic, Span, Type};
 use std::sync::Arc;
 
-const BLOCKS: [&str; 14] = [
+const BLOCKS: [&str; 16] = [
     "environment",
     "variable",
     "locals",
@@ -27,6 +27,8 @@ const BLOCKS: [&str; 14] = [
     "resource",
     "node_set",
     "service",
+    "gate",
+    "rollout",
     "check",
     "moved",
     "removed",
@@ -35,7 +37,7 @@ const BLOCKS: [&str; 14] = [
 ];
 
 /// Words that the language will have.
-const LATER: [&str; 3] = ["gate", "rollout", "backup"];
+const LATER: [&str; 1] = ["backup"];
 
 /// Blocks of Terraform that have no counterpart, and what to do about them.
 const OF_TERRAFORM: [(&str, &str); 2] = [
@@ -80,7 +82,7 @@ const PROVIDER: Shape =
 
 const NODE_SET: Shape = Shape {
     required: &[],
-    optional: &["services", "enabled"],
+    optional: &["services", "enabled", "rollout", "after"],
     blocks: &[("pool", 1, true)],
     open: false,
 };
@@ -224,6 +226,16 @@ impl Reader {
             "removed" => {
                 let removed = super::statements::read_removed(self, block);
                 self.module.removed.extend(removed);
+            }
+            "gate" => {
+                let gate = super::rollout::read_gate(self, block);
+                let result = self.module.gates.insert(gate.name.clone(), gate);
+                self.declared(block, result, |module, at| &module.gates.get(at).span);
+            }
+            "rollout" => {
+                let rollout = super::rollout::read_rollout(self, block);
+                let result = self.module.rollouts.insert(rollout.name.clone(), rollout);
+                self.declared(block, result, |module, at| &module.rollouts.get(at).span);
             }
             _ => self.service(block),
         }
@@ -518,11 +530,15 @@ impl Reader {
                 continue;
             }
             let summary = format!("`{name}` is a list of references");
-            let (diagnostic, example) = if name == "depends_on" {
-                (Diagnostic::error("depends-on", summary), "[local_network.main, module.mesh]")
-            } else {
-                let example = "[local_network.main, local_volume.data[each.key].id]";
-                (Diagnostic::error("replace-triggered-by", summary), example)
+            let (diagnostic, example) = match name {
+                "depends_on" => {
+                    (Diagnostic::error("depends-on", summary), "[local_network.main, module.mesh]")
+                }
+                "after" => (Diagnostic::error("rollout", summary), "[node_set.core]"),
+                _ => {
+                    let example = "[local_network.main, local_volume.data[each.key].id]";
+                    (Diagnostic::error("replace-triggered-by", summary), example)
+                }
             };
             let diagnostic = diagnostic
                 .with_label(expression.file.span(item.extent), "this is none")
@@ -580,6 +596,8 @@ impl Reader {
             enabled: fields.get("enabled").cloned(),
             pools: pools.items,
             services: fields.get("services").cloned(),
+            rollout: fields.get("rollout").cloned(),
+            after: fields.get("after").map(|it| self.references("after", it)).unwrap_or_default(),
         };
         let result = self.module.node_sets.insert(set.name.clone(), set);
         if let Some(at) = self.declared(block, result, |module, at| &module.node_sets.get(at).span)
