@@ -26,9 +26,14 @@ pub struct Entry {
 pub enum What {
     /// It begins. Everything that later decisions rest on.
     Started(Box<Start>),
+    /// A restore point was made before the first wave; or why not.
+    SnapshotTaken {
+        /// None when it was made.
+        error: Option<String>,
+    },
     /// A stage begins: its nodes will be changed.
     StageEntered {
-        /// Its number, from 0.
+        /// Its number, from 0, through all sets: see [`Start::stage`]. Every entry numbers stages like this.
         stage: u32,
     },
     /// Nodes are about to be changed together.
@@ -185,6 +190,19 @@ pub struct Start {
     pub by: String,
 }
 
+impl Start {
+    /// The stages of all sets in the order in which they are gone through, with their sets. Entries name a stage by its
+    /// place here.
+    pub fn stages(&self) -> impl Iterator<Item = (&SetStart, &StageNodes)> {
+        self.sets.iter().flat_map(|set| set.stages.iter().map(move |stage| (set, stage)))
+    }
+
+    /// The stage that entries call `number`, and its set.
+    pub fn stage(&self, number: u32) -> Option<(&SetStart, &StageNodes)> {
+        self.stages().nth(usize::try_from(number).ok()?)
+    }
+}
+
 /// A node set of a rollout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SetStart {
@@ -194,8 +212,8 @@ pub struct SetStart {
     pub rollout: Rollout,
     /// All its nodes, in order.
     pub nodes: Vec<NodeStart>,
-    /// The nodes that come with each stage (stages that add none are left out), by stage of `rollout`; the order within
-    /// a stage is the order in which they are changed.
+    /// The nodes that come with each stage, by stage of `rollout`; the order within a stage is the order in which they
+    /// are changed. Of stages that would hold the same nodes only the last one is here.
     pub stages: Vec<StageNodes>,
 }
 

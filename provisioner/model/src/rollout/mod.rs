@@ -67,7 +67,8 @@ pub enum Amount {
 pub struct Stage {
     /// Unique in the rollout: `canary-5`.
     pub name: String,
-    /// How many nodes are on the candidate when it bakes, those of the stages before included.
+    /// How many nodes are on the candidate when it bakes, those of the stages before included; a percentage is of the
+    /// nodes of the set that change.
     pub nodes: Amount,
     /// How long the candidate is watched, from when the last node of the stage is changed. Wall clock.
     pub bake_ms: u64,
@@ -214,7 +215,7 @@ pub enum Check {
         rollback_above: Option<f64>,
         /// Roll back when it is shown to be above the control group's by more than this.
         worse_than_control: Option<f64>,
-        /// Below so many events nothing is concluded.
+        /// Below so many events it never proceeds. To roll back needs no minimum: what is shown is shown.
         min_sample: u64,
         /// How sure "shown" is, from 0 to 1: 0.99.
         confidence: f64,
