@@ -10,7 +10,7 @@ pub mod figures;
 pub mod fold;
 pub mod foresight;
 pub mod history;
-//pub mod html;
+pub mod html;
 pub mod live;
 mod sections;
 pub mod status;
