@@ -4,9 +4,10 @@
 //! Invariant: a reader that goes away (`| head`) never makes a write fail loudly.
 //! Refuses to know: what is written.
 
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use owo_colors::{OwoColorize as _, Style};
 use std::io::{BufRead as _, IsTerminal as _, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What the user wants of colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,7 @@ pub struct Console {
     width: usize,
     live: bool,
     interactive: bool,
+    screen: OnceLock<MultiProgress>,
 }
 
 impl Console {
@@ -111,6 +113,7 @@ impl Console {
             interactive: std::io::stdin().is_terminal() && err.is_terminal(),
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
+            screen: OnceLock::new(),
         }
     }
 
@@ -125,18 +128,27 @@ impl Console {
             width: 100,
             live: false,
             interactive: false,
+            screen: OnceLock::new(),
         };
         (console, capture)
     }
 
+    /// A live console whose lines are drawn on a screen that a test looks at.
+    #[cfg(test)]
+    pub(crate) fn drawn_on(screen: MultiProgress) -> Self {
+        let console = Self { live: true, ..Self::captured().0 };
+        let _ = console.screen.set(screen);
+        console
+    }
+
     /// Writes data to stdout, as it is.
     pub fn data(&self, text: &str) {
-        write(&self.out, text);
+        self.beside_the_screen(|| write(&self.out, text));
     }
 
     /// Writes one line of data to stdout.
     pub fn data_line(&self, line: &str) {
-        write(&self.out, &format!("{line}\n"));
+        self.data(&format!("{line}\n"));
     }
 
     /// Writes one JSON document, indented, to stdout.
@@ -146,12 +158,32 @@ impl Console {
 
     /// Writes text for people to stderr, as it is.
     pub fn message(&self, text: &str) {
-        write(&self.err, text);
+        self.beside_the_screen(|| write(&self.err, text));
     }
 
     /// Writes one line for people to stderr.
     pub fn message_line(&self, line: &str) {
-        write(&self.err, &format!("{line}\n"));
+        self.message(&format!("{line}\n"));
+    }
+
+    /// The one screen of live lines on stderr: whatever is drawn there at the same time shares it. Hidden where lines
+    /// cannot be redrawn.
+    pub fn screen(&self) -> &MultiProgress {
+        self.screen.get_or_init(|| {
+            MultiProgress::with_draw_target(if self.live {
+                ProgressDrawTarget::stderr_with_hz(12)
+            } else {
+                ProgressDrawTarget::hidden()
+            })
+        })
+    }
+
+    /// Takes the live lines away while something else is written.
+    fn beside_the_screen(&self, write: impl FnOnce()) {
+        match self.screen.get() {
+            Some(screen) => screen.suspend(write),
+            None => write(),
+        }
     }
 
     /// Colours of stdout.

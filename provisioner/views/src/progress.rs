@@ -5,7 +5,7 @@
 
 use crate::console::Console;
 use crate::fold::{Fold, Told};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use model::event::{Event, EventSink};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,7 +94,7 @@ struct Drawn {
 
 impl Live {
     fn new(console: Arc<Console>) -> Self {
-        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(12));
+        let screen = console.screen().clone();
         Self { console, screen, drawn: Mutex::default() }
     }
 
@@ -205,6 +205,7 @@ impl Drop for Live {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use indicatif::ProgressDrawTarget;
     use model::plan::OperationKind;
     use model::{Address, Diagnostic};
 

@@ -1,0 +1,226 @@
+//! How a rollout stands: for people the frame of the live view with what was asked and held so far, for programs an object.
+//!
+//! Refuses to know: which rollout is asked for.
+
+use super::figures::{between, moment, span};
+use super::fold::{Model, NodeState};
+use super::live::frame;
+use super::telling;
+use crate::console::Palette;
+use model::rollout::entry::{Hold, Outcome, Verdict};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How many of the last requests are told.
+const ASKED_TOLD: usize = 5;
+
+/// For people, at a moment (Unix milliseconds).
+pub fn human(model: &Model, now_ms: i64, width: usize, palette: Palette) -> String {
+    if model.entries == 0 {
+        return "No rollout has begun yet.\n".to_owned();
+    }
+    let mut text = frame(model, now_ms, width, palette);
+    if let Some(end) = &model.end {
+        push!(text, "  ended {}: {}\n", moment(end.at_ms), end.why);
+    }
+    let past = model.holds.iter().filter_map(|hold| Some((hold, hold.until_ms?)));
+    for (hold, until_ms) in past {
+        let held = span(between(hold.from_ms, until_ms));
+        let why = telling::hold(&hold.reason, model);
+        push!(text, "  {}\n", palette.dim(&format!("was held for {held}: {why}")));
+    }
+    let skipped = model.asked.len().saturating_sub(ASKED_TOLD);
+    for asked in &model.asked[skipped..] {
+        let why = asked.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let verb = telling::verb_name(asked.verb);
+        let at = moment(asked.at_ms);
+        push!(text, "  {}\n", palette.dim(&format!("{at}  {} asked to {verb}{why}", asked.by)));
+    }
+    text
+}
+
+/// For programs. Times are Unix milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// The rollout's id.
+    pub rollout: String,
+    /// The environment.
+    pub environment: Option<String>,
+    /// Who started it.
+    pub by: Option<String>,
+    /// SHA-256 of the plan that was agreed to.
+    pub plan_hash: Option<String>,
+    /// When it began.
+    pub started_ms: i64,
+    /// When its last entry was made.
+    pub last_entry_ms: i64,
+    /// How it ended, if it did.
+    pub outcome: Option<Outcome>,
+    /// When it ended.
+    pub ended_ms: Option<i64>,
+    /// Why it ended so.
+    pub why: Option<String>,
+    /// The stage that it is in, a place in `stages`.
+    pub stage: Option<usize>,
+    /// All stages in order.
+    pub stages: Vec<StageStatus>,
+    /// How many nodes are in each state.
+    pub nodes: BTreeMap<&'static str, usize>,
+    /// Nodes that do not answer, and why.
+    pub down: BTreeMap<String, String>,
+    /// What holds it up.
+    pub hold: Option<Hold>,
+    /// The rollback, if there is one.
+    pub rollback: Option<RollbackStatus>,
+}
+
+/// A stage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageStatus {
+    /// The node set.
+    pub node_set: String,
+    /// Its name.
+    pub name: String,
+    /// The nodes that come with it.
+    pub nodes: Vec<String>,
+    /// When its nodes began to change.
+    pub entered_ms: Option<i64>,
+    /// When its bake began.
+    pub bake_started_ms: Option<i64>,
+    /// When its bake ends or ended.
+    pub bake_ends_ms: Option<i64>,
+    /// When it was left.
+    pub left_ms: Option<i64>,
+    /// Whether it was promoted.
+    pub promoted: bool,
+    /// How it was judged last.
+    pub verdict: Option<Verdict>,
+    /// Why.
+    pub why: Option<String>,
+    /// What each gate says, by name; none if it was not measured.
+    pub gates: BTreeMap<String, GateStatus>,
+}
+
+/// A gate in a stage.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GateStatus {
+    /// What it says.
+    pub verdict: Option<Verdict>,
+    /// How often it was measured.
+    pub measurements: usize,
+    /// The last number.
+    pub value: Option<f64>,
+    /// The last reason.
+    pub why: Option<String>,
+}
+
+/// A rollback.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RollbackStatus {
+    /// When what it is for was first seen.
+    pub detected_ms: i64,
+    /// When it was decided.
+    pub decided_ms: i64,
+    /// When the last node was restored.
+    pub restored_ms: Option<i64>,
+    /// Milliseconds from detected to restored.
+    pub mttr_ms: Option<u64>,
+    /// Why.
+    pub why: String,
+}
+
+impl Status {
+    /// Of a fold.
+    pub fn of(model: &Model) -> Self {
+        let start = model.start.as_ref();
+        let end = model.end.as_ref();
+        let down = |node: &super::fold::NodeView| Some((node.name.clone(), node.down.clone()?));
+        Self {
+            rollout: model.rollout.clone(),
+            environment: start.map(|start| start.environment.clone()),
+            by: start.map(|start| start.by.clone()),
+            plan_hash: start.map(|start| start.plan_hash.clone()),
+            started_ms: model.started_ms,
+            last_entry_ms: model.last_ms,
+            outcome: end.map(|end| end.outcome),
+            ended_ms: end.map(|end| end.at_ms),
+            why: end.map(|end| end.why.clone()),
+            stage: model.current,
+            stages: (0..model.stages.len()).map(|place| stage(model, place)).collect(),
+            nodes: model.counts().into_iter().map(|(state, many)| (key(state), many)).collect(),
+            down: model.nodes.iter().filter_map(down).collect(),
+            hold: model.hold().map(|hold| hold.reason.clone()),
+            rollback: model.rollback.as_ref().map(|rollback| RollbackStatus {
+                detected_ms: rollback.detected_ms,
+                decided_ms: rollback.decided_ms,
+                restored_ms: rollback.restored_ms,
+                mttr_ms: rollback.mttr_ms(),
+                why: rollback.why.clone(),
+            }),
+        }
+    }
+}
+
+/// For programs.
+pub fn json(model: &Model) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(Status::of(model))
+}
+
+fn stage(model: &Model, place: usize) -> StageStatus {
+    let stage = &model.stages[place];
+    let set = model.start.as_ref().and_then(|start| start.sets.get(stage.set));
+    let gate = |gate: &super::fold::GateView| {
+        let last = gate.points.last();
+        let status = GateStatus {
+            verdict: gate.verdict,
+            measurements: gate.points.len(),
+            value: last.and_then(|point| point.value),
+            why: last.map(|point| point.why.clone()),
+        };
+        (gate.name.clone(), status)
+    };
+    StageStatus {
+        node_set: set.map(|set| set.node_set.clone()).unwrap_or_default(),
+        name: stage.name.clone(),
+        nodes: stage.nodes.clone(),
+        entered_ms: stage.entered_ms,
+        bake_started_ms: stage.bake_started_ms,
+        bake_ends_ms: stage.bake_ends_ms(),
+        left_ms: stage.left_ms,
+        promoted: stage.promoted.is_some(),
+        verdict: stage.verdict.as_ref().map(|(verdict, _)| *verdict),
+        why: stage.verdict.as_ref().map(|(_, why)| why.clone()),
+        gates: stage.gates.iter().map(gate).collect(),
+    }
+}
+
+fn key(state: NodeState) -> &'static str {
+    match state {
+        NodeState::RollingBack => "rolling_back",
+        other => other.name(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::sample;
+
+    #[test]
+    fn people_see_the_frame_and_what_was_before() {
+        let model = Model::of(&sample::held());
+        insta::assert_snapshot!(human(&model, model.last_ms + 60_000, 100, Palette::PLAIN));
+        let none = human(&Model::default(), 0, 80, Palette::PLAIN);
+        assert_eq!(none, "No rollout has begun yet.\n");
+    }
+
+    #[test]
+    fn programs_see_times_and_verdicts() {
+        let json = json(&Model::of(&sample::rolled_back())).unwrap();
+        assert_eq!(json["outcome"], "rolled_back");
+        assert_eq!(json["nodes"]["restored"], 2);
+        assert_eq!(json["rollback"]["mttr_ms"], 81_000);
+        assert_eq!(json["stages"][0]["gates"]["errors"]["verdict"], "failed");
+        assert_eq!(json["stages"][1]["entered_ms"], serde_json::Value::Null);
+    }
+}
