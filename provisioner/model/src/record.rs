@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::graph::{Lifecycle, Node, Output, ProviderConfig};
+use crate::rollout::entry::RolloutHead;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,8 @@ pub struct Recorded {
     pub node_sets: BTreeMap<String, Vec<Node>>,
     /// Intents without an outcome: calls whose end is not known. The next apply looks them up first.
     pub unfinished: Vec<Intent>,
+    /// Rollouts that are not over, by id.
+    pub rollouts: BTreeMap<String, RolloutHead>,
 }
 
 /// What is durable before a call that changes the world.

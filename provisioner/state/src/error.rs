@@ -1,17 +1,18 @@
 //! What can go wrong with state: what happened, where, and what to do.
 
 use crate::port::LeaseInfo;
+use crate::scope::Scope;
 use model::{Address, Diagnostic};
 
 /// Why the state could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StateError {
     /// Another run holds what this one wants.
-    #[error("{} held by another run: `{}` by {} on {} (process {}), since {}", told(.addresses), .by.command, .by.owner, .by.host, .by.pid, .by.since)]
+    #[error("{} held by another run: `{}` by {} on {} (process {}), since {}", told(.by, .addresses), .by.command, .by.owner, .by.host, .by.pid, .by.since)]
     Held {
         /// Who.
         by: Box<LeaseInfo>,
-        /// What both want; empty for the whole environment.
+        /// What both want; empty for the whole environment, and for a rollout.
         addresses: Vec<Address>,
     },
     /// This run's lease was taken over; nothing was written.
@@ -21,6 +22,16 @@ pub enum StateError {
     LeaseLost {
         /// The epoch this run had.
         epoch: u64,
+    },
+    /// Somebody else wrote an entry of the rollout first; nothing was written.
+    #[error("rollout `{rollout}` went on meanwhile: entry {number} cannot follow{}", .expected.map_or_else(|| ", it is over".to_owned(), |next| format!(", the next one is {next}")))]
+    RolloutWentOn {
+        /// The rollout's id.
+        rollout: String,
+        /// The number that was to be written.
+        number: u64,
+        /// The number of the next entry; none if no such rollout is going on.
+        expected: Option<u64>,
     },
     /// The state file was written by a newer program.
     #[error("{path} has state format {found}, and this program knows formats up to {known}")]
@@ -113,6 +124,7 @@ impl StateError {
             Self::NoVersion { .. } => "state-no-version",
             Self::Exists { .. } => "state-exists",
             Self::LeaseLost { .. } => "state-lease-lost",
+            Self::RolloutWentOn { .. } => "state-rollout-went-on",
             Self::Newer { .. } => "state-newer",
             Self::Corrupt { .. } => "state-corrupt",
             Self::Foreign { .. } => "state-foreign",
@@ -140,6 +152,9 @@ impl StateError {
             Self::LeaseLost { .. } => Some(
                 "another run took over because this one did not renew its lease in time; run the command again: what was in flight is looked up first".to_owned(),
             ),
+            Self::RolloutWentOn { .. } => Some(
+                "somebody asked for something or drives it elsewhere: read what it came to, and decide again".to_owned(),
+            ),
             Self::Newer { .. } => Some("use the version of provisioner that wrote it, or a later one".to_owned()),
             Self::Corrupt { path, .. } => Some(format!(
                 "nothing was changed; put a good copy of {path} in its place, and keep the damaged one for inspection"
@@ -164,11 +179,17 @@ impl StateError {
 }
 
 /// What is held, in the words of a sentence: a few addresses, and how many more.
-fn told(addresses: &[Address]) -> String {
+fn told(by: &LeaseInfo, addresses: &[Address]) -> String {
     const SHOWN: usize = 3;
     let shown: Vec<_> = addresses.iter().take(SHOWN).map(Address::to_string).collect();
     match addresses.len() {
-        0 => "the environment is".to_owned(),
+        0 => match &by.scope {
+            Scope::Rollout { node_sets } => {
+                let names: Vec<_> = node_sets.iter().map(String::as_str).collect();
+                format!("the rollout of {} is", names.join(", "))
+            }
+            _ => "the environment is".to_owned(),
+        },
         1 => format!("{} is", shown[0]),
         few if few <= SHOWN => format!("{} are", shown.join(", ")),
         many => format!("{} and {} more are", shown.join(", "), many - SHOWN),

@@ -1,8 +1,8 @@
 //! The state as one text: canonical JSON, keys sorted, secrets sealed so that the same content gives the same bytes. For
 //! copies, comparisons, and for making an environment anew from one.
 //!
-//! Invariants: export, import, export gives the same bytes; nothing secret stands in it. History and leases are
-//! left out: `migrate` takes those along. Refuses to know: files, stores.
+//! Invariants: export, import, export gives the same bytes; nothing secret stands in it. History, leases and
+//! rollouts are left out: `migrate` takes those along. Refuses to know: files, stores.
 
 use crate::error::StateError;
 use crate::port::{Edit, Identity};
@@ -129,6 +129,7 @@ impl Export {
             providers: self.providers,
             node_sets: self.node_sets,
             unfinished: BTreeMap::new(),
+            rollouts: BTreeMap::new(),
         }
     }
 

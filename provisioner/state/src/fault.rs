@@ -9,6 +9,7 @@ use crate::version::Version;
 use async_trait::async_trait;
 use model::Address;
 use model::record::{Intent, Outcome, Record, Recorded};
+use model::rollout::entry::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -127,6 +128,11 @@ impl StateStore for FaultyStore {
     async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
         let lost = self.enter()?;
         self.leave(lost, self.inner.unlock(epoch, by).await)
+    }
+
+    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.append(lease, entry).await)
     }
 
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {

@@ -11,6 +11,7 @@ use crate::version::{Base, Version};
 use jiff::Timestamp;
 use model::Address;
 use model::record::{Intent, Record};
+use model::rollout::entry::RolloutHead;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -234,24 +235,30 @@ impl Tables for ImageTables<'_> {
     }
 
     fn put_result(&mut self, name: &str, row: &ResultRow) -> Result<()> {
-        let Version { outputs, providers, node_sets, .. } = &mut self.image.version;
+        let Version { outputs, providers, node_sets, rollouts, .. } = &mut self.image.version;
         let name = name.to_owned();
         match row {
             ResultRow::Output(output) => drop(outputs.insert(name, as_read_back(output)?)),
             ResultRow::Provider(config) => drop(providers.insert(name, as_read_back(config)?)),
             ResultRow::NodeSet(nodes) => drop(node_sets.insert(name, as_read_back(nodes)?)),
+            ResultRow::Rollout(head) => drop(rollouts.insert(name, head.clone())),
         }
         Ok(())
     }
 
     fn remove_result(&mut self, kind: &'static str, name: &str) -> Result<()> {
-        let Version { outputs, providers, node_sets, .. } = &mut self.image.version;
+        let Version { outputs, providers, node_sets, rollouts, .. } = &mut self.image.version;
         match kind {
             "output" => drop(outputs.remove(name)),
             "provider" => drop(providers.remove(name)),
+            "rollout" => drop(rollouts.remove(name)),
             _ => drop(node_sets.remove(name)),
         }
         Ok(())
+    }
+
+    fn rollouts(&self) -> Result<BTreeMap<String, RolloutHead>> {
+        Ok(self.image.version.rollouts.clone())
     }
 
     fn rekey(&mut self, keyring: Option<&str>) -> Result<()> {

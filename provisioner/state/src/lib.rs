@@ -36,7 +36,7 @@ pub use error::StateError;
 pub use moving::{moving, touched};
 pub use port::{
     Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
-    LeaseRequest, RunResults, StateStore,
+    LeaseRequest, RunResults, StateStore, rollout_entries,
 };
 pub use rules::LEASE_SECONDS;
 pub use scope::Scope;

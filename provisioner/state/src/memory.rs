@@ -18,6 +18,7 @@ use crate::version::Version;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use model::record::{Intent, Outcome, Record, Recorded};
+use model::rollout::entry::Entry;
 use model::{Address, Sensitive};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -142,6 +143,10 @@ impl StateStore for MemoryStore {
 
     async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
         self.write(|tables| rules::unlock(tables, epoch, by))
+    }
+
+    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
+        self.write(|tables| rules::append(tables, lease, &entry))
     }
 
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use model::Address;
 use model::graph::{Node, Output, ProviderConfig};
 use model::record::{Intent, Outcome, Record, Recorded};
+use model::rollout::entry::Entry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -128,12 +129,35 @@ pub struct JournalEntry {
     /// RFC 3339.
     pub at: String,
     /// `intent`, `attempt`, `outcome`, `refreshed`, `forgotten`, `results-changed`, `edited`, `run-started`,
-    /// `run-finished`, `unlocked`, `rekeyed`, `pruned`; `results` in what older programs wrote.
+    /// `run-finished`, `unlocked`, `rekeyed`, `pruned`, `rollout`; `results` in what older programs wrote.
     pub kind: String,
     /// The instance, if it is about one.
     pub address: Option<Address>,
     /// The content, sealed where sensitive.
     pub body: serde_json::Value,
+}
+
+/// The entries of a rollout from journal sequence `began` on, each with its sequence, oldest first.
+///
+/// # Errors
+/// When the store cannot be read, or an entry does not read.
+pub async fn rollout_entries(
+    store: &dyn StateStore,
+    rollout: &str,
+    began: u64,
+) -> Result<Vec<(u64, Entry)>, StateError> {
+    let journal = store.journal(began.saturating_sub(1)).await?;
+    let read = |entry: JournalEntry| {
+        let sequence = entry.sequence;
+        let what = |error| StateError::Corrupt {
+            path: store.place(),
+            what: format!("journal entry {sequence} does not read: {error}"),
+        };
+        serde_json::from_value(entry.body).map(|entry| (sequence, entry)).map_err(what)
+    };
+    let of_rollouts = journal.into_iter().filter(|entry| entry.kind == "rollout");
+    let entries: Vec<(u64, Entry)> = of_rollouts.map(read).collect::<Result<_, _>>()?;
+    Ok(entries.into_iter().filter(|(_, entry)| entry.rollout == rollout).collect())
 }
 
 /// What an environment is, whatever is recorded in it.
@@ -210,6 +234,12 @@ pub trait StateStore: Send + Sync {
     /// Takes a lease away from whoever holds it; none if no lease has this epoch. Journaled under the name of `by`.
     async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>, StateError>;
 
+    /// Makes an entry of a rollout durable and returns its journal sequence. It must be numbered as the next of its
+    /// rollout, or else it is [`StateError::RolloutWentOn`]: who lost to another writer reads what that one wrote and
+    /// decides again. Needs a lease of [`Scope::Rollout`] with all node sets of the rollout; what people say (`Asked`,
+    /// `Approved`) any lease. Until an entry `Ended` the rollout is among [`Recorded::rollouts`].
+    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64, StateError>;
+
     /// Makes an intent durable and returns its journal sequence (the given `sequence` and `run` are ignored). A
     /// second intent for an address is refused while the first has no outcome; deletions of deposed
     /// objects are an exception.
@@ -272,7 +302,8 @@ pub trait StateStore: Send + Sync {
     async fn version(&self, serial: u64) -> Result<Version, StateError>;
 
     /// Drops the journal's entries up to `serial` and keeps that version in their place; earlier versions cannot be
-    /// had any more. Stops before the first intent without outcome. Needs the whole environment. Returns how
+    /// had any more. Stops before the first intent without outcome, and before what a rollout that is not over
+    /// needs: its first entry and the version of its stable revision. Needs the whole environment. Returns how
     /// many entries went.
     async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64, StateError>;
 

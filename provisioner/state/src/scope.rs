@@ -1,5 +1,5 @@
 //! Which part of an environment a run writes and relies on; two runs may go on at the same time when neither writes what the other
-//! writes or relies on.
+//! writes or relies on. Who drives a rollout holds that and no instance.
 //!
 //! Refuses to know: leases, stores.
 
@@ -22,6 +22,11 @@ pub enum Scope {
         /// What must stay as it is meanwhile.
         reads: Arc<BTreeSet<Address>>,
     },
+    /// The rollouts of these node sets: who drives them. It covers no instance; each wave is a run with a scope of its own.
+    Rollout {
+        /// Names of the node sets.
+        node_sets: Arc<BTreeSet<String>>,
+    },
 }
 
 impl Scope {
@@ -37,17 +42,28 @@ impl Scope {
         Self::Addresses { writes: Arc::new(writes), reads: Arc::new(reads) }
     }
 
+    /// The scope of whoever drives a rollout of these node sets.
+    pub fn rollout(node_sets: BTreeSet<String>) -> Self {
+        Self::Rollout { node_sets: Arc::new(node_sets) }
+    }
+
     /// Whether a holder may write an instance.
     pub fn covers(&self, address: &Address) -> bool {
         match self {
             Self::Environment => true,
             Self::Addresses { writes, .. } => writes.contains(address),
+            Self::Rollout { .. } => false,
         }
     }
 
     /// Why two runs may not go on at the same time: the instances, or all of them (empty); none if they may.
     pub fn overlap(&self, other: &Self) -> Option<Vec<Address>> {
         match (self, other) {
+            (Self::Rollout { node_sets: ours }, Self::Rollout { node_sets: theirs }) => {
+                (!ours.is_disjoint(theirs)).then(Vec::new)
+            }
+            // Waves write instances, and take leases for that.
+            (Self::Rollout { .. }, _) | (_, Self::Rollout { .. }) => None,
             (
                 Self::Addresses { writes: ours, reads: our_reads },
                 Self::Addresses { writes: theirs, reads: their_reads },
@@ -86,6 +102,19 @@ mod tests {
         assert_eq!(Scope::Environment.overlap(&c), Some(Vec::from_iter(set(&["x.shared"]))));
         assert_eq!(Scope::Environment.overlap(&Scope::Environment), Some(Vec::new()));
         assert_eq!(Scope::Environment.overlap(&Scope::of(set(&[]), set(&[]))), None);
+    }
+
+    #[test]
+    fn who_drives_a_rollout_excludes_only_others_who_would() {
+        let sets = |names: &[&str]| Scope::rollout(names.iter().map(ToString::to_string).collect());
+        let edge = sets(&["edge"]);
+        assert_eq!(edge.overlap(&sets(&["monitor", "edge"])), Some(Vec::new()));
+        assert_eq!(edge.overlap(&sets(&["monitor"])), None);
+        let writer = Scope::of(set(&["x.a"]), set(&[]));
+        for other in [&Scope::Environment, &writer] {
+            assert_eq!((edge.overlap(other), other.overlap(&edge)), (None, None));
+        }
+        assert!(!edge.covers(&Address::parse("x.a").unwrap()));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use crate::port::{JournalEntry, RunResults};
 use model::graph::{Node, Output, ProviderConfig};
 use model::record::{Intent, IntentAction, Outcome, Record, Recorded};
+use model::rollout::entry::{Entry, RolloutHead};
 use model::{Address, Value};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub struct Version {
     pub node_sets: BTreeMap<String, Vec<Node>>,
     /// Intents without outcome.
     pub unfinished: BTreeMap<u64, Intent>,
+    /// Rollouts that are not over, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rollouts: BTreeMap<String, RolloutHead>,
 }
 
 /// Where a pruned journal begins.
@@ -125,10 +129,21 @@ impl Version {
                 self.deposed.extend(edited.depose);
                 self.change(edited.results);
             }
+            "rollout" => self.follow(entry.sequence, &read(&entry.body)?)?,
             "attempt" | "run-started" | "run-finished" | "unlocked" | "rekeyed" | "pruned" => {}
             other => return Err(format!("its kind `{other}` is not known")),
         }
         self.serial = entry.sequence;
+        Ok(())
+    }
+
+    fn follow(&mut self, sequence: u64, entry: &Entry) -> Result<()> {
+        let before = self.rollouts.get(&entry.rollout);
+        let head = RolloutHead::after(before, entry, sequence)?;
+        match head {
+            Some(head) => drop(self.rollouts.insert(entry.rollout.clone(), head)),
+            None => drop(self.rollouts.remove(&entry.rollout)),
+        }
         Ok(())
     }
 
@@ -204,10 +219,11 @@ impl Version {
             providers: self.providers,
             node_sets: self.node_sets,
             unfinished: self.unfinished.into_values().collect(),
+            rollouts: self.rollouts,
         }
     }
 
-    /// The edit that makes `self`, the present, what `past` was. Intents without outcome stay as they are.
+    /// The edit that makes `self`, the present, what `past` was. Intents without outcome stay as they are, and so do rollouts.
     pub fn edit_towards(&self, past: &Self, reason: String) -> crate::Edit {
         let same = |old: &Record, new: &Record| {
             Record { revision: 0, ..old.clone() } == Record { revision: 0, ..new.clone() }

@@ -6,6 +6,7 @@ use crate::world::{Mortal, Off, holder};
 use async_trait::async_trait;
 use model::Address;
 use model::record::{Intent, Outcome, Record, Recorded};
+use model::rollout::entry::Entry;
 use state::memory::MemoryStore;
 use state::version::Version;
 use state::{
@@ -139,6 +140,10 @@ impl StateStore for Front {
 
     async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
         self.inner.unlock(epoch, by).await
+    }
+
+    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
+        self.effect("append", self.inner.append(lease, entry)).await
     }
 
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {

@@ -20,6 +20,65 @@ pub struct Entry {
     pub what: What,
 }
 
+/// What the state keeps at hand of a rollout that is not over: the fold of its entries, as far as others need it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutHead {
+    /// The node sets that it moves, in its order.
+    pub node_sets: Vec<String>,
+    /// Journal sequence of its first entry.
+    pub began: u64,
+    /// Journal sequence of its last entry.
+    pub last: u64,
+    /// [`Entry::number`] of its last entry.
+    pub number: u64,
+    /// The state version that its stable revision is read from.
+    pub stable_serial: u64,
+}
+
+impl RolloutHead {
+    /// The last journal entry that may be pruned while the rollout is not over.
+    pub fn prunable(&self) -> u64 {
+        self.stable_serial.min(self.began.saturating_sub(1))
+    }
+
+    /// The head after an entry that is journaled as `sequence`; none when the rollout is over with it.
+    ///
+    /// # Errors
+    /// In a sentence, when the entry cannot follow: only the first entry starts a rollout, and numbers have no gaps.
+    pub fn after(
+        before: Option<&Self>,
+        entry: &Entry,
+        sequence: u64,
+    ) -> Result<Option<Self>, String> {
+        let Entry { rollout, number, what, .. } = entry;
+        match (before, what) {
+            (None, What::Started(start)) if *number == 0 => Ok(Some(Self {
+                node_sets: start.sets.iter().map(|set| set.node_set.clone()).collect(),
+                began: sequence,
+                last: sequence,
+                number: 0,
+                stable_serial: start.stable_serial,
+            })),
+            (None, _) => {
+                Err(format!("entry {number} of rollout `{rollout}`, which is not going on"))
+            }
+            (Some(_), What::Started(_)) => Err(format!("rollout `{rollout}` starts twice")),
+            (Some(head), _) if *number != head.number + 1 => {
+                Err(format!("entry {number} of rollout `{rollout}` after entry {}", head.number))
+            }
+            (Some(_), What::Ended { .. }) => Ok(None),
+            (Some(head), _) => Ok(Some(Self { last: sequence, number: *number, ..head.clone() })),
+        }
+    }
+}
+
+impl What {
+    /// Whether a person says it, beside whoever drives the rollout.
+    pub fn is_said(&self) -> bool {
+        matches!(self, Self::Asked { .. } | Self::Approved { .. })
+    }
+}
+
 /// What happened, or was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "entry")]

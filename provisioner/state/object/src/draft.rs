@@ -9,6 +9,7 @@
 use jiff::{Timestamp, ToSpan as _};
 use model::Address;
 use model::record::{Intent, Record};
+use model::rollout::entry::RolloutHead;
 use serde_json::Value as Json;
 use state::holder::Holder;
 use state::image::{Image, ImageTables};
@@ -137,6 +138,10 @@ impl Draft<'_> {
                 let before = version.providers.get(&name).cloned();
                 self.note(move |image| put_back(&mut image.version.providers, name, before));
             }
+            "rollout" => {
+                let before = version.rollouts.get(&name).cloned();
+                self.note(move |image| put_back(&mut image.version.rollouts, name, before));
+            }
             _ => {
                 let before = version.node_sets.get(&name).cloned();
                 self.note(move |image| put_back(&mut image.version.node_sets, name, before));
@@ -248,6 +253,10 @@ impl Tables for Draft<'_> {
     fn remove_result(&mut self, kind: &'static str, name: &str) -> Result<()> {
         self.note_result(kind, name);
         self.tables.remove_result(kind, name)
+    }
+
+    fn rollouts(&self) -> Result<BTreeMap<String, RolloutHead>> {
+        self.tables.rollouts()
     }
 
     fn rekey(&mut self, keyring: Option<&str>) -> Result<()> {

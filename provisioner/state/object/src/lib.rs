@@ -27,6 +27,7 @@ use chance::Chance;
 use commit::{Queue, Shared};
 use model::Address;
 use model::record::{Intent, Outcome, Record, Recorded};
+use model::rollout::entry::Entry;
 use remote::Remote;
 use replica::{Live, Reading, Replica};
 use state::clock::{Clock, SystemClock};
@@ -259,6 +260,11 @@ impl StateStore for ObjectStateStore {
     async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
         let by = by.to_owned();
         self.write(move |tables| rules::unlock(tables, epoch, &by)).await
+    }
+
+    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::append(tables, &lease, &entry)).await
     }
 
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {

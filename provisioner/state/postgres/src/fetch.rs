@@ -10,8 +10,9 @@ use crate::place::{Place, aside};
 use crate::session::{LONG, Session, Typed, answered, answered_in_the_end};
 use crate::walk;
 use jiff::Timestamp;
-use state::rows::{RawEntry, RecordRow};
-use state::rules::LeaseRow;
+use model::rollout::entry::RolloutHead;
+use state::rows::{Codec, RawEntry, RecordRow};
+use state::rules::{LeaseRow, ResultRow, prunable};
 use state::vault::Vault;
 use state::version::Base;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,8 @@ const PROVIDERS: &str = "SELECT provider, count(*) FROM
     (SELECT provider FROM @.resource WHERE environment = $1
      UNION ALL SELECT provider FROM @.deposed WHERE environment = $1) AS used
     WHERE $2 GROUP BY provider";
+const ROLLOUTS: &str = "SELECT kind, name, body, hash FROM @.results
+    WHERE environment = $1 AND kind = 'rollout' AND $2";
 const WRITTEN: &str = "SELECT hash FROM @.journal WHERE environment = $1 AND seq = $2";
 
 const ALL_RECORDS: &str =
@@ -57,8 +60,8 @@ const ALL_RESULTS: &str = "SELECT kind, name, body, hash FROM @.results WHERE en
 const FIRST_OPEN: &str = "SELECT min(seq) FROM @.unfinished WHERE environment = $1";
 
 /// What is prepared for this.
-pub const STATEMENTS: [&str; 9] =
-    [LOCK, CLOCK, LEASES, OPEN, RECORDS, REMOVED, DEPOSED, PROVIDERS, WRITTEN];
+pub const STATEMENTS: [&str; 10] =
+    [LOCK, CLOCK, LEASES, OPEN, RECORDS, REMOVED, DEPOSED, PROVIDERS, ROLLOUTS, WRITTEN];
 
 /// What a write looks at and changes.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +75,8 @@ pub struct Needs {
     pub sequences: BTreeSet<u64>,
     /// Which provider configurations are in use.
     pub providers: bool,
+    /// Which rollouts are not over.
+    pub rollouts: bool,
     /// A write that concerns everything shares its transaction with no other.
     pub alone: Option<Alone>,
 }
@@ -90,6 +95,7 @@ impl Needs {
     pub fn add(&mut self, other: &Self) {
         self.all_leases |= other.all_leases;
         self.providers |= other.providers;
+        self.rollouts |= other.rollouts;
         self.epochs.extend(&other.epochs);
         self.addresses.extend(other.addresses.iter().cloned());
         self.sequences.extend(&other.sequences);
@@ -144,6 +150,7 @@ pub struct Fetched {
     pub removed: BTreeMap<String, (u64, Vec<u8>)>,
     pub deposed: BTreeMap<String, Vec<DeposedRow>>,
     pub providers: BTreeMap<String, i64>,
+    pub rollouts: Vec<ResultBytes>,
     pub first_open: Option<u64>,
     pub pruning: Option<Pruning>,
     pub everything: Option<Everything>,
@@ -177,6 +184,7 @@ pub async fn fetch(
     let (one, leases_of): (Parameters, Parameters) =
         (&[name], &[name, &asked.all_leases, &epochs, &hashes]);
     let (used, written_at): (Parameters, Parameters) = (&[name, &asked.providers], &[name, &at]);
+    let rolling: Parameters = &[name, &asked.rollouts];
     // Each is sent when it is first polled, in this order: one round trip for all.
     let all = async {
         Ok(futures::join!(
@@ -189,10 +197,11 @@ pub async fn fetch(
             query(REMOVED, about),
             query(DEPOSED, about),
             query(PROVIDERS, used),
+            query(ROLLOUTS, rolling),
             query(WRITTEN, written_at),
         ))
     };
-    let (begun, locked, clock, leases, open, records, removed, deposed, providers, hash) =
+    let (begun, locked, clock, leases, open, records, removed, deposed, providers, rollouts, hash) =
         answered(all).await?;
     begun?;
     let Some(row) = locked?.pop() else { return Ok(None) };
@@ -208,6 +217,7 @@ pub async fn fetch(
         providers: keyed(&providers?, |row| {
             Ok((column(row, 0, &place.shown)?, column(row, 1, &place.shown)?))
         })?,
+        rollouts: rollouts?.iter().map(|row| result(row, place)).collect::<Result<_, _>>()?,
         first_open: None,
         pruning: None,
         everything: None,
@@ -340,7 +350,9 @@ async fn fetch_pruning(
     let first: Option<i64> = first.first().map(|row| column(row, 0, at)).transpose()?.flatten();
     fetched.first_open = first.and_then(|first| u64::try_from(first).ok());
     let bound = fetched.first_open.map_or(u64::MAX, |first| first - 1);
-    let until = serial.min(bound).min(fetched.meta.serial);
+    let rollouts = heads(place.codec(&fetched.vault), &fetched.rollouts)?;
+    let needed = prunable(rollouts.values());
+    let until = serial.min(bound).min(needed).min(fetched.meta.serial);
     let found = walk::base(session, place).await?;
     let mut entries = 0;
     let walked = walk::walk(session, place, &fetched.vault, found, until, |_| entries += 1).await?;
@@ -350,6 +362,20 @@ async fn fetch_pruning(
         fetched.pruning = Some(Pruning { base, entries });
     }
     Ok(())
+}
+
+/// The rollouts of rows.
+pub fn heads(
+    codec: Codec<'_>,
+    rows: &[ResultBytes],
+) -> Result<BTreeMap<String, RolloutHead>, state::StateError> {
+    let mut heads = BTreeMap::new();
+    for (kind, name, body, hash) in rows {
+        if let ResultRow::Rollout(head) = codec.decode_result(kind, name, body, hash)? {
+            heads.insert(name.clone(), head);
+        }
+    }
+    Ok(heads)
 }
 
 /// Fetches all that is sealed, and opens the keys of the other keyring.

@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use errors::Trouble;
 use fetch::{Alone, Needs};
 use model::record::{Intent, Outcome, Record, Recorded};
+use model::rollout::entry::Entry;
 use model::{Address, Sensitive};
 use place::Place;
 use read::Reader;
@@ -250,6 +251,11 @@ impl StateStore for PostgresStore {
         self.write(needs, move |tables| rules::unlock(tables, epoch, &by)).await
     }
 
+    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
+        let (needs, lease) = (Needs { rollouts: true, ..under(lease) }, lease.clone());
+        self.write(needs, move |tables| rules::append(tables, &lease, &entry)).await
+    }
+
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
         let needs = under(lease).and_addresses([&intent.address]);
         let lease = lease.clone();
@@ -332,7 +338,8 @@ impl StateStore for PostgresStore {
     }
 
     async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
-        let (needs, lease) = (under(lease).alone(Alone::Prune(serial)), lease.clone());
+        let needs = Needs { rollouts: true, ..under(lease).alone(Alone::Prune(serial)) };
+        let lease = lease.clone();
         self.write(needs, move |tables| rules::prune(tables, &lease, serial)).await
     }
 

@@ -4,12 +4,13 @@
 //! Invariants: a write that is refused leaves nothing; what was not fetched is an error, never "absent".
 //! Refuses to know: connections, SQL.
 
-use crate::fetch::{DeposedRow, Everything, Fetched, Needs, Open};
+use crate::fetch::{DeposedRow, Everything, Fetched, Needs, Open, heads};
 use crate::meta::{Meta, corrupt};
 use crate::place::Place;
 use jiff::Timestamp;
 use model::Address;
 use model::record::{Intent, Record};
+use model::rollout::entry::RolloutHead;
 use serde_json::Value as Json;
 use state::StateError;
 use state::rows::{Codec, RawEntry, RecordRow, row_hash};
@@ -373,6 +374,22 @@ impl Tables for Overlay<'_> {
     fn remove_result(&mut self, kind: &'static str, name: &str) -> Result<()> {
         self.job.results.insert((kind.to_owned(), name.to_owned()), None);
         Ok(())
+    }
+
+    fn rollouts(&self) -> Result<BTreeMap<String, RolloutHead>> {
+        self.expect(|asked| asked.rollouts, "the rollouts")?;
+        let mut rollouts = heads(self.codec, &self.fetched.rollouts)?;
+        let changed = self.group.results.iter().chain(&self.job.results);
+        for ((kind, name), row) in changed.filter(|((kind, _), _)| kind == "rollout") {
+            match row {
+                None => drop(rollouts.remove(name)),
+                Some((body, hash)) => {
+                    let row = (kind.clone(), name.clone(), body.clone(), hash.clone());
+                    rollouts.extend(heads(self.codec, &[row])?);
+                }
+            }
+        }
+        Ok(rollouts)
     }
 
     fn rekey(&mut self, keyring: Option<&str>) -> Result<()> {

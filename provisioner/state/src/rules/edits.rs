@@ -61,7 +61,8 @@ pub fn rekey(tables: &mut dyn Tables, lease: &Lease, keyring: Option<&str>) -> R
 pub fn prune(tables: &mut dyn Tables, lease: &Lease, serial: u64) -> Result<u64> {
     check_whole(tables, lease, "pruning")?;
     let open = tables.first_unfinished()?.map_or(u64::MAX, |sequence| sequence - 1);
-    let serial = serial.min(open).min(tables.serial()?);
+    let needed = super::prunable(tables.rollouts()?.values());
+    let serial = serial.min(open).min(needed).min(tables.serial()?);
     let entries = tables.prune(serial)?;
     if entries == 0 {
         return Ok(0);

@@ -53,11 +53,16 @@ fn summary(info: &LeaseInfo) -> serde_json::Value {
     let addresses = match scope {
         Scope::Environment => None,
         Scope::Addresses { writes, .. } => Some(writes.len()),
+        Scope::Rollout { .. } => Some(0),
     };
-    json!({
+    let mut summary = json!({
         "run": run, "owner": owner, "host": host, "pid": pid, "command": command, "since": since,
         "epoch": epoch, "addresses": addresses,
-    })
+    });
+    if let Scope::Rollout { node_sets } = scope {
+        summary["rollout"] = json!(node_sets.as_ref());
+    }
+    summary
 }
 
 fn is_over(row: &LeaseRow, seen_by: &Holder, now: Timestamp) -> bool {
@@ -93,7 +98,7 @@ pub fn check_lease<'a>(
 pub(super) fn check_whole(tables: &dyn Tables, lease: &Lease, what: &str) -> Result<()> {
     match &check_lease(tables, lease, [])?.info.scope {
         Scope::Environment => Ok(()),
-        Scope::Addresses { .. } => {
+        Scope::Addresses { .. } | Scope::Rollout { .. } => {
             super::illegal(format!("{what} with a lease of a part of the environment"))
         }
     }

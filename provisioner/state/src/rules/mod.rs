@@ -7,10 +7,12 @@
 
 mod edits;
 mod leases;
+mod rollouts;
 mod writes;
 
 pub use edits::{edit, prune, rekey};
 pub use leases::{acquire, check_lease, held, release, renew, unlock};
+pub use rollouts::{append, prunable};
 pub use writes::{
     attempt, begin, begin_all, complete, finish, forget, write_refreshed, write_results,
 };
@@ -23,10 +25,11 @@ use jiff::Timestamp;
 use model::Address;
 use model::graph::{Node, Output, ProviderConfig};
 use model::record::{Intent, Record, Recorded};
+use model::rollout::entry::RolloutHead;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How long a lease usually lives unless it is renewed.
@@ -53,7 +56,7 @@ pub struct NewEntry<'a> {
     pub address: Option<&'a Address>,
 }
 
-/// One of the three kinds of results.
+/// One of the kinds of results.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResultRow {
     /// A root output.
@@ -62,10 +65,12 @@ pub enum ResultRow {
     Provider(ProviderConfig),
     /// The nodes of a node set.
     NodeSet(Vec<Node>),
+    /// A rollout that is not over; the name is its id.
+    Rollout(RolloutHead),
 }
 
 /// Names of the kinds of results on disk.
-pub const RESULT_KINDS: [&str; 3] = ["output", "provider", "node_set"];
+pub const RESULT_KINDS: [&str; 4] = ["output", "provider", "node_set", "rollout"];
 
 impl ResultRow {
     /// The kind's name on disk.
@@ -74,6 +79,7 @@ impl ResultRow {
             Self::Output(_) => "output",
             Self::Provider(_) => "provider",
             Self::NodeSet(_) => "node_set",
+            Self::Rollout(_) => "rollout",
         }
     }
 
@@ -83,6 +89,7 @@ impl ResultRow {
             Self::Output(output) => json_of(output),
             Self::Provider(config) => json_of(config),
             Self::NodeSet(nodes) => json_of(nodes),
+            Self::Rollout(head) => json_of(head),
         }
     }
 
@@ -92,6 +99,7 @@ impl ResultRow {
             "output" => serde_json::from_value(json).ok().map(Self::Output),
             "provider" => serde_json::from_value(json).ok().map(Self::Provider),
             "node_set" => serde_json::from_value(json).ok().map(Self::NodeSet),
+            "rollout" => serde_json::from_value(json).ok().map(Self::Rollout),
             _ => None,
         }
     }
@@ -102,6 +110,7 @@ impl ResultRow {
             Self::Output(output) => drop(recorded.outputs.insert(name, output)),
             Self::Provider(config) => drop(recorded.providers.insert(name, config)),
             Self::NodeSet(nodes) => drop(recorded.node_sets.insert(name, nodes)),
+            Self::Rollout(head) => drop(recorded.rollouts.insert(name, head)),
         }
     }
 
@@ -112,7 +121,9 @@ impl ResultRow {
             version.providers.iter().map(|(n, p)| (n.clone(), Self::Provider(p.clone())));
         let node_sets =
             version.node_sets.iter().map(|(n, s)| (n.clone(), Self::NodeSet(s.clone())));
-        outputs.chain(providers).chain(node_sets).collect()
+        let rollouts =
+            version.rollouts.iter().map(|(n, head)| (n.clone(), Self::Rollout(head.clone())));
+        outputs.chain(providers).chain(node_sets).chain(rollouts).collect()
     }
 }
 
@@ -160,6 +171,8 @@ pub trait Tables {
     fn put_result(&mut self, name: &str, row: &ResultRow) -> Result<()>;
     /// Drops a result.
     fn remove_result(&mut self, kind: &'static str, name: &str) -> Result<()>;
+    /// Rollouts that are not over, by id.
+    fn rollouts(&self) -> Result<BTreeMap<String, RolloutHead>>;
     /// Puts another keyring in place and writes every record, deposed object and result again, sealed with it.
     fn rekey(&mut self, keyring: Option<&str>) -> Result<()>;
     /// The sequence of the last journal entry; 0 if there was none.

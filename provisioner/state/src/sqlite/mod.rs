@@ -39,6 +39,7 @@ use jiff::Timestamp;
 use meta::Meta;
 use model::Address;
 use model::record::{Intent, Outcome, Record, Recorded};
+use model::rollout::entry::Entry;
 use read::Reader;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -241,6 +242,11 @@ impl StateStore for SqliteStore {
     async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
         let by = by.to_owned();
         self.write(move |tables| rules::unlock(tables, epoch, &by)).await
+    }
+
+    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
+        let lease = lease.clone();
+        self.write(move |tables| rules::append(tables, &lease, &entry)).await
     }
 
     async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {

@@ -11,9 +11,10 @@ use crate::vault::Vault;
 use jiff::Timestamp;
 use model::Address;
 use model::record::{Intent, Record};
+use model::rollout::entry::RolloutHead;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, params};
 use serde_json::Value as Json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -338,6 +339,19 @@ impl Tables for SqlTables<'_> {
     fn remove_result(&mut self, kind: &'static str, name: &str) -> Result<()> {
         let sql = "DELETE FROM results WHERE kind = ? AND name = ? RETURNING hash";
         self.drop_rows(Table::Results, sql, params![kind, name]).map(drop)
+    }
+
+    fn rollouts(&self) -> Result<BTreeMap<String, RolloutHead>> {
+        let sql = "SELECT kind, name, body, hash FROM results WHERE kind = 'rollout'";
+        let mut rollouts = BTreeMap::new();
+        for (kind, name, body, hash) in self.all(sql, [], read::result)? {
+            if let ResultRow::Rollout(head) =
+                self.codec().decode_result(&kind, &name, &body, &hash)?
+            {
+                rollouts.insert(name, head);
+            }
+        }
+        Ok(rollouts)
     }
 
     fn rekey(&mut self, keyring: Option<&str>) -> Result<()> {

@@ -121,6 +121,9 @@ pub fn lease_row(info: &LeaseInfo) -> LeaseRow {
     let addresses = match &info.scope {
         Scope::Environment => None,
         Scope::Addresses { writes, .. } => Some(writes.iter().map(ToString::to_string).collect()),
+        Scope::Rollout { node_sets } => {
+            Some(node_sets.iter().map(|set| format!("the rollout of {set}")).collect())
+        }
     };
     LeaseRow {
         epoch: info.epoch,
