@@ -266,6 +266,16 @@ impl Run {
         if is_new { Ok(self.engine.load().await?) } else { Ok(recorded) }
     }
 
+    /// The lease, for writes of one's own; an error once it may have ended.
+    pub fn lease(&self) -> Result<&Lease, StateError> {
+        self.held.check()
+    }
+
+    /// Waits until the lease is lost.
+    pub async fn lease_lost(&self) {
+        self.held.gone().await;
+    }
+
     /// Gives back what is held.
     pub async fn finish(self) -> Result<(), ApplyError> {
         self.keeper.abort();

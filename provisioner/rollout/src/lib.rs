@@ -14,6 +14,7 @@
 mod advance;
 mod batch;
 mod command;
+pub mod driver;
 mod due;
 mod fold;
 mod foresee;

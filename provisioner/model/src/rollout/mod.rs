@@ -133,6 +133,22 @@ pub struct Gate {
     pub span: Option<Span>,
 }
 
+impl Gate {
+    /// The gate without what it asks of the control group, for a stage that compares nothing.
+    #[must_use]
+    pub fn without_control(&self) -> Self {
+        let mut gate = self.clone();
+        if let Source::Prometheus { queries, .. } | Source::Json { queries, .. } = &mut gate.source
+        {
+            match queries {
+                Queries::Counts { control, .. } => *control = None,
+                Queries::Value { control, .. } => *control = None,
+            }
+        }
+        gate
+    }
+}
+
 /// Who is asked, and what. Texts may hold `$candidate`, `$control` and `$stage` (label matchers `node=~"a|b"` of the
 /// nodes on the candidate, of the control group, of the nodes that came with this stage) and `$window` (how long ago
 /// the last measurement was, as a duration of Prometheus).
