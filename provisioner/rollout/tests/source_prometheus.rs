@@ -2,9 +2,9 @@
 
 mod support;
 
-use model::rollout::Queries;
 use model::rollout::entry::Reading;
-use rollout::source::{Ask, MetricSource as _, Prometheus};
+use model::rollout::{Gate, Queries, Source};
+use rollout::source::{Ask, MetricSource as _, Prometheus, source_for};
 use std::time::Duration;
 use support::pages::Pages;
 use support::{ask, servers};
@@ -22,10 +22,17 @@ fn value(value: &str) -> Queries {
     Queries::Value { value: value.into(), control: None, load: None }
 }
 
+/// Measures as a gate does.
 async fn measure(url: &str, queries: Queries, ask: &Ask) -> Reading {
-    // A sample is read five times a second; a loaded machine may take its time.
-    let source = Prometheus::new(url, queries, MINUTE_MS, Duration::from_mins(1));
-    source.measure(ask).await
+    let gate = Gate {
+        name: "errors".to_owned(),
+        source: Source::Prometheus { url: url.to_owned(), queries, staleness_ms: MINUTE_MS },
+        interval_ms: MINUTE_MS,
+        // A sample is read five times a second; a loaded machine may take its time.
+        timeout_ms: MINUTE_MS,
+        span: None,
+    };
+    source_for(&gate).expect("it is not the nodes").measure(ask).await
 }
 
 #[track_caller]
