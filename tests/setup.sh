@@ -3,7 +3,8 @@
 # (or sudo). Without either it says what is missing; the tests that need it then say so too.
 #
 # `setup.sh moto` only installs moto, the emulator of AWS, into a cache below the system's temporary directory, and prints
-# where it is; the tests do that by themselves. It wants Python with venv and no root.
+# where it is; the tests do that by themselves. It wants Python with venv and no root. `setup.sh prometheus` does the same with
+# Debian's packages of Prometheus and Alertmanager: they are unpacked and not installed, so that no service starts.
 set -euo pipefail
 
 moto_home() {
@@ -29,10 +30,52 @@ moto_home() {
   echo "$home"
 }
 
-if [ "${1:-}" = moto ]; then
-  moto_home
-  exit
-fi
+prometheus_home() {
+  if [ -x /usr/bin/prometheus ] && [ -x /usr/bin/promtool ] && [ -x /usr/bin/prometheus-alertmanager ]; then
+    echo /usr/bin
+    return
+  fi
+  local home="${TMPDIR:-/tmp}/provisioner-tests-prometheus-$(id -u)"
+  if [ ! -e "$home/complete" ]; then
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+      echo "prometheus and prometheus-alertmanager are missing, and there is no apt to fetch them with" >&2
+      return 1
+    fi
+    exec 9>"$home.lock"
+    flock 9
+    if [ ! -e "$home/complete" ]; then
+      rm -rf "$home"
+      mkdir "$home"
+      (
+        cd "$home"
+        download() { apt-get -o APT::Sandbox::User=root download -qq prometheus prometheus-alertmanager >&2; }
+        # The machine's lists of packages may be old or missing; root can mend that.
+        download || { [ "$(id -u)" = 0 ] && apt-get update -q >&2 && download; }
+        for package in *.deb; do dpkg-deb -x "$package" .; done
+        rm -- *.deb
+        touch complete
+      )
+    fi
+    exec 9>&-
+  fi
+  echo "$home/usr/bin"
+}
+
+# Where it cannot be had it says why; the tests that need it then say so too.
+prometheus_if_any() {
+  "${BASH_SOURCE[0]}" prometheus >/dev/null || true
+}
+
+case "${1:-}" in
+  moto)
+    moto_home
+    exit
+    ;;
+  prometheus)
+    prometheus_home
+    exit
+    ;;
+esac
 
 wanted=()
 needs() { # command package
@@ -50,6 +93,7 @@ python3 -c 'import venv, ensurepip' 2>/dev/null || wanted+=(python3-venv)
 
 if [ ${#wanted[@]} = 0 ]; then
   moto_home >/dev/null
+  prometheus_if_any
   exit 0
 fi
 become=()
@@ -64,3 +108,4 @@ export DEBIAN_FRONTEND=noninteractive
 "${become[@]}" apt-get update -q
 "${become[@]}" apt-get install -q -y --no-install-recommends "${wanted[@]}"
 moto_home >/dev/null
+prometheus_if_any

@@ -1,4 +1,4 @@
-# Monitoring: node_exporter for every node, and a Prometheus that scrapes them all.
+# Monitoring: node_exporter for every node, a Prometheus that scrapes them all, and an Alertmanager if one is wanted.
 
 variable "node_sets" {
   type        = any
@@ -21,6 +21,42 @@ variable "scrape_interval_s" {
   type        = number
   default     = 5
   description = "Every target is read once in so many seconds."
+}
+
+variable "jobs" {
+  type        = any
+  default     = {}
+  description = "What else is scraped: name of the job => { nodes = node_set.a.nodes, port = 8080, path = \"/metrics\" }."
+}
+
+variable "rules" {
+  type        = map(string)
+  default     = {}
+  description = "More rules of Prometheus: name of the file => groups, as YAML."
+}
+
+variable "alertmanager" {
+  type        = bool
+  default     = false
+  description = "Whether there is an Alertmanager, and alerts: list `alertmanager` where `prometheus` is listed."
+}
+
+variable "alertmanager_port" {
+  type        = number
+  default     = 9093
+  description = "Port of Alertmanager on its node."
+}
+
+variable "resend_s" {
+  type        = number
+  default     = 15
+  description = "Prometheus reports an alert again after so many seconds; four times that after its end it is forgotten."
+}
+
+variable "runbooks" {
+  type        = string
+  default     = "modules/monitoring/README.md"
+  description = "What the links to runbooks begin with; `#` and the name of the alert follow."
 }
 
 variable "retention" {
@@ -47,10 +83,21 @@ variable "prometheus_package" {
   description = "Version and SHA-256 of the Debian package prometheus (amd64)."
 }
 
+variable "alertmanager_package" {
+  type = object({ version = string, sha256 = string })
+  default = {
+    version = "0.25.0-1+b4"
+    sha256  = "4fb9aed15cfe8e0c32408e643ab32a1e41ee87d2cc26f18aeba928b1b0b98ae7"
+  }
+  description = "Version and SHA-256 of the Debian package prometheus-alertmanager (amd64)."
+}
+
 locals {
-  nodes      = flatten(var.node_sets)
-  targets_up = "count((up == 1) and (time() - timestamp(up) < ${3 * var.scrape_interval_s}))"
-  targets = [
+  nodes = flatten(var.node_sets)
+  # What is scraped besides is not waited for: a service that is down must not keep Prometheus from being changed.
+  up         = length(var.jobs) == 0 ? "up" : "up{job=~\"node|prometheus\"}"
+  targets_up = "count((${local.up} == 1) and (time() - timestamp(${local.up}) < ${3 * var.scrape_interval_s}))"
+  exporters = [
     for node in local.nodes : {
       targets = ["${node.address}:${var.exporter_port}"]
       labels = {
@@ -61,6 +108,26 @@ locals {
       }
     }
   ]
+  others = flatten([
+    for name, job in var.jobs : [
+      for node in job.nodes : {
+        targets = ["${node.address}:${job.port}"]
+        labels = {
+          job              = name
+          __metrics_path__ = try(job.path, "/metrics")
+          node             = node.name
+          node_set         = node.node_set
+          domain           = node.domain
+          revision         = node.revision
+        }
+      }
+    ]
+  ])
+  targets = concat(local.exporters, local.others)
+  rules = merge(
+    var.rules,
+    var.alertmanager ? { monitoring = templatefile("${path.module}/rules.yml.tftpl", { runbooks = var.runbooks }) } : {},
+  )
 }
 
 service "node_exporter" {
@@ -105,7 +172,17 @@ service "prometheus" {
     content = templatefile("${path.module}/prometheus.yml.tftpl", {
       scrape_interval_s = var.scrape_interval_s
       port              = var.port
+      rules             = keys(local.rules)
+      alertmanager      = var.alertmanager ? "127.0.0.1:${var.alertmanager_port}" : ""
     })
+  }
+
+  dynamic "file" {
+    for_each = local.rules
+    labels   = ["rules/${file.key}.yml"]
+    content {
+      content = file.value
+    }
   }
 
   # Prometheus watches this file: a node that comes or goes needs no restart.
@@ -114,13 +191,13 @@ service "prometheus" {
     live    = true
   }
 
-  command = [
+  command = concat([
     "@artifact@/bin/prometheus",
     "--config.file=@release@/prometheus.yml",
     "--storage.tsdb.path=@state@/data",
     "--storage.tsdb.retention.time=${var.retention}",
     "--web.listen-address=:${var.port}",
-  ]
+  ], var.alertmanager ? ["--rules.alert.resend-delay=${var.resend_s}s"] : [])
   check = "\"@artifact@/bin/promtool\" check config \"@release@/prometheus.yml\""
 
   probe "ready" {
@@ -143,6 +220,49 @@ service "prometheus" {
   max_parallel = 1
 }
 
+service "alertmanager" {
+  enabled = var.alertmanager
+  version = split("-", var.alertmanager_package.version)[0]
+
+  artifact {
+    package         = "prometheus-alertmanager"
+    package_version = var.alertmanager_package.version
+    sha256          = var.alertmanager_package.sha256
+    paths = {
+      "usr/bin/prometheus-alertmanager"   = "bin/alertmanager"
+      "usr/share/prometheus/alertmanager" = "share/prometheus/alertmanager"
+    }
+  }
+
+  # Nobody is told from here; whoever wants to be writes routes into a module of their own.
+  file "alertmanager.yml" {
+    content = yamlencode({ route = { receiver = "nobody" }, receivers = [{ name = "nobody" }] })
+  }
+
+  # Debian's build reads its templates below /usr/share, and it alone sees them there.
+  command = [
+    "unshare", "--mount", "sh", "-c",
+    "mount --bind \"$0\" /usr/share && exec \"$@\"",
+    "@artifact@/share",
+    "@artifact@/bin/alertmanager",
+    "--config.file=@release@/alertmanager.yml",
+    "--storage.path=@state@/data",
+    "--web.listen-address=:${var.alertmanager_port}",
+    "--cluster.listen-address=",
+  ]
+
+  probe "ready" {
+    http {
+      port = var.alertmanager_port
+      path = "/-/ready"
+    }
+    from        = "node"
+    deadline_ms = 60000
+  }
+
+  max_parallel = 1
+}
+
 output "node_exporter" {
   value       = service.node_exporter
   description = "The service for every node."
@@ -151,4 +271,9 @@ output "node_exporter" {
 output "prometheus" {
   value       = service.prometheus
   description = "The service for the node that watches."
+}
+
+output "alertmanager" {
+  value       = service.alertmanager
+  description = "The service for the node that watches; null where none is wanted."
 }

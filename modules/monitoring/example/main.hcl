@@ -6,8 +6,10 @@ module "network" {
 }
 
 module "monitoring" {
-  source    = ".."
-  node_sets = [node_set.edge.nodes, node_set.watch.nodes]
+  source       = ".."
+  node_sets    = [node_set.edge.nodes, node_set.watch.nodes]
+  jobs         = { itself = { nodes = node_set.watch.nodes, port = 9090, path = "/metrics" } }
+  alertmanager = true
 }
 
 node_set "edge" {
@@ -27,5 +29,5 @@ node_set "watch" {
     domains = ["a"]
     inputs  = { network = module.network.id, publish = { "9090" = 19090 } }
   }
-  services = [module.monitoring.node_exporter, module.monitoring.prometheus]
+  services = [module.monitoring.node_exporter, module.monitoring.prometheus, module.monitoring.alertmanager]
 }

@@ -65,7 +65,9 @@ pub(super) fn scan(query: &str) -> Result<Query, String> {
     let mut found = Query::default();
     while let Some(next) = scanner.peek() {
         match next {
-            '"' | '\'' | '`' => drop(scanner.string()?),
+            '"' | '\'' | '`' => {
+                scanner.string()?;
+            }
             '#' => scanner.skip_while(|c| c != '\n'),
             '[' => scanner.skip_past(']')?,
             '{' => found.selectors.push(scanner.selector("")?),
@@ -73,7 +75,7 @@ pub(super) fn scan(query: &str) -> Result<Query, String> {
                 found.has_operator = true;
                 scanner.bump();
             }
-            '$' => return Err("`$` stands neither in braces nor in brackets".to_owned()),
+            '$' => scanner.filled_in()?,
             c if c.is_ascii_digit() || c == '.' => {
                 scanner.skip_while(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
             }
@@ -159,6 +161,15 @@ impl<'a> Scanner<'a> {
                 Some(_) => {}
             }
             self.bump();
+        }
+    }
+
+    /// A word that is filled in, outside of braces: a moment or a duration, `offset $window`.
+    fn filled_in(&mut self) -> Result<(), String> {
+        self.bump();
+        match self.name() {
+            "window" | "from" | "to" => Ok(()),
+            word => Err(format!("`${word}` stands outside of braces")),
         }
     }
 
@@ -326,7 +337,7 @@ mod tests {
     fn words_of_the_language_are_no_metrics() {
         assert_eq!(lives("sum by (a) (x) and on (b) y"), ["x", "y"]);
         assert_eq!(lives("quantile(0.9, z) + time() + NaN + -Inf + 1h30m"), ["z"]);
-        assert_eq!(lives("a:b:c @ start()"), ["a:b:c"]);
+        assert_eq!(lives("a:b:c @ start() - d offset $window"), ["a:b:c", "d"]);
         assert_eq!(lives("sum"), ["sum"]);
     }
 }
