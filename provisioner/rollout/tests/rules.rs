@@ -62,7 +62,7 @@ const MISTAKES: &[Mistake] = &[
         it.stages[0].bake_ms = MINUTE / 2;
         it.stages[0].gates.truncate(1);
     }),
-    ("rollout-unknown-gate", |it| drop(it.gates.remove("healthy"))),
+    ("rollout-unknown-gate", |it| it.stages[0].gates[1].gate = "healthier".to_owned()),
     ("rollout-gate-twice", |it| it.stages[0].gates[1] = it.stages[0].gates[0].clone()),
     ("rollout-gate-kind", |it| *check(0, it) = Check::Yes { consecutive: 1 }),
     ("rollout-gate-kind", |it| {
