@@ -47,17 +47,18 @@ impl Decision {
     }
 
     fn measure(&mut self) {
-        let (state, now_ms) = (&self.state, self.now_ms);
-        let groups = groups(state);
-        if state.bake_ms.is_none() && groups.candidate.is_empty() {
+        let now_ms = self.now_ms;
+        let is_due = |gate: &&String| due_ms(&self.state, gate).is_some_and(|it| it <= now_ms);
+        let due: Vec<_> = self.state.evidence.keys().filter(is_due).cloned().collect();
+        if due.is_empty() {
             return;
         }
-        let names: Vec<_> = state.evidence.keys().cloned().collect();
-        for gate in names {
-            let Some(due_ms) = due_ms(&self.state, &gate).filter(|due_ms| *due_ms <= now_ms) else {
-                continue;
-            };
-            let from_ms = from_ms(&self.state, &gate, now_ms).unwrap_or(due_ms);
+        let groups = groups(&self.state);
+        if self.state.bake_ms.is_none() && groups.candidate.is_empty() {
+            return;
+        }
+        for gate in due {
+            let from_ms = from_ms(&self.state, &gate, now_ms).unwrap_or(now_ms);
             let check = self.state.stage_gate(&gate).map(|it| &it.check);
             let compares = check.is_some_and(compares);
             self.state.asked.gates.insert(gate.clone(), now_ms);

@@ -492,3 +492,6 @@ fn counts(bad: f64, total: f64) -> Result<(f64, f64), (Verdict, String)> {
     }
     Ok((bad.min(total), total))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,9 @@
 
 pub mod chance;
 pub mod check;
+pub mod polling;
 pub mod rules;
+pub mod simulation;
 
 use chance::Random;
 use model::rollout::entry::{Entry, NodeChange, Outcome, Reading, Start, Verb, What};

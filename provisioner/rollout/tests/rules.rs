@@ -1,0 +1,283 @@
+//! What is told of rules before a rollout begins: what can never work, where; and what is foreseen.
+
+mod world;
+
+use model::diagnostic::{Diagnostic, Severity, Span};
+use model::rollout::entry::NodeChange;
+use model::rollout::{
+    Amount, Approval, Check, ErrorBudget, Queries, Rollout, Source, Window, WindowEffect,
+    WindowTime,
+};
+use rollout::{foresee, select, validate, validate_rules};
+use world::rules::{MINUTE, answer, counts, nodes, rate, rules, stage, standard, value};
+
+const NOW: i64 = 1_767_225_600_000;
+
+fn sound() -> Rollout {
+    let gates =
+        || vec![("errors", rate(0.001, 0.01, 1_000)), ("healthy", Check::Yes { consecutive: 2 })];
+    let stages = vec![
+        stage("canary", 10.0, 15 * MINUTE, gates()),
+        stage("full", 100.0, 15 * MINUTE, gates()),
+    ];
+    rules(stages, vec![counts("errors", MINUTE, false), answer("healthy", MINUTE)])
+}
+
+fn check(index: usize, rollout: &mut Rollout) -> &mut Check {
+    &mut rollout.stages[index].gates[0].check
+}
+
+#[test]
+fn the_projects_own_table_is_sound() {
+    assert_eq!(validate_rules(&standard(1_440 * MINUTE), NOW), []);
+    assert_eq!(validate_rules(&sound(), NOW), []);
+}
+
+fn codes(found: &[Diagnostic]) -> Vec<(&str, Severity)> {
+    found.iter().map(|it| (it.code.as_str(), it.severity)).collect()
+}
+
+type Mistake = (&'static str, fn(&mut Rollout));
+
+const MISTAKES: &[Mistake] = &[
+    ("rollout-no-stages", |it| it.stages.clear()),
+    ("rollout-last-stage", |it| it.stages[1].nodes = Amount::Percent(99.0)),
+    ("rollout-stage-order", |it| {
+        let more =
+            stage("more", 5.0, 15 * MINUTE, vec![("healthy", Check::Yes { consecutive: 1 })]);
+        it.stages.insert(1, more);
+    }),
+    ("rollout-stage-twice", |it| it.stages[0].name = "full".to_owned()),
+    ("rollout-percent", |it| it.stages[0].nodes = Amount::Percent(f64::NAN)),
+    ("rollout-percent", |it| it.stages[0].nodes = Amount::Count(0)),
+    ("rollout-percent", |it| it.max_unavailable = Amount::Percent(120.0)),
+    ("rollout-max-parallel", |it| it.max_parallel = 0),
+    ("rollout-max-unavailable", |it| it.max_unavailable = Amount::Count(0)),
+    ("rollout-interval", |it| it.interval_ms = 0),
+    ("rollout-apart", |it| it.apart = vec![("a".to_owned(), "a".to_owned())]),
+    ("rollout-deadline", |it| it.stages[0].deadline_ms = 0),
+    ("rollout-approval", |it| it.stages[0].approval = Some(Approval { people: 0, valid_ms: 1 })),
+    ("rollout-approval", |it| it.stages[0].approval = Some(Approval { people: 1, valid_ms: 0 })),
+    ("rollout-bake", |it| {
+        it.stages[0].bake_ms = MINUTE / 2;
+        it.stages[0].gates.truncate(1);
+    }),
+    ("rollout-unknown-gate", |it| it.stages[0].gates[1].gate = "healthier".to_owned()),
+    ("rollout-gate-twice", |it| it.stages[0].gates[1] = it.stages[0].gates[0].clone()),
+    ("rollout-gate-kind", |it| *check(0, it) = Check::Yes { consecutive: 1 }),
+    ("rollout-gate-kind", |it| {
+        if let Check::Rate { worse_than_control, .. } = check(0, it) {
+            *worse_than_control = Some(0.0);
+        }
+    }),
+    ("rollout-threshold", |it| *check(0, it) = rate(0.02, 0.01, 10)),
+    ("rollout-threshold", |it| *check(0, it) = rate(0.0, 0.01, 10)),
+    ("rollout-threshold", |it| *check(0, it) = rate(0.001, 0.01, 0)),
+    ("rollout-threshold", |it| {
+        if let Check::Rate { confidence, .. } = check(0, it) {
+            *confidence = 1.0;
+        }
+    }),
+    ("rollout-consecutive", |it| it.stages[0].gates[1].check = Check::Yes { consecutive: 90 }),
+    ("rollout-error-budget", |it| {
+        it.error_budget = Some(ErrorBudget { tolerated: 1.5, period_ms: 1, per_node_rate: 1.0 });
+    }),
+    ("rollout-no-candidate", |it| {
+        if let Some(Source::Prometheus { queries: Queries::Counts { bad, .. }, .. }) =
+            it.gates.get_mut("errors").map(|gate| &mut gate.source)
+        {
+            *bad = "sum(increase(bad[$window]))".to_owned();
+        }
+    }),
+    ("rollout-no-window", |it| {
+        if let Some(Source::Prometheus { queries: Queries::Counts { total, .. }, .. }) =
+            it.gates.get_mut("errors").map(|gate| &mut gate.source)
+        {
+            *total = "sum(increase(all{$candidate}[5m]))".to_owned();
+        }
+    }),
+    ("rollout-window", |it| it.windows = vec![weekly(&[7], "UTC", WindowEffect::Deny)]),
+    ("rollout-window", |it| it.windows = vec![weekly(&[1], "Mars/Olympus", WindowEffect::Allow)]),
+    ("rollout-window-never", |it| {
+        it.windows = vec![weekly(&[0, 1, 2, 3, 4, 5, 6], "UTC", WindowEffect::Deny)];
+    }),
+    ("rollout-window-never", |it| {
+        let time = WindowTime::Once { from_ms: NOW - 10, until_ms: NOW - 1 };
+        let (name, effect) = ("gone".to_owned(), WindowEffect::Allow);
+        it.windows = vec![Window { name, effect, time, span: None }];
+    }),
+];
+
+fn weekly(days: &[u8], timezone: &str, effect: WindowEffect) -> Window {
+    let (from_minute, until_minute) = (0, 0);
+    let (days, timezone) = (days.to_vec(), timezone.to_owned());
+    let time = WindowTime::Weekly { days, from_minute, until_minute, timezone };
+    Window { name: "week".to_owned(), effect, time, span: None }
+}
+
+#[test]
+fn each_mistake_is_told_by_its_code_and_alone() {
+    for (at, (code, spoil)) in MISTAKES.iter().enumerate() {
+        let mut rollout = sound();
+        spoil(&mut rollout);
+        let found = validate_rules(&rollout, NOW);
+        assert_eq!(codes(&found), [(*code, Severity::Error)], "mistake {at}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_mistake_is_told_where_it_is_written() {
+    let mut rollout = sound();
+    let span = |start| Some(Span { file: "main.hcl".into(), start, end: start + 1 });
+    (rollout.span, rollout.stages[0].span) = (span(1), span(10));
+    rollout.stages[0].gates[0].span = span(20);
+    *check(0, &mut rollout) = rate(0.02, 0.01, 10);
+    rollout.stages[0].deadline_ms = 0;
+    rollout.max_parallel = 0;
+    let found = validate_rules(&rollout, NOW);
+    let at: Vec<_> = found.iter().map(|it| (it.code.as_str(), it.labels[0].span.start)).collect();
+    assert_eq!(
+        at,
+        [("rollout-max-parallel", 1), ("rollout-deadline", 10), ("rollout-threshold", 20)]
+    );
+}
+
+#[test]
+fn values_that_cross_are_found() {
+    let of = |proceed_above, proceed_below, rollback_below, rollback_above| Check::Value {
+        proceed_above,
+        proceed_below,
+        rollback_below,
+        rollback_above,
+        relative: false,
+        min_load: None,
+        consecutive: 1,
+    };
+    let mut rollout = sound();
+    rollout.gates.insert("errors".to_owned(), value("errors", MINUTE, false));
+    *check(1, &mut rollout) = of(Some(1.0), None, None, None);
+    for (wrong, count) in [
+        (of(None, None, None, None), 1),
+        (of(Some(5.0), Some(4.0), None, None), 1),
+        (of(None, Some(4.0), None, Some(3.0)), 1),
+        (of(Some(4.0), None, Some(5.0), None), 1),
+        (of(Some(f64::NAN), None, None, None), 1),
+        (of(Some(4.0), Some(9.0), Some(1.0), Some(20.0)), 0),
+    ] {
+        *check(0, &mut rollout) = wrong.clone();
+        assert_eq!(validate_rules(&rollout, NOW).len(), count, "{wrong:?}");
+    }
+}
+
+fn budget(per_node_rate: f64) -> Option<ErrorBudget> {
+    Some(ErrorBudget { tolerated: 0.001, period_ms: 30 * 1_440 * MINUTE, per_node_rate })
+}
+
+#[test]
+fn a_sample_that_cannot_be_reached_is_told_at_plan_time() {
+    let gates = vec![("errors", rate(0.001, 0.01, 4_603))];
+    let mut canary = stage("canary", 5.0, 15 * MINUTE, gates.clone());
+    canary.deadline_ms = MINUTE / 60;
+    let mut rules = rules(
+        vec![canary, stage("full", 100.0, 15 * MINUTE, gates)],
+        vec![counts("errors", MINUTE, false)],
+    );
+    rules.error_budget = budget(5.0);
+    let set = select("rollout-1", "edge", rules.clone(), nodes(20, 2, NodeChange::Update));
+    let found = validate(&[set], NOW);
+    assert_eq!(codes(&found), [("rollout-sample", Severity::Error)]);
+    assert!(
+        found[0].summary.contains("4 603") && found[0].summary.contains("4 505"),
+        "{}",
+        found[0]
+    );
+    // Within the deadline it can be had: a warning.
+    rules.stages[0].deadline_ms = 60 * MINUTE;
+    let set = select("rollout-1", "edge", rules, nodes(20, 2, NodeChange::Update));
+    let found = validate(std::slice::from_ref(&set), NOW);
+    assert_eq!(codes(&found), [("rollout-sample", Severity::Warning)]);
+    let foresight = foresee("rollout-1", &[set]);
+    let gate = &foresight.stages[0][0].gates[0];
+    assert_eq!(gate.can_prove, Some(false));
+    let says = "4 603 events without an error would show < 0.1 % at 99 %; at least 4 603 are asked for, \
+                4 500 are expected in 15 min";
+    assert_eq!(gate.says, says);
+    assert_eq!(foresight.stages[0][1].gates[0].can_prove, Some(true));
+    assert_eq!(foresight.total_ms, 30 * MINUTE);
+}
+
+#[test]
+fn what_is_at_stake_is_reckoned_from_nodes_time_and_tolerated_errors() {
+    let mut rules = standard(1_440 * MINUTE);
+    rules.error_budget = budget(50.0);
+    let set = select("rollout-1", "edge", rules, nodes(24, 3, NodeChange::Update));
+    let foresight = foresee("rollout-1", &[set]);
+    let stages = &foresight.stages[0];
+    let candidates: Vec<_> = stages.iter().map(|it| (it.candidates, it.control)).collect();
+    assert_eq!(candidates, [(2, 14), (6, 18), (12, 12), (18, 6), (24, 0)]);
+    let blast = stages[0].blast;
+    assert_eq!((blast.nodes, blast.ms), (2, 15 * MINUTE));
+    // 2 nodes, 50 events/s, 900 s, 1 % of them.
+    assert!((blast.errors.unwrap() - 900.0).abs() < 1e-6);
+    let share = 900.0 / (24.0 * 50.0 * 86_400.0 * 30.0 * 0.001);
+    assert!((blast.budget_share.unwrap() - share).abs() < 1e-9);
+    assert_eq!(foresight.total_ms, (15 + 30 + 60 + 120 + 1_440) * MINUTE);
+}
+
+#[test]
+fn a_load_that_nobody_stated_is_told_as_unknown() {
+    let set = select("rollout-1", "edge", standard(MINUTE * 60), nodes(24, 3, NodeChange::Update));
+    let foresight = foresee("rollout-1", &[set]);
+    let stage = &foresight.stages[0][0];
+    assert_eq!((stage.gates[0].can_prove, stage.blast.errors), (None, None));
+    assert!(stage.gates[0].says.contains("a load that is not stated"));
+}
+
+#[test]
+fn a_percentage_that_adds_no_node_is_told_and_the_later_stage_stays() {
+    let set = select("rollout-1", "edge", standard(60 * MINUTE), nodes(3, 3, NodeChange::Update));
+    let stages: Vec<_> = set.stages.iter().map(|it| (it.stage, it.nodes.len())).collect();
+    assert_eq!(stages, [(1, 1), (2, 1), (4, 1)]);
+    let found = validate(&[set], NOW);
+    let told: Vec<_> = found.iter().filter(|it| it.code == "rollout-stage-adds-nothing").collect();
+    assert_eq!(told.len(), 2);
+    assert!(told[0].summary.contains("canary-5"), "{}", told[0]);
+}
+
+#[test]
+fn a_gate_without_a_control_group_to_compare_with_is_told() {
+    let mut rules = standard(60 * MINUTE);
+    if let Check::Rate { worse_than_control, .. } = check(4, &mut rules) {
+        *worse_than_control = Some(0.0);
+    }
+    let set = select("rollout-1", "edge", rules, nodes(24, 3, NodeChange::Update));
+    let found = validate(&[set], NOW);
+    assert_eq!(codes(&found), [("rollout-no-control", Severity::Error)]);
+}
+
+#[test]
+fn a_last_stage_of_too_few_nodes_and_a_node_twice_are_told() {
+    let mut rules = sound();
+    rules.stages[1].nodes = Amount::Count(5);
+    let set = select("rollout-1", "edge", rules, nodes(24, 3, NodeChange::Update));
+    assert_eq!(codes(&validate(std::slice::from_ref(&set), NOW))[0].0, "rollout-last-stage");
+    let mut both = vec![set.clone(), set];
+    both[0].rollout.stages[1].nodes = Amount::Percent(100.0);
+    both[1].rollout.stages[1].nodes = Amount::Percent(100.0);
+    assert!(validate(&both, NOW).iter().any(|it| it.code == "rollout-node-twice"));
+}
+
+#[test]
+fn the_stages_of_twenty_four_nodes_are_spread_over_the_domains() {
+    for seed in 0..50 {
+        let id = format!("rollout-{seed}");
+        let set = select(&id, "edge", standard(60 * MINUTE), nodes(24, 3, NodeChange::Update));
+        let sizes: Vec<_> = set.stages.iter().map(|it| it.nodes.len()).collect();
+        assert_eq!(sizes, [2, 4, 6, 6, 6]);
+        let domain =
+            |name: &String| set.nodes.iter().find(|it| it.name == *name).unwrap().domain.clone();
+        let canaries: std::collections::BTreeSet<_> =
+            set.stages[0].nodes.iter().map(domain).collect();
+        assert_eq!(canaries.len(), 2, "canaries of different domains");
+    }
+}
