@@ -121,6 +121,11 @@ fn source(reading: &mut Reading<'_, '_, '_>) -> Result<(Source, Span, Measures),
         return Ok((Source::Command { command }, span, Measures::Yes));
     }
     let Some((kind, piece)) = found.pop() else {
+        let known: Vec<_> = SOURCES.into_iter().chain(["rate", "value"]).collect();
+        let names = ["interval", "timeout", "consecutive", "command"];
+        if !reading.holds_only(&known) || !reading.knows(|name| names.contains(&name)) {
+            return Err(Told);
+        }
         let summary = format!("{} has no source", reading.title);
         let hint = "add one of `prometheus { ... }`, `alertmanager { ... }`, `json { ... }`, `http { ... }`, `nodes {}` and `command = [...]`";
         return Err(reading.tell(summary, reading.span(), "whom it asks is missing", hint));

@@ -189,7 +189,7 @@ fn check(
     };
     if !says_so && !selector.is_empty() {
         let summary = format!("`{name}` of {} does not ask about {whose}", reading.title);
-        let found = format!("there is no `{selector}` in here");
+        let found = format!("there is no `{selector}` in {text:?}");
         let hint = match asked {
             Asked::Prometheus => {
                 format!("write the selector into the braces: `metric{{{selector}}}`")
@@ -205,8 +205,8 @@ fn check(
     {
         let summary = format!("`{name}` of {} does not count since the last time", reading.title);
         let hint = "count within the window: `sum(increase(metric{$candidate}[$window]))`; over another time, events would count twice or not at all";
-        let found = "there is no `$window` in here";
-        return Err(reading.tell(summary, given.span.clone(), found, hint));
+        let found = format!("there is no `$window` in {text:?}");
+        return Err(reading.tell(summary, given.span.clone(), &found, hint));
     }
     Ok(())
 }

@@ -46,6 +46,9 @@ impl<'s> Stages<'s> {
     ) -> Result<(Vec<Stage>, BTreeMap<String, Gate>), Told> {
         let pieces = reading.labelled("stage")?;
         if pieces.is_empty() {
+            if !reading.holds_only(&["stage", "window", "notify", "error_budget"]) {
+                return Err(Told);
+            }
             let hint = "add `stage \"all\" { nodes = \"100%\" ... }`";
             let summary = format!("{} has no stage", reading.title);
             let diagnostic = Diagnostic::error("missing-block", summary)
