@@ -7,6 +7,7 @@ mod command_line;
 mod evaluation;
 mod language;
 mod planning;
+mod rollouts;
 mod running;
 mod settings;
 mod state;
@@ -67,11 +68,12 @@ impl Entry {
 }
 
 /// The chapters of the catalogue, as people look for them.
-const CHAPTERS: [(&str, &[Entry]); 7] = [
+const CHAPTERS: [(&str, &[Entry]); 8] = [
     ("Files, blocks and names", language::ENTRIES),
     ("Values and expressions", evaluation::ENTRIES),
     ("Settings of an environment", settings::ENTRIES),
     ("Plans", planning::ENTRIES),
+    ("Rollouts", rollouts::ENTRIES),
     ("Runs, providers and nodes", running::ENTRIES),
     ("State", state::ENTRIES),
     ("The command line", command_line::ENTRIES),
