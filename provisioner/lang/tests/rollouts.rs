@@ -781,3 +781,35 @@ fn the_standard_rollout_has_what_it_is_given() {
     let Queries::Counts { total, .. } = queries else { panic!("{queries:?}") };
     assert_eq!(total, "sum(increase(http_requests_total{node_set=\"edge\",$candidate}[$window]))");
 }
+
+#[test]
+fn what_the_documentation_shows_is_accepted() {
+    let page = include_str!("../../../docs/language.md");
+    let chapters = &page[page.find("\n## gate\n").unwrap()..];
+    let shown: Vec<_> =
+        chapters.split("```hcl\n").skip(1).filter_map(|part| part.split("```").next()).collect();
+    assert_eq!(shown.len(), 3);
+    let around = r#"
+variable "prometheus" { default = "http://127.0.0.1:9090" }
+variable "webhook" { default = "https://chat.example/hook" }
+module "checks" { source = "./checks" }
+node_set "edge" {
+  pool "a" {
+    source = "./machine"
+    size   = 1
+  }
+  pool "b" {
+    source = "./machine"
+    size   = 1
+  }
+  rollout = rollout.careful
+}
+"#;
+    let main = format!("{}{around}", shown.concat());
+    let checks =
+        "gate \"c\" {\n  command = [\"true\"]\n}\noutput \"certificate\" { value = gate.c }\n";
+    let desired = good(&files(&main, &[("/env/checks/main.hcl", checks)]));
+    let rollout = &desired.rollouts["edge"];
+    assert_eq!(gates_of(rollout), ["canary-5: errors certificate", "all: errors"]);
+    assert_eq!((rollout.windows.len(), rollout.notify.len()), (2, 2));
+}

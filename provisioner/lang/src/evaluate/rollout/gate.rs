@@ -238,7 +238,7 @@ fn limits_of(reading: &mut Reading<'_, '_, '_>, measures: Measures) -> Result<Li
         };
         return Err(reading.tell(summary, piece.block.span(), "", &hint));
     }
-    let Some(kind) = fitting else { return Limits::read(reading, &measures) };
+    let Some(kind) = fitting else { return Limits::read(reading, measures) };
     if let Some(span) = reading.name_span("consecutive") {
         let summary = format!("{} is judged by {what}: it takes no `consecutive`", reading.title);
         let hint = match kind {
@@ -253,7 +253,7 @@ fn limits_of(reading: &mut Reading<'_, '_, '_>, measures: Measures) -> Result<Li
         return Err(Told);
     }
     match reading.block(kind)? {
-        Some(piece) => Limits::read(&mut reading.within(&piece, "gate", kind), &measures),
+        Some(piece) => Limits::read(&mut reading.within(&piece, "gate", kind), measures),
         None => Ok(Limits::default()),
     }
 }

@@ -43,7 +43,7 @@ impl Limits {
     /// Those that a block gives to a gate that measures so.
     pub(super) fn read(
         reading: &mut Reading<'_, '_, '_>,
-        measures: &Measures,
+        measures: Measures,
     ) -> Result<Self, Told> {
         let (words, allowed): (_, &[&str]) = match measures {
             Measures::Counts { .. } => ("a share of events", &OF_RATES),
@@ -68,7 +68,7 @@ impl Limits {
         result?;
         let is_known =
             |name: &str| name == "use" || OF_RATES.contains(&name) || OF_VALUES.contains(&name);
-        if *measures != Measures::Yes && !reading.knows(is_known) {
+        if measures != Measures::Yes && !reading.knows(is_known) {
             return Err(Told);
         }
         match measures {

@@ -185,15 +185,12 @@ impl<'g, 'a, 'b> Reading<'g, 'a, 'b> {
         let items = value.as_items().unwrap_or_default();
         let texts: Option<Vec<String>> =
             items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-        match texts.filter(|texts| !texts.is_empty()) {
-            Some(value) => Ok(Some(Given { value, span })),
-            None => {
-                let summary =
-                    format!("`{name}` of {} is a list of texts, at least one", self.title);
-                let found = if items.is_empty() { "this is empty" } else { "one of these is null" };
-                Err(self.tell(summary, span, found, ""))
-            }
+        if let Some(value) = texts.filter(|texts| !texts.is_empty()) {
+            return Ok(Some(Given { value, span }));
         }
+        let summary = format!("`{name}` of {} is a list of texts, at least one", self.title);
+        let found = if items.is_empty() { "this is empty" } else { "one of these is null" };
+        Err(self.tell(summary, span, found, ""))
     }
 
     pub(super) fn flag(&mut self, name: &str) -> Got<bool> {

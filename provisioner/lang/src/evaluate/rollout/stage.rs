@@ -166,7 +166,7 @@ impl<'s> Stages<'s> {
         self.used.insert(name.to_string(), (declared, inner.span()));
         // A gate with a mistake has told it.
         let gate = self.gates.get(&declared).and_then(Option::as_ref).ok_or(Told)?;
-        let own = Limits::read(&mut inner, &gate.measures)?;
+        let own = Limits::read(&mut inner, gate.measures)?;
         if is_last {
             in_last_stage(&mut inner, &own, gate)?;
         }
