@@ -538,13 +538,17 @@ fn mistakes_in_gates() {
                 "total         = \"sum(increase(requests{$candidate}[1m]))\"",
             ),
             (
+                "total         = \"sum(increase(requests{$candidate}[$window]))\"",
+                "total         = \"increase(requests{$candidate}[$window])\"",
+            ),
+            (
                 "control_total = \"sum(increase(requests{$control}[$window]))\"",
                 "control_total = \"sum(increase(requests{$candidate}[$window]))\"",
             ),
             ("total         = \"sum(increase(requests{$candidate}[$window]))\"\n", ""),
             (
                 "value = \"sum(rate(requests{$candidate}[1m]))\"",
-                "value = \"sum(rate(requests{$candidate}[1m]))\"\n    bad = \"x{$candidate}[$window]\"",
+                "value = \"sum(rate(requests{$candidate}[1m]))\"\n    bad = \"sum(increase(x{$candidate}[$window]))\"",
             ),
             (
                 "value = \"sum(rate(requests{$candidate}[1m]))\"\n    load  = \"sum(rate(offered[1m]))\"",
@@ -553,7 +557,7 @@ fn mistakes_in_gates() {
             ("value = \"sum(rate(requests{$candidate}[1m]))\"", "value = \"\""),
             (
                 "load  = \"sum(rate(offered[1m]))\"",
-                "load  = \"sum(rate(offered[1m]))\"\n    control_bad = \"x{$control}[$window]\"",
+                "load  = \"sum(rate(offered[1m]))\"\n    control_bad = \"sum(increase(x{$control}[$window]))\"",
             ),
             ("interval = \"15s\"", "interval = 15"),
             ("interval = \"15s\"", "interval = \"15 sec\""),

@@ -10,7 +10,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("gate", "a gate cannot measure what it should",
         "A gate asks one source (`prometheus`, `alertmanager`, `json`, `http`, `command` or `nodes`) for events, a number, or yes or no, and what must hold \
          fits that: `rate` goes with `bad` and `total`, `value` with `value`. Its queries name the nodes that they are about, `$candidate` or `$control`, and count \
-         within `$window`. Where it proceeds and where it rolls back are in order, and what compares with the control group asks for it.")
+         within `$window`; each gives one number, of all nodes together. Where it proceeds and where it rolls back are in order, and what compares with the control group asks for it.")
         .example("gate \"errors\" {\n  prometheus {\n    url   = var.prometheus\n    bad   = \"sum(increase(errors[$window]))\"\n    total = \"sum(increase(requests[$window]))\"\n  }\n}",
             "gate \"errors\" {\n  prometheus {\n    url   = var.prometheus\n    bad   = \"sum(increase(errors{$candidate}[$window]))\"\n    total = \"sum(increase(requests{$candidate}[$window]))\"\n  }\n}"),
     entry("rollout", "a rollout says something that cannot be",
