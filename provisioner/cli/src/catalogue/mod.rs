@@ -8,6 +8,7 @@ mod evaluation;
 mod language;
 mod planning;
 mod rollout_checks;
+mod rollouts;
 mod running;
 mod settings;
 mod state;
@@ -74,6 +75,7 @@ const CHAPTERS: [(&str, &[Entry]); 8] = [
     ("Settings of an environment", settings::ENTRIES),
     ("Plans", planning::ENTRIES),
     ("Rollouts before they begin", rollout_checks::ENTRIES),
+    ("Rollouts", rollouts::ENTRIES),
     ("Runs, providers and nodes", running::ENTRIES),
     ("State", state::ENTRIES),
     ("The command line", command_line::ENTRIES),

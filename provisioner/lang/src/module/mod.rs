@@ -14,6 +14,7 @@ mod fields;
 mod layout;
 mod lifecycle;
 mod load;
+mod node_set;
 mod providers;
 mod read;
 mod resource;

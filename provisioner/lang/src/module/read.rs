@@ -9,8 +9,8 @@ use super::providers::read_providers;
 use super::suggest::did_you_mean;
 use super::types::read_type;
 use super::{
-    Condition, Item, Local, Module, ModuleCall, NodeSet, Output, Pool, Provider, Repeat, Resource,
-    Service, SourceOf, Table, Variable,
+    Condition, Item, Local, Module, ModuleCall, Output, Provider, Repeat, Resource, Service,
+    SourceOf, Variable,
 };
 use crate::source::SourceFile;
 use crate::syntax::{Block, Body, Expr, Expression, Kind};
@@ -79,20 +79,6 @@ const MODULE: Shape = Shape {
 
 const PROVIDER: Shape =
     Shape { required: &[], optional: &["alias", "for_each"], blocks: &[], open: true };
-
-const NODE_SET: Shape = Shape {
-    required: &[],
-    optional: &["services", "enabled", "rollout", "after"],
-    blocks: &[("pool", 1, true)],
-    open: false,
-};
-
-const POOL: Shape = Shape {
-    required: &["source", "size"],
-    optional: &["domains", "inputs"],
-    blocks: &[],
-    open: false,
-};
 
 const SERVICE: Shape = Shape {
     required: &["version", "command"],
@@ -561,44 +547,7 @@ impl Reader {
     }
 
     fn node_set(&mut self, block: &Block) {
-        let fields = self.fields(block, &NODE_SET);
-        let mut pools: Table<Pool> = Table::default();
-        for nested in fields.blocks("pool") {
-            let inner = read(nested, &POOL, &mut self.diagnostics);
-            let (Some(source), Some(size), Some(label)) =
-                (inner.get("source"), inner.get("size"), nested.labels.first())
-            else {
-                continue;
-            };
-            let pool = Pool {
-                name: label.text.clone(),
-                span: nested.span(),
-                source: SourceOf { expression: source.clone() },
-                size: size.clone(),
-                domains: inner.get("domains").cloned(),
-                inputs: inner.get("inputs").cloned(),
-            };
-            if let Err(earlier) = pools.insert(label.text.clone(), pool) {
-                let first = pools.get(earlier).span.clone();
-                self.diagnostics.push(duplicate(nested, first));
-            }
-        }
-        if pools.len() == 0 && block.body.blocks.is_empty() {
-            self.diagnostics.push(
-                Diagnostic::error("missing-block", "a node set needs a pool")
-                    .with_label(block.span(), "")
-                    .with_hint("add `pool \"name\" { source = ... size = ... }`"),
-            );
-        }
-        let set = NodeSet {
-            name: block.labels[0].text.clone(),
-            span: block.span(),
-            enabled: fields.get("enabled").cloned(),
-            pools: pools.items,
-            services: fields.get("services").cloned(),
-            rollout: fields.get("rollout").cloned(),
-            after: fields.get("after").map(|it| self.references("after", it)).unwrap_or_default(),
-        };
+        let set = super::node_set::read_node_set(self, block);
         let result = self.module.node_sets.insert(set.name.clone(), set);
         if let Some(at) = self.declared(block, result, |module, at| &module.node_sets.get(at).span)
         {
@@ -632,7 +581,7 @@ impl Reader {
     }
 }
 
-fn duplicate(block: &Block, first: Span) -> Diagnostic {
+pub(super) fn duplicate(block: &Block, first: Span) -> Diagnostic {
     Diagnostic::error("duplicate-block", format!("`{}` is declared twice", title(block)))
         .with_label(block.span(), "the second one")
         .with_label(first, "the first one")

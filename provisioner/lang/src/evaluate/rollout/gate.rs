@@ -121,6 +121,11 @@ fn source(reading: &mut Reading<'_, '_, '_>) -> Result<(Source, Span, Measures),
         return Ok((Source::Command { command }, span, Measures::Yes));
     }
     let Some((kind, piece)) = found.pop() else {
+        let known: Vec<_> = SOURCES.into_iter().chain(["rate", "value"]).collect();
+        let names = ["interval", "timeout", "consecutive", "command"];
+        if !reading.holds_only(&known) || !reading.knows(|name| names.contains(&name)) {
+            return Err(Told);
+        }
         let summary = format!("{} has no source", reading.title);
         let hint = "add one of `prometheus { ... }`, `alertmanager { ... }`, `json { ... }`, `http { ... }`, `nodes {}` and `command = [...]`";
         return Err(reading.tell(summary, reading.span(), "whom it asks is missing", hint));
@@ -233,7 +238,7 @@ fn limits_of(reading: &mut Reading<'_, '_, '_>, measures: Measures) -> Result<Li
         };
         return Err(reading.tell(summary, piece.block.span(), "", &hint));
     }
-    let Some(kind) = fitting else { return Limits::read(reading, &measures) };
+    let Some(kind) = fitting else { return Limits::read(reading, measures) };
     if let Some(span) = reading.name_span("consecutive") {
         let summary = format!("{} is judged by {what}: it takes no `consecutive`", reading.title);
         let hint = match kind {
@@ -248,7 +253,7 @@ fn limits_of(reading: &mut Reading<'_, '_, '_>, measures: Measures) -> Result<Li
         return Err(Told);
     }
     match reading.block(kind)? {
-        Some(piece) => Limits::read(&mut reading.within(&piece, "gate", kind), &measures),
+        Some(piece) => Limits::read(&mut reading.within(&piece, "gate", kind), measures),
         None => Ok(Limits::default()),
     }
 }

@@ -6,7 +6,7 @@ use super::gate::{GateState, Measures};
 use super::reading::{Given, Reading, Told};
 use crate::module::{list, suggest::did_you_mean};
 use model::rollout::Check;
-use model::{Diagnostic, Span};
+use model::{Diagnostic, Span, Type};
 
 /// How sure "shown" is where nobody says.
 const CONFIDENCE: f64 = 0.99;
@@ -43,7 +43,7 @@ impl Limits {
     /// Those that a block gives to a gate that measures so.
     pub(super) fn read(
         reading: &mut Reading<'_, '_, '_>,
-        measures: &Measures,
+        measures: Measures,
     ) -> Result<Self, Told> {
         let (words, allowed): (_, &[&str]) = match measures {
             Measures::Counts { .. } => ("a share of events", &OF_RATES),
@@ -52,7 +52,11 @@ impl Limits {
         };
         let mut result = Ok(());
         for name in OF_RATES.iter().chain(&OF_VALUES).filter(|name| !allowed.contains(name)) {
-            let Some(span) = reading.name_span(name) else { continue };
+            let (Ok(Some(_)), Some(span)) =
+                (reading.value(name, &Type::Any), reading.name_span(name))
+            else {
+                continue;
+            };
             let summary = format!("{} is judged by {words}: it takes no `{name}`", reading.title);
             let hint = did_you_mean(name, allowed.iter().copied())
                 .unwrap_or_else(|| format!("it takes {}", list(allowed.iter().copied())));
@@ -62,6 +66,11 @@ impl Limits {
             result = Err(Told);
         }
         result?;
+        let is_known =
+            |name: &str| name == "use" || OF_RATES.contains(&name) || OF_VALUES.contains(&name);
+        if measures != Measures::Yes && !reading.knows(is_known) {
+            return Err(Told);
+        }
         match measures {
             Measures::Counts { .. } => Self::of_rate(reading),
             Measures::Value { .. } => Self::of_value(reading),
@@ -195,7 +204,7 @@ impl Limits {
             let summary = format!("`gate \"{}\"` does not ask for {of}", gate.name);
             let diagnostic = Diagnostic::error("gate", summary)
                 .with_label(span, format!("this compares with {of}"))
-                .with_label(gate.source_span.clone(), format!("{queries} is not in here"))
+                .with_label(gate.source_span.clone(), format!("this is without {queries}"))
                 .with_hint(format!("add {queries} to the source of the gate"));
             reading.graph.report(diagnostic);
             return Err(Told);

@@ -10,8 +10,26 @@ use model::{Diagnostic, Span};
 /// What stands for something in a query.
 const PLACEHOLDERS: [&str; 4] = ["candidate", "control", "stage", "window"];
 
+/// What makes one series of many in the language of Prometheus.
+const AGGREGATIONS: [&str; 14] = [
+    "absent",
+    "absent_over_time",
+    "avg",
+    "bottomk",
+    "count",
+    "group",
+    "max",
+    "min",
+    "quantile",
+    "scalar",
+    "stddev",
+    "stdvar",
+    "sum",
+    "topk",
+];
+
 /// Which nodes a query is about.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Group {
     Candidate,
     Control,
@@ -189,7 +207,7 @@ fn check(
     };
     if !says_so && !selector.is_empty() {
         let summary = format!("`{name}` of {} does not ask about {whose}", reading.title);
-        let found = format!("there is no `{selector}` in here");
+        let found = format!("there is no `{selector}` in {text:?}");
         let hint = match asked {
             Asked::Prometheus => {
                 format!("write the selector into the braces: `metric{{{selector}}}`")
@@ -200,13 +218,22 @@ fn check(
         };
         return Err(reading.tell(summary, given.span.clone(), &found, &hint));
     }
+    let is_one = text
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .any(|word| AGGREGATIONS.contains(&word));
+    if matches!(asked, Asked::Prometheus) && group != Group::All && !is_one {
+        let summary = format!("`{name}` of {} gives a number for every node", reading.title);
+        let found = format!("nothing makes one of them in {text:?}");
+        let hint = "add them up, `sum(...)`, or take their mean, `avg(...)`";
+        return Err(reading.tell(summary, given.span.clone(), &found, hint));
+    }
     let counts = matches!(name, "bad" | "total" | "control_bad" | "control_total");
     if counts && matches!(asked, Asked::Prometheus) && !placeholders(text).any(|it| it == "window")
     {
         let summary = format!("`{name}` of {} does not count since the last time", reading.title);
         let hint = "count within the window: `sum(increase(metric{$candidate}[$window]))`; over another time, events would count twice or not at all";
-        let found = "there is no `$window` in here";
-        return Err(reading.tell(summary, given.span.clone(), found, hint));
+        let found = format!("there is no `$window` in {text:?}");
+        return Err(reading.tell(summary, given.span.clone(), &found, hint));
     }
     Ok(())
 }

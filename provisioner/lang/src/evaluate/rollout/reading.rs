@@ -63,7 +63,11 @@ impl<'g, 'a, 'b> Reading<'g, 'a, 'b> {
         kind: &'static str,
         title: &str,
     ) -> Reading<'n, 'a, 'n> {
-        let title = format!("`{title}` of {}", self.title);
+        // A stage or a window needs no other name than its own: its place is shown.
+        let title = match (self.kind, kind) {
+            ("rollout", "stage" | "window") => format!("`{title}`"),
+            _ => format!("`{title}` of {}", self.title),
+        };
         Reading::new(self.graph, piece.block, &piece.place, kind, title)
     }
 
@@ -80,28 +84,23 @@ impl<'g, 'a, 'b> Reading<'g, 'a, 'b> {
         self.attribute(name).map(|it| it.value.file.span(it.name.extent))
     }
 
+    /// Whether all arguments have one of these names. If not, that has been told, and one of them may be meant.
+    pub(super) fn knows(&self, names: impl Fn(&str) -> bool) -> bool {
+        self.block.body.attributes.iter().all(|it| names(&it.name.text))
+    }
+
+    /// Whether all blocks in this one are of these kinds. If not, that has been told, and one of them may be meant.
+    pub(super) fn holds_only(&self, kinds: &[&str]) -> bool {
+        let body = &self.block.body;
+        !body.incomplete && body.blocks.iter().all(|it| kinds.contains(&made_by(it).as_ref()))
+    }
+
     /// Tells a mistake about this block.
     pub(super) fn tell(&mut self, summary: String, span: Span, found: &str, hint: &str) -> Told {
         let mut diagnostic = Diagnostic::error(self.kind, summary).with_label(span, found);
         if !hint.is_empty() {
             diagnostic = diagnostic.with_hint(hint);
         }
-        self.graph.report(diagnostic);
-        Told
-    }
-
-    /// Tells that an argument is missing.
-    pub(super) fn missing(&mut self, name: &str) -> Told {
-        // What could not be read may have been it.
-        if self.block.body.incomplete {
-            return Told;
-        }
-        let diagnostic = Diagnostic::error(
-            "missing-argument",
-            format!("{} needs the argument `{name}`", self.title),
-        )
-        .with_label(self.span(), format!("`{name}` is missing"))
-        .with_hint(format!("add `{name} = ...` to the block"));
         self.graph.report(diagnostic);
         Told
     }
@@ -118,7 +117,8 @@ impl<'g, 'a, 'b> Reading<'g, 'a, 'b> {
                 let summary = format!("`{name}` of {} must not be null", self.title);
                 Err(self.tell(summary, attribute.value.span(), "this is null", ""))
             }
-            (None, None) => Err(self.missing(name)),
+            // It was missed when the block was read.
+            (None, None) => Err(Told),
         }
     }
 
@@ -185,15 +185,12 @@ impl<'g, 'a, 'b> Reading<'g, 'a, 'b> {
         let items = value.as_items().unwrap_or_default();
         let texts: Option<Vec<String>> =
             items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-        match texts.filter(|texts| !texts.is_empty()) {
-            Some(value) => Ok(Some(Given { value, span })),
-            None => {
-                let summary =
-                    format!("`{name}` of {} is a list of texts, at least one", self.title);
-                let found = if items.is_empty() { "this is empty" } else { "one of these is null" };
-                Err(self.tell(summary, span, found, ""))
-            }
+        if let Some(value) = texts.filter(|texts| !texts.is_empty()) {
+            return Ok(Some(Given { value, span }));
         }
+        let summary = format!("`{name}` of {} is a list of texts, at least one", self.title);
+        let found = if items.is_empty() { "this is empty" } else { "one of these is null" };
+        Err(self.tell(summary, span, found, ""))
     }
 
     pub(super) fn flag(&mut self, name: &str) -> Got<bool> {

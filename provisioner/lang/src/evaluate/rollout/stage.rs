@@ -46,6 +46,9 @@ impl<'s> Stages<'s> {
     ) -> Result<(Vec<Stage>, BTreeMap<String, Gate>), Told> {
         let pieces = reading.labelled("stage")?;
         if pieces.is_empty() {
+            if !reading.holds_only(&["stage", "window", "notify", "error_budget"]) {
+                return Err(Told);
+            }
             let hint = "add `stage \"all\" { nodes = \"100%\" ... }`";
             let summary = format!("{} has no stage", reading.title);
             let diagnostic = Diagnostic::error("missing-block", summary)
@@ -163,7 +166,7 @@ impl<'s> Stages<'s> {
         self.used.insert(name.to_string(), (declared, inner.span()));
         // A gate with a mistake has told it.
         let gate = self.gates.get(&declared).and_then(Option::as_ref).ok_or(Told)?;
-        let own = Limits::read(&mut inner, &gate.measures)?;
+        let own = Limits::read(&mut inner, gate.measures)?;
         if is_last {
             in_last_stage(&mut inner, &own, gate)?;
         }

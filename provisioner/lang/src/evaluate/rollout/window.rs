@@ -52,7 +52,13 @@ fn window(reading: &mut Reading<'_, '_, '_>, name: &str) -> Result<Window, Told>
                 [("days", days?.map(|it| it.span)), ("timezone", timezone?.map(|it| it.span))];
             once(reading, &from, &until, weekly)?
         }
-        _ => {
+        (one, other) => {
+            // What is neither is told as that.
+            for (name, given, minute) in [("from", &from, one), ("until", &until, other)] {
+                if minute.is_none() {
+                    moment(reading, name, given)?;
+                }
+            }
             let summary = format!("{} begins and ends in different ways", reading.title);
             let hint = "both are times of day (\"09:00\"), for every week, or both are moments (\"2026-11-27T00:00:00Z\")";
             let diagnostic = Diagnostic::error("window", summary)
