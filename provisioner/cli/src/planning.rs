@@ -11,6 +11,7 @@ use lang::{Evaluated, Inputs};
 use model::graph::{Desired, Import, Projection};
 use model::plan::{Actual, Adopted, Moved, Observation, Plan, Stray};
 use model::record::{Record, Recorded};
+use model::rollout::Rollout;
 use model::{Address, Diagnostic, Severity, SourceMap};
 use planner::{Answers, Options, Planner, Renamed, Target};
 use provider::Owner;
@@ -43,6 +44,8 @@ pub struct Wishes {
     pub replace: BTreeSet<Address>,
     /// What the plan is limited to; none for everything.
     pub targets: Vec<Target>,
+    /// Nodes that stay as they are recorded, by node set and name.
+    pub held: BTreeSet<(String, String)>,
 }
 
 impl Wishes {
@@ -59,13 +62,15 @@ impl Wishes {
                 .map_err(|error| Diagnostic::error("not-a-target", error.to_string()).into())
         };
         let targets = limits.targets.iter().map(parse).collect::<Result<_, CommandError>>()?;
-        Ok(Self { replace: BTreeSet::new(), targets })
+        Ok(Self { targets, ..Self::default() })
     }
 
-    fn options(self, environment: &str, moved: &[Moved], created_at: String) -> Options {
+    /// The options of a planner.
+    pub fn options(self, environment: &str, moved: &[Moved], created_at: String) -> Options {
         Options {
             replace: self.replace,
             targets: self.targets,
+            held: self.held,
             moved: moved.to_vec(),
             created_at,
             environment: environment.to_owned(),
@@ -343,6 +348,20 @@ pub async fn plan_destroy(
     identified(plan, factory, &owner).await
 }
 
+/// How changes reach the nodes of node sets, by node set, and the order in which sets are gone through, with what is secret
+/// in the rules. What is wrong with the configuration is told where it is planned.
+pub fn rollouts(
+    project: &Project,
+    inputs: &Inputs,
+    factory: &Factory,
+    world: &World<'_>,
+) -> (BTreeMap<String, Rollout>, Vec<String>) {
+    let options = Wishes::default().options(&project.environment, world.moved, now());
+    let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
+    let evaluated = lang::evaluate(&project.configuration, inputs, factory.schemas(), &planner);
+    (evaluated.desired.rollouts, evaluated.desired.rollout_order)
+}
+
 /// Evaluates a configuration and lets the providers check every argument that is known. Warnings are shown.
 pub fn evaluate(
     session: &Session,
@@ -420,7 +439,7 @@ fn validate_arguments(desired: &Desired, factory: &Factory, lineage: &str) -> Ve
 }
 
 /// Refuses a plan that contradicts itself: a defect that must not run.
-fn checked(plan: Plan) -> Result<Plan, CommandError> {
+pub fn checked(plan: Plan) -> Result<Plan, CommandError> {
     let diagnostics = planner::check::check(&plan);
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(CommandError { diagnostics, ..CommandError::default() });

@@ -126,7 +126,8 @@ impl Ready<'_> {
             .into())
     }
 
-    fn request(&self) -> RunRequest {
+    /// What is known of a run before it begins.
+    pub fn request(&self) -> RunRequest {
         RunRequest {
             run: run_id(),
             command: self.command.clone(),
@@ -136,7 +137,7 @@ impl Ready<'_> {
     }
 
     /// Takes what the plan writes and runs it.
-    async fn run(&self, plan: &Plan, cancel: &CancelToken) -> Result<RunReport, ApplyError> {
+    pub async fn run(&self, plan: &Plan, cancel: &CancelToken) -> Result<RunReport, ApplyError> {
         let engine = &self.wired.engine;
         self.wired.progress.expect(plan.operations.len());
         let run = engine.begin_run(&self.request(), engine::scope_of(plan), cancel).await?;
@@ -179,7 +180,7 @@ impl Ready<'_> {
     }
 
     /// None if it was interrupted. What the configuration leads to beyond the records makes it look at everything.
-    async fn look_and_plan(
+    pub async fn look_and_plan(
         &self,
         renamed: &Renamed,
         looking: &Looking<'_>,
@@ -235,7 +236,8 @@ impl Ready<'_> {
         }
     }
 
-    fn announce(&self, plan: &Plan) {
+    /// Shows a plan before it runs.
+    pub fn announce(&self, plan: &Plan) {
         let console = &self.session.console;
         if self.session.json {
             let line = json!({ "event": "planned", "plan": views::plan::json(plan) });
@@ -246,7 +248,8 @@ impl Ready<'_> {
         }
     }
 
-    async fn is_agreed(&self, plan: &Plan, cancel: &CancelToken) -> bool {
+    /// Whether the user wants it.
+    pub async fn is_agreed(&self, plan: &Plan, cancel: &CancelToken) -> bool {
         if self.running.auto_approve {
             return true;
         }
@@ -313,7 +316,8 @@ fn means_the_same(before: &Plan, now: &Plan) -> bool {
         && before.moved == now.moved
 }
 
-fn listen() -> Result<CancelToken, CommandError> {
+/// A token that signals raise.
+pub fn listen() -> Result<CancelToken, CommandError> {
     interrupt::listen().map_err(|error| {
         Diagnostic::error("signals", format!("cannot watch for signals: {error}")).into()
     })

@@ -35,6 +35,9 @@ pub struct Plan {
     /// What the user limited the plan to (`--target`), as given; empty for everything.
     #[serde(default)]
     pub targets: Vec<String>,
+    /// Nodes that stay as they are recorded, by node set and name: no operation changes or deletes anything of theirs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub held: BTreeSet<(String, String)>,
     /// SHA-256 of the configuration and variables.
     pub configuration_digest: String,
     /// RFC 3339 time of planning, given by the caller.

@@ -27,6 +27,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
         checker.parts(operation);
         checker.order(operation);
         checker.unknowns(operation);
+        checker.held(operation);
     }
     checker.values();
     checker.conditions();
@@ -65,6 +66,16 @@ fn implied(change: &Change) -> Vec<OperationKind> {
 }
 
 impl<'a> Checker<'a> {
+    /// What is recorded of a held node stays as it is.
+    fn held(&mut self, operation: &Operation) {
+        let Some((set, node)) = operation.address.node() else { return };
+        let is_held = self.plan.held.contains(&(set.to_owned(), node.to_owned()));
+        if is_held && (operation.prior.is_some() || operation.kind != OperationKind::Create) {
+            let what = format!("operation {} changes a node that is held", operation.id);
+            self.fault(Some(&operation.address), what);
+        }
+    }
+
     fn fault(&mut self, address: Option<&Address>, message: impl Into<String>) {
         let summary = format!("the plan is faulty: {}", message.into());
         let mut fault = Diagnostic::error("faulty-plan", summary)

@@ -8,7 +8,7 @@ use crate::removals::Removals;
 use crate::results::{Results, changed_outputs};
 use crate::scope::Scope;
 use crate::standing::{drift, standing};
-use crate::{Planner, conditions, order, topology};
+use crate::{Planner, conditions, held, order, topology};
 use model::graph::{Desired, Instance, ProviderConfig};
 use model::plan::{
     Action, Change, Drift, FORMAT_VERSION, Observation, OperationKind, Plan, Reason,
@@ -26,7 +26,7 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     let mut vanished = Vec::new();
     let removals = Removals::new(&desired.removals);
     for record in planner.recorded.records.values() {
-        if !instances.contains_key(&record.address) {
+        if !instances.contains_key(&record.address) && !held::is_held(planner, &record.address) {
             match abandoned(planner, record, Reason::NotConfigured) {
                 Some(fate) if removals.keep(&record.address) => all.push(forgotten(fate)),
                 Some(fate) => all.push(fate),
@@ -34,6 +34,7 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
             }
         }
     }
+    held::leave_out(planner, &instances, &sequence, &mut all);
     let mut fates = Fates::new(all, &sequence);
     fates.spread_create_first();
     let deposed = planner.recorded.deposed.iter().map(|record| &record.address);
@@ -304,7 +305,9 @@ impl<'a> Frame<'_, 'a> {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let deposed = recorded.deposed.iter().filter(|record| scope.holds_deposed(record));
+        let deposed = recorded.deposed.iter().filter(|record| {
+            scope.holds_deposed(record) && !held::is_held(planner, &record.address)
+        });
         let deposed: Vec<&Record> = deposed.collect();
         Ok(Plan {
             format_version: FORMAT_VERSION,
@@ -314,6 +317,7 @@ impl<'a> Frame<'_, 'a> {
             base_revisions: BTreeMap::new(),
             output_revisions: BTreeMap::new(),
             targets: planner.options.targets.iter().map(ToString::to_string).collect(),
+            held: planner.options.held.clone(),
             configuration_digest: String::new(),
             created_at: planner.options.created_at.clone(),
             destroy: false,

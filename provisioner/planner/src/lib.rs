@@ -19,12 +19,14 @@ mod data;
 mod decide;
 pub mod dot;
 mod fates;
+mod held;
 mod moves;
 mod nearest;
 mod order;
 mod removals;
 mod results;
 mod scope;
+mod stable;
 mod standing;
 mod target;
 mod topology;
@@ -33,6 +35,7 @@ pub use data::{Answers, Question, unread};
 pub use dot::{dot, dot_plan};
 pub use moves::{Renamed, rename};
 pub use scope::reach;
+pub use stable::stable;
 pub use target::{Target, TargetError};
 
 use decide::{Decision, Subject, decide};
@@ -53,6 +56,9 @@ pub struct Options {
     pub replace: BTreeSet<Address>,
     /// What the plan is limited to (`--target`), with all that it needs; none for everything.
     pub targets: Vec<Target>,
+    /// Nodes that stay as they are recorded, by node set and name, whatever the configuration says. What of them is not
+    /// recorded is made only if a target needs it.
+    pub held: BTreeSet<(String, String)>,
     /// What has another address in the given state than it is recorded at (see [`rename`]).
     pub moved: Vec<Moved>,
     /// RFC 3339 time that is written into the plan.
@@ -153,6 +159,9 @@ impl<'a> Planner<'a> {
             && decided.lifecycle == instance.lifecycle
         {
             return Ok(decided.decision.clone());
+        }
+        if let Some(decision) = held::decision(self, instance, schema) {
+            return Ok(self.decided(instance, Rc::new(decision)));
         }
         let decision = Rc::new(decide(&Subject {
             instance,

@@ -13,11 +13,13 @@
 
 mod advance;
 mod batch;
+pub mod changes;
 mod command;
 pub mod driver;
 mod due;
 mod fold;
 mod foresee;
+pub mod notify;
 mod selection;
 mod sequential;
 pub mod source;

@@ -29,7 +29,8 @@ use provider::{
     CreateRequest, DeleteRequest, ErrorClass, FindRequest, Found, Object, Progress, Provider,
     ProviderError, ReadRequest, UpdateRequest,
 };
-use schema::{REACHED, RUNNING};
+use schema::REACHED;
+pub use schema::RUNNING;
 use std::sync::Arc;
 
 /// Peers that a probe may start from.

@@ -47,6 +47,11 @@ pub struct Loaded {
 }
 
 impl Configuration {
+    /// Whether a node set says how changes reach its nodes.
+    pub fn has_rollouts(&self) -> bool {
+        self.root.node_sets.iter().any(|set| set.rollout.is_some())
+    }
+
     /// The label of the `environment` block, else the directory's name.
     pub fn environment_name(&self) -> String {
         let label =

@@ -110,10 +110,28 @@ pub struct Ports {
 }
 
 /// Makes the first entry of a rollout durable. Nothing was changed yet.
-pub async fn begin(ports: &Ports, start: Start, id: &str) -> Result<(), StateError> {
-    let (_, entry) = State::start(start, id, wall_ms(ports));
-    ports.store.append(&ports.holding.lease()?, entry).await?;
+pub async fn begin(
+    store: &dyn StateStore,
+    lease: &Lease,
+    start: Start,
+    id: &str,
+    now_ms: i64,
+) -> Result<(), StateError> {
+    let (_, entry) = State::start(start, id, now_ms);
+    store.append(lease, entry).await?;
     Ok(())
+}
+
+/// The entries of a rollout that is not over, each with its journal sequence, and the state that they fold to.
+pub async fn folded(
+    store: &dyn StateStore,
+    id: &str,
+) -> Result<(Vec<(u64, Entry)>, State), DriveError> {
+    let recorded = store.load().await?;
+    let head = recorded.rollouts.get(id).ok_or_else(|| DriveError::Unknown(id.to_owned()))?;
+    let entries = rollout_entries(store, id, head.began).await?;
+    let state = State::fold(entries.iter().map(|(_, entry)| entry))?;
+    Ok((entries, state))
 }
 
 /// Drives a rollout that has begun, to its end or as far as it goes. `by` is the user, host and process of this
@@ -147,12 +165,9 @@ struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     async fn open(ports: &'a Ports, id: &str) -> Result<Self, DriveError> {
-        let recorded = ports.store.load().await?;
-        let head = recorded.rollouts.get(id).ok_or_else(|| DriveError::Unknown(id.to_owned()))?;
-        let entries = rollout_entries(ports.store.as_ref(), id, head.began).await?;
-        let state = State::fold(entries.iter().map(|(_, entry)| entry))?;
+        let (entries, state) = folded(ports.store.as_ref(), id).await?;
         entries.iter().for_each(|(_, entry)| ports.audience.entry(entry));
-        let last = entries.last().map_or(head.began, |(sequence, _)| *sequence);
+        let last = entries.last().map_or(0, |(sequence, _)| *sequence);
         Ok(Self {
             ports,
             id: id.to_owned(),
@@ -306,8 +321,9 @@ impl<'a> Driver<'a> {
                 });
             }
             Command::ApplyRest => {
+                let excluded: Vec<String> = self.state.excluded().iter().cloned().collect();
                 self.under_way.spawn(async move {
-                    let error = world.finish().await?.err();
+                    let error = world.finish(&excluded).await?.err();
                     Some(Observation::RestEnded { error })
                 });
             }
@@ -414,10 +430,7 @@ pub async fn say(
     what: impl Fn(&State) -> Result<What, String>,
 ) -> Result<Result<(), String>, DriveError> {
     for _ in 0..ROUNDS {
-        let recorded = store.load().await?;
-        let head = recorded.rollouts.get(id).ok_or_else(|| DriveError::Unknown(id.to_owned()))?;
-        let entries = rollout_entries(store, id, head.began).await?;
-        let state = State::fold(entries.iter().map(|(_, entry)| entry))?;
+        let (_, state) = folded(store, id).await?;
         let what = match what(&state) {
             Ok(what) => what,
             Err(why) => return Ok(Err(why)),

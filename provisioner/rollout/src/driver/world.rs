@@ -41,8 +41,9 @@ pub trait World: Send + Sync {
     /// Brings the nodes of a wave back to the revision that is recorded in the state version of that serial.
     async fn restore(&self, wave: Wave, stable_serial: u64) -> Option<Waved>;
 
-    /// Applies what does not belong to single nodes; an error says what is left. None when it was interrupted.
-    async fn finish(&self) -> Option<Result<(), String>>;
+    /// Applies what is left of the configuration, but for the nodes that were left out; an error says what was not done.
+    /// None when it was interrupted.
+    async fn finish(&self, excluded: &[String]) -> Option<Result<(), String>>;
 
     /// Which of these nodes do not answer, and why.
     async fn look(&self, nodes: &[String]) -> BTreeMap<String, String>;

@@ -46,7 +46,7 @@ impl Json {
 
     async fn numbers(&self, ask: &Ask) -> Result<Reading, Trouble> {
         let url = fill_url(&self.url, ask);
-        let request = Request { url, headers: self.headers.clone(), form: None };
+        let request = Request { url, headers: self.headers.clone(), ..Request::default() };
         let answer = web::send(request, self.limit).await.map_err(Trouble::Error)?;
         let said = || web::excerpt(&answer.body);
         if !(200..300).contains(&answer.status) {

@@ -16,7 +16,7 @@ mod json;
 mod memory;
 mod prometheus;
 mod promql;
-mod web;
+pub(crate) mod web;
 
 pub use alertmanager::{Alertmanager, WATCHDOG};
 pub use ask::{Ask, Filled, Group, Selectors, fill};

@@ -206,7 +206,7 @@ impl Prometheus {
 
     async fn post(&self, what: &str, form: Vec<(&'static str, String)>) -> Result<Answer, Refused> {
         let url = format!("{}/api/v1/{what}", self.url);
-        let request = Request { url, headers: Vec::new(), form: Some(form) };
+        let request = Request { url, form: Some(form), ..Request::default() };
         web::send(request, self.limit).await.map_err(error)
     }
 

@@ -11,22 +11,24 @@ pub(super) const SIZE_LIMIT: u64 = 4 << 20;
 
 /// What is sent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Request {
+pub(crate) struct Request {
     pub url: String,
     pub headers: Vec<(String, String)>,
-    /// With a form it is a POST of it, without one a GET.
+    /// With JSON it is a POST of it.
+    pub json: Option<String>,
+    /// With a form it is a POST of it, without either a GET.
     pub form: Option<Vec<(&'static str, String)>>,
 }
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub body: String,
 }
 
 /// Sends a request once. An error is a sentence.
-pub(super) async fn send(request: Request, limit: Duration) -> Result<Answer, String> {
+pub(crate) async fn send(request: Request, limit: Duration) -> Result<Answer, String> {
     let sent = tokio::task::spawn_blocking(move || send_now(request, limit));
     let late = || format!("no answer within {} ms", limit.as_millis());
     // The request ends by itself; the wait for a free thread would not.
@@ -56,6 +58,12 @@ fn send_now(request: Request, limit: Duration) -> Result<Answer, ureq::Error> {
             post = post.header(name, value);
         }
         post.send_form(form)?
+    } else if let Some(json) = request.json {
+        let mut post = agent.post(&request.url).header("Content-Type", "application/json");
+        for (name, value) in &request.headers {
+            post = post.header(name, value);
+        }
+        post.send(json)?
     } else {
         let mut get = agent.get(&request.url);
         for (name, value) in &request.headers {

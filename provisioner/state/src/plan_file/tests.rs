@@ -45,6 +45,7 @@ fn plan() -> Plan {
     let output = |value, sensitive| Output { value, sensitive, description: String::new() };
     Plan {
         targets: Vec::new(),
+        held: BTreeSet::new(),
         adopted: Vec::new(),
         output_revisions: BTreeMap::new(),
         strays: Vec::new(),

@@ -48,6 +48,7 @@ fn plan(changes: Vec<Change>) -> Plan {
     };
     Plan {
         targets: Vec::new(),
+        held: BTreeSet::new(),
         adopted: Vec::new(),
         output_revisions: BTreeMap::new(),
         strays: Vec::new(),

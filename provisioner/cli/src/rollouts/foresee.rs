@@ -1,0 +1,120 @@
+//! What a plan means for nodes with a rollout, before anything is done.
+
+use crate::error::CommandError;
+use crate::project::Project;
+use model::plan::Plan;
+use model::record::Recorded;
+use model::rollout::Rollout;
+use model::rollout::entry::{SetStart, Start};
+use model::rollout::foresight::Foresight;
+use model::{Diagnostic, Severity};
+use rollout::source::{Ask, Selectors, source_for};
+use std::collections::BTreeMap;
+
+/// A rollout that a plan asks for.
+pub struct Foreseen {
+    /// What is told of it.
+    pub foresight: Foresight,
+    /// Its rules, by node set, with what is secret in them.
+    pub rules: BTreeMap<String, Rollout>,
+    /// The hash of the plan, which approvals are bound to.
+    pub plan_hash: String,
+    /// The state version that the stable revision is read from.
+    pub stable_serial: u64,
+}
+
+impl Foreseen {
+    /// What the rollout begins with.
+    pub fn start(&self, plan: &Plan, by: String) -> Start {
+        Start {
+            environment: plan.environment.clone(),
+            sets: self.foresight.sets.clone(),
+            configuration_digest: plan.configuration_digest.clone(),
+            plan_hash: self.plan_hash.clone(),
+            stable_serial: self.stable_serial,
+            by,
+        }
+    }
+}
+
+/// The rollout that a plan asks for; none if it changes no node of a set with a rollout. `recorded` is what the plan was
+/// made from, `stable_serial` the version that the nodes go back to.
+pub fn foresee(
+    plan: &Plan,
+    recorded: &Recorded,
+    (rules, order): (BTreeMap<String, Rollout>, &[String]),
+    stable_serial: u64,
+) -> Option<Foreseen> {
+    // The same plan of the same state chooses the same nodes, in `plan` and in `apply`.
+    let seed = format!("{}\n{}\n{}", recorded.lineage, plan.configuration_digest, recorded.serial);
+    let id = model::digest::sha256_hex(seed.as_bytes())[..12].to_owned();
+    let sets = rollout::changes::sets(&id, plan, recorded, &rules, order);
+    if sets.is_empty() {
+        return None;
+    }
+    let foresight = rollout::foresee(&id, &sets);
+    let plan_hash = hash(plan, &sets);
+    Some(Foreseen { foresight, rules, plan_hash, stable_serial })
+}
+
+/// The hash of what is going to happen: what changes, and in which stages.
+fn hash(plan: &Plan, sets: &[SetStart]) -> String {
+    let what = (&plan.configuration_digest, &plan.operations, sets);
+    // Plans and rules are plain data, which JSON can hold.
+    let json = serde_json::to_vec(&what).unwrap_or_default();
+    model::digest::sha256_hex(&json)
+}
+
+/// Refuses what can never work; warnings are given back. Whoever answers queries is asked whether they read.
+pub async fn check(
+    project: &Project,
+    foreseen: &Foreseen,
+    now_ms: i64,
+) -> Result<Vec<Diagnostic>, CommandError> {
+    let sets = &foreseen.foresight.sets;
+    let mut found = rollout::validate(sets, now_ms);
+    for set in sets {
+        if set.rollout.snapshot_before {
+            let summary = "restore points before a rollout cannot be made yet";
+            let mut error = Diagnostic::error("rollout-snapshot", summary)
+                .with_hint("leave `snapshot_before` out");
+            if let Some(span) = &set.rollout.span {
+                error = error.with_label(span.clone(), "asked for here");
+            }
+            found.push(error);
+        }
+        found.extend(misread(set, now_ms, &foreseen.rules).await);
+    }
+    if found.iter().any(|it| it.severity == Severity::Error) {
+        return Err(CommandError::new(found, &project.sources));
+    }
+    Ok(found)
+}
+
+/// Queries that do not read, as far as somebody can be asked.
+async fn misread(
+    set: &SetStart,
+    now_ms: i64,
+    rules: &BTreeMap<String, Rollout>,
+) -> Vec<Diagnostic> {
+    let Some(rules) = rules.get(&set.node_set) else { return Vec::new() };
+    let names: Vec<String> = set.nodes.iter().map(|node| node.name.clone()).collect();
+    let selectors =
+        Selectors { candidate: names.clone(), control: names.clone(), stage: names };
+    let mut found = Vec::new();
+    for (name, gate) in &rules.gates {
+        let Some(source) = source_for(gate) else { continue };
+        let ask = Ask { selectors: selectors.clone(), window_ms: gate.interval_ms, now_ms };
+        for problem in source.check_syntax(&ask).await.into_iter().flatten() {
+            let summary = format!("`{}` of gate `{name}` does not read", problem.text);
+            let at = problem.at.map(|at| format!(" (byte {at})")).unwrap_or_default();
+            let mut error = Diagnostic::error("gate-query", summary)
+                .with_detail(format!("{}{at}", problem.message));
+            if let Some(span) = &gate.span {
+                error = error.with_label(span.clone(), "in this gate");
+            }
+            found.push(error);
+        }
+    }
+    found
+}

@@ -1,0 +1,304 @@
+//! `apply` where nodes have a rollout: it starts one, goes on with the one that is under way, or takes its place.
+//!
+//! Invariants: nothing is changed before the first entry is durable; a rollout that is under way ends before another of its
+//! node sets begins, and what its nodes go back to stays the last stable revision.
+
+use super::drive::{self, HANDOVER};
+use super::foresee::{Foreseen, check, foresee};
+use super::world::Fleet;
+use crate::arguments::Planning;
+use crate::error::{CommandError, Exit};
+use crate::planning::{self, Wishes, World};
+use crate::running::Looking;
+use engine::{ApplyError, Clock as _, Level, Purpose, Run, RunRequest, SystemClock};
+use model::Diagnostic;
+use model::plan::{Actual, Plan};
+use model::record::Recorded;
+use model::rollout::entry::{RolloutHead, Verb, What};
+use planner::Renamed;
+use rollout::driver::{self, Ports};
+use serde_json::json;
+use state::holder::Holder;
+use state::{Scope, rollout_entries};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What became of an `apply`.
+pub enum Begun {
+    /// No node with a rollout changes: it is an ordinary apply.
+    Plain(Fleet),
+    /// It was a rollout's.
+    Ended(Arc<Fleet>, Exit),
+}
+
+/// What was planned.
+struct Planned {
+    plan: Plan,
+    recorded: Recorded,
+}
+
+/// Starts a rollout, or goes on with one.
+pub async fn apply(
+    mut fleet: Fleet,
+    planning: &Planning,
+    wishes: &Wishes,
+    detach: bool,
+) -> Result<Begun, CommandError> {
+    let Some(Planned { plan, recorded }) = look(&fleet, planning, wishes).await? else {
+        fleet.session.console.message_line("Interrupted; nothing was done.");
+        return Ok(Begun::Ended(Arc::new(fleet), Exit::Interrupted));
+    };
+    let under_way = recorded.rollouts.iter().next();
+    let under_way = under_way.map(|(id, head)| (id.clone(), head.clone()));
+    let foreseen = rules(&mut fleet, &plan, &recorded, under_way.as_ref());
+    if let Some((id, head)) = &under_way {
+        refuse_targets(wishes, head)?;
+        let (_, state) = driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
+        if state.started().configuration_digest == plan.configuration_digest {
+            let text = format!("Rollout {id} is under way; this goes on with it.");
+            fleet.session.console.message_line(&text);
+            return go_on(fleet, id, head).await;
+        }
+    }
+    let Some(foreseen) = foreseen else {
+        if let Some((id, head)) = under_way {
+            let fleet = end_running(Arc::new(fleet), &id, &head).await?;
+            let fleet = Arc::into_inner(fleet).ok_or_else(busy)?;
+            return Ok(Begun::Plain(fleet));
+        }
+        return Ok(Begun::Plain(fleet));
+    };
+    if let Some(set) = foreseen.foresight.sets.first() {
+        let head = RolloutHead { node_sets: vec![set.node_set.clone()], ..RolloutHead::default() };
+        refuse_targets(wishes, &head)?;
+    }
+    let warnings = check(&fleet.project, &foreseen, now_ms()).await?;
+    fleet.session.show(&warnings, &fleet.project.sources);
+    fleet.ready().announce(&plan);
+    announce(&fleet, &foreseen);
+    if !fleet.ready().is_agreed(&plan, &fleet.cancel).await {
+        let early = fleet.cancel.level() > Level::Running;
+        let text = if early { "Interrupted; nothing was done." } else { "Nothing was done." };
+        fleet.session.console.message_line(text);
+        let declined = || CommandError::default();
+        return if early {
+            Ok(Begun::Ended(Arc::new(fleet), Exit::Interrupted))
+        } else {
+            Err(declined())
+        };
+    }
+    let mut fleet = Arc::new(fleet);
+    if let Some((id, head)) = under_way {
+        fleet = end_running(fleet, &id, &head).await?;
+    }
+    begin(fleet, &plan, &foreseen, detach).await
+}
+
+/// Makes the first entry durable and drives the rollout, unless that is left to others.
+async fn begin(
+    fleet: Arc<Fleet>,
+    plan: &Plan,
+    foreseen: &Foreseen,
+    detach: bool,
+) -> Result<Begun, CommandError> {
+    let id = foreseen.foresight.rollout.clone();
+    let sets = foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
+    let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;
+    let start = foreseen.start(plan, who());
+    let began = driver::begin(fleet.store.port.as_ref(), run.lease()?, start, &id, now_ms()).await;
+    if let Err(error) = began {
+        run.finish().await?;
+        return Err(error.into());
+    }
+    if detach {
+        run.finish().await?;
+        let (program, target) = (&fleet.session.program, &fleet.project.target);
+        fleet.session.console.message_line(&format!(
+            "Rollout {id} has begun and waits for whoever drives it: {program} rollout run {target}"
+        ));
+        return Ok(Begun::Ended(fleet, Exit::Done));
+    }
+    let driven = drive::drive(fleet.clone(), &id, run, false).await?;
+    let exit = drive::ended(&fleet, &id, &driven)?;
+    Ok(Begun::Ended(fleet, exit))
+}
+
+/// Goes on with a rollout that nobody drives, or waits for whoever does.
+pub async fn go_on(fleet: Fleet, id: &str, head: &RolloutHead) -> Result<Begun, CommandError> {
+    let fleet = Arc::new(fleet);
+    let sets = head.node_sets.iter().cloned().collect();
+    let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;
+    let driven = drive::drive(fleet.clone(), id, run, true).await?;
+    let exit = drive::ended(&fleet, id, &driven)?;
+    Ok(Begun::Ended(fleet, exit))
+}
+
+/// Ends a rollout because something newer takes its place: whoever drives it is asked to, and if nobody does it is ended
+/// here.
+pub async fn end_running(
+    fleet: Arc<Fleet>,
+    id: &str,
+    head: &RolloutHead,
+) -> Result<Arc<Fleet>, CommandError> {
+    let text = format!("Rollout {id} is under way and is superseded; its wave comes to its end first.");
+    fleet.session.console.message_line(&text);
+    say(&fleet, id, Verb::Supersede, Some(fleet.ready().command)).await?;
+    let run = hold(&fleet, head.node_sets.iter().cloned().collect(), HANDOVER).await?;
+    let recorded = fleet.store.load().await?;
+    if recorded.rollouts.contains_key(id) {
+        drive::drive(fleet.clone(), id, run, true).await?;
+    } else {
+        run.finish().await?;
+    }
+    Ok(fleet)
+}
+
+/// Says something to a rollout, as the user.
+pub async fn say(
+    fleet: &Fleet,
+    id: &str,
+    verb: Verb,
+    why: Option<String>,
+) -> Result<(), CommandError> {
+    let what = |state: &rollout::State| {
+        rollout::admissible(state, verb)?;
+        Ok(What::Asked { verb, by: who(), why: why.clone() })
+    };
+    speak(fleet, id, what).await
+}
+
+/// Writes an entry on behalf of the user.
+pub async fn speak(
+    fleet: &Fleet,
+    id: &str,
+    what: impl Fn(&rollout::State) -> Result<What, String>,
+) -> Result<(), CommandError> {
+    let scope = Scope::of(BTreeSet::new(), BTreeSet::new());
+    let request = RunRequest { wait: Duration::from_secs(10), ..fleet.ready().request() };
+    let run = fleet.wired.engine.begin_run(&request, scope, &fleet.cancel).await?;
+    let said = driver::say(fleet.store.port.as_ref(), run.lease()?, id, now_ms(), what).await;
+    run.finish().await?;
+    match said.map_err(drive::told)? {
+        Ok(()) => Ok(()),
+        Err(why) => {
+            let summary = format!("rollout {id} does not take that now: {why}");
+            Err(Diagnostic::error("rollout-not-now", summary)
+                .with_hint("`rollout status` shows where it is")
+                .into())
+        }
+    }
+}
+
+/// Takes the rollouts of node sets.
+async fn hold(
+    fleet: &Fleet,
+    sets: BTreeSet<String>,
+    wait: Duration,
+) -> Result<Run, CommandError> {
+    let request = RunRequest { wait, ..fleet.ready().request() };
+    Ok(fleet.wired.engine.begin_run(&request, Scope::rollout(sets), &fleet.cancel).await?)
+}
+
+/// Looks at what is there and plans everything.
+async fn look(
+    fleet: &Fleet,
+    planning: &Planning,
+    wishes: &Wishes,
+) -> Result<Option<Planned>, CommandError> {
+    let ready = fleet.ready();
+    let engine = &fleet.wired.engine;
+    let recorded = match engine.recover(&ready.request(), Purpose::Apply, &fleet.cancel).await {
+        Err(ApplyError::Interrupted) => return Ok(None),
+        recovered => recovered?,
+    };
+    let rename = |recorded: Recorded| {
+        planning::renamed(&fleet.session, &fleet.project, &recorded)
+    };
+    let renamed = rename(recorded);
+    let looking = Looking {
+        refresh: planning.refresh,
+        targets: &wishes.targets,
+        strays: planning.strays,
+        rename: &rename,
+    };
+    let make = async |seen: &World<'_>| {
+        let factory = &fleet.wired.factory;
+        planning::plan(&fleet.session, &fleet.project, &fleet.inputs, factory, seen, wishes.clone())
+            .await
+    };
+    let plan = ready.look_and_plan(&renamed, &looking, &fleet.cancel, make).await?;
+    let Renamed { recorded, .. } = renamed;
+    Ok(plan.map(|plan| Planned { plan, recorded }))
+}
+
+/// Takes the rules and the nodes of a plan into the fleet, and gives the rollout that it asks for.
+fn rules(
+    fleet: &mut Fleet,
+    plan: &Plan,
+    recorded: &Recorded,
+    under_way: Option<&(String, RolloutHead)>,
+) -> Option<Foreseen> {
+    let world = World { recorded, actual: &Actual::new(), moved: &[] };
+    let (rules, order) =
+        planning::rollouts(&fleet.project, &fleet.inputs, &fleet.wired.factory, &world);
+    let serial = under_way.map_or(recorded.serial, |(_, head)| head.stable_serial);
+    let planned = plan.node_sets.iter().map(|(name, set)| (name, &set.nodes));
+    for (set, nodes) in planned.chain(&recorded.node_sets) {
+        let names = nodes.iter().map(|node| node.name.clone());
+        fleet.nodes.entry(set.clone()).or_default().extend(names);
+    }
+    fleet.rules.clone_from(&rules);
+    foresee(plan, recorded, (rules, &order), serial)
+}
+
+fn announce(fleet: &Fleet, foreseen: &Foreseen) {
+    let console = &fleet.session.console;
+    if fleet.session.json {
+        let line = json!({ "event": "rollout_planned", "rollout": foreseen.foresight });
+        console.data_line(&line.to_string());
+    } else {
+        let (palette, width) = (console.err_palette(), console.width());
+        console.message(&views::rollout::foresight::human(&foreseen.foresight, palette, width));
+        console.message("\n");
+    }
+}
+
+/// A part of a rollout is none: what is left out would be changed in one go, or never.
+fn refuse_targets(wishes: &Wishes, head: &RolloutHead) -> Result<(), CommandError> {
+    if wishes.targets.is_empty() && wishes.replace.is_empty() {
+        return Ok(());
+    }
+    let sets = head.node_sets.join("`, `");
+    let summary = format!("changes of node set `{sets}` are rolled out, and that takes all of the plan");
+    Err(Diagnostic::error("rollout-targets", summary)
+        .with_hint("leave --target and --replace out; `rollout abort` ends a rollout that is under way")
+        .into())
+}
+
+fn busy() -> CommandError {
+    Diagnostic::error("rollout-driver", "the rollout before has not come to rest")
+        .with_hint("run the command again")
+        .into()
+}
+
+/// The user, host and process of this program.
+pub fn who() -> String {
+    let Holder { owner, host, pid, .. } = Holder::current();
+    format!("{owner} on {host} (process {pid})")
+}
+
+/// The time, Unix milliseconds.
+pub fn now_ms() -> i64 {
+    i64::try_from(SystemClock::new(0).wall_ms()).unwrap_or(i64::MAX)
+}
+
+/// The entries of a rollout that is not over.
+pub async fn entries(
+    fleet: &Fleet,
+    id: &str,
+    head: &RolloutHead,
+) -> Result<Vec<model::rollout::entry::Entry>, CommandError> {
+    let entries = rollout_entries(fleet.store.port.as_ref(), id, head.began).await?;
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+}
