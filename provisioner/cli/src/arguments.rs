@@ -92,6 +92,9 @@ pub enum Command {
         planning: Planning,
         #[command(flatten)]
         running: Running,
+        /// Where nodes have a rollout: begin it and leave driving it to `rollout run`
+        #[arg(long)]
+        detach: bool,
     },
     /// Delete everything of an environment
     Destroy {
@@ -126,6 +129,9 @@ pub enum Command {
     /// Look at what is recorded, and change it by hand
     #[command(subcommand)]
     State(StateCommand),
+    /// Look at rollouts, drive them, and tell them what to do
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Bring files into their canonical form
     Fmt(Formatting),
     /// Print the graph of instances in the DOT language
@@ -185,6 +191,75 @@ pub struct Formatting {
     /// Look into the directories below, too
     #[arg(long, short)]
     pub recursive: bool,
+}
+
+/// Looks at rollouts, drives them, and tells them what to do.
+#[derive(Debug, Subcommand)]
+pub enum RolloutCommand {
+    /// Show where the rollout that is under way is
+    Status {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Watch the rollout that is under way until it is over; drives nothing
+    Watch {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Drive the rollout that is under way; its configuration and variables must be those that it began with
+    Run {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        variables: Variables,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Stop before the next wave or promotion
+    Pause(Said),
+    /// Go on after a pause
+    Resume(Said),
+    /// Go to the next stage now, whatever the gates say
+    Promote(Said),
+    /// Roll back
+    Abort(Said),
+    /// Try again what has failed
+    Retry(Said),
+    /// Agree to the stage that waits for it
+    Approve {
+        #[command(flatten)]
+        environment: Environment,
+        /// The hash of the plan that you agree to, as `rollout status` shows it
+        #[arg(long, value_name = "HASH")]
+        plan: String,
+    },
+    /// List all rollouts of an environment, or the entries of one
+    History {
+        #[command(flatten)]
+        environment: Environment,
+        /// The rollout
+        rollout: Option<String>,
+    },
+    /// Write a report in HTML: every metric over time, verdicts, nodes
+    Report {
+        #[command(flatten)]
+        environment: Environment,
+        /// The rollout; the last one without it
+        rollout: Option<String>,
+        /// The file to write
+        #[arg(long, short, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// What a person says to a rollout.
+#[derive(Debug, Args)]
+pub struct Said {
+    #[command(flatten)]
+    pub environment: Environment,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
 }
 
 /// Looks at what is recorded, and changes it by hand.

@@ -11,6 +11,7 @@ mod interrupt;
 mod places;
 mod planning;
 mod project;
+mod rollouts;
 mod running;
 mod session;
 mod settings;
@@ -80,8 +81,9 @@ async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> 
             let saving = commands::plan::Saving { out, detailed_exitcode };
             commands::plan::run(session, &environment.target, &variables, &planning, saving).await
         }
-        Command::Apply { target, variables, planning, running } => {
-            commands::apply::run(session, &target, &variables, &planning, &running).await
+        Command::Apply { target, variables, planning, running, detach } => {
+            let running = commands::apply::Way { running, detach };
+            commands::apply::run(session, &target, &variables, &planning, running).await
         }
         Command::Destroy { environment, variables: _, targets, strays, running } => {
             commands::destroy::run(session, &environment.target, &targets, strays, &running).await
@@ -91,6 +93,7 @@ async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> 
             commands::output::run(session, &environment.target, name.as_deref(), raw).await
         }
         Command::State(command) => commands::state::run(session, command).await,
+        Command::Rollout(command) => commands::rollout::run(session, command).await,
         Command::Fmt(formatting) => commands::fmt::run(session, &formatting),
         Command::Graph { environment, variables } => {
             commands::graph::run(session, &environment.target, &variables)

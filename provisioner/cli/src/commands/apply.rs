@@ -3,6 +3,7 @@
 use crate::arguments::{Planning, Running, Strays, Variables};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Wishes, World};
+use crate::rollouts::{self, Begun, Fleet};
 use crate::running::{self, Looking, Ready};
 use crate::session::Session;
 use crate::store::{self, Store};
@@ -14,19 +15,27 @@ use serde_json::json;
 use std::path::Path;
 use views::summary::Summary;
 
+/// How it is run.
+pub struct Way {
+    /// The options of running.
+    pub running: Running,
+    /// Whether a rollout is begun and not driven.
+    pub detach: bool,
+}
+
 /// Runs the command.
 pub async fn run(
     session: &Session,
     target: &Path,
     variables: &Variables,
     planning: &Planning,
-    running: &Running,
+    Way { running, detach }: Way,
 ) -> Result<Exit, CommandError> {
     if target.is_file() {
         refuse_options(variables, planning)?;
-        return saved(session, target, running).await;
+        return saved(session, target, &running).await;
     }
-    running::refuse_to_ask(session, running)?;
+    running::refuse_to_ask(session, &running)?;
     let wishes = Wishes::of(planning)?;
     let project = planning::load(session, target, variables)?;
     let store = if let Some(store) = Store::open(&project).await? {
@@ -36,36 +45,48 @@ pub async fn run(
         planning::fresh(session, &project, wishes.clone()).await?;
         Store::create(session, &project).await?
     };
-    let inputs = project.inputs(&store.login_key()?);
-    let wired = wiring::wire(session, &store)?;
-    let ready = Ready {
-        session,
-        wired: &wired,
-        running,
-        command: format!("apply {}", project.target),
-        sources: &project.sources,
-        lease_seconds: store.lease_seconds,
-    };
+    let mut fleet = Fleet::new(session, project, store, running)?;
+    let under_way = !fleet.store.load().await?.rollouts.is_empty();
+    if under_way || fleet.project.configuration.has_rollouts() {
+        match rollouts::apply(fleet, planning, &wishes, detach).await? {
+            Begun::Plain(plain) => fleet = plain,
+            Begun::Ended(fleet, exit) => {
+                if exit == Exit::Done && !detach {
+                    summarise_fleet(&fleet).await?;
+                }
+                return Ok(exit);
+            }
+        }
+    }
+    plain(&fleet, planning, &wishes).await
+}
+
+/// An apply in one go.
+async fn plain(fleet: &Fleet, planning: &Planning, wishes: &Wishes) -> Result<Exit, CommandError> {
+    let Fleet { session, project, inputs, wired, store, .. } = fleet;
+    let ready = Ready { command: format!("apply {}", project.target), ..fleet.ready() };
     let make = async |world: &World<'_>| {
-        planning::plan(session, &project, &inputs, &wired.factory, world, wishes.clone()).await
+        planning::plan(session, project, inputs, &wired.factory, world, wishes.clone()).await
     };
-    let rename = |recorded: Recorded| planning::renamed(session, &project, &recorded);
-    let ended = ready
-        .plan_and_run(
-            Purpose::Apply,
-            &Looking {
-                refresh: planning.refresh,
-                targets: &wishes.targets,
-                strays: planning.strays,
-                rename: &rename,
-            },
-            make,
-        )
-        .await?;
+    let rename = |recorded: Recorded| planning::renamed(session, project, &recorded);
+    let looking = Looking {
+        refresh: planning.refresh,
+        targets: &wishes.targets,
+        strays: planning.strays,
+        rename: &rename,
+    };
+    let ended = ready.plan_and_run(Purpose::Apply, &looking, make).await?;
     let recorded = store.load().await?;
     ready.end(ended, |session| {
         summarise(session, &project.environment, Some(&project.target), &recorded);
     })
+}
+
+async fn summarise_fleet(fleet: &Fleet) -> Result<(), CommandError> {
+    let recorded = fleet.store.load().await?;
+    let project = &fleet.project;
+    summarise(&fleet.session, &project.environment, Some(&project.target), &recorded);
+    Ok(())
 }
 
 /// A saved plan holds all that it needs: options that would change it are a mistake.

@@ -8,6 +8,7 @@ pub mod fmt;
 pub mod graph;
 pub mod output;
 pub mod plan;
+pub mod rollout;
 pub mod show;
 pub mod ssh;
 pub mod state;

@@ -99,8 +99,7 @@ async fn misread(
 ) -> Vec<Diagnostic> {
     let Some(rules) = rules.get(&set.node_set) else { return Vec::new() };
     let names: Vec<String> = set.nodes.iter().map(|node| node.name.clone()).collect();
-    let selectors =
-        Selectors { candidate: names.clone(), control: names.clone(), stage: names };
+    let selectors = Selectors { candidate: names.clone(), control: names.clone(), stage: names };
     let mut found = Vec::new();
     for (name, gate) in &rules.gates {
         let Some(source) = source_for(gate) else { continue };

@@ -8,6 +8,6 @@ mod foresee;
 mod start;
 mod world;
 
-pub use drive::{Company, drive};
 pub use foresee::{Foreseen, foresee};
-pub use start::{Begun, apply, end_running};
+pub use start::{Begun, apply, end_running, entries, go_on, now_ms, say, speak, who};
+pub use world::Fleet;

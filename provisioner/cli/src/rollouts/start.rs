@@ -54,7 +54,8 @@ pub async fn apply(
     let foreseen = rules(&mut fleet, &plan, &recorded, under_way.as_ref());
     if let Some((id, head)) = &under_way {
         refuse_targets(wishes, head)?;
-        let (_, state) = driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
+        let (_, state) =
+            driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
         if state.started().configuration_digest == plan.configuration_digest {
             let text = format!("Rollout {id} is under way; this goes on with it.");
             fleet.session.console.message_line(&text);
@@ -141,7 +142,8 @@ pub async fn end_running(
     id: &str,
     head: &RolloutHead,
 ) -> Result<Arc<Fleet>, CommandError> {
-    let text = format!("Rollout {id} is under way and is superseded; its wave comes to its end first.");
+    let text =
+        format!("Rollout {id} is under way and is superseded; its wave comes to its end first.");
     fleet.session.console.message_line(&text);
     say(&fleet, id, Verb::Supersede, Some(fleet.ready().command)).await?;
     let run = hold(&fleet, head.node_sets.iter().cloned().collect(), HANDOVER).await?;
@@ -191,11 +193,7 @@ pub async fn speak(
 }
 
 /// Takes the rollouts of node sets.
-async fn hold(
-    fleet: &Fleet,
-    sets: BTreeSet<String>,
-    wait: Duration,
-) -> Result<Run, CommandError> {
+async fn hold(fleet: &Fleet, sets: BTreeSet<String>, wait: Duration) -> Result<Run, CommandError> {
     let request = RunRequest { wait, ..fleet.ready().request() };
     Ok(fleet.wired.engine.begin_run(&request, Scope::rollout(sets), &fleet.cancel).await?)
 }
@@ -212,9 +210,7 @@ async fn look(
         Err(ApplyError::Interrupted) => return Ok(None),
         recovered => recovered?,
     };
-    let rename = |recorded: Recorded| {
-        planning::renamed(&fleet.session, &fleet.project, &recorded)
-    };
+    let rename = |recorded: Recorded| planning::renamed(&fleet.session, &fleet.project, &recorded);
     let renamed = rename(recorded);
     let looking = Looking {
         refresh: planning.refresh,
@@ -270,9 +266,12 @@ fn refuse_targets(wishes: &Wishes, head: &RolloutHead) -> Result<(), CommandErro
         return Ok(());
     }
     let sets = head.node_sets.join("`, `");
-    let summary = format!("changes of node set `{sets}` are rolled out, and that takes all of the plan");
+    let summary =
+        format!("changes of node set `{sets}` are rolled out, and that takes all of the plan");
     Err(Diagnostic::error("rollout-targets", summary)
-        .with_hint("leave --target and --replace out; `rollout abort` ends a rollout that is under way")
+        .with_hint(
+            "leave --target and --replace out; `rollout abort` ends a rollout that is under way",
+        )
         .into())
 }
 

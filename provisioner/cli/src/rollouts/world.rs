@@ -9,14 +9,15 @@ use crate::arguments::{Running, Strays};
 use crate::error::CommandError;
 use crate::planning::{self, Wishes, World as Seen};
 use crate::project::Project;
-use crate::running::{Looking, Ready};
+use crate::running::{self, Looking, Ready};
 use crate::session::Session;
 use crate::store::Store;
-use crate::wiring::Wired;
+use crate::wiring::{self, Wired};
 use async_trait::async_trait;
 use engine::node_provider::RUNNING;
 use engine::{ApplyError, CancelToken, Level, Purpose, RunReport, RunRequest};
 use lang::Inputs;
+use model::event::{Event, EventSink};
 use model::plan::{Actual, Observation, Plan};
 use model::record::Recorded;
 use model::rollout::entry::Reading;
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
+use views::progress::Progress;
 
 /// How often a plan is made anew because another run changed what it is about.
 const ROUNDS: u32 = 8;
@@ -59,6 +61,17 @@ pub struct Fleet {
     pub nodes: BTreeMap<String, BTreeSet<String>>,
     /// Asked to end.
     pub cancel: CancelToken,
+}
+
+/// Looking at nodes beside the waves is not told.
+struct Unseen;
+
+impl EventSink for Unseen {
+    fn publish(&self, _: Event) {}
+}
+
+impl Progress for Unseen {
+    fn expect(&self, _: usize) {}
 }
 
 /// The world of one rollout.
@@ -115,6 +128,27 @@ impl FleetWorld {
 }
 
 impl Fleet {
+    /// What waves of an environment are made with; rules and nodes come with a plan.
+    pub fn new(
+        session: &Session,
+        project: Project,
+        store: Store,
+        running: Running,
+    ) -> Result<Self, CommandError> {
+        Ok(Self {
+            inputs: project.inputs(&store.login_key()?),
+            wired: wiring::wire(session, &store)?,
+            eyes: wiring::wire_with(session, &store, Arc::new(Unseen))?,
+            session: session.clone(),
+            project,
+            store,
+            running,
+            rules: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            cancel: running::listen()?,
+        })
+    }
+
     /// What waves call the environment's nodes by: everything but these stays as it is recorded.
     fn held(&self, but: &[&[String]]) -> BTreeSet<(String, String)> {
         let moves = |node: &String| but.iter().any(|some| some.contains(node));
@@ -125,7 +159,8 @@ impl Fleet {
         .collect()
     }
 
-    fn ready(&self) -> Ready<'_> {
+    /// What it takes to run a plan.
+    pub fn ready(&self) -> Ready<'_> {
         Ready {
             session: &self.session,
             wired: &self.wired,
@@ -145,8 +180,15 @@ impl Fleet {
         let targets = wishes.targets.clone();
         let make = async |seen: &Seen<'_>| {
             let factory = &self.wired.factory;
-            planning::plan(&self.session, &self.project, &self.inputs, factory, seen, wishes.clone())
-                .await
+            planning::plan(
+                &self.session,
+                &self.project,
+                &self.inputs,
+                factory,
+                seen,
+                wishes.clone(),
+            )
+            .await
         };
         self.plan_and_run(&targets, make).await
     }
@@ -155,6 +197,7 @@ impl Fleet {
     async fn back(&self, wave: &Wave, stable_serial: u64) -> Ran {
         let version = self.store.port.version(stable_serial).await;
         let version = version.map_err(|error| Trouble::Refused(error.to_string()))?;
+        let then = version.into_recorded(self.store.identity.lineage.clone());
         let nodes: BTreeSet<_> =
             wave.nodes.iter().map(|node| (wave.node_set.clone(), node.clone())).collect();
         let wishes = Wishes {
@@ -165,7 +208,7 @@ impl Fleet {
         let targets = wishes.targets.clone();
         let make = async |seen: &Seen<'_>| {
             let schemas = self.wired.factory.schemas();
-            let desired = planner::stable(&version.recorded(), seen.recorded, &nodes, schemas);
+            let desired = planner::stable(&then, seen.recorded, &nodes, schemas);
             let options =
                 wishes.clone().options(&self.project.environment, seen.moved, planning::now());
             let planner = Planner::new(seen.recorded, seen.actual, schemas, options);
@@ -269,8 +312,7 @@ impl World for FleetWorld {
 
     async fn restore(&self, wave: Wave, stable_serial: u64) -> Option<Waved> {
         let nodes = wave.nodes.clone();
-        let ran =
-            self.apart(move |fleet| async move { fleet.back(&wave, stable_serial).await });
+        let ran = self.apart(move |fleet| async move { fleet.back(&wave, stable_serial).await });
         self.waved(&nodes, ran.await?).await
     }
 
