@@ -4,7 +4,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-#[path = "../tests/world/mod.rs"]
+#[path = "../tests/rollout/world/mod.rs"]
+#[expect(dead_code, reason = "the tests use the rest of it")]
 mod world;
 
 use world::chance::Random;

@@ -1,14 +1,14 @@
 //! The course of rollouts in the cases that the design names: good and bad candidates, outages, crashes, dead nodes, people,
 //! windows, approvals.
 
-mod world;
-
+use crate::world::rules::{
+    MINUTE, answer, counts, nodes, rate, rules, stage, standard, start, value,
+};
+use crate::world::{Mishaps, Truth, World};
 use model::rollout::entry::{Hold, NodeChange, Outcome, Reading, Verb, What};
 use model::rollout::{Approval, Check, RollbackRule, Rollout, Window, WindowEffect, WindowTime};
 use rollout::{Observation, Phase, Revision, State, admissible};
 use std::collections::BTreeMap;
-use world::rules::{MINUTE, answer, counts, nodes, rate, rules, stage, standard, start, value};
-use world::{Mishaps, Truth, World};
 
 const MOST: u64 = 200_000;
 
