@@ -390,3 +390,34 @@ fn a_yes_gate_rolls_back_after_noes_in_a_row() {
     assert_eq!(noes, 2);
     assert!(world.state.rollback().unwrap().why.contains("503"));
 }
+
+#[test]
+fn what_was_measured_is_not_counted_twice() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    until(&mut world, |state| state.evidence()["errors"].data_ms().is_some());
+    let before = world.state.evidence()["errors"].counts();
+    let (from_ms, to_ms) = (world.now_ms - 60_000, world.now_ms + 60_000);
+    world.now_ms = to_ms;
+    // The driver is asked for the time since the last data, and answers for more than that.
+    world.observe(&Observation::Tick);
+    let reading = Reading::Counts { bad: 0.0, total: 50_000.0, control: None };
+    let (gate, queries) = ("errors".to_owned(), Vec::new());
+    world.observe(&Observation::Measured { gate, queries, from_ms, to_ms, reading });
+    assert_eq!(world.state.evidence()["errors"].counts(), before);
+}
+
+#[test]
+fn who_cannot_agree_is_told_why() {
+    let mut rules = small();
+    rules.stages[1].approval = Some(Approval { people: 1, valid_ms: 600_000 });
+    let mut world = world(rules, truth(0.000_3, 0.01), Mishaps::default());
+    let hash = "p".repeat(64);
+    let ask = |world: &World, stage, hash: &str| rollout::approvable(&world.state, stage, hash);
+    assert!(ask(&world, Some(0), &hash).unwrap_err().contains("needs no approval"));
+    assert!(ask(&world, Some(1), "x").unwrap_err().contains("another plan"));
+    assert_eq!(ask(&world, Some(1), &hash), Ok((1, 600_000)));
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    assert_eq!(ask(&world, None, &hash), Ok((1, 600_000)));
+    assert!(ask(&world, Some(0), &hash).unwrap_err().contains("has begun"));
+}
