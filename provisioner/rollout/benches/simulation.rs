@@ -63,6 +63,10 @@ fn alone(rate: f64, bound: f64, load: f64, count: u64) -> (f64, Option<f64>) {
 
 fn rows(scenario: &Scenario, count: u64) -> String {
     let mut rows = vec![row(scenario, "this project", &simulate(scenario, count))];
+    if scenario.crashes {
+        // Polling is simulated without a controller that could be killed.
+        return rows.concat();
+    }
     for (name, polling) in [
         ("Argo Rollouts' rule, limits 0", Polling::Argo { limit: 0 }),
         ("Argo Rollouts' rule, limits 3", Polling::Argo { limit: 3 }),
