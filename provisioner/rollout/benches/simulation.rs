@@ -1,6 +1,7 @@
 //! Thousands of simulated rollouts: how often a good candidate is stopped and a bad one promoted, how soon, and at what
 //! cost, beside polling the same gates with fixed windows. `cargo bench -p rollout`; `PROVISIONER_BENCH_ROLLOUTS`
-//! is the number of rollouts of each kind, 200 unless said otherwise. The same seeds each time.
+//! is the number of rollouts of each kind, 200 unless said otherwise; a part of their names picks some kinds. The same
+//! seeds each time.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -31,7 +32,10 @@ fn main() {
         "| candidate | decided by | promoted | rolled back | waits for a person | stopped after, median | 95 % | node-minutes on it, median |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let scenarios = scenarios();
+    let only: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let mut scenarios = scenarios();
+    scenarios
+        .retain(|it| only.is_empty() || only.iter().any(|part| it.name.contains(part.as_str())));
     let tables: Vec<String> = std::thread::scope(|scope| {
         let run = |scenario| scope.spawn(move || rows(scenario, count));
         let threads: Vec<_> = scenarios.iter().map(run).collect();
