@@ -1,10 +1,12 @@
 //! Thousands of simulated rollouts: how often a good candidate is stopped and a bad one promoted, how soon, and at what
 //! cost, beside polling the same gates with fixed windows. `cargo bench -p rollout`; `PROVISIONER_BENCH_ROLLOUTS`
-//! is the number of rollouts of each kind, 200 unless said otherwise. The same seeds each time.
+//! is the number of rollouts of each kind, 200 unless said otherwise; a part of their names picks some kinds. The same
+//! seeds each time.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
-#[path = "../tests/world/mod.rs"]
+#[path = "../tests/rollout/world/mod.rs"]
+#[expect(dead_code, reason = "the tests use the rest of it")]
 mod world;
 
 use world::chance::Random;
@@ -30,7 +32,10 @@ fn main() {
         "| candidate | decided by | promoted | rolled back | waits for a person | stopped after, median | 95 % | node-minutes on it, median |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let scenarios = scenarios();
+    let only: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let mut scenarios = scenarios();
+    scenarios
+        .retain(|it| only.is_empty() || only.iter().any(|part| it.name.contains(part.as_str())));
     let tables: Vec<String> = std::thread::scope(|scope| {
         let run = |scenario| scope.spawn(move || rows(scenario, count));
         let threads: Vec<_> = scenarios.iter().map(run).collect();
@@ -62,6 +67,10 @@ fn alone(rate: f64, bound: f64, load: f64, count: u64) -> (f64, Option<f64>) {
 
 fn rows(scenario: &Scenario, count: u64) -> String {
     let mut rows = vec![row(scenario, "this project", &simulate(scenario, count))];
+    if scenario.crashes {
+        // Polling is simulated without a controller that could be killed.
+        return rows.concat();
+    }
     for (name, polling) in [
         ("Argo Rollouts' rule, limits 0", Polling::Argo { limit: 0 }),
         ("Argo Rollouts' rule, limits 3", Polling::Argo { limit: 3 }),

@@ -1,6 +1,6 @@
 //! What is due: measurements, looks at nodes, notices, and when to wake up.
 //!
-//! Invariants: nothing is asked for again while it is under way; a time without data is not asked for later: the blind gap
+//! Invariants: nothing is asked for again while it is under way, unless its answer is lost; a time without data is not asked for later: the blind gap
 //! stays missing. Refuses to know: what the answers mean.
 
 use crate::advance::{approval, deadline_ms, patience_ends_ms};

@@ -69,8 +69,10 @@ impl State {
             What::Promoted { stage, .. } => {
                 is(phase == Phase::Baking && *stage == self.stage, "the stage is not baking")
             }
-            What::Held { .. } | What::Notified { .. } | What::TakenOver { .. } => Ok(()),
-            What::Asked { .. } => Ok(()),
+            What::Held { .. }
+            | What::Asked { .. }
+            | What::Notified { .. }
+            | What::TakenOver { .. } => Ok(()),
             What::Released => is(self.held.is_some(), "nothing is held"),
             What::Approved { stage, plan_hash, .. } => {
                 is(*stage < self.stage_count(), "there is no such stage")?;

@@ -39,7 +39,7 @@ pub use sequential::{Against, log_above};
 pub use state::{
     Agreement, Down, Held, Illegal, Node, Phase, Rest, Revision, Rollback, State, Wave,
 };
-pub use step::{admissible, resume, step};
-pub use validate::{validate, validate_rules};
+pub use step::{admissible, approvable, resume, step};
+pub use validate::{validate, validate_nodes, validate_rules};
 pub use verdict::{Evidence, Failure, compares};
 pub use window::{Closed, closed};

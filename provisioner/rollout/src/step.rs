@@ -77,6 +77,33 @@ pub fn admissible(state: &State, verb: Verb) -> Result<(), String> {
     }
 }
 
+/// Whether a person can agree to a stage (none: to the next one) of the plan that they saw: the stage and for how many
+/// milliseconds it counts; or why not, in a sentence for them.
+pub fn approvable(
+    state: &State,
+    stage: Option<u32>,
+    plan_hash: &str,
+) -> Result<(u32, u64), String> {
+    let next = match state.phase {
+        Phase::Waiting => state.stage,
+        Phase::Waves | Phase::Baking => state.stage.saturating_add(1),
+        Phase::Rest | Phase::RollingBack | Phase::Ended => {
+            return Err("no further stage of this rollout begins".to_owned());
+        }
+    };
+    let stage = stage.unwrap_or(next);
+    if stage < next {
+        return Err("the stage has begun".to_owned());
+    }
+    if plan_hash != state.start.plan_hash {
+        return Err("that is another plan than the one that is rolled out".to_owned());
+    }
+    match crate::advance::approval(state, stage) {
+        Some(approval) => Ok((stage, approval.valid_ms)),
+        None => Err("the stage needs no approval".to_owned()),
+    }
+}
+
 /// The command that changes the nodes of a wave.
 pub(crate) fn change(state: &State, wave: u32, nodes: Vec<String>) -> Command {
     let surge = state.start.stage(state.stage).is_some_and(|(set, _)| crate::batch::surges(set));
@@ -229,23 +256,12 @@ impl Decision {
     }
 
     fn approved(&mut self, stage: Option<u32>, by: &str, plan_hash: &str) {
-        let next = match self.state.phase {
-            Phase::Waiting => self.state.stage,
-            _ => self.state.stage.saturating_add(1),
-        };
-        let stage = stage.unwrap_or(next);
-        let over = matches!(self.state.phase, Phase::Ended | Phase::RollingBack);
-        let Some(approval) = crate::advance::approval(&self.state, stage) else {
+        let Ok((stage, valid_ms)) = approvable(&self.state, stage, plan_hash) else {
             return;
         };
-        if !over && stage >= next && plan_hash == self.state.start.plan_hash {
-            self.record(What::Approved {
-                stage,
-                by: by.to_owned(),
-                until_ms: later(self.now_ms, approval.valid_ms),
-                plan_hash: plan_hash.to_owned(),
-            });
-        }
+        let until_ms = later(self.now_ms, valid_ms);
+        let (by, plan_hash) = (by.to_owned(), plan_hash.to_owned());
+        self.record(What::Approved { stage, by, until_ms, plan_hash });
     }
 
     fn measured(

@@ -21,44 +21,40 @@ use std::collections::BTreeSet;
 pub(crate) struct Findings(Vec<Diagnostic>);
 
 impl Findings {
-    pub(crate) fn error(&mut self, code: &str, span: Option<&Span>, summary: String) {
-        self.add(Diagnostic::error(code, summary), span, None);
-    }
-
-    pub(crate) fn hinted(&mut self, code: &str, span: Option<&Span>, summary: String, hint: &str) {
-        self.add(Diagnostic::error(code, summary), span, Some(hint));
-    }
-
-    pub(crate) fn warning(&mut self, code: &str, span: Option<&Span>, summary: String, hint: &str) {
-        self.add(Diagnostic::warning(code, summary), span, Some(hint));
-    }
-
-    fn add(&mut self, found: Diagnostic, span: Option<&Span>, hint: Option<&str>) {
-        let found = match span {
+    /// Adds a finding about a place.
+    pub(crate) fn add(&mut self, span: Option<&Span>, found: Diagnostic) {
+        self.0.push(match span {
             Some(span) => found.with_label(span.clone(), ""),
-            None => found,
-        };
-        self.0.push(match hint {
-            Some(hint) => found.with_hint(hint),
             None => found,
         });
     }
 }
 
-/// What can never work of a rollout of these node sets, at a time (Unix milliseconds).
+/// What can never work of a rollout of these node sets, at a time (Unix milliseconds): their rules, and these rules with
+/// these nodes.
 pub fn validate(sets: &[SetStart], now_ms: i64) -> Vec<Diagnostic> {
     let mut found = Findings(Vec::new());
-    let (mut known, mut names) = (Vec::new(), BTreeSet::new());
+    let mut known: Vec<&Rollout> = Vec::new();
     for set in sets {
         // Rules that two sets share are told of once.
         if !known.contains(&&set.rollout) {
             known.push(&set.rollout);
             check_rules(&set.rollout, now_ms, &mut found);
         }
+    }
+    found.0.extend(validate_nodes(sets));
+    found.0
+}
+
+/// What cannot work with these nodes, though the rules by themselves may be sound.
+pub fn validate_nodes(sets: &[SetStart]) -> Vec<Diagnostic> {
+    let mut found = Findings(Vec::new());
+    let mut names = BTreeSet::new();
+    for set in sets {
         check_nodes(set, &mut found);
         for node in set.nodes.iter().filter(|node| !names.insert(node.name.as_str())) {
             let text = format!("node `{}` is in the rollout twice", node.name);
-            found.error("rollout-node-twice", set.rollout.span.as_ref(), text);
+            found.add(set.rollout.span.as_ref(), Diagnostic::error("rollout-node-twice", text));
         }
     }
     found.0
@@ -91,7 +87,10 @@ fn check_rules(rollout: &Rollout, now_ms: i64, found: &mut Findings) {
         let text =
             format!("no stage may begin within a year: window `{}` never allows it", shut.name);
         let hint = "deny wins; with a window that allows, nothing outside of it is allowed";
-        found.hinted("rollout-window-never", span.or(rollout.span.as_ref()), text, hint);
+        found.add(
+            span.or(rollout.span.as_ref()),
+            Diagnostic::error("rollout-window-never", text).with_hint(hint),
+        );
     }
 }
 
@@ -99,7 +98,7 @@ fn check_limits(rollout: &Rollout, found: &mut Findings) {
     let span = rollout.span.as_ref();
     if rollout.max_parallel == 0 {
         let text = "max_parallel is 0: no node would ever be changed".to_owned();
-        found.error("rollout-max-parallel", span, text);
+        found.add(span, Diagnostic::error("rollout-max-parallel", text));
     }
     for (name, value) in
         [("max_unavailable", rollout.max_unavailable), ("max_surge", rollout.max_surge)]
@@ -107,20 +106,25 @@ fn check_limits(rollout: &Rollout, found: &mut Findings) {
         if let Amount::Percent(percent) = value
             && !(0.0..=100.0).contains(&percent)
         {
-            found.error(
-                "rollout-percent",
+            found.add(
                 span,
-                format!("{name} is {percent} %, not from 0 to 100"),
+                Diagnostic::error(
+                    "rollout-percent",
+                    format!("{name} is {percent} %, not from 0 to 100"),
+                ),
             );
         }
     }
     let none = |value| matches!(value, Amount::Count(0)) || value == Amount::Percent(0.0);
     if none(rollout.max_unavailable) && none(rollout.max_surge) {
         let text = "max_unavailable and max_surge are 0: no node could ever be changed".to_owned();
-        found.error("rollout-max-unavailable", span, text);
+        found.add(span, Diagnostic::error("rollout-max-unavailable", text));
     }
     if rollout.interval_ms == 0 {
-        found.error("rollout-interval", span, "the interval of measurements is 0".to_owned());
+        found.add(
+            span,
+            Diagnostic::error("rollout-interval", "the interval of measurements is 0".to_owned()),
+        );
     }
     if let Some(budget) = rollout.error_budget {
         let share = budget.tolerated > 0.0 && budget.tolerated < 1.0;
@@ -131,24 +135,27 @@ fn check_limits(rollout: &Rollout, found: &mut Findings) {
         {
             let text =
                 "an error budget needs a share between 0 and 1, a period and a rate".to_owned();
-            found.error("rollout-error-budget", span, text);
+            found.add(span, Diagnostic::error("rollout-error-budget", text));
         }
     }
     for (one, other) in rollout.apart.iter().filter(|(one, other)| one == other) {
         let text = format!("node `{one}` is to be kept apart from itself (`{other}`)");
-        found.error("rollout-apart", span, text);
+        found.add(span, Diagnostic::error("rollout-apart", text));
     }
 }
 
 fn check_order(rollout: &Rollout, found: &mut Findings) {
     let Some(last) = rollout.stages.last() else {
         let text = "a rollout needs at least one stage".to_owned();
-        found.error("rollout-no-stages", rollout.span.as_ref(), text);
+        found.add(rollout.span.as_ref(), Diagnostic::error("rollout-no-stages", text));
         return;
     };
     if matches!(last.nodes, Amount::Percent(percent) if percent < 100.0) {
         let text = format!("the last stage, `{}`, does not hold all nodes", last.name);
-        found.hinted("rollout-last-stage", last.span.as_ref(), text, "say `nodes = \"100%\"`");
+        found.add(
+            last.span.as_ref(),
+            Diagnostic::error("rollout-last-stage", text).with_hint("say `nodes = \"100%\"`"),
+        );
     }
     for pair in rollout.stages.windows(2) {
         let [before, after] = pair else {
@@ -164,13 +171,13 @@ fn check_order(rollout: &Rollout, found: &mut Findings) {
                 "stage `{}` holds fewer nodes than `{}` before it",
                 after.name, before.name
             );
-            found.error("rollout-stage-order", after.span.as_ref(), text);
+            found.add(after.span.as_ref(), Diagnostic::error("rollout-stage-order", text));
         }
     }
     let mut names = BTreeSet::new();
     for stage in rollout.stages.iter().filter(|stage| !names.insert(&stage.name)) {
         let text = format!("there are two stages `{}`", stage.name);
-        found.error("rollout-stage-twice", stage.span.as_ref(), text);
+        found.add(stage.span.as_ref(), Diagnostic::error("rollout-stage-twice", text));
     }
 }
 
@@ -179,34 +186,37 @@ fn check_stage(rollout: &Rollout, stage: &Stage, found: &mut Findings) {
     match stage.nodes {
         Amount::Percent(percent) if !(percent > 0.0 && percent <= 100.0) => {
             let text = format!("stage `{name}` holds {percent} % of the nodes, not above 0 to 100");
-            found.error("rollout-percent", span, text);
+            found.add(span, Diagnostic::error("rollout-percent", text));
         }
         Amount::Count(0) => {
             let text = format!("stage `{name}` holds no node");
-            found.error("rollout-percent", span, text);
+            found.add(span, Diagnostic::error("rollout-percent", text));
         }
         _ => {}
     }
     if stage.gates.is_empty() {
         let text = format!("stage `{name}` has no gate: only dead nodes stop it");
-        found.warning("rollout-no-gates", span, text, "name gates that judge the candidate");
+        found.add(
+            span,
+            Diagnostic::warning("rollout-no-gates", text)
+                .with_hint("name gates that judge the candidate"),
+        );
     } else if stage.deadline_ms == 0 {
         let text = format!("stage `{name}` has no deadline: what is inconclusive aborts at once");
-        found.hinted(
-            "rollout-deadline",
+        found.add(
             span,
-            text,
-            "say how long it is held, like `deadline = \"1h\"`",
+            Diagnostic::error("rollout-deadline", text)
+                .with_hint("say how long it is held, like `deadline = \"1h\"`"),
         );
     }
     if let Some(approval) = &stage.approval {
         if approval.people == 0 {
             let text = format!("stage `{name}` is to be approved by nobody");
-            found.error("rollout-approval", span, text);
+            found.add(span, Diagnostic::error("rollout-approval", text));
         }
         if approval.valid_ms == 0 {
             let text = format!("an approval of stage `{name}` expires at once");
-            found.error("rollout-approval", span, text);
+            found.add(span, Diagnostic::error("rollout-approval", text));
         }
     }
     let mut names = BTreeSet::new();
@@ -214,13 +224,13 @@ fn check_stage(rollout: &Rollout, stage: &Stage, found: &mut Findings) {
         let span = gate.span.as_ref().or(stage.span.as_ref());
         if !names.insert(&gate.gate) {
             let text = format!("stage `{name}` names gate `{}` twice", gate.gate);
-            found.error("rollout-gate-twice", span, text);
+            found.add(span, Diagnostic::error("rollout-gate-twice", text));
         }
         match rollout.gates.get(&gate.gate) {
             Some(declared) => gates::check_gate(stage, gate, declared, found),
             None => {
                 let text = format!("stage `{name}` names gate `{}`, which there is not", gate.gate);
-                found.error("rollout-unknown-gate", span, text);
+                found.add(span, Diagnostic::error("rollout-unknown-gate", text));
             }
         }
     }
@@ -252,7 +262,7 @@ fn window_fault(window: &Window) -> Option<String> {
 fn check_window(window: &Window, found: &mut Findings) {
     if let Some(fault) = window_fault(window) {
         let text = format!("window `{}`: {fault}", window.name);
-        found.error("rollout-window", window.span.as_ref(), text);
+        found.add(window.span.as_ref(), Diagnostic::error("rollout-window", text));
     }
 }
 
@@ -268,7 +278,10 @@ fn check_nodes(set: &SetStart, found: &mut Findings) {
         && *count < changing
     {
         let text = format!("the last stage, `{name}`, holds {count} of {changing} nodes");
-        found.hinted("rollout-last-stage", span.as_ref(), text, "say `nodes = \"100%\"`");
+        found.add(
+            span.as_ref(),
+            Diagnostic::error("rollout-last-stage", text).with_hint("say `nodes = \"100%\"`"),
+        );
     }
     for (stage, number) in rollout.stages.iter().zip(0_u32..) {
         if set.stages.iter().all(|it| it.stage != number) {
@@ -278,7 +291,10 @@ fn check_nodes(set: &SetStart, found: &mut Findings) {
                 "stage `{name}` adds no node of `{set}`: {nodes} of {changing} are in other stages"
             );
             let hint = "it is left out; a larger share, or fewer stages, say what happens";
-            found.warning("rollout-stage-adds-nothing", stage.span.as_ref(), text, hint);
+            found.add(
+                stage.span.as_ref(),
+                Diagnostic::warning("rollout-stage-adds-nothing", text).with_hint(hint),
+            );
         }
     }
     check_domains(set, found);
@@ -304,7 +320,10 @@ fn check_domains(set: &SetStart, found: &mut Findings) {
             node.name, set.node_set
         );
         let hint = "a node that is changed in place is down meanwhile: say at least 1";
-        found.hinted("rollout-max-unavailable", set.rollout.span.as_ref(), text, hint);
+        found.add(
+            set.rollout.span.as_ref(),
+            Diagnostic::error("rollout-max-unavailable", text).with_hint(hint),
+        );
     }
 }
 
@@ -323,7 +342,7 @@ fn check_reach(set: &SetStart, place: usize, stage: &StageNodes, found: &mut Fin
                 set.node_set
             );
             let hint = "compare in earlier stages only, or raise `holdback`";
-            found.hinted("rollout-no-control", span, text, hint);
+            found.add(span, Diagnostic::error("rollout-no-control", text).with_hint(hint));
         }
         let Check::Rate { min_sample, .. } = &gate.check else {
             continue;
@@ -347,9 +366,15 @@ fn check_reach(set: &SetStart, place: usize, stage: &StageNodes, found: &mut Fin
             )
         };
         if whole < least {
-            found.hinted("rollout-sample", span, text(whole, whole_ms), hint);
+            found.add(
+                span,
+                Diagnostic::error("rollout-sample", text(whole, whole_ms)).with_hint(hint),
+            );
         } else if bake < least {
-            found.warning("rollout-sample", span, text(bake, rules.bake_ms), hint);
+            found.add(
+                span,
+                Diagnostic::warning("rollout-sample", text(bake, rules.bake_ms)).with_hint(hint),
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Findings;
 use crate::words::duration;
+use model::Diagnostic;
 use model::rollout::{Check, Gate, Queries, Source, Stage, StageGate};
 
 /// A gate as a stage uses it.
@@ -9,10 +10,10 @@ pub(super) fn check_gate(stage: &Stage, gate: &StageGate, declared: &Gate, found
     let span = gate.span.as_ref().or(stage.span.as_ref());
     let name = &gate.gate;
     for fault in faults(&gate.check) {
-        found.error("rollout-threshold", span, format!("gate `{name}`: {fault}"));
+        found.add(span, Diagnostic::error("rollout-threshold", format!("gate `{name}`: {fault}")));
     }
     if let Some(fault) = kind_fault(&gate.check, &declared.source) {
-        found.error("rollout-gate-kind", span, format!("gate `{name}`: {fault}"));
+        found.add(span, Diagnostic::error("rollout-gate-kind", format!("gate `{name}`: {fault}")));
     }
     let interval_ms = declared.interval_ms;
     if interval_ms > stage.bake_ms {
@@ -21,7 +22,7 @@ pub(super) fn check_gate(stage: &Stage, gate: &StageGate, declared: &Gate, found
             "stage `{}` bakes for {bake}, and gate `{name}` is measured every {interval}",
             stage.name
         );
-        found.error("rollout-bake", span, text);
+        found.add(span, Diagnostic::error("rollout-bake", text));
         return;
     }
     let (Check::Value { consecutive, .. } | Check::Yes { consecutive }) = gate.check else {
@@ -35,10 +36,10 @@ pub(super) fn check_gate(stage: &Stage, gate: &StageGate, declared: &Gate, found
         duration(stage.bake_ms)
     );
     if row_ms > stage.bake_ms.saturating_add(stage.deadline_ms) {
-        found.error("rollout-consecutive", span, text);
+        found.add(span, Diagnostic::error("rollout-consecutive", text));
     } else if row_ms > stage.bake_ms {
         let hint = "the stage will be held beyond its bake";
-        found.warning("rollout-consecutive", span, text, hint);
+        found.add(span, Diagnostic::warning("rollout-consecutive", text).with_hint(hint));
     }
 }
 
@@ -47,13 +48,13 @@ pub(super) fn check_source(gate: &Gate, found: &mut Findings) {
     let (span, name) = (gate.span.as_ref(), &gate.name);
     if gate.interval_ms == 0 || gate.timeout_ms == 0 {
         let text = format!("gate `{name}`: interval and timeout must be above 0");
-        found.error("rollout-interval", span, text);
+        found.add(span, Diagnostic::error("rollout-interval", text));
     }
     match &gate.source {
         Source::Prometheus { queries, staleness_ms, .. } => {
             if *staleness_ms == 0 {
                 let text = format!("gate `{name}`: every sample is too old for a staleness of 0");
-                found.error("rollout-interval", span, text);
+                found.add(span, Diagnostic::error("rollout-interval", text));
             }
             check_queries(gate, queries, found);
         }
@@ -64,16 +65,22 @@ pub(super) fn check_source(gate: &Gate, found: &mut Findings) {
                 let text =
                     format!("gate `{name}` never says `$candidate`: it sees all nodes alike");
                 let hint = "name the candidate's nodes in the address or in the query";
-                found.warning("rollout-no-candidate", span, text, hint);
+                found.add(span, Diagnostic::warning("rollout-no-candidate", text).with_hint(hint));
             }
         }
         Source::Alertmanager { matchers, .. } if matchers.is_empty() => {
             let text = format!("gate `{name}` matches every alert");
             let hint = "say which ones count, like `severity=\"critical\"`";
-            found.warning("rollout-matchers", span, text, hint);
+            found.add(span, Diagnostic::warning("rollout-matchers", text).with_hint(hint));
         }
         Source::Command { command } if command.is_empty() => {
-            found.error("rollout-command", span, format!("gate `{name}` has no command to run"));
+            found.add(
+                span,
+                Diagnostic::error(
+                    "rollout-command",
+                    format!("gate `{name}` has no command to run"),
+                ),
+            );
         }
         _ => {}
     }
@@ -100,20 +107,20 @@ fn check_queries(gate: &Gate, queries: &Queries, found: &mut Findings) {
         if !query.contains("$candidate") && !query.contains("$stage") {
             let text = format!("gate `{name}`: `{query}` names no candidate");
             let hint = "put `$candidate` among its label matchers, like `errors_total{$candidate}`";
-            found.hinted("rollout-no-candidate", span, text, hint);
+            found.add(span, Diagnostic::error("rollout-no-candidate", text).with_hint(hint));
         }
     }
     for query in control.iter().filter(|query| !query.contains("$control")) {
         let text = format!("gate `{name}`: `{query}` names no control group");
         let hint = "put `$control` among its label matchers";
-        found.hinted("rollout-no-candidate", span, text, hint);
+        found.add(span, Diagnostic::error("rollout-no-candidate", text).with_hint(hint));
     }
     if let Queries::Counts { .. } = queries {
         for query in own.iter().chain(&control).filter(|query| !query.contains("$window")) {
             let text = format!("gate `{name}`: `{query}` counts over no `$window`");
             let hint =
                 "say `increase(...[$window])`, so that no event is counted twice or left out";
-            found.hinted("rollout-no-window", span, text, hint);
+            found.add(span, Diagnostic::error("rollout-no-window", text).with_hint(hint));
         }
     }
 }

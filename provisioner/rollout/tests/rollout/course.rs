@@ -1,14 +1,14 @@
 //! The course of rollouts in the cases that the design names: good and bad candidates, outages, crashes, dead nodes, people,
 //! windows, approvals.
 
-mod world;
-
+use crate::world::rules::{
+    MINUTE, answer, counts, nodes, rate, rules, stage, standard, start, value,
+};
+use crate::world::{Mishaps, Truth, World};
 use model::rollout::entry::{Hold, NodeChange, Outcome, Reading, Verb, What};
 use model::rollout::{Approval, Check, RollbackRule, Rollout, Window, WindowEffect, WindowTime};
 use rollout::{Observation, Phase, Revision, State, admissible};
 use std::collections::BTreeMap;
-use world::rules::{MINUTE, answer, counts, nodes, rate, rules, stage, standard, start, value};
-use world::{Mishaps, Truth, World};
 
 const MOST: u64 = 200_000;
 
@@ -389,4 +389,93 @@ fn a_yes_gate_rolls_back_after_noes_in_a_row() {
     }
     assert_eq!(noes, 2);
     assert!(world.state.rollback().unwrap().why.contains("503"));
+}
+
+#[test]
+fn what_was_measured_is_not_counted_twice() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    until(&mut world, |state| state.evidence()["errors"].data_ms().is_some());
+    let before = world.state.evidence()["errors"].counts();
+    let (from_ms, to_ms) = (world.now_ms - 60_000, world.now_ms + 60_000);
+    world.now_ms = to_ms;
+    // The driver is asked for the time since the last data, and answers for more than that.
+    world.observe(&Observation::Tick);
+    let reading = Reading::Counts { bad: 0.0, total: 50_000.0, control: None };
+    let (gate, queries) = ("errors".to_owned(), Vec::new());
+    world.observe(&Observation::Measured { gate, queries, from_ms, to_ms, reading });
+    assert_eq!(world.state.evidence()["errors"].counts(), before);
+}
+
+#[test]
+fn who_cannot_agree_is_told_why() {
+    let mut rules = small();
+    rules.stages[1].approval = Some(Approval { people: 1, valid_ms: 600_000 });
+    let mut world = world(rules, truth(0.000_3, 0.01), Mishaps::default());
+    let hash = "p".repeat(64);
+    let ask = |world: &World, stage, hash: &str| rollout::approvable(&world.state, stage, hash);
+    assert!(ask(&world, Some(0), &hash).unwrap_err().contains("needs no approval"));
+    assert!(ask(&world, Some(1), "x").unwrap_err().contains("another plan"));
+    assert_eq!(ask(&world, Some(1), &hash), Ok((1, 600_000)));
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    assert_eq!(ask(&world, None, &hash), Ok((1, 600_000)));
+    assert!(ask(&world, Some(0), &hash).unwrap_err().contains("has begun"));
+}
+
+#[test]
+fn nobody_waits_for_longer_than_thirty_days() {
+    let mut rules = small();
+    rules.interval_ms = 60 * MINUTE;
+    let mut world = world(rules, truth(0.000_3, 0.01), Mishaps::default());
+    ask(&mut world, Verb::Pause);
+    let begun = world.now_ms;
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack));
+    let waited = world.now_ms - begun;
+    let (least, most) = (30 * 86_400_000, 31 * 86_400_000);
+    assert!((least..most).contains(&waited), "{waited}");
+}
+
+#[test]
+fn dead_nodes_do_not_keep_the_others_of_their_domain_from_being_brought_back() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut world, |state| state.stage() == 1 && state.phase() == Phase::Baking);
+    let domain = world.state.nodes().values().next().unwrap().domain.clone();
+    let nodes = world.state.nodes().iter().filter(|(_, node)| node.domain == domain);
+    let dead: Vec<_> = nodes.take(3).map(|(name, _)| name.clone()).collect();
+    world.dead.extend(dead.clone());
+    assert_eq!(world.run(MOST), Some(Outcome::RollbackFailed));
+    let mut left = world.state.to_restore();
+    left.sort();
+    assert_eq!(left, dead);
+}
+
+#[test]
+fn a_rollback_is_verified_by_a_look_of_its_own() {
+    let mut world = world(small(), truth(0.05, 0.01), Mishaps::default());
+    until(&mut world, |state| state.phase() == Phase::RollingBack && state.to_restore().is_empty());
+    let restored = world.entries.iter().find_map(|entry| match &entry.what {
+        What::RollbackWaveEnded { restored, .. } => restored.first().cloned(),
+        _ => None,
+    });
+    world.dead.extend(restored.clone());
+    assert_eq!(world.run(MOST), Some(Outcome::RollbackFailed));
+    assert!(world.state.outcome().unwrap().1.contains(&restored.unwrap()));
+}
+
+#[test]
+fn an_approval_is_to_one_stage() {
+    let mut rules = small();
+    for stage in &mut rules.stages {
+        stage.approval = Some(Approval { people: 1, valid_ms: 86_400_000 });
+    }
+    let mut world = world(rules, truth(0.000_3, 0.01), Mishaps::default());
+    let approve = |world: &mut World, stage| {
+        let (by, plan_hash) = ("ada".to_owned(), "p".repeat(64));
+        world.observe(&Observation::Approved { stage: Some(stage), by, plan_hash });
+    };
+    approve(&mut world, 1);
+    hold_until(&mut world, |hold| matches!(hold, Hold::Approval { stage: 0, missing: 1 }));
+    approve(&mut world, 0);
+    // The other one was given before it was due, and still counts.
+    assert_eq!(world.run(MOST), Some(Outcome::Committed));
 }

@@ -59,6 +59,7 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario { outages: (2, 3), ..of("good, 2 outages of 3 min", true, 0.000_3, 0.01) },
         Scenario { outages: (2, 15), ..of("good, 2 outages of 15 min", true, 0.000_3, 0.01) },
         Scenario { crashes: true, ..of("good, controllers killed", true, 0.000_3, 0.01) },
+        of("bad: 0.12 % errors", false, 0.001_2, 0.01),
         of("bad: 0.2 % errors", false, 0.002, 0.01),
         of("bad: 1.5 % errors", false, 0.015, 0.01),
         of("bad: 5 % errors", false, 0.05, 0.01),

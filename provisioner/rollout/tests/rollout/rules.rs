@@ -1,7 +1,6 @@
 //! What is told of rules before a rollout begins: what can never work, where; and what is foreseen.
 
-mod world;
-
+use crate::world::rules::{MINUTE, answer, counts, nodes, rate, rules, stage, standard, value};
 use model::diagnostic::{Diagnostic, Severity, Span};
 use model::rollout::entry::NodeChange;
 use model::rollout::{
@@ -9,7 +8,6 @@ use model::rollout::{
     WindowTime,
 };
 use rollout::{foresee, select, validate, validate_rules};
-use world::rules::{MINUTE, answer, counts, nodes, rate, rules, stage, standard, value};
 
 const NOW: i64 = 1_767_225_600_000;
 

@@ -3,8 +3,6 @@
 //!
 //! Everything hangs on a seed. Refuses to know: how the decision is made; it sees commands and entries only.
 
-#![allow(dead_code, reason = "each program that shares this uses a part of it")]
-
 pub mod chance;
 pub mod check;
 pub mod polling;
@@ -13,7 +11,7 @@ pub mod simulation;
 
 use chance::Random;
 use model::rollout::entry::{Entry, NodeChange, Outcome, Reading, Start, Verb, What};
-use model::rollout::{Check, Queries, Source};
+use model::rollout::{Queries, Source};
 use rollout::{Command, Groups, Observation, State, resume, step};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -336,11 +334,6 @@ impl World {
     pub fn changed(&self) -> usize {
         self.state.to_restore().len()
     }
-}
-
-/// Whether a gate judges counts.
-pub fn counts(check: &Check) -> bool {
-    matches!(check, Check::Rate { .. })
 }
 
 /// Whether a node is taken from its users while it is changed.
