@@ -10,3 +10,5 @@
 //! the nodes of a stage are among those of the next; every wait has a bound; the stable revision stays the recorded truth of a
 //! node until its wave, and what it was can be had from the state's history until the rollout is over.
 //! Refuses to know: the language's syntax, concrete stores and providers, how anything is drawn.
+
+pub mod evidence;
