@@ -2,7 +2,7 @@
 //!
 //! A *record* is an entry of the journal with what it rests on beside it: the hash of the plan, the thresholds of the gates
 //! (as the rollout began with them), for a verdict the hash of all measurements that it was made from, and the hash of the
-//! record before. Records are canonical JSON ([`canonical`]) and hashed with SHA-256. The statement is an in-toto Statement v1
+//! record before. Records are canonical JSON and hashed with SHA-256. The statement is an in-toto Statement v1
 //! about the plan and the configuration, in a DSSE envelope with two signatures, Ed25519 and ML-DSA-65; both must fit.
 //!
 //! What protects what. Until an export the entries are protected by the journal: it is append-only, written under a fenced lease,
