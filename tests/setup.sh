@@ -85,6 +85,8 @@ needs ssh openssh-client
 needs unshare util-linux
 needs ps procps
 needs strace strace
+# The HTML report of a rollout is looked at in a browser.
+needs chromium chromium
 # Servers that the stores are tested against: PostgreSQL itself, and Azurite, which npm fetches.
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || needs initdb postgresql
 needs npm npm

@@ -542,6 +542,12 @@ pub struct Running {
     pub lock_timeout: Duration,
 }
 
+impl Default for Running {
+    fn default() -> Self {
+        Self { auto_approve: false, parallelism: 16, lock_timeout: Duration::ZERO }
+    }
+}
+
 /// A duration as people write it.
 fn duration(text: &str) -> Result<Duration, String> {
     let read = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;

@@ -348,18 +348,31 @@ pub async fn plan_destroy(
     identified(plan, factory, &owner).await
 }
 
-/// How changes reach the nodes of node sets, by node set, and the order in which sets are gone through, with what is secret
-/// in the rules. What is wrong with the configuration is told where it is planned.
-pub fn rollouts(
-    project: &Project,
-    inputs: &Inputs,
-    factory: &Factory,
-    world: &World<'_>,
-) -> (BTreeMap<String, Rollout>, Vec<String>) {
+/// What the configuration says of rollouts.
+pub struct Rules {
+    /// How changes reach the nodes of node sets, by node set, with what is secret in the rules.
+    pub rollouts: BTreeMap<String, Rollout>,
+    /// The order in which sets are gone through.
+    pub order: Vec<String>,
+    /// SHA-256 of the configuration and variables.
+    pub configuration_digest: String,
+    /// The nodes that are configured, by node set.
+    pub nodes: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What the configuration says of rollouts. What is wrong with it is told where it is planned.
+pub fn rules(project: &Project, inputs: &Inputs, factory: &Factory, world: &World<'_>) -> Rules {
     let options = Wishes::default().options(&project.environment, world.moved, now());
     let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
     let evaluated = lang::evaluate(&project.configuration, inputs, factory.schemas(), &planner);
-    (evaluated.desired.rollouts, evaluated.desired.rollout_order)
+    let desired = evaluated.desired;
+    let names = |set: model::graph::NodeSet| set.nodes.into_iter().map(|node| node.name).collect();
+    Rules {
+        rollouts: desired.rollouts,
+        order: desired.rollout_order,
+        configuration_digest: desired.configuration_digest,
+        nodes: desired.node_sets.into_iter().map(|(name, set)| (name, names(set))).collect(),
+    }
 }
 
 /// Evaluates a configuration and lets the providers check every argument that is known. Warnings are shown.

@@ -17,6 +17,7 @@ pub mod changes;
 mod command;
 pub mod driver;
 mod due;
+pub mod evidence;
 mod fold;
 mod foresee;
 pub mod notify;

@@ -28,6 +28,7 @@ pub mod rows;
 pub mod rules;
 mod scope;
 pub mod seal;
+pub mod signing;
 pub mod sqlite;
 pub mod vault;
 pub mod version;

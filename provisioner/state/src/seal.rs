@@ -177,6 +177,11 @@ impl Sealer {
         self.keys.get(&self.current).map(|key| &key.sign)
     }
 
+    /// What each generation that is kept signed with.
+    pub(crate) fn signing_seeds(&self) -> impl Iterator<Item = (Generation, &Sensitive<[u8; 32]>)> {
+        self.keys.iter().map(|(generation, key)| (*generation, &key.sign))
+    }
+
     fn associated(&self, place: &str) -> Vec<u8> {
         format!("provisioner seal 1\n{}\n{place}", self.lineage).into_bytes()
     }

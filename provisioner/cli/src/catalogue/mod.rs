@@ -69,7 +69,7 @@ impl Entry {
 }
 
 /// The chapters of the catalogue, as people look for them.
-const CHAPTERS: [(&str, &[Entry]); 8] = [
+const CHAPTERS: [(&str, &[Entry]); 9] = [
     ("Files, blocks and names", language::ENTRIES),
     ("Values and expressions", evaluation::ENTRIES),
     ("Settings of an environment", settings::ENTRIES),

@@ -139,7 +139,10 @@ async fn say(session: &Session, said: Said, verb: Verb) -> Result<Exit, CommandE
 async fn approve(session: &Session, target: &Path, hash: &str) -> Result<Exit, CommandError> {
     let UnderWay { fleet, id, .. } = under_way(opened(session, target).await?).await?;
     let what = |state: &rollout::State| {
-        rollout::approval(state, &rollouts::who(), hash, rollouts::now_ms())
+        let (stage, valid_ms) = rollout::approvable(state, None, hash)?;
+        let valid_ms = i64::try_from(valid_ms).unwrap_or(i64::MAX);
+        let until_ms = rollouts::now_ms().saturating_add(valid_ms);
+        Ok(What::Approved { stage, by: rollouts::who(), until_ms, plan_hash: hash.to_owned() })
     };
     rollouts::speak(&fleet, &id, what).await?;
     told(&fleet, &id, "approve").await?;

@@ -8,6 +8,5 @@ mod foresee;
 mod start;
 mod world;
 
-pub use foresee::{Foreseen, foresee};
-pub use start::{Begun, apply, end_running, entries, go_on, now_ms, say, speak, who};
+pub use start::{Begun, apply, entries, now_ms, resumed, say, speak, who};
 pub use world::Fleet;

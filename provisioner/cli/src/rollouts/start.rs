@@ -16,7 +16,7 @@ use model::plan::{Actual, Plan};
 use model::record::Recorded;
 use model::rollout::entry::{RolloutHead, Verb, What};
 use planner::Renamed;
-use rollout::driver::{self, Ports};
+use rollout::driver;
 use serde_json::json;
 use state::holder::Holder;
 use state::{Scope, rollout_entries};
@@ -51,9 +51,11 @@ pub async fn apply(
     };
     let under_way = recorded.rollouts.iter().next();
     let under_way = under_way.map(|(id, head)| (id.clone(), head.clone()));
-    let foreseen = rules(&mut fleet, &plan, &recorded, under_way.as_ref());
+    let (order, _) = take_rules(&mut fleet, &recorded);
+    let serial = under_way.as_ref().map_or(recorded.serial, |(_, head)| head.stable_serial);
+    let foreseen = foresee(&plan, &recorded, (fleet.rules.clone(), &order), serial);
     if let Some((id, head)) = &under_way {
-        refuse_targets(wishes, head)?;
+        refuse_targets(wishes, &head.node_sets)?;
         let (_, state) =
             driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
         if state.started().configuration_digest == plan.configuration_digest {
@@ -70,10 +72,9 @@ pub async fn apply(
         }
         return Ok(Begun::Plain(fleet));
     };
-    if let Some(set) = foreseen.foresight.sets.first() {
-        let head = RolloutHead { node_sets: vec![set.node_set.clone()], ..RolloutHead::default() };
-        refuse_targets(wishes, &head)?;
-    }
+    let sets: Vec<String> =
+        foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
+    refuse_targets(wishes, &sets)?;
     let warnings = check(&fleet.project, &foreseen, now_ms()).await?;
     fleet.session.show(&warnings, &fleet.project.sources);
     fleet.ready().announce(&plan);
@@ -125,8 +126,28 @@ async fn begin(
     Ok(Begun::Ended(fleet, exit))
 }
 
+/// Goes on with a rollout whose configuration is still the one that it began with.
+pub async fn resumed(
+    mut fleet: Fleet,
+    id: &str,
+    head: &RolloutHead,
+) -> Result<Begun, CommandError> {
+    let recorded = fleet.store.load().await?;
+    let (_, digest) = take_rules(&mut fleet, &recorded);
+    let (_, state) = driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
+    let is_going_back = state.phase() == rollout::Phase::RollingBack;
+    if state.started().configuration_digest != digest && !is_going_back {
+        let summary =
+            format!("rollout {id} began with another configuration, or with other variables");
+        return Err(Diagnostic::error("rollout-other-configuration", summary)
+            .with_hint("give the files and the variables that it began with; or `apply`, which takes its place; or `rollout abort`")
+            .into());
+    }
+    go_on(fleet, id, head).await
+}
+
 /// Goes on with a rollout that nobody drives, or waits for whoever does.
-pub async fn go_on(fleet: Fleet, id: &str, head: &RolloutHead) -> Result<Begun, CommandError> {
+async fn go_on(fleet: Fleet, id: &str, head: &RolloutHead) -> Result<Begun, CommandError> {
     let fleet = Arc::new(fleet);
     let sets = head.node_sets.iter().cloned().collect();
     let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;
@@ -228,24 +249,18 @@ async fn look(
     Ok(plan.map(|plan| Planned { plan, recorded }))
 }
 
-/// Takes the rules and the nodes of a plan into the fleet, and gives the rollout that it asks for.
-fn rules(
-    fleet: &mut Fleet,
-    plan: &Plan,
-    recorded: &Recorded,
-    under_way: Option<&(String, RolloutHead)>,
-) -> Option<Foreseen> {
+/// Takes the rules and the nodes of the configuration into the fleet; gives the order of the sets and the
+/// configuration's digest.
+fn take_rules(fleet: &mut Fleet, recorded: &Recorded) -> (Vec<String>, String) {
     let world = World { recorded, actual: &Actual::new(), moved: &[] };
-    let (rules, order) =
-        planning::rollouts(&fleet.project, &fleet.inputs, &fleet.wired.factory, &world);
-    let serial = under_way.map_or(recorded.serial, |(_, head)| head.stable_serial);
-    let planned = plan.node_sets.iter().map(|(name, set)| (name, &set.nodes));
-    for (set, nodes) in planned.chain(&recorded.node_sets) {
+    let rules = planning::rules(&fleet.project, &fleet.inputs, &fleet.wired.factory, &world);
+    fleet.rules = rules.rollouts;
+    fleet.nodes = rules.nodes;
+    for (set, nodes) in &recorded.node_sets {
         let names = nodes.iter().map(|node| node.name.clone());
         fleet.nodes.entry(set.clone()).or_default().extend(names);
     }
-    fleet.rules.clone_from(&rules);
-    foresee(plan, recorded, (rules, &order), serial)
+    (rules.order, rules.configuration_digest)
 }
 
 fn announce(fleet: &Fleet, foreseen: &Foreseen) {
@@ -261,11 +276,11 @@ fn announce(fleet: &Fleet, foreseen: &Foreseen) {
 }
 
 /// A part of a rollout is none: what is left out would be changed in one go, or never.
-fn refuse_targets(wishes: &Wishes, head: &RolloutHead) -> Result<(), CommandError> {
+fn refuse_targets(wishes: &Wishes, sets: &[String]) -> Result<(), CommandError> {
     if wishes.targets.is_empty() && wishes.replace.is_empty() {
         return Ok(());
     }
-    let sets = head.node_sets.join("`, `");
+    let sets = sets.join("`, `");
     let summary =
         format!("changes of node set `{sets}` are rolled out, and that takes all of the plan");
     Err(Diagnostic::error("rollout-targets", summary)

@@ -246,6 +246,10 @@ impl<'a> Driver<'a> {
 
     /// A decision on what was seen: recorded, then done.
     async fn settle(&mut self, observation: &Observation) -> Result<(), DriveError> {
+        // The last entry was its end: nothing can follow it, not even that somebody was told.
+        if self.over.is_some() {
+            return Ok(());
+        }
         let mut observation = observation.clone();
         for _ in 0..ROUNDS {
             let (next, commands) = step(&self.state, &observation, wall_ms(self.ports));

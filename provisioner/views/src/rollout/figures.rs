@@ -94,10 +94,17 @@ pub fn some_of<'a>(names: impl IntoIterator<Item = &'a str>, most: usize) -> Str
     format!("{} and {} more", names[..shown].join(", "), names.len() - shown)
 }
 
-/// At most so many characters; a cut one ends in `…`.
+/// A text from outside on one line, as it may go to a terminal: control characters, which could steer one, become `�`.
+pub fn plain(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// A text from outside, see [`plain`], in at most so many characters; a cut one ends in `…`.
 pub fn cut(text: &str, width: usize) -> String {
+    let text = if text.chars().any(char::is_control) { plain(text) } else { text.to_owned() };
     if text.chars().count() <= width {
-        return text.to_owned();
+        return text;
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())

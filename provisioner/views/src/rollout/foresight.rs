@@ -4,7 +4,7 @@
 //! Invariant: every node that a stage changes is named, however many there are.
 //! Refuses to know: where the numbers come from.
 
-use super::figures::{number, share, span};
+use super::figures::{number, plain, share, span};
 use crate::console::Palette;
 use crate::fold::count;
 use model::rollout::entry::{NodeChange, SetStart};
@@ -93,7 +93,12 @@ fn one_gate(gate: &GateForesight, palette: Palette, width: usize) -> String {
         Some(true) | None => "",
     };
     let mut text = String::new();
-    paragraph(&mut text, &format!("{sign} {}: ", gate.gate), &format!("{can}{}", gate.says), width);
+    paragraph(
+        &mut text,
+        &format!("{sign} {}: ", plain(&gate.gate)),
+        &format!("{can}{}", gate.says),
+        width,
+    );
     text
 }
 
@@ -121,7 +126,7 @@ fn paragraph(text: &mut String, label: &str, content: &str, width: usize) {
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .word_separator(textwrap::WordSeparator::AsciiSpace);
-    let kept = kept_together(&format!("{label}{content}"));
+    let kept = kept_together(&format!("{label}{}", plain(content)));
     for line in textwrap::wrap(&kept, options) {
         push!(text, "{}\n", line.replace(NO_BREAK, " "));
     }

@@ -2,7 +2,7 @@
 //!
 //! Refuses to know: stores. Whoever calls reads the entries.
 
-use super::figures::{moment, span};
+use super::figures::{moment, plain, span};
 use super::fold::Model;
 use super::telling;
 use crate::console::Palette;
@@ -81,15 +81,15 @@ pub fn human(rows: &[RolloutRow], now_ms: i64, palette: Palette) -> String {
     let cells = |row: &RolloutRow| {
         let outcome = match (row.outcome, &row.stage) {
             (Some(outcome), _) => telling::outcome_name(outcome).to_owned(),
-            (None, Some(stage)) => format!("in {stage}"),
+            (None, Some(stage)) => plain(&format!("in {stage}")),
             (None, None) => "not in a stage yet".to_owned(),
         };
         let took = super::figures::between(row.started_ms, row.ended_ms.unwrap_or(now_ms));
         vec![
             row.rollout.clone(),
             moment(row.started_ms),
-            row.by.clone(),
-            format!("{} ({})", row.node_sets.join(", "), row.nodes),
+            plain(&row.by),
+            plain(&format!("{} ({})", row.node_sets.join(", "), row.nodes)),
             outcome,
             span(took),
             row.mttr_ms.map(span).unwrap_or_default(),

@@ -158,7 +158,7 @@ fn metrics(model: &Model, end_ms: i64) -> String {
         return text;
     }
     text.push_str(
-        "<p class=\"note\">Time is to scale within a stage and not between stages. \
+        "<p class=\"note\">Time is to scale within a stage and not between stages, and shares are on a square-root scale. \
          A point is a measurement: filled where its gate held or said nothing yet, hollow and larger where it failed; a \
          cross is one without data, which never counts as a success.</p>\n",
     );
@@ -179,7 +179,7 @@ fn figure(model: &Model, series: &Series, axis: &Axis) -> String {
     let svg = chart::svg(model, series, axis, &of);
     let mut text = format!("<figure>\n<figcaption><h3>{}</h3>", escaped(&of));
     if series.has_numbers() {
-        text.push_str(chart::LEGEND);
+        text.push_str(&chart::legend(series));
     }
     push!(text, "</figcaption>\n{}", scrolled(&svg, &format!("Chart of {of}")));
     text.push_str(&tables::series(model, series));

@@ -5,7 +5,7 @@
 //! [`NODE_CELLS`] nodes of a set are drawn one by one, more are drawn as shares of a bar.
 //! Refuses to know: when and where it is drawn.
 
-use super::figures::{between, clock, cut, span};
+use super::figures::{between, clock, cut, plain, span};
 use super::fold::{Answer, GateView, Model, NodeState, NodeView, StageView};
 use super::telling;
 use crate::console::Palette;
@@ -366,7 +366,8 @@ pub fn holds(model: &Model, style: Style) -> String {
     let told = format!("held for {since}: {}", telling::hold(&hold.reason, model));
     let told = cut(&told, style.width.saturating_sub(4));
     let mut text = format!("  {} {}\n", palette.notable("‖"), palette.notable(&told));
-    let environment = model.start.as_ref().map_or("", |start| start.environment.as_str());
+    let environment = model.start.as_ref().map(|start| plain(&start.environment));
+    let environment = environment.unwrap_or_default();
     for (verb, does) in telling::remedy(&hold.reason) {
         push!(text, "      provisioner rollout {verb} {environment}");
         push!(text, "  {}\n", palette.dim(does));

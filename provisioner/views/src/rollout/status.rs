@@ -2,7 +2,7 @@
 //!
 //! Refuses to know: which rollout is asked for.
 
-use super::figures::{between, moment, span};
+use super::figures::{between, moment, plain, span};
 use super::fold::{Model, NodeState};
 use super::live::frame;
 use super::telling;
@@ -21,12 +21,12 @@ pub fn human(model: &Model, now_ms: i64, width: usize, palette: Palette) -> Stri
     }
     let mut text = frame(model, now_ms, width, palette);
     if let Some(end) = &model.end {
-        push!(text, "  ended {}: {}\n", moment(end.at_ms), end.why);
+        push!(text, "  ended {}: {}\n", moment(end.at_ms), plain(&end.why));
     }
     let past = model.holds.iter().filter_map(|hold| Some((hold, hold.until_ms?)));
     for (hold, until_ms) in past {
         let held = span(between(hold.from_ms, until_ms));
-        let why = telling::hold(&hold.reason, model);
+        let why = plain(&telling::hold(&hold.reason, model));
         push!(text, "  {}\n", palette.dim(&format!("was held for {held}: {why}")));
     }
     let skipped = model.asked.len().saturating_sub(ASKED_TOLD);
@@ -34,7 +34,8 @@ pub fn human(model: &Model, now_ms: i64, width: usize, palette: Palette) -> Stri
         let why = asked.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let verb = telling::verb_name(asked.verb);
         let at = moment(asked.at_ms);
-        push!(text, "  {}\n", palette.dim(&format!("{at}  {} asked to {verb}{why}", asked.by)));
+        let said = format!("{at}  {}", plain(&format!("{} asked to {verb}{why}", asked.by)));
+        push!(text, "  {}\n", palette.dim(&said));
     }
     text
 }
@@ -222,5 +223,20 @@ mod tests {
         assert_eq!(json["rollback"]["mttr_ms"], 81_000);
         assert_eq!(json["stages"][0]["gates"]["errors"]["verdict"], "failed");
         assert_eq!(json["stages"][1]["entered_ms"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn nothing_from_outside_steers_a_terminal() {
+        let entries = sample::nasty();
+        let model = Model::of(&entries);
+        let rows = crate::rollout::history::rollouts(&entries);
+        for text in [
+            human(&model, model.last_ms, 100, Palette::PLAIN),
+            crate::rollout::history::entries(&entries, Palette::PLAIN),
+            crate::rollout::history::human(&rows, model.last_ms, Palette::PLAIN),
+        ] {
+            assert!(text.contains('\u{fffd}'), "the sample has such characters: {text}");
+            assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n'), "{text:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: total. Every entry has a sentence, whatever is in it, and it is one line.
 //! Refuses to know: colours and widths.
 
-use super::figures::{clock, number, share, some_of, span};
+use super::figures::{clock, number, plain, share, some_of, span};
 use super::fold::Model;
 use crate::fold::count;
 use model::rollout::entry::{
@@ -84,7 +84,7 @@ pub fn sentence(entry: &Entry, model: &Model) -> String {
         What::TakenOver { by } => format!("{by} drives it now"),
         What::Ended { outcome, why } => format!("{}: {why}", outcome_name(*outcome)),
     };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain(&text)
 }
 
 /// How much it matters.

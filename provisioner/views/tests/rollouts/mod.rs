@@ -101,7 +101,7 @@ pub fn held() -> Vec<Entry> {
 
 /// A rollout whose every text wants to be markup.
 pub fn nasty() -> Vec<Entry> {
-    let evil = "<script>console.error('x')</script>\"'&]]>";
+    let evil = "<script>console.error('x')</script>\"'&]]>\u{1b}[31m\u{7}";
     let mut writer = Writer::start(3, evil);
     writer.stage(0, 4);
     writer.measure(0, 3, 1, BAD, Verdict::Failed);

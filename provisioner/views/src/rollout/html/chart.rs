@@ -17,29 +17,51 @@ pub const LEFT: f64 = 70.0;
 pub const RIGHT: f64 = 862.0;
 const WIDTH: f64 = 960.0;
 const TOP: f64 = 24.0;
+/// The bottom of a chart of numbers.
 const BOTTOM: f64 = 196.0;
-const HEIGHT: f64 = 220.0;
+/// And of one of yes and no.
+const BOTTOM_YES_NO: f64 = 80.0;
 /// More points than this have no texts of their own; the table has them.
 const TEXTS: usize = 1_000;
 
-/// What the lines mean.
-pub const LEGEND: &str = "<ul class=\"legend\">\
-    <li><svg class=\"key\" aria-hidden=\"true\" viewBox=\"0 0 24 12\"><path class=\"line\" d=\"M0 6h24\"/><circle class=\"m\" cx=\"12\" cy=\"6\" r=\"3\"/></svg> candidate</li>\
-    <li><svg class=\"key\" aria-hidden=\"true\" viewBox=\"0 0 24 12\"><path class=\"cumulated\" d=\"M0 6h24\"/></svg> over all windows of the stage</li>\
-    <li><svg class=\"key\" aria-hidden=\"true\" viewBox=\"0 0 24 12\"><path class=\"control\" d=\"M0 6h24\"/></svg> control group</li>\
-    <li><svg class=\"key\" aria-hidden=\"true\" viewBox=\"0 0 24 12\"><path class=\"proceed\" d=\"M0 6h24\"/></svg> proceed</li>\
-    <li><svg class=\"key\" aria-hidden=\"true\" viewBox=\"0 0 24 12\"><path class=\"rollback\" d=\"M0 6h24\"/></svg> roll back</li></ul>";
+/// What the lines mean, of those that this chart has.
+pub fn legend(series: &Series) -> String {
+    let bounds =
+        |of: &dyn Fn(&Bounds) -> bool| series.stages.iter().any(|(_, gate)| of(&gate.bounds()));
+    let key = |class: &str, name: &str| {
+        format!(
+            "<li><svg class=\"key\" aria-hidden=\"true\" viewBox=\"0 0 24 12\">\
+             <path class=\"{class}\" d=\"M0 6h24\"/></svg> {name}</li>"
+        )
+    };
+    let mut text = format!("<ul class=\"legend\">{}", key("line", "candidate, each window"));
+    if series.points().any(|point| point.cumulated.is_some()) {
+        text.push_str(&key("cumulated", "candidate, all windows of the stage"));
+    }
+    if series.points().any(|point| point.control.is_some()) {
+        text.push_str(&key("control", "control group"));
+    }
+    if bounds(&|of| of.proceed_above.is_some() || of.proceed_below.is_some()) {
+        text.push_str(&key("proceed", "proceed"));
+    }
+    if bounds(&|of| of.rollback_above.is_some() || of.rollback_below.is_some()) {
+        text.push_str(&key("rollback", "roll back"));
+    }
+    text.push_str("</ul>");
+    text
+}
 
 /// The chart, with a title and a description for those who do not see it.
 pub fn svg(model: &Model, series: &Series, axis: &Axis, name: &str) -> String {
     let (all, missing) = (series.points().count(), series.points().filter(|p| !counts(p)).count());
     let (title, stages) = (escaped(name), series.stages.len());
+    let scale = if series.has_numbers() { Scale::of(series) } else { Scale::YES_NO };
+    let height = scale.bottom + 24.0;
     let mut text = format!(
-        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n<title>{title} over time</title>\n\
+        "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">\n<title>{title} over time</title>\n\
          <desc>{all} measurements, {missing} of them without data, in up to {stages} stages. The table below has them.</desc>\n"
     );
-    text.push_str(&bands(model, series, axis));
-    let scale = if series.has_numbers() { Scale::of(series) } else { Scale::YES_NO };
+    text.push_str(&bands(model, series, axis, scale.bottom));
     text.push_str(&scale.ticks(series));
     for (place, gate) in &series.stages {
         let stage = &model.stages[*place];
@@ -48,11 +70,11 @@ pub fn svg(model: &Model, series: &Series, axis: &Axis, name: &str) -> String {
         text.push_str(&thresholds(gate, &scale, axis.x(entered), to));
     }
     text.push_str(&bound_labels(model, series, &scale));
-    let texts = all <= TEXTS;
+    let look = Look { texts: all <= TEXTS, radius: if all <= 60 { 3.0 } else { 2.0 } };
     for (_, gate) in &series.stages {
         text.push_str(&lines(gate, &scale, axis));
         for point in &gate.points {
-            text.push_str(&mark(point, gate, &scale, axis, texts));
+            text.push_str(&mark(point, gate, &scale, axis, look));
         }
     }
     text.push_str("</svg>\n");
@@ -68,10 +90,11 @@ struct Scale {
     least: f64,
     greatest: f64,
     root: bool,
+    bottom: f64,
 }
 
 impl Scale {
-    const YES_NO: Self = Self { least: 0.0, greatest: 1.0, root: false };
+    const YES_NO: Self = Self { least: 0.0, greatest: 1.0, root: false, bottom: BOTTOM_YES_NO };
 
     fn of(series: &Series) -> Self {
         let bounds = series.stages.iter().flat_map(|(_, gate)| all_of(&gate.bounds()));
@@ -80,22 +103,22 @@ impl Scale {
         let greatest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
         if numbers.is_empty() {
-            return Self::YES_NO;
+            return Self { bottom: BOTTOM, ..Self::YES_NO };
         }
         if series.is_share() {
             let greatest = (greatest * 1.15).clamp(0.000_001, 1.0);
-            return Self { least: 0.0, greatest, root: true };
+            return Self { least: 0.0, greatest, root: true, bottom: BOTTOM };
         }
         let room = ((greatest - least) * 0.15).max(greatest.abs() * 0.02).max(1e-9);
         let floor = if least >= 0.0 { (least - room).max(0.0) } else { least - room };
-        Self { least: floor, greatest: greatest + room, root: false }
+        Self { least: floor, greatest: greatest + room, root: false, bottom: BOTTOM }
     }
 
     fn y(&self, value: f64) -> f64 {
         let share = (value - self.least) / (self.greatest - self.least);
         let share = share.clamp(0.0, 1.0);
         let share = if self.root { share.sqrt() } else { share };
-        BOTTOM - share * (BOTTOM - TOP)
+        self.bottom - share * (self.bottom - TOP)
     }
 
     /// Lines across and their values: round numbers.
@@ -107,14 +130,10 @@ impl Scale {
             }
             return text;
         }
-        let shares =
-            if self.root { [0.01, 0.09, 0.3, 0.64, 0.95] } else { [0.1, 0.3, 0.5, 0.7, 0.9] };
         let mut last = f64::INFINITY;
-        for part in shares {
-            let value =
-                round(self.least + part * (self.greatest - self.least), self.greatest - self.least);
+        for value in if self.root { self.decades() } else { self.steps() } {
             let y = self.y(value);
-            if (last - y) < 16.0 || value > self.greatest {
+            if last - y < 22.0 {
                 continue;
             }
             last = y;
@@ -122,6 +141,24 @@ impl Scale {
             text.push_str(&tick(y, &said));
         }
         text
+    }
+
+    /// 1, 2 and 5 of every power of ten within the scale, upwards, from nought on.
+    fn decades(&self) -> Vec<f64> {
+        let tens = (-7..=0).map(|power| 10_f64.powi(power));
+        let all = tens.flat_map(|ten| [ten, 2.0 * ten, 5.0 * ten]);
+        [0.0].into_iter().chain(all).filter(|value| *value <= self.greatest).collect()
+    }
+
+    /// Multiples of 1, 2 or 5 of a power of ten, about five.
+    fn steps(&self) -> Vec<f64> {
+        let rough = (self.greatest - self.least) / 6.0;
+        let ten = 10_f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0].map(|times| times * ten);
+        let step = step.into_iter().find(|step| *step >= rough).unwrap_or(10.0 * ten);
+        let first = (self.least / step).ceil();
+        let all = (0..20_u32).map(|index| (first + f64::from(index)) * step);
+        all.take_while(|value| *value <= self.greatest).collect()
     }
 }
 
@@ -134,28 +171,18 @@ fn tick(y: f64, said: &str) -> String {
     )
 }
 
-/// To one digit that counts, of a value or of a hundredth of the range, whichever is larger.
-fn round(value: f64, range: f64) -> f64 {
-    let size = value.abs().max(range / 100.0);
-    if size <= 0.0 || !size.is_finite() {
-        return value;
-    }
-    let unit = 10_f64.powf(size.min(range).log10().floor());
-    (value / unit).round() * unit
-}
-
 fn all_of(bounds: &Bounds) -> [Option<f64>; 4] {
     [bounds.proceed_below, bounds.proceed_above, bounds.rollback_above, bounds.rollback_below]
 }
 
 /// The stages behind everything, with their names above and the times at which they begin below.
-fn bands(model: &Model, series: &Series, axis: &Axis) -> String {
+fn bands(model: &Model, series: &Series, axis: &Axis, bottom: f64) -> String {
     let mut text = String::new();
     let mut free = f64::NEG_INFINITY;
     let mut label = |text: &mut String, x: f64, at_ms: i64| {
         if x >= free {
             free = x + 52.0;
-            let (y, said) = (BOTTOM + 16.0, clock(at_ms));
+            let (y, said) = (bottom + 16.0, clock(at_ms));
             push!(
                 *text,
                 "<text class=\"axis\" x=\"{x:.1}\" y=\"{y}\">{}</text>\n",
@@ -167,18 +194,18 @@ fn bands(model: &Model, series: &Series, axis: &Axis) -> String {
     for (place, stage) in entered {
         let Some(entered) = stage.entered_ms else { continue };
         let (x, to) = (axis.x(entered), stage.left_ms.map_or(RIGHT, |left| axis.x(left)));
-        let (wide, tall) = ((to - x).max(1.0), BOTTOM - TOP);
+        let (wide, tall) = ((to - x).max(1.0), bottom - TOP);
         let odd = if place % 2 == 1 { " odd" } else { "" };
         let name = escaped(&stage.name);
         push!(
             text,
             "<rect class=\"band{odd}\" x=\"{x:.1}\" y=\"{TOP}\" width=\"{wide:.1}\" height=\"{tall}\"><title>{name}</title></rect>\n"
         );
-        push!(text, "<path class=\"boundary\" d=\"M{x:.1} {}V{BOTTOM}\"/>\n", TOP - 14.0);
+        push!(text, "<path class=\"boundary\" d=\"M{x:.1} {}V{bottom}\"/>\n", TOP - 14.0);
         if let Some(baking) = stage.bake_started_ms {
             push!(
                 text,
-                "<path class=\"bake\" d=\"M{:.1} {TOP}V{BOTTOM}\"><title>{name} bakes from here</title></path>\n",
+                "<path class=\"bake\" d=\"M{:.1} {TOP}V{bottom}\"><title>{name} bakes from here</title></path>\n",
                 axis.x(baking)
             );
         }
@@ -196,7 +223,7 @@ fn bands(model: &Model, series: &Series, axis: &Axis) -> String {
         let x = axis.x(rollback.decided_ms);
         push!(
             text,
-            "<path class=\"decided\" d=\"M{x:.1} {}V{BOTTOM}\"><title>rollback decided</title></path>\n",
+            "<path class=\"decided\" d=\"M{x:.1} {}V{bottom}\"><title>rollback decided</title></path>\n",
             TOP - 14.0
         );
         push!(
@@ -287,8 +314,16 @@ fn lines(gate: &GateView, scale: &Scale, axis: &Axis) -> String {
     text
 }
 
+/// How marks look.
+#[derive(Clone, Copy)]
+struct Look {
+    /// Whether each has a text of its own.
+    texts: bool,
+    radius: f64,
+}
+
 /// One measurement.
-fn mark(point: &Point, gate: &GateView, scale: &Scale, axis: &Axis, texts: bool) -> String {
+fn mark(point: &Point, gate: &GateView, scale: &Scale, axis: &Axis, look: Look) -> String {
     let x = axis.x(point.to_ms);
     let said = match (point.value, point.reading) {
         (Some(value), _) => gate.figure(value),
@@ -297,7 +332,7 @@ fn mark(point: &Point, gate: &GateView, scale: &Scale, axis: &Axis, texts: bool)
         (None, Answer::Number | Answer::Missing) => "no data".to_owned(),
         (None, Answer::Error) => "no answer".to_owned(),
     };
-    let title = if texts {
+    let title = if look.texts {
         let verdict = telling::verdict_name(point.verdict);
         let said = format!("{} {said}, {verdict}: {}", clock(point.to_ms), point.why);
         format!("<title>{}</title>", escaped(&said))
@@ -309,15 +344,15 @@ fn mark(point: &Point, gate: &GateView, scale: &Scale, axis: &Axis, texts: bool)
         (None, Answer::Yes) => scale.y(0.8),
         (None, Answer::No) => scale.y(0.2),
         (None, _) => {
-            let y = BOTTOM - 6.0;
+            let y = scale.bottom - 6.0;
             let cross = format!("M{:.1} {:.1}l6 6m0 -6l-6 6", x - 3.0, y - 3.0);
             return format!("<path class=\"m missing\" d=\"{cross}\">{title}</path>\n");
         }
     };
     let (class, radius) = match point.verdict {
-        Verdict::Failed => ("m failed", 4),
-        Verdict::Successful => ("m successful", 2),
-        Verdict::Inconclusive | Verdict::Error => ("m", 2),
+        Verdict::Failed => ("m failed", 4.0),
+        Verdict::Successful => ("m successful", look.radius),
+        Verdict::Inconclusive | Verdict::Error => ("m", look.radius),
     };
     format!(
         "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\">{title}</circle>\n"

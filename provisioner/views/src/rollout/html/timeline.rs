@@ -167,8 +167,9 @@ fn boundaries(model: &Model, bottom: f64, axis: &Axis) -> String {
         let class = if alarm.is_empty() { "boundary" } else { "decided" };
         push!(text, "<path class=\"{class}\" d=\"M{x:.1} 6V{bottom}\"/>\n");
         if x >= free {
-            free = x + 66.0;
-            let name = escaped(&cut(name, 10));
+            let name = cut(name, 10);
+            free = x + 12.0 + 6.6 * f64::from(u32::try_from(name.chars().count()).unwrap_or(10));
+            let name = escaped(&name);
             push!(
                 text,
                 "<text class=\"stage{alarm}\" x=\"{:.1}\" y=\"16\">{name}</text>\n",
