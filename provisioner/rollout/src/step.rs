@@ -290,6 +290,7 @@ impl Decision {
             return;
         }
         let in_bake = state.bake_ms.is_some_and(|bake_ms| from_ms >= bake_ms);
+        let reading = &storable(reading);
         let seen = Seen { from_ms, to_ms, reading, in_bake };
         let opinion = evidence.clone().take(check, &seen);
         self.record(What::Measured(Box::new(Measurement {
@@ -303,5 +304,25 @@ impl Decision {
             why: opinion.why,
             shown: opinion.shown,
         })));
+    }
+}
+
+/// A reading as entries can hold it: what is no finite number has no text in JSON, and is no data either.
+fn storable(reading: &Reading) -> Reading {
+    let missing = |number: f64| Reading::Missing { why: format!("the answer is {number}") };
+    let finite = |number: Option<f64>| number.filter(|number| number.is_finite());
+    match reading {
+        Reading::Value { value, .. } if !value.is_finite() => missing(*value),
+        Reading::Value { value, control, load } => {
+            Reading::Value { value: *value, control: finite(*control), load: finite(*load) }
+        }
+        Reading::Counts { bad, total, .. } if !(bad.is_finite() && total.is_finite()) => {
+            missing(if bad.is_finite() { *total } else { *bad })
+        }
+        Reading::Counts { bad, total, control } => {
+            let control = control.filter(|(bad, total)| bad.is_finite() && total.is_finite());
+            Reading::Counts { bad: *bad, total: *total, control }
+        }
+        other => other.clone(),
     }
 }

@@ -479,3 +479,31 @@ fn an_approval_is_to_one_stage() {
     // The other one was given before it was due, and still counts.
     assert_eq!(world.run(MOST), Some(Outcome::Committed));
 }
+
+/// The journal holds JSON, in which there is no NaN.
+#[test]
+fn entries_can_be_written_and_read_whatever_a_source_answers() {
+    let mut world =
+        world(small(), truth(0.000_3, 0.01), Mishaps { missing: 100, ..Mishaps::default() });
+    until(&mut world, |state| state.phase() == Phase::Baking);
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let (from_ms, to_ms) = (world.now_ms, world.now_ms + 60_000);
+        world.now_ms = to_ms;
+        world.observe(&Observation::Tick);
+        let reading = Reading::Counts { bad, total: 1_000.0, control: Some((bad, bad)) };
+        let (gate, queries) = ("errors".to_owned(), Vec::new());
+        let measured = Observation::Measured { gate, queries, from_ms, to_ms, reading };
+        let before = world.entries.len();
+        world.observe(&measured);
+        assert!(matches!(&world.entries[before].what,
+            What::Measured(it) if matches!(it.reading, Reading::Missing { .. })));
+    }
+    assert_eq!(world.run(MOST), Some(Outcome::Committed));
+    let read: Vec<model::rollout::entry::Entry> = world
+        .entries
+        .iter()
+        .map(|entry| serde_json::from_str(&serde_json::to_string(entry).unwrap()).unwrap())
+        .collect();
+    let state = State::fold(&read).unwrap();
+    assert_eq!((state.phase(), state.outcome()), (world.state.phase(), world.state.outcome()));
+}
