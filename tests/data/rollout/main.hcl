@@ -38,6 +38,7 @@ node_set "work" {
     inputs  = { network = module.network.id }
   }
   services = [module.monitoring.node_exporter, module.workload.service]
+  rollout  = rollout.work
 }
 
 node_set "watch" {
