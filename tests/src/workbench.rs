@@ -65,6 +65,19 @@ impl Workbench {
         self.give_to_user();
     }
 
+    /// Copies a directory of the repository to a place in the workbench.
+    pub fn add(&self, from: &str, to: &str) {
+        copy_tree(&repository().join(from), &self.path(to));
+        self.give_to_user();
+    }
+
+    /// Copies a program that `cargo test --workspace` built beside the one that is tested.
+    pub fn add_program(&self, name: &str) {
+        let program = built(name);
+        std::fs::copy(program, self.path(name)).expect("the program can be copied");
+        self.give_to_user();
+    }
+
     /// Changes text in a file; panics when `from` is not in it.
     #[track_caller]
     pub fn edit(&self, relative: &str, from: &str, to: &str) {
@@ -204,12 +217,16 @@ pub(crate) fn repository() -> PathBuf {
 
 /// The program as `cargo test --workspace` built it, beside this very test.
 fn built_binary() -> PathBuf {
+    built("provisioner")
+}
+
+fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its file");
     let deps = test.parent().expect("a test is in target/*/deps");
-    let binary = deps.parent().expect("deps is in target/*").join("provisioner");
+    let binary = deps.parent().expect("deps is in target/*").join(name);
     assert!(
         binary.exists(),
-        "{} is not there: `cargo test --workspace` builds it, or `cargo build` with the same profile",
+        "{} is not there: `cargo test --workspace` builds it, or `cargo build -p` with the same profile",
         binary.display()
     );
     binary

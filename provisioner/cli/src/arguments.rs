@@ -250,6 +250,37 @@ pub enum RolloutCommand {
         #[arg(long, short, value_name = "FILE")]
         out: PathBuf,
     },
+    /// What a rollout decided, and on what grounds, as a signed file
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
+}
+
+/// What a rollout decided, and on what grounds.
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Write an in-toto statement of every entry, chained and signed with the environment's keys
+    Export {
+        #[command(flatten)]
+        environment: Environment,
+        /// The rollout; the last one without it
+        rollout: Option<String>,
+        /// The file to write
+        #[arg(long, short, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Print the public keys that evidence of this environment is verified with, as JSON
+    Keys {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Verify a file of evidence
+    Verify {
+        /// The file
+        file: PathBuf,
+        /// The public keys, as `rollout evidence keys` prints them
+        #[arg(long, value_name = "FILE")]
+        keys: PathBuf,
+    },
 }
 
 /// What a person says to a rollout.
@@ -529,7 +560,7 @@ pub struct Planning {
 }
 
 /// How a plan is run.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Running {
     /// Do not ask
     #[arg(long)]

@@ -29,7 +29,7 @@ use model::rollout::entry::{Entry, Outcome, Start, What};
 use serde::{Deserialize, Serialize};
 use state::keys::Generation;
 use state::seal::Sealer;
-use state::signing::{PublicKeys, Signer};
+pub use state::signing::{PublicKeys, Signer};
 
 /// The format that is written. Older ones are read.
 pub const FORMAT_VERSION: u32 = 1;

@@ -18,6 +18,7 @@ module "workload" {
   error_rate = var.error_rate
   latency_ms = var.latency_ms
   load       = var.load
+  unhealthy  = var.unhealthy
 }
 
 module "monitoring" {

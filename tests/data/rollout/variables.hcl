@@ -44,3 +44,9 @@ variable "alertmanager_port" {
   default     = 19093
   description = "Port on 127.0.0.1 of this machine where Alertmanager is offered."
 }
+
+variable "unhealthy" {
+  type        = bool
+  default     = false
+  description = "Whether the workload says that it is not well."
+}

@@ -8,6 +8,7 @@ mod evaluation;
 mod language;
 mod planning;
 mod rollout_checks;
+mod rollout_runs;
 mod rollouts;
 mod running;
 mod settings;
@@ -69,13 +70,14 @@ impl Entry {
 }
 
 /// The chapters of the catalogue, as people look for them.
-const CHAPTERS: [(&str, &[Entry]); 9] = [
+const CHAPTERS: [(&str, &[Entry]); 10] = [
     ("Files, blocks and names", language::ENTRIES),
     ("Values and expressions", evaluation::ENTRIES),
     ("Settings of an environment", settings::ENTRIES),
     ("Plans", planning::ENTRIES),
     ("Rollouts before they begin", rollout_checks::ENTRIES),
     ("Rollouts", rollouts::ENTRIES),
+    ("Rollouts under way", rollout_runs::ENTRIES),
     ("Runs, providers and nodes", running::ENTRIES),
     ("State", state::ENTRIES),
     ("The command line", command_line::ENTRIES),

@@ -4,6 +4,7 @@ use crate::arguments::{Running, Strays, Targets};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Wishes, World};
 use crate::project::Project;
+use crate::rollouts::{self, Fleet};
 use crate::running::{self, Ended, Looking, Ready};
 use crate::session::Session;
 use crate::store::Store;
@@ -13,6 +14,7 @@ use model::record::Recorded;
 use planner::Renamed;
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Runs the command.
 pub async fn run(
@@ -28,6 +30,18 @@ pub async fn run(
     let Some(store) = Store::open(&project).await? else {
         tell(session, &format!("Nothing to do: {} has never been applied.", project.environment));
         return Ok(Exit::Done);
+    };
+    let under_way = store.load().await?.rollouts;
+    let (project, store) = if under_way.is_empty() {
+        (project, store)
+    } else {
+        // Everything goes, and so does what is being rolled out.
+        let mut fleet = Arc::new(Fleet::new(session, project, store, running.clone())?);
+        for (id, head) in &under_way {
+            fleet = rollouts::end_running(fleet, id, head).await?;
+        }
+        let Fleet { project, store, .. } = Arc::into_inner(fleet).ok_or_else(rollouts::busy)?;
+        (project, store)
     };
     let wired = wiring::wire(session, &store)?;
     let ready = Ready {

@@ -4,13 +4,16 @@ use crate::arguments::{Planning, Variables};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Sweeping, Wishes, World};
 use crate::project::Project;
+use crate::rollouts::{self, Foreseen};
 use crate::session::Session;
 use crate::store::{self, Store};
-use crate::wiring;
+use crate::wiring::{self, Factory};
 use model::Diagnostic;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
+use model::rollout::foresight::Foresight;
 use planner::Renamed;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// What becomes of the plan besides being shown.
@@ -43,7 +46,18 @@ pub async fn run(
         Some(store) => recorded(session, &project, store, planning, &wishes).await?,
         None => planning::fresh(session, &project, wishes).await?,
     };
-    show(session, &plan);
+    let foreseen = match &store {
+        Some(store) => rolled_out(session, &project, store, &plan).await?,
+        None => None,
+    };
+    if let Some(foreseen) = &foreseen {
+        let warnings = rollouts::check(&project, foreseen, rollouts::now_ms()).await?;
+        session.show(&warnings, &project.sources);
+        if saving.out.is_some() {
+            return Err(rollouts::cannot_be_saved(foreseen).into());
+        }
+    }
+    show_with(session, &plan, foreseen.as_ref().map(|foreseen| &foreseen.foresight));
     if let (Some(path), Some(store)) = (&saving.out, &store) {
         store::save_plan(path, &plan, store)?;
         let program = &session.program;
@@ -54,6 +68,26 @@ pub async fn run(
     }
     let changes = saving.detailed_exitcode && plan.has_changes();
     Ok(if changes { Exit::Changes } else { Exit::Done })
+}
+
+/// The rollout that `apply` would begin.
+async fn rolled_out(
+    session: &Session,
+    project: &Project,
+    store: &Store,
+    plan: &Plan,
+) -> Result<Option<Foreseen>, CommandError> {
+    if !project.configuration.has_rollouts() {
+        return Ok(None);
+    }
+    let inputs = project.inputs(&store.login_key()?);
+    let factory = Factory::for_checking(session)?;
+    let recorded = store.load().await?;
+    let world = World { recorded: &recorded, actual: &Actual::new(), moved: &[] };
+    let rules = planning::rules(project, &inputs, &factory, &world);
+    let under_way = recorded.rollouts.values().next();
+    let serial = under_way.map_or(recorded.serial, |head| head.stable_serial);
+    Ok(rollouts::foresee(plan, &recorded, (rules.rollouts, &rules.order), serial))
 }
 
 async fn recorded(
@@ -123,10 +157,23 @@ async fn warn_of_run(
 
 /// Shows a plan as data.
 pub fn show(session: &Session, plan: &Plan) {
+    show_with(session, plan, None);
+}
+
+fn show_with(session: &Session, plan: &Plan, foresight: Option<&Foresight>) {
     let console = &session.console;
     if session.json {
-        console.json(&views::plan::json(plan));
-    } else {
-        console.data(&views::plan::human(plan, session.drawing(console.out_palette())));
+        let mut document = views::plan::json(plan);
+        if let (Some(foresight), Some(fields)) = (foresight, document.as_object_mut()) {
+            fields.insert("rollout".to_owned(), json!(foresight));
+        }
+        console.json(&document);
+        return;
+    }
+    let (palette, width) = (console.out_palette(), console.width());
+    console.data(&views::plan::human(plan, session.drawing(palette)));
+    if let Some(foresight) = foresight {
+        console.data("\n");
+        console.data(&views::rollout::foresight::human(foresight, palette, width));
     }
 }

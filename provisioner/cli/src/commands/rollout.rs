@@ -1,12 +1,13 @@
 //! `rollout ...`: looks at rollouts, drives them, and tells them what to do.
 
-use crate::arguments::{RolloutCommand, Running, Said, Variables};
+use crate::arguments::{EvidenceCommand, RolloutCommand, Running, Said, Variables};
 use crate::error::{CommandError, Exit};
 use crate::planning;
 use crate::project::Project;
 use crate::rollouts::{self, Begun, Fleet};
 use crate::session::Session;
 use crate::store::Store;
+use ::rollout::evidence;
 use model::Diagnostic;
 use model::rollout::entry::{Entry, RolloutHead, Verb, What};
 use serde_json::json;
@@ -39,6 +40,15 @@ pub async fn run(session: &Session, command: RolloutCommand) -> Result<Exit, Com
         }
         RolloutCommand::Report { environment, rollout, out } => {
             report(session, &environment.target, rollout.as_deref(), &out).await
+        }
+        RolloutCommand::Evidence(EvidenceCommand::Export { environment, rollout, out }) => {
+            export(session, &environment.target, rollout.as_deref(), &out).await
+        }
+        RolloutCommand::Evidence(EvidenceCommand::Keys { environment }) => {
+            keys(session, &environment.target).await
+        }
+        RolloutCommand::Evidence(EvidenceCommand::Verify { file, keys }) => {
+            verify(session, &file, &keys)
         }
     }
 }
@@ -138,8 +148,8 @@ async fn say(session: &Session, said: Said, verb: Verb) -> Result<Exit, CommandE
 
 async fn approve(session: &Session, target: &Path, hash: &str) -> Result<Exit, CommandError> {
     let UnderWay { fleet, id, .. } = under_way(opened(session, target).await?).await?;
-    let what = |state: &rollout::State| {
-        let (stage, valid_ms) = rollout::approvable(state, None, hash)?;
+    let what = |state: &::rollout::State| {
+        let (stage, valid_ms) = ::rollout::approvable(state, None, hash)?;
         let valid_ms = i64::try_from(valid_ms).unwrap_or(i64::MAX);
         let until_ms = rollouts::now_ms().saturating_add(valid_ms);
         Ok(What::Approved { stage, by: rollouts::who(), until_ms, plan_hash: hash.to_owned() })
@@ -226,20 +236,96 @@ async fn report(
     out: &Path,
 ) -> Result<Exit, CommandError> {
     let fleet = opened(session, target).await?;
-    let entries = all(&fleet).await?;
-    let last = || entries.last().map(|entry| entry.rollout.clone());
-    let Some(id) = rollout.map(str::to_owned).or_else(last) else {
-        return Err(none_under_way(&fleet.project.environment));
-    };
-    let entries = of(&entries, &id)?;
+    let (id, entries) = chosen(&fleet, rollout).await?;
+    let head = evidence::head(&entries).map_err(unwritten)?;
     let report =
-        html::Report { entries: &entries, now_ms: rollouts::now_ms(), evidence_head: None };
+        html::Report { entries: &entries, now_ms: rollouts::now_ms(), evidence_head: Some(&head) };
     std::fs::write(out, html::render(&report)).map_err(|error| {
         Diagnostic::error("report", format!("cannot write {}: {error}", out.display()))
     })?;
     let text = format!("The report of rollout {id} is in {}.", out.display());
     session.console.message_line(&text);
     Ok(Exit::Done)
+}
+
+/// The entries of a rollout, of the last one if none is named.
+async fn chosen(
+    fleet: &Fleet,
+    rollout: Option<&str>,
+) -> Result<(String, Vec<Entry>), CommandError> {
+    let entries = all(fleet).await?;
+    let last = || entries.last().map(|entry| entry.rollout.clone());
+    let Some(id) = rollout.map(str::to_owned).or_else(last) else {
+        return Err(none_under_way(&fleet.project.environment));
+    };
+    let entries = of(&entries, &id)?;
+    Ok((id, entries))
+}
+
+async fn export(
+    session: &Session,
+    target: &Path,
+    rollout: Option<&str>,
+    out: &Path,
+) -> Result<Exit, CommandError> {
+    let fleet = opened(session, target).await?;
+    let (id, entries) = chosen(&fleet, rollout).await?;
+    let signer = evidence::signer(&fleet.store.sealer()?)
+        .ok_or_else(|| Diagnostic::error("evidence", "this environment has no key to sign with"))?;
+    let envelope = evidence::export(&entries, &signer).map_err(unwritten)?;
+    std::fs::write(out, envelope).map_err(|error| {
+        Diagnostic::error("evidence", format!("cannot write {}: {error}", out.display()))
+    })?;
+    let text = format!("The evidence of rollout {id} is in {}.", out.display());
+    session.console.message_line(&text);
+    Ok(Exit::Done)
+}
+
+async fn keys(session: &Session, target: &Path) -> Result<Exit, CommandError> {
+    let fleet = opened(session, target).await?;
+    let keys = evidence::public_keys(&fleet.store.sealer()?);
+    session.console.json(&readable(serde_json::to_value(keys))?);
+    Ok(Exit::Done)
+}
+
+fn verify(session: &Session, file: &Path, keys: &Path) -> Result<Exit, CommandError> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|error| {
+            Diagnostic::error("evidence", format!("cannot read {}: {error}", path.display()))
+        })
+    };
+    let public: Vec<evidence::PublicKeys> =
+        serde_json::from_str(&read(keys)?).map_err(|error| {
+            Diagnostic::error("evidence", format!("{} holds no keys: {error}", keys.display()))
+                .with_hint("`rollout evidence keys ENVIRONMENT` prints them")
+        })?;
+    let report = evidence::verify(&read(file)?, &public).map_err(unwritten)?;
+    if session.json {
+        let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+        session.console.json(&json!({
+            "sound": report.is_sound(),
+            "environment": report.environment,
+            "rollout": report.rollout,
+            "outcome": report.outcome,
+            "records": report.records,
+            "head": report.head,
+            "plan_hash": report.plan_hash,
+            "configuration_digest": report.configuration_digest,
+            "faults": faults,
+        }));
+    }
+    if report.is_sound() {
+        let text = format!("{} is sound: every record is as it was signed.", file.display());
+        session.console.message_line(&text);
+        return Ok(Exit::Done);
+    }
+    let summary = format!("{} is not what was signed", file.display());
+    let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    Err(Diagnostic::error("evidence-unsound", summary).with_detail(faults.join("\n")).into())
+}
+
+fn unwritten(error: impl std::fmt::Display) -> CommandError {
+    Diagnostic::error("evidence", error.to_string()).into()
 }
 
 fn readable<T>(read: serde_json::Result<T>) -> Result<T, CommandError> {

@@ -65,6 +65,16 @@ fn hash(plan: &Plan, sets: &[SetStart]) -> String {
     model::digest::sha256_hex(&json)
 }
 
+/// A saved plan runs as it is, in one go.
+pub fn cannot_be_saved(foreseen: &Foreseen) -> Diagnostic {
+    let sets: Vec<&str> = foreseen.foresight.sets.iter().map(|set| set.node_set.as_str()).collect();
+    let summary =
+        format!("this plan begins a rollout of `{}`, and cannot be saved", sets.join("`, `"));
+    Diagnostic::error("rollout-saved", summary)
+        .with_detail("a saved plan runs exactly as it is, in one go; the waves of a rollout are planned when they are due")
+        .with_hint("apply the environment; its rollout has the id and the nodes that `plan` shows as long as nothing changes")
+}
+
 /// Refuses what can never work; warnings are given back. Whoever answers queries is asked whether they read.
 pub async fn check(
     project: &Project,

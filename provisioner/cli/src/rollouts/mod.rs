@@ -8,5 +8,6 @@ mod foresee;
 mod start;
 mod world;
 
-pub use start::{Begun, apply, entries, now_ms, resumed, say, speak, who};
+pub use foresee::{Foreseen, cannot_be_saved, check, foresee};
+pub use start::{Begun, apply, busy, end_running, entries, now_ms, resumed, say, speak, who};
 pub use world::Fleet;

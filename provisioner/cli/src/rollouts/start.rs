@@ -290,7 +290,8 @@ fn refuse_targets(wishes: &Wishes, sets: &[String]) -> Result<(), CommandError> 
         .into())
 }
 
-fn busy() -> CommandError {
+/// What was begun before is still held.
+pub fn busy() -> CommandError {
     Diagnostic::error("rollout-driver", "the rollout before has not come to rest")
         .with_hint("run the command again")
         .into()

@@ -28,6 +28,12 @@ variable "load" {
   description = "Requests a second that it sends to itself."
 }
 
+variable "unhealthy" {
+  type        = bool
+  default     = false
+  description = "Whether it says that it is not well."
+}
+
 variable "port" {
   type        = number
   default     = 8080
@@ -49,6 +55,7 @@ service "workload" {
     WORKLOAD_LATENCY_MS = tostring(var.latency_ms)
     WORKLOAD_LOAD       = tostring(var.load)
     WORKLOAD_SEED       = tostring(node.ordinal + 1)
+    WORKLOAD_UNHEALTHY  = tostring(var.unhealthy)
   }
 
   probe "healthz" {
@@ -57,7 +64,7 @@ service "workload" {
       path = "/healthz"
     }
     from        = "node"
-    deadline_ms = 20000
+    deadline_ms = 10000
   }
 
   probe "reached" {
@@ -66,7 +73,7 @@ service "workload" {
       path = "/version"
     }
     from        = "peer"
-    deadline_ms = 20000
+    deadline_ms = 10000
   }
 
   dead_man_s = 60

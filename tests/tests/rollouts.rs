@@ -1,0 +1,326 @@
+//! Rollouts end to end: the workload of the tests on real nodes, judged by a real Prometheus, changed by the real program.
+//!
+//! Bakes are seconds here, not minutes; everything else is as users have it.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::time::Duration;
+use tests::{Finished, Running, Workbench, wait_until};
+
+const ENVIRONMENT: &str = "environments/rollout";
+const MINUTES: Duration = Duration::from_mins(3);
+
+/// A fleet of nodes that run version 1 of the workload.
+struct Fleet {
+    bench: Workbench,
+    arguments: Vec<String>,
+    prometheus: String,
+}
+
+fn port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port().to_string()
+}
+
+impl Fleet {
+    fn new(size: u32, more: &[&str]) -> Self {
+        let bench = Workbench::new();
+        bench.add("tests/data/rollout", ENVIRONMENT);
+        bench.add_program("workload");
+        let (prometheus, alertmanager) = (port(), port());
+        let binary = format!("workload_binary={}", bench.path("workload").display());
+        let values = [
+            binary,
+            format!("size={size}"),
+            format!("prometheus_port={prometheus}"),
+            format!("alertmanager_port={alertmanager}"),
+            "bake=8s".to_owned(),
+        ];
+        let values = values.into_iter().chain(more.iter().map(ToString::to_string));
+        let arguments = values.flat_map(|value| ["--var".to_owned(), value]).collect();
+        let fleet = Self { bench, arguments, prometheus };
+        fleet.apply(&[]).exits(0);
+        fleet
+    }
+
+    fn command(&self, words: &[&str], values: &[&str]) -> Vec<String> {
+        let mut all: Vec<String> = words.iter().map(ToString::to_string).collect();
+        all.extend(self.arguments.iter().cloned());
+        all.extend(values.iter().flat_map(|value| ["--var".to_owned(), (*value).to_owned()]));
+        all
+    }
+
+    fn apply(&self, values: &[&str]) -> Finished {
+        let words = self.command(&["apply", ENVIRONMENT, "--auto-approve"], values);
+        self.bench.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn starts(&self, words: &[&str], values: &[&str]) -> Running {
+        let words = self.command(words, values);
+        self.bench.start(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn applies(&self, values: &[&str]) -> Running {
+        self.starts(&["apply", ENVIRONMENT, "--auto-approve"], values)
+    }
+
+    fn rollout(&self, verb: &str, more: &[&str]) -> Finished {
+        let mut words = vec!["rollout", verb, ENVIRONMENT];
+        words.extend(more);
+        self.bench.run(&words)
+    }
+
+    /// The entries of the last rollout.
+    fn entries(&self) -> Vec<Value> {
+        let all = self.rollout("history", &["--json"]).exits(0).json();
+        let last = text(&all[0]["rollout"]).to_owned();
+        let entries = self.rollout("history", &[&last, "--json"]).exits(0).json();
+        entries.as_array().expect("entries are a list").clone()
+    }
+
+    #[track_caller]
+    fn assert_no_changes(&self, values: &[&str]) {
+        let words = self.command(&["plan", ENVIRONMENT, "--detailed-exitcode"], values);
+        self.bench.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).exits(0);
+        self.bench.run(&["state", "check", ENVIRONMENT]).exits(0);
+    }
+
+    /// What Prometheus answers to a query that gives one number.
+    fn ask(&self, query: &str) -> f64 {
+        let url = format!("http://127.0.0.1:{}/api/v1/query", self.prometheus);
+        let mut answer = ureq::post(&url).send_form([("query", query)]).expect("it answers");
+        let answer = answer.body_mut().read_to_string().expect("it is text");
+        let answer: Value = serde_json::from_str(&answer).expect("it is JSON");
+        let value = answer.pointer("/data/result/0/value/1").and_then(Value::as_str);
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
+    fn on(&self, node: &str, command: &str) -> Finished {
+        self.bench.run(&["ssh", ENVIRONMENT, node, "--", command])
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is a text"))
+}
+
+/// The entries of a kind.
+fn of<'a>(entries: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    entries.iter().map(|entry| &entry["what"]).filter(|what| what["entry"] == kind).collect()
+}
+
+/// The nodes that waves changed, wave by wave.
+fn changed(entries: &[Value]) -> Vec<Vec<String>> {
+    let names = |wave: &&Value| {
+        let nodes = wave["changed"].as_array().expect("a wave has nodes");
+        nodes.iter().map(|name| text(name).to_owned()).collect()
+    };
+    of(entries, "wave_ended").iter().map(names).collect()
+}
+
+fn outcome(entries: &[Value]) -> String {
+    let ended = of(entries, "ended");
+    text(&ended.first().expect("it is over")["outcome"]).to_owned()
+}
+
+/// How many nodes are on the candidate after each stage.
+fn after_stages(entries: &[Value]) -> Vec<usize> {
+    let (mut sizes, mut nodes) = (Vec::new(), 0);
+    for what in entries.iter().map(|entry| &entry["what"]) {
+        match text(&what["entry"]) {
+            "wave_ended" => nodes += what["changed"].as_array().map_or(0, Vec::len),
+            "promoted" => sizes.push(nodes),
+            _ => {}
+        }
+    }
+    sizes
+}
+
+#[test]
+fn twenty_four_nodes_get_a_good_version_and_are_kept_from_bad_ones() {
+    let fleet = Fleet::new(24, &["load=20"]);
+    good(&fleet);
+    errors(&fleet);
+    slow(&fleet);
+    fleet.bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
+    fleet.bench.traces().assert_none();
+}
+
+/// It goes through all stages by itself.
+fn good(fleet: &Fleet) {
+    let words = fleet.command(&["plan", ENVIRONMENT, "--json"], &["workload_version=2"]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let planned = fleet.bench.run(&words).exits(0).json();
+    let foreseen = planned["rollout"]["sets"][0]["stages"][0]["nodes"].clone();
+
+    fleet.apply(&["workload_version=2"]).exits(0).says("committed");
+    let entries = fleet.entries();
+    assert_eq!(outcome(&entries), "committed");
+    assert_eq!(after_stages(&entries), [2, 6, 12, 18, 24]);
+    let first: Vec<String> = changed(&entries)[0].clone();
+    let foreseen: Vec<&str> = foreseen.as_array().expect("nodes").iter().map(text).collect();
+    assert_eq!(first, foreseen, "the plan names the nodes of a stage");
+    fleet.assert_no_changes(&["workload_version=2"]);
+}
+
+/// Five per cent of errors: stopped at the canary, and nobody else has seen any.
+fn errors(fleet: &Fleet) {
+    let bad = ["workload_version=3", "error_rate=0.05"];
+    fleet.apply(&bad).exits(1).says("rollout-rolled-back").says("errors");
+    let entries = fleet.entries();
+    assert_eq!(outcome(&entries), "rolled_back");
+    assert_eq!(after_stages(&entries), [0_usize; 0], "no stage was promoted");
+    let canary = changed(&entries).concat();
+    assert_eq!(canary.len(), 2, "5 % of 24: {canary:?}");
+    let others = format!(
+        "sum(increase(http_requests_total{{code=~\"5..\",node!~\"{}\"}}[2m]))",
+        canary.join("|")
+    );
+    assert!(fleet.ask(&others) == 0.0, "the users of the other nodes saw nothing");
+    let history = fleet.rollout("history", &[]).exits(0);
+    println!("{history}");
+    let decided = of(&entries, "rollback_decided")[0]["detected_ms"].as_i64().expect("a time");
+    let ended = entries.last().expect("it is over")["at_ms"].as_i64().expect("a time");
+    assert!(decided < ended);
+    fleet.assert_no_changes(&["workload_version=2"]);
+    let (evidence, keys) = (fleet.bench.path("evidence.json"), fleet.bench.path("keys.json"));
+    let written = evidence.to_str().expect("a path");
+    fleet.bench.run(&["rollout", "evidence", "export", ENVIRONMENT, "-o", written]).exits(0);
+    let public = fleet.bench.run(&["rollout", "evidence", "keys", ENVIRONMENT]).exits(0);
+    std::fs::write(&keys, public.stdout).expect("the directory is ours");
+    let verify =
+        ["rollout", "evidence", "verify", written, "--keys", keys.to_str().expect("a path")];
+    fleet.bench.run(&verify).exits(0).says("is sound");
+    let report = fleet.bench.path("report.html");
+    let report_path = report.to_str().expect("a path");
+    fleet.bench.run(&["rollout", "report", ENVIRONMENT, "-o", report_path]).exits(0);
+    let report = std::fs::read_to_string(report).expect("it was written");
+    assert!(report.contains("<svg") && report.contains("rolled back"), "{report}");
+}
+
+/// Only slow: the canary stages, which look at errors, let it pass; the gradual one, which looks at latency, does not.
+fn slow(fleet: &Fleet) {
+    let slow = ["workload_version=4", "latency_ms=180"];
+    fleet.apply(&slow).exits(1).says("rollout-rolled-back").says("latency");
+    let entries = fleet.entries();
+    assert_eq!(after_stages(&entries), [2, 6], "two stages were promoted");
+    assert_eq!(outcome(&entries), "rolled_back");
+    let restored: usize = of(&entries, "rollback_wave_ended")
+        .iter()
+        .map(|wave| wave["restored"].as_array().map_or(0, Vec::len))
+        .sum();
+    assert_eq!(restored, changed(&entries).concat().len());
+    fleet.assert_no_changes(&["workload_version=2"]);
+}
+
+#[test]
+fn a_controller_that_is_killed_in_every_stage_is_followed_by_another() {
+    let fleet = Fleet::new(6, &[]);
+    let candidate = ["workload_version=2"];
+    let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
+    fleet.starts(&words, &candidate).finish().exits(0).says("rollout run");
+    for stage in ["canary-5", "canary-25", "gradual-75", "full"] {
+        let run = ["rollout", "run", ENVIRONMENT, "--lock-timeout", "90s"];
+        let mut driving = fleet.starts(&run, &candidate);
+        let entered = format!("{stage} bakes");
+        wait_until(&entered, MINUTES, || {
+            driving.has_ended() || driving.said_so_far().contains(&entered)
+        });
+        assert!(!driving.has_ended(), "{}", driving.said_so_far());
+        driving.signal(Signal::SIGKILL);
+        driving.finish().exits(137);
+    }
+    let run = ["rollout", "run", ENVIRONMENT, "--lock-timeout", "90s"];
+    fleet.starts(&run, &candidate).finish().exits(0).says("committed");
+    let entries = fleet.entries();
+    let all = changed(&entries).concat();
+    let once: std::collections::BTreeSet<&String> = all.iter().collect();
+    assert_eq!((all.len(), once.len()), (6, 6), "each node was changed once: {all:?}");
+    assert!(!of(&entries, "taken_over").is_empty());
+    fleet.assert_no_changes(&candidate);
+}
+
+#[test]
+fn an_outage_of_prometheus_holds_and_a_node_that_dies_is_counted() {
+    let fleet = Fleet::new(6, &[]);
+    let applying = fleet.applies(&["workload_version=2"]);
+    wait_until("the canary bakes", MINUTES, || applying.said_so_far().contains("canary-5 bakes"));
+    fleet.on("watch-main-001", "pkill -STOP -x prometheus").exits(0);
+    wait_until("the stage is held", MINUTES, || applying.said_so_far().contains("held"));
+    assert!(!applying.said_so_far().contains("canary-25 begins"), "missing data never promotes");
+    fleet.on("watch-main-001", "pkill -CONT -x prometheus").exits(0);
+    applying.finish().exits(0).says("committed");
+    fleet.assert_no_changes(&["workload_version=2"]);
+
+    let applying = fleet.applies(&["workload_version=3"]);
+    wait_until("the second stage bakes", MINUTES, || {
+        applying.said_so_far().contains("canary-25 bakes")
+    });
+    let dying = "work-main-003";
+    let traces = fleet.bench.traces();
+    let is_init = |line: &str| line.contains("__node-init") && line.contains(dying);
+    let (init, _) = traces.processes.iter().find(|(_, line)| is_init(line)).expect("it runs");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(*init), Signal::SIGKILL).expect("it runs");
+    wait_until("the node is seen to be down", MINUTES, || {
+        applying.said_so_far().contains(dying) && applying.said_so_far().contains("down")
+    });
+    let ended = applying.finish();
+    let entries = fleet.entries();
+    assert!(!of(&entries, "nodes_seen").is_empty(), "{ended}");
+    fleet.apply(&["workload_version=3"]).exits(0);
+    fleet.assert_no_changes(&["workload_version=3"]);
+}
+
+#[test]
+fn what_is_newer_takes_over_a_freeze_holds_and_a_node_that_refuses_goes_back_by_itself() {
+    let fleet = Fleet::new(6, &[]);
+    let first = fleet.applies(&["workload_version=2"]);
+    wait_until("a stage bakes", MINUTES, || first.said_so_far().contains("canary-5 bakes"));
+    fleet.apply(&["workload_version=3"]).exits(0).says("is superseded").says("committed");
+    first.finish().exits(1).says("rollout-superseded");
+    fleet.assert_no_changes(&["workload_version=3"]);
+
+    // A version that does not get well is taken back by the node itself, and ends the rollout.
+    fleet.apply(&["workload_version=4", "unhealthy=true"]).exits(1).says("rollout-rolled-back");
+    assert_eq!(outcome(&fleet.entries()), "rolled_back");
+    fleet.assert_no_changes(&["workload_version=3"]);
+
+    // A freeze begins in the middle: nothing is promoted, and going back is possible all the same.
+    let now = jiff::Timestamp::now();
+    let from = now + jiff::SignedDuration::from_secs(4);
+    let until = now + jiff::SignedDuration::from_mins(10);
+    let freeze = format!("freeze={{from=\"{from}\",until=\"{until}\"}}");
+    let frozen = fleet.applies(&["workload_version=5", &freeze]);
+    wait_until("the freeze holds it", MINUTES, || frozen.said_so_far().contains("freeze"));
+    fleet.rollout("abort", &["--why", "enough"]).exits(0);
+    frozen.finish().exits(1).says("rollout-rolled-back");
+    assert_eq!(after_stages(&fleet.entries()).len(), 0);
+    fleet.assert_no_changes(&["workload_version=3"]);
+}
+
+#[test]
+fn a_rollout_cannot_be_saved_nor_taken_in_part() {
+    let fleet = Fleet::new(3, &[]);
+    let saved = ["plan", ENVIRONMENT, "-o", "x.plan"];
+    fleet.starts(&saved, &["workload_version=2"]).finish().exits(1).says("rollout-saved");
+    let part = [
+        "apply",
+        ENVIRONMENT,
+        "--auto-approve",
+        "--target",
+        "node_set.work.node[\"work-main-001\"]",
+    ];
+    fleet.starts(&part, &["workload_version=2"]).finish().exits(1).says("rollout-targets");
+    let wrong = ["plan", ENVIRONMENT];
+    fleet.bench.edit(
+        "environments/rollout/rollout.hcl",
+        "sum(increase(http_requests_total{$candidate}[$window]))",
+        "sum(increase(http_requests_total{$candidate}[$window])",
+    );
+    fleet
+        .starts(&wrong, &["workload_version=2"])
+        .finish()
+        .exits(1)
+        .says("gate-query")
+        .says("rollout.hcl");
+}
