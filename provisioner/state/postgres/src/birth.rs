@@ -214,6 +214,7 @@ impl Fetched {
             removed: BTreeMap::new(),
             deposed: BTreeMap::new(),
             providers: BTreeMap::new(),
+            rollouts: Vec::new(),
             first_open: None,
             pruning: None,
             everything: None,
