@@ -23,7 +23,7 @@ module "workload" {
 
 module "monitoring" {
   source            = "../../modules/monitoring"
-  node_sets         = [node_set.work.nodes, node_set.watch.nodes]
+  node_sets         = [node_set.watch.nodes]
   jobs              = { workload = { nodes = node_set.work.nodes, port = 8080 } }
   scrape_interval_s = 1
   resend_s          = 1
@@ -38,7 +38,7 @@ node_set "work" {
     domains = ["a", "b", "c"]
     inputs  = { network = module.network.id }
   }
-  services = [module.monitoring.node_exporter, module.workload.service]
+  services = [module.workload.service]
   rollout  = rollout.work
 }
 

@@ -20,7 +20,7 @@ variable "freeze" {
 
 gate "errors" {
   interval = "3s"
-  timeout  = "2s"
+  timeout  = "5s"
 
   prometheus {
     url       = "http://127.0.0.1:${var.prometheus_port}"
@@ -38,7 +38,7 @@ gate "errors" {
 
 gate "latency" {
   interval = "3s"
-  timeout  = "2s"
+  timeout  = "5s"
 
   prometheus {
     url       = "http://127.0.0.1:${var.prometheus_port}"

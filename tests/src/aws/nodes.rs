@@ -8,7 +8,7 @@
 use super::call::Call;
 use super::moto::python;
 use super::xml::Element;
-use provider_local::{Cloud, Isolation, Kind, LocalError, MachineArguments, Owner};
+use provider_local::{Cloud, Isolation, Kind, LocalError, MachineArguments, Owner, Removal};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -94,7 +94,7 @@ impl Nodes {
                 continue;
             }
             let done = match call.operation.as_str() {
-                "TerminateInstances" => self.cloud.delete_machine(&owner(id), id),
+                "TerminateInstances" => self.cloud.delete_machine(&owner(id), id, Removal::Deleted),
                 "RebootInstances" | "StartInstances" => self.cloud.reboot_machine(id).map(drop),
                 _ => Ok(()),
             };
@@ -131,7 +131,7 @@ impl Drop for Nodes {
     fn drop(&mut self) {
         for id in self.addresses.keys() {
             // It may be gone already.
-            let _ = self.cloud.delete_machine(&owner(id), id);
+            let _ = self.cloud.delete_machine(&owner(id), id, Removal::Deleted);
         }
     }
 }

@@ -47,7 +47,7 @@ struct Serve {
     #[arg(long, env = "WORKLOAD_LATENCY_MS", default_value_t = 20)]
     latency_ms: u32,
     /// Answers `/healthz` with 503.
-    #[arg(long)]
+    #[arg(long, env = "WORKLOAD_UNHEALTHY")]
     unhealthy: bool,
     /// Requests a second that it sends to itself.
     #[arg(long, env = "WORKLOAD_LOAD", default_value_t = 0)]
