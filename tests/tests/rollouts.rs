@@ -2,6 +2,11 @@
 //!
 //! Bakes are seconds here, not minutes; everything else is as users have it.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how long detection and restoring took is for whoever reads the tests' output"
+)]
+
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -680,7 +680,7 @@ fn standard(arguments: &str) -> model::rollout::Rollout {
     );
     let main = main.replace("rollout.careful", "module.rollout.standard");
     let mut desired = good(&files(&main, &[("/env/standard/main.hcl", STANDARD)]));
-    desired.rollouts.remove("edge").unwrap()
+    desired.rollouts.remove("edge").expect("the set has a rollout")
 }
 
 /// The gates of each stage.

@@ -77,7 +77,7 @@ fn is_revision(change: &Change) -> bool {
     let mended = |reason: &Reason| {
         matches!(reason, Reason::Drifted { .. } | Reason::Vanished { .. } | Reason::Tainted)
     };
-    counts && !(!change.reasons.is_empty() && change.reasons.iter().all(mended))
+    counts && (change.reasons.is_empty() || !change.reasons.iter().all(mended))
 }
 
 fn is_known(recorded: &Recorded, set: &str, node: &str) -> bool {

@@ -193,7 +193,7 @@ impl State {
                 }
             }
             What::RollbackWaveEnded { restored, failed, .. } => {
-                self.end_back(restored, failed, at_ms)
+                self.end_back(restored, failed, at_ms);
             }
             What::RestStarted => {
                 self.rest = Rest::Running;

@@ -219,7 +219,9 @@ impl Decision {
         let dead = failed.iter().filter(|(name, _)| unreachable.contains(*name));
         let mut down = self.down_now();
         down.extend(dead.map(|(name, why)| (name.clone(), why.clone())));
-        changed.iter().for_each(|name| drop(down.remove(name)));
+        for name in changed {
+            down.remove(name);
+        }
         self.record(What::WaveEnded { stage: self.state.stage, wave, changed, failed });
         if down.keys().ne(self.state.down.keys()) {
             self.record(What::NodesSeen { down });

@@ -226,12 +226,11 @@ fn check_stage(rollout: &Rollout, stage: &Stage, found: &mut Findings) {
             let text = format!("stage `{name}` names gate `{}` twice", gate.gate);
             found.add(span, Diagnostic::error("rollout-gate-twice", text));
         }
-        match rollout.gates.get(&gate.gate) {
-            Some(declared) => gates::check_gate(stage, gate, declared, found),
-            None => {
-                let text = format!("stage `{name}` names gate `{}`, which there is not", gate.gate);
-                found.add(span, Diagnostic::error("rollout-unknown-gate", text));
-            }
+        if let Some(declared) = rollout.gates.get(&gate.gate) {
+            gates::check_gate(stage, gate, declared, found);
+        } else {
+            let text = format!("stage `{name}` names gate `{}`, which there is not", gate.gate);
+            found.add(span, Diagnostic::error("rollout-unknown-gate", text));
         }
     }
 }

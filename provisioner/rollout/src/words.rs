@@ -37,10 +37,10 @@ pub(crate) fn list(names: &BTreeSet<String>) -> String {
 pub(crate) fn duration(ms: u64) -> String {
     match ms {
         0 => "0 s".to_owned(),
-        _ if ms % 86_400_000 == 0 && ms > 86_400_000 => format!("{} d", ms / 86_400_000),
-        _ if ms % 3_600_000 == 0 => format!("{} h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 => format!("{} min", ms / 60_000),
-        _ if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
+        _ if ms.is_multiple_of(86_400_000) && ms > 86_400_000 => format!("{} d", ms / 86_400_000),
+        _ if ms.is_multiple_of(3_600_000) => format!("{} h", ms / 3_600_000),
+        _ if ms.is_multiple_of(60_000) => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1_000) => format!("{} s", ms / 1_000),
         _ => format!("{ms} ms"),
     }
 }

@@ -117,7 +117,9 @@ pub async fn run(load: &Load) -> io::Result<()> {
             sum.add(tally);
         }
         let mut all = Tally::default();
-        taken.values().for_each(|tally| all.add(tally));
+        for tally in taken.values() {
+            all.add(tally);
+        }
         println!("{}", json!({ "second": second, "all": all.json() }));
     }
     let targets: serde_json::Map<_, _> =

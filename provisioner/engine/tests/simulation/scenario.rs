@@ -307,7 +307,6 @@ fn life(blocks: &[Block], chance: &mut Chance) -> Life {
     Life {
         blocks: blocks.to_vec(),
         targets: Vec::new(),
-        held: BTreeSet::new(),
         place: chance.pick(&[Place::Here, Place::Elsewhere]),
         delay_ms: chance.pick(&[0, 0, 0, 3_000, 40_000]),
         dies_at: chance.hits(750).then(|| 1 + chance.below(moments)),

@@ -138,7 +138,7 @@ pub async fn folded(
 /// controller, if another one drove it before.
 pub async fn drive(ports: &Ports, id: &str, by: Option<String>) -> Result<Driven, DriveError> {
     let mut driver = Driver::open(ports, id).await?;
-    driver.again().await;
+    driver.again();
     if let Some(by) = by {
         driver.settle(&Observation::TakenOver { by }).await?;
     }
@@ -166,7 +166,9 @@ struct Driver<'a> {
 impl<'a> Driver<'a> {
     async fn open(ports: &'a Ports, id: &str) -> Result<Self, DriveError> {
         let (entries, state) = folded(ports.store.as_ref(), id).await?;
-        entries.iter().for_each(|(_, entry)| ports.audience.entry(entry));
+        for (_, entry) in &entries {
+            ports.audience.entry(entry);
+        }
         let last = entries.last().map_or(0, |(sequence, _)| *sequence);
         Ok(Self {
             ports,
@@ -181,7 +183,7 @@ impl<'a> Driver<'a> {
     }
 
     /// What the entries say was under way is done again.
-    async fn again(&mut self) {
+    fn again(&mut self) {
         for command in resume(&self.state, wall_ms(self.ports)) {
             self.perform(command);
         }
@@ -286,7 +288,9 @@ impl<'a> Driver<'a> {
             }
         }
         self.last = last;
-        entries.iter().for_each(|entry| self.ports.audience.entry(entry));
+        for entry in entries {
+            self.ports.audience.entry(entry);
+        }
         Ok(Written::All)
     }
 

@@ -246,7 +246,7 @@ impl Prometheus {
 fn wrong(refused: Refused) -> Result<String, Refused> {
     match refused {
         Refused::Query(why) => Ok(why),
-        other => Err(other),
+        other @ Refused::Trouble(_) => Err(other),
     }
 }
 

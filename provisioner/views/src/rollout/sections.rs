@@ -387,11 +387,10 @@ pub fn rollback(model: &Model, style: Style) -> String {
         clock(rollback.decided_ms),
         span(between(rollback.detected_ms, rollback.decided_ms)),
     );
-    match (rollback.restored_ms, rollback.mttr_ms()) {
-        (Some(restored), Some(mttr)) => {
-            push!(line, ", restored {}: MTTR {}", clock(restored), span(mttr));
-        }
-        _ => push!(line, ", {} to restore", count(rollback.nodes.len(), "node")),
+    if let (Some(restored), Some(mttr)) = (rollback.restored_ms, rollback.mttr_ms()) {
+        push!(line, ", restored {}: MTTR {}", clock(restored), span(mttr));
+    } else {
+        push!(line, ", {} to restore", count(rollback.nodes.len(), "node"));
     }
     let palette = style.palette;
     let sign = palette.bad("↺");
