@@ -220,7 +220,7 @@ impl Decision {
         let mut down = self.down_now();
         down.extend(dead.map(|(name, why)| (name.clone(), why.clone())));
         for name in changed {
-            down.remove(name);
+            down.remove(name.as_str());
         }
         self.record(What::WaveEnded { stage: self.state.stage, wave, changed, failed });
         if down.keys().ne(self.state.down.keys()) {

@@ -4,6 +4,12 @@
 //! To look at the reports oneself: `REPORTS=/some/directory cargo test -p views --test report`.
 //! Refuses to know: how the report is made.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says why and fails"
+)]
+
 mod rollouts;
 
 use model::rollout::entry::{Entry, What};
@@ -34,7 +40,7 @@ fn browser() -> Option<PathBuf> {
 
 /// What is looked at from within. A browser's window has a least width, so the report is in a frame, and tells the page
 /// around it. The policy of the report forbids scripts; this copy of it has none.
-const PROBE: &str = r#"<script>addEventListener('load', () => {
+const PROBE: &str = r"<script>addEventListener('load', () => {
   const all = selector => [...document.querySelectorAll(selector)];
   const root = document.scrollingElement;
   const contrast = element => {
@@ -68,7 +74,7 @@ const PROBE: &str = r#"<script>addEventListener('load', () => {
     thresholds: all('svg.chart path.proceed, svg.chart path.rollback').length,
     heading: document.querySelector('h1').textContent,
   }), '*');
-});</script>"#;
+});</script>";
 
 /// Loads a report in a frame so many pixels wide: what it tells of itself, and what the console said.
 fn look(browser: &Path, html: &str, width: u32, dark: bool) -> (Json, Vec<String>) {

@@ -152,7 +152,7 @@ impl Writer {
     /// From 0 to 1, about the same every time.
     fn chance(&mut self) -> f64 {
         self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
-        f64::from(u32::try_from(self.dice >> 33).unwrap()) / f64::from(u32::MAX >> 1)
+        f64::from(u32::try_from(self.dice >> 33).unwrap_or(u32::MAX)) / f64::from(u32::MAX >> 1)
     }
 
     /// Changes the nodes of a stage, some at a time, and begins its bake.
@@ -170,7 +170,7 @@ impl Writer {
 
     fn measure(&mut self, stage: u32, minutes: i64, every: i64, of: Candidate, last: Verdict) {
         let (mut bad, mut total) = (0.0, 0.0);
-        for minute in (every..=minutes).step_by(usize::try_from(every).unwrap()) {
+        for minute in (every..=minutes).step_by(usize::try_from(every).unwrap_or(1)) {
             self.wait(every * MINUTE_MS);
             let over = minute + every > minutes;
             let verdict = if over { last } else { Verdict::Inconclusive };
