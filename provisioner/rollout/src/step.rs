@@ -219,7 +219,7 @@ impl Decision {
         let dead = failed.iter().filter(|(name, _)| unreachable.contains(*name));
         let mut down = self.down_now();
         down.extend(dead.map(|(name, why)| (name.clone(), why.clone())));
-        for name in changed {
+        for name in &changed {
             down.remove(name.as_str());
         }
         self.record(What::WaveEnded { stage: self.state.stage, wave, changed, failed });
