@@ -4,6 +4,7 @@
 //! seeds each time.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+#![expect(clippy::unwrap_used, reason = "a simulation that contradicts itself is worth nothing")]
 
 #[path = "../tests/rollout/world/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]

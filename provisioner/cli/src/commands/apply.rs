@@ -49,7 +49,7 @@ pub async fn run(
     let under_way = !fleet.store.load().await?.rollouts.is_empty();
     if under_way || fleet.project.configuration.has_rollouts() {
         match rollouts::apply(fleet, planning, &wishes, detach).await? {
-            Begun::Plain(plain) => fleet = plain,
+            Begun::Plain(plain) => fleet = *plain,
             Begun::Ended(fleet, exit) => {
                 if exit == Exit::Done && !detach {
                     summarise_fleet(&fleet).await?;

@@ -43,7 +43,7 @@ pub async fn drive(
         holding: run.clone(),
         cancel: fleet.cancel.clone(),
     };
-    let by = taken_over.then(|| super::start::who());
+    let by = taken_over.then(super::start::who);
     let driven = rollout::driver::drive(&ports, id, by).await;
     company.0.finish(i64::try_from(clock.wall_ms()).unwrap_or(i64::MAX));
     drop(ports);

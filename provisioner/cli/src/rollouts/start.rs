@@ -27,7 +27,7 @@ use std::time::Duration;
 /// What became of an `apply`.
 pub enum Begun {
     /// No node with a rollout changes: it is an ordinary apply.
-    Plain(Fleet),
+    Plain(Box<Fleet>),
     /// It was a rollout's.
     Ended(Arc<Fleet>, Exit),
 }
@@ -68,9 +68,9 @@ pub async fn apply(
         if let Some((id, head)) = under_way {
             let fleet = end_running(Arc::new(fleet), &id, &head).await?;
             let fleet = Arc::into_inner(fleet).ok_or_else(busy)?;
-            return Ok(Begun::Plain(fleet));
+            return Ok(Begun::Plain(Box::new(fleet)));
         }
-        return Ok(Begun::Plain(fleet));
+        return Ok(Begun::Plain(Box::new(fleet)));
     };
     let sets: Vec<String> =
         foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();

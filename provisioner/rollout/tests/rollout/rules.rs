@@ -45,7 +45,7 @@ const MISTAKES: &[Mistake] = &[
             stage("more", 5.0, 15 * MINUTE, vec![("healthy", Check::Yes { consecutive: 1 })]);
         it.stages.insert(1, more);
     }),
-    ("rollout-stage-twice", |it| it.stages[0].name = "full".to_owned()),
+    ("rollout-stage-twice", |it| "full".clone_into(&mut it.stages[0].name)),
     ("rollout-percent", |it| it.stages[0].nodes = Amount::Percent(f64::NAN)),
     ("rollout-percent", |it| it.stages[0].nodes = Amount::Count(0)),
     ("rollout-percent", |it| it.max_unavailable = Amount::Percent(120.0)),
@@ -60,7 +60,7 @@ const MISTAKES: &[Mistake] = &[
         it.stages[0].bake_ms = MINUTE / 2;
         it.stages[0].gates.truncate(1);
     }),
-    ("rollout-unknown-gate", |it| it.stages[0].gates[1].gate = "healthier".to_owned()),
+    ("rollout-unknown-gate", |it| "healthier".clone_into(&mut it.stages[0].gates[1].gate)),
     ("rollout-gate-twice", |it| it.stages[0].gates[1] = it.stages[0].gates[0].clone()),
     ("rollout-gate-kind", |it| *check(0, it) = Check::Yes { consecutive: 1 }),
     ("rollout-gate-kind", |it| {
@@ -84,14 +84,14 @@ const MISTAKES: &[Mistake] = &[
         if let Some(Source::Prometheus { queries: Queries::Counts { bad, .. }, .. }) =
             it.gates.get_mut("errors").map(|gate| &mut gate.source)
         {
-            *bad = "sum(increase(bad[$window]))".to_owned();
+            "sum(increase(bad[$window]))".clone_into(bad);
         }
     }),
     ("rollout-no-window", |it| {
         if let Some(Source::Prometheus { queries: Queries::Counts { total, .. }, .. }) =
             it.gates.get_mut("errors").map(|gate| &mut gate.source)
         {
-            *total = "sum(increase(all{$candidate}[5m]))".to_owned();
+            "sum(increase(all{$candidate}[5m]))".clone_into(total);
         }
     }),
     ("rollout-window", |it| it.windows = vec![weekly(&[7], "UTC", WindowEffect::Deny)]),
@@ -167,8 +167,8 @@ fn values_that_cross_are_found() {
     }
 }
 
-fn budget(per_node_rate: f64) -> Option<ErrorBudget> {
-    Some(ErrorBudget { tolerated: 0.001, period_ms: 30 * 1_440 * MINUTE, per_node_rate })
+fn budget(per_node_rate: f64) -> ErrorBudget {
+    ErrorBudget { tolerated: 0.001, period_ms: 30 * 1_440 * MINUTE, per_node_rate }
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn a_sample_that_cannot_be_reached_is_told_at_plan_time() {
         vec![canary, stage("full", 100.0, 15 * MINUTE, gates)],
         vec![counts("errors", MINUTE, false)],
     );
-    rules.error_budget = budget(5.0);
+    rules.error_budget = Some(budget(5.0));
     let set = select("rollout-1", "edge", rules.clone(), nodes(20, 2, NodeChange::Update));
     let found = validate(&[set], NOW);
     assert_eq!(codes(&found), [("rollout-sample", Severity::Error)]);
@@ -207,7 +207,7 @@ fn a_sample_that_cannot_be_reached_is_told_at_plan_time() {
 #[test]
 fn what_is_at_stake_is_reckoned_from_nodes_time_and_tolerated_errors() {
     let mut rules = standard(1_440 * MINUTE);
-    rules.error_budget = budget(50.0);
+    rules.error_budget = Some(budget(50.0));
     let set = select("rollout-1", "edge", rules, nodes(24, 3, NodeChange::Update));
     let foresight = foresee("rollout-1", &[set]);
     let stages = &foresight.stages[0];

@@ -115,16 +115,14 @@ impl World {
     pub fn turn(&mut self) {
         self.pending.sort_by_key(|(at_ms, _)| *at_ms);
         let answered = self.pending.first().map(|(at_ms, _)| *at_ms);
-        let observation = match answered.filter(|at_ms| *at_ms <= self.wake_ms) {
-            Some(at_ms) => {
-                self.pass_to(at_ms);
-                let (_, command) = self.pending.remove(0);
-                self.answer(&command)
-            }
-            None => {
-                self.pass_to(self.wake_ms);
-                Observation::Tick
-            }
+        let due = answered.filter(|at_ms| *at_ms <= self.wake_ms);
+        let observation = if let Some(at_ms) = due {
+            self.pass_to(at_ms);
+            let (_, command) = self.pending.remove(0);
+            self.answer(&command)
+        } else {
+            self.pass_to(self.wake_ms);
+            Observation::Tick
         };
         self.observe(&observation);
         if self.finished.is_none() {
