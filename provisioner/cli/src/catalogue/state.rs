@@ -84,6 +84,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "`state history` lists the versions that there are."),
     entry("state-place", "where the state would be kept is not safe",
         "The message says why. It is a warning: the state works, but may be lost or read by others."),
+    entry("state-rollout-went-on", "somebody else wrote an entry of the rollout first",
+        "Entries of a rollout are numbered; whoever writes the next one later than another reads what that one wrote and decides again. `rollout status` shows where it is."),
     entry("state-storage", "the state cannot be written",
         "The disk is full, or you may not write there. What was done before is recorded."),
     entry("state-unreachable", "the store of the state cannot be reached",
