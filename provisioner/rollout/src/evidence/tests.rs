@@ -338,10 +338,3 @@ fn format_1_is_read() {
     let now = Report { head: report.head.clone(), ..verify(&exported(), &keys()).unwrap() };
     assert_eq!(report, now);
 }
-
-#[test]
-#[ignore = "writes the fixture of the current format"]
-fn write_fixture() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/evidence-format-1.json");
-    std::fs::write(path, exported()).unwrap();
-}

@@ -3,8 +3,8 @@ variable "node" {
 }
 
 resource "local_machine" "this" {
-  name            = var.node.name
-  authorized_keys = [var.node.login_key]
+  name    = var.node.name
+  network = "main"
 }
 
 output "machine" {
