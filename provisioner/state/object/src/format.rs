@@ -167,6 +167,8 @@ mod tests {
         }
         assert!(decode::<Part>("segment", "p", &body).is_err(), "another kind");
         assert!(decode::<Part>("part", "p", b"").is_err());
+        let older = String::from_utf8(body.to_vec()).unwrap().replacen(" 2 ", " 1 ", 1);
+        assert_eq!(decode::<Part>("part", "p", older.as_bytes()).unwrap().1, hash);
         let newer = String::from_utf8(body.to_vec()).unwrap().replacen(" 2 ", " 3 ", 1);
         let error = decode::<Part>("part", "p", newer.as_bytes()).err().unwrap();
         assert!(matches!(error, StateError::Newer { found: 3, known: 2, .. }), "{error}");
