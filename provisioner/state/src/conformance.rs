@@ -3,6 +3,9 @@
 //! Time stands still unless the suite moves it; "another program" is another handle with another holder.
 
 mod completed;
+mod rollouts;
+
+pub use rollouts::{entry, started};
 
 use crate::clock::{Clock, ManualClock};
 use crate::error::StateError;
@@ -78,6 +81,11 @@ pub async fn run(fixture: &dyn Fixture) {
     edits(scene("edits")).await;
     history(scene("history")).await;
     pruned(scene("pruned")).await;
+    rollouts::journaled(scene("rollouts")).await;
+    rollouts::fenced(scene("driven")).await;
+    rollouts::pruned(scene("rollouts pruned")).await;
+    rollouts::moved_and_restored(scene("rollouts moved")).await;
+    rollouts::sealed_anew(scene("rollouts rekeyed")).await;
     moved_to_another_store(scene("moved")).await;
 }
 

@@ -13,8 +13,8 @@ use state::rules::LeaseRow;
 use state::version::Base;
 use state::{Identity, StateError};
 
-/// The format that this program writes.
-pub const FORMAT: u32 = 1;
+/// The format that this program writes. Objects of format 1 are read as they are: it had no rollouts.
+pub const FORMAT: u32 = 2;
 
 /// Names the format of anything that is written here.
 const MAGIC: &str = "provisioner-state";
@@ -136,7 +136,7 @@ pub fn decode<T: DeserializeOwned>(
         return Err(corrupt(format!("it is not a {kind} that this program wrote")));
     };
     match format.parse() {
-        Ok(FORMAT) => {}
+        Ok(1..=FORMAT) => {}
         Ok(found) if found > FORMAT => {
             return Err(StateError::Newer { path: name.to_owned(), found, known: FORMAT });
         }
@@ -167,9 +167,11 @@ mod tests {
         }
         assert!(decode::<Part>("segment", "p", &body).is_err(), "another kind");
         assert!(decode::<Part>("part", "p", b"").is_err());
-        let newer = String::from_utf8(body.to_vec()).unwrap().replacen(" 1 ", " 2 ", 1);
+        let older = String::from_utf8(body.to_vec()).unwrap().replacen(" 2 ", " 1 ", 1);
+        assert_eq!(decode::<Part>("part", "p", older.as_bytes()).unwrap().1, hash);
+        let newer = String::from_utf8(body.to_vec()).unwrap().replacen(" 2 ", " 3 ", 1);
         let error = decode::<Part>("part", "p", newer.as_bytes()).err().unwrap();
-        assert!(matches!(error, StateError::Newer { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, StateError::Newer { found: 3, known: 2, .. }), "{error}");
     }
 
     #[test]

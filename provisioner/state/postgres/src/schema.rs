@@ -5,7 +5,8 @@
 /// Every migration in order. What was released is never changed: a change is one more.
 ///
 /// `@` stands for the schema. Addresses are compared byte by byte.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE @.environment(
   name text PRIMARY KEY, lineage text NOT NULL, key_check text NOT NULL, keyring text,
   serial bigint NOT NULL, epoch bigint NOT NULL, head bytea NOT NULL, hash bytea NOT NULL
@@ -49,10 +50,13 @@ CREATE TABLE @.base(
 );
 CREATE TABLE @.format(version integer NOT NULL);
 INSERT INTO @.format VALUES (0);
-"];
+",
+    // Rollouts: entries in `journal` and rows in `results` that older programs do not know. The tables stay as they are.
+    "",
+];
 
 /// The version that this program writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const _: () = assert!(MIGRATIONS.len() == VERSION as usize);
 
 /// A schema's name as it stands in SQL.

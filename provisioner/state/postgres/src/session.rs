@@ -98,6 +98,8 @@ impl Session {
             None if !make => return Ok(None),
             Some(found) if found == known => {}
             Some(found) if found > known => return Err(newer(place, found)),
+            // The tables of version 1 are read as they are.
+            Some(1..) if !make => {}
             None | Some(_) => session.migrate(place).await?,
         }
         Ok(Some(session))

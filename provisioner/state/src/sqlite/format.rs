@@ -1,4 +1,4 @@
-//! The state file on disk, format 3: its tables, its hashes, its header, how it is made.
+//! The state file on disk, format 4: its tables, its hashes, its header, how it is made.
 //!
 //! A state file appears whole or not at all: it is written under another name and then published, so an
 //! empty or short one is damage and never "a new environment".
@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The format that this program writes.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 /// SQLite's `application_id` of a state file: "PRVS".
 pub const APPLICATION: u32 = 0x5052_5653;
 

@@ -1,6 +1,6 @@
 //! From an older format to today's, inside the transaction of the first write: a crash leaves one or the other.
 //!
-//! Records, journal and results stay as they are, byte for byte: rows of format 2 are legal in format 3. `meta` is made anew, and
+//! Records, journal and results stay as they are, byte for byte: rows of formats 2 and 3 are legal in format 4. `meta` is made anew, and
 //! where it is of format 1, `lease`.
 
 use super::errors::{Doing, corrupt};

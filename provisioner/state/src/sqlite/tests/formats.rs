@@ -3,8 +3,12 @@
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::conformance::{entry, started};
+use crate::port::LeaseRequest;
+use crate::scope::Scope;
 use crate::sqlite::format::FORMAT;
 use crate::sqlite::pack::unpacked;
+use model::rollout::entry::What;
 use rusqlite::Connection;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -98,8 +102,8 @@ fn key(files: &Files) -> KeySource {
     KeySource::File(path)
 }
 
-/// A state with every kind of row in it.
-async fn write(files: &Files) -> Recorded {
+/// A state with every kind of row in it that a format has: rollouts are in format 4.
+async fn write(files: &Files, format: u32) -> Recorded {
     let mut store = SqliteStore::open(files.path("golden"), "golden", key(files))
         .unwrap()
         .with_clock(clock_at(START))
@@ -133,7 +137,18 @@ async fn write(files: &Files) -> Recorded {
     store.write_results(&lease, results).await.unwrap();
     let begun = intent("local_volume.v", IntentAction::Create, None);
     store.begin(&lease, begun).await.unwrap();
+    if format >= 4 {
+        let scope = Scope::rollout(BTreeSet::from(["edge".to_owned()]));
+        let driver = store.acquire(LeaseRequest { scope, ..request("d1") }).await.unwrap();
+        store.append(&driver, started("edge-7f3a", &["edge"], 10)).await.unwrap();
+        store.append(&driver, entry("edge-7f3a", 1, What::Released)).await.unwrap();
+    }
     store.load().await.unwrap()
+}
+
+/// How many journal entries such a state has.
+fn length(format: u32) -> u64 {
+    if format >= 4 { 14 } else { 11 }
 }
 
 fn fixture(format: u32) -> PathBuf {
@@ -168,7 +183,7 @@ fn format_of(path: &Path) -> u32 {
 #[tokio::test]
 async fn todays_format_is_written_as_ever() {
     let files = Files::new();
-    let expected = write(&files).await;
+    let expected = write(&files, FORMAT).await;
     assert_eq!((expected.records.len(), expected.deposed.len()), (1, 1));
     let (fixture, written) = (fixture(FORMAT), dump(&files.path("golden")));
     if !fixture.exists() && std::env::var_os("PROVISIONER_WRITE_FIXTURES").is_some() {
@@ -182,29 +197,33 @@ async fn todays_format_is_written_as_ever() {
 async fn every_format_reads_back_and_can_be_written() {
     for format in 1..=FORMAT {
         let files = Files::new();
-        let expected = write(&files).await;
+        let expected = write(&files, format).await;
+        let length = length(format);
+        // Who drives a rollout was there after the first run, whose program is not.
+        let (runs, last) = if format >= 4 { (2, "d1") } else { (1, "r1") };
         let path = restored(&files, format);
         let store = opened(&path, &files, OVER);
         assert_eq!(store.load().await.unwrap(), expected);
         assert!(store.leases().await.unwrap().is_empty(), "the lease of the fixture is over");
         assert_eq!(opened(&path, &files, 0).leases().await.unwrap()[0].owner, "ada");
-        assert_eq!(store.journal(0).await.unwrap().len(), 11);
+        assert_eq!(store.journal(0).await.unwrap().len() as u64, length);
         assert_eq!(store.check().await.unwrap().findings, Vec::<String>::new());
         assert_eq!(format_of(&path), format, "reading changes nothing");
         let lease = store.acquire(request("r2")).await.unwrap();
-        assert_eq!(lease.info.epoch, 2);
+        assert_eq!(lease.info.epoch, runs + 1);
         assert_eq!(format_of(&path), FORMAT);
-        let journal = store.journal(11).await.unwrap();
-        assert_eq!(journal[0].body["taken_over"][0]["run"], "r1");
-        for version in 0..=12 {
+        let journal = store.journal(length).await.unwrap();
+        assert_eq!(journal[0].body["taken_over"][0]["run"], last);
+        for version in 0..=length + 1 {
             store.version(version).await.unwrap();
         }
         let report = store.check().await.unwrap();
-        assert_eq!((report.entries, report.findings), (12, Vec::new()));
+        assert_eq!((report.entries, report.findings), (length + 1, Vec::new()));
         let outcome = recorded(record("local_volume.v", "v"), None);
         store.finish(&lease, 11, outcome).await.unwrap();
         store.release(lease).await.unwrap();
-        assert_eq!(store.load().await.unwrap().records.len(), 2);
+        let loaded = store.load().await.unwrap();
+        assert_eq!((loaded.records.len(), loaded.rollouts), (2, expected.rollouts));
         assert_eq!(store.check().await.unwrap().findings, Vec::<String>::new());
     }
 }
@@ -212,7 +231,7 @@ async fn every_format_reads_back_and_can_be_written() {
 #[tokio::test]
 async fn an_older_file_is_read_where_nothing_can_be_written() {
     let files = Files::new();
-    let expected = write(&files).await;
+    let expected = write(&files, 1).await;
     let path = restored(&files, 1);
     let before = std::fs::read(&path).unwrap();
     let (directory, mode) = (path.parent().unwrap(), std::fs::Permissions::from_mode);
@@ -231,7 +250,7 @@ async fn an_older_file_is_read_where_nothing_can_be_written() {
 #[tokio::test]
 async fn a_write_that_is_refused_leaves_an_older_file_as_it_is() {
     let files = Files::new();
-    write(&files).await;
+    write(&files, 1).await;
     let path = restored(&files, 1);
     let store = opened(&path, &files, 0);
     let held = store.acquire(request("r2")).await;
@@ -243,7 +262,7 @@ async fn a_write_that_is_refused_leaves_an_older_file_as_it_is() {
 #[tokio::test]
 async fn a_crash_while_migrating_leaves_the_old_or_the_new() {
     let files = Files::new();
-    let expected = write(&files).await;
+    let expected = write(&files, 1).await;
     let path = restored(&files, 1);
     let old = std::fs::read(&path).unwrap();
     let store = opened(&path, &files, OVER);
