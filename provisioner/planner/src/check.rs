@@ -150,6 +150,13 @@ impl<'a> Checker<'a> {
         let plan = self.plan;
         let refreshed = plan.refreshed.iter().map(|record| &record.address);
         let beside: Vec<_> = refreshed.chain(&plan.vanished).collect();
+        let adopted = plan.adopted.iter().map(|adopted| &adopted.record.address);
+        for address in beside.iter().copied().chain(adopted) {
+            let node = address.node().map(|(set, node)| (set.to_owned(), node.to_owned()));
+            if node.is_some_and(|node| plan.held.contains(&node)) {
+                self.fault(Some(address), format!("{address} is of a node that is held"));
+            }
+        }
         for address in &beside {
             let operations = self.by_address.get(address).into_iter().flatten();
             if operations.clone().any(|operation| operation.kind != OperationKind::DeleteDeposed) {

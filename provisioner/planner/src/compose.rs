@@ -26,7 +26,12 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     let mut vanished = Vec::new();
     let removals = Removals::new(&desired.removals);
     for record in planner.recorded.records.values() {
-        if !instances.contains_key(&record.address) && !held::is_held(planner, &record.address) {
+        if instances.contains_key(&record.address) {
+            continue;
+        }
+        if held::is_held(planner, &record.address) {
+            all.push(held::stays(planner, record));
+        } else {
             match abandoned(planner, record, Reason::NotConfigured) {
                 Some(fate) if removals.keep(&record.address) => all.push(forgotten(fate)),
                 Some(fate) => all.push(fate),
@@ -40,7 +45,8 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     let deposed = planner.recorded.deposed.iter().map(|record| &record.address);
     let others = vanished.iter().chain(deposed).chain(errors.iter().map(|(address, _)| address));
     let scope = Scope::of(planner, &fates, &others.collect::<Vec<_>>())?;
-    let results = Results::new(planner.recorded, &scope, &fates);
+    let held = &planner.options.held;
+    let results = Results::new(planner.recorded, &scope, held, &fates);
     let errors = errors.into_iter().filter(|(address, _)| scope.holds(address));
     let errors = errors.map(|(_, error)| error).collect();
     let mut plan = Frame { planner, scope: &scope, vanished }.plan(fates, &sequence, errors)?;
@@ -136,6 +142,10 @@ fn by_address<'a>(
         let mut dependencies = instance.dependencies();
         dependencies.extend(crate::compare::awaited(&instance.arguments));
         dependencies.remove(&instance.address);
+        if held::is_held(planner, &instance.address) && planner.record(&instance.address).is_some()
+        {
+            dependencies.clear();
+        }
         let entry = (instance, dependencies);
         if let Some((first, _)) = instances.insert(instance.address.clone(), entry) {
             errors.push(
@@ -385,7 +395,8 @@ fn all_drift(planner: &Planner<'_>, scope: &Scope) -> Vec<Drift> {
         let schema = planner.schema(&record.provider, record.address.kind());
         drift(schema, record, planner.observation(&record.address))
     };
-    let inside = planner.recorded.records.values().filter(|record| scope.holds(&record.address));
+    let is_told = |at: &Address| scope.holds(at) || held::is_held(planner, at);
+    let inside = planner.recorded.records.values().filter(|record| is_told(&record.address));
     inside.filter_map(of).collect()
 }
 
@@ -393,6 +404,7 @@ fn all_drift(planner: &Planner<'_>, scope: &Scope) -> Vec<Drift> {
 /// record does. Those with an operation are written by it.
 fn refreshed(planner: &Planner<'_>, fates: &Fates<'_>, scope: &Scope) -> Vec<Record> {
     let inside = fates.all.iter().filter(|fate| scope.holds(&fate.address));
+    let inside = inside.filter(|fate| !held::is_held(planner, &fate.address));
     let unchanged = inside.filter(|fate| fate.action == Action::NoOp);
     let newer = |fate: &Fate<'_>| {
         let (record, instance) = (fate.record?, fate.instance?);

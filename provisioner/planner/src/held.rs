@@ -1,19 +1,20 @@
 //! Nodes that stay as they are recorded while others change: in the waves of a rollout, what is not in the wave.
 //!
 //! Invariants: what is recorded of a held node is decided to be as it is, so that whatever depends on it sees the recorded
-//! values; it is neither changed, mended nor deleted. What is not recorded of it is left out of a plan of everything, with all that
+//! values; it is neither changed, mended nor deleted, its record is not brought up to date, and it needs nothing. What is not recorded of it is left out of a plan of everything, with all that
 //! needs it; a plan with targets makes what they need. Refuses to know: why a node is held.
 
+use crate::Planner;
 use crate::compose::Instances;
-use crate::decide::{Decision, Subject, decide};
+use crate::decide::Decision;
 use crate::fates::Fate;
-use crate::{Planner, stable};
-use model::Address;
+use crate::standing::recorded;
 use model::graph::Instance;
 use model::plan::Action;
 use model::record::Record;
-use model::schema::ResourceSchema;
-use std::collections::HashSet;
+use model::schema::{Mode, ResourceSchema};
+use model::{Address, Value};
+use std::collections::{BTreeSet, HashSet};
 
 /// Whether an instance is one of a held node.
 pub(crate) fn is_held(planner: &Planner<'_>, address: &Address) -> bool {
@@ -24,7 +25,7 @@ pub(crate) fn is_held(planner: &Planner<'_>, address: &Address) -> bool {
             .is_some_and(|(set, node)| held.contains(&(set.to_owned(), node.to_owned())))
 }
 
-/// The decision about a recorded instance of a held node: nothing happens to it.
+/// The decision about a recorded instance of a held node: nothing happens to it, well or not.
 pub(crate) fn decision(
     planner: &Planner<'_>,
     instance: &Instance,
@@ -33,19 +34,42 @@ pub(crate) fn decision(
     if !is_held(planner, &instance.address) {
         return None;
     }
-    let record = planner.record(&instance.address)?;
-    let as_recorded = stable::instance(record, schema);
-    // What is half made stays so until the node's turn.
-    let record = Record { tainted: false, ..record.clone() };
-    Some(decide(&Subject {
-        instance: &as_recorded,
-        schema,
-        record: Some(&record),
-        observation: None,
-        requested: false,
-        fate: &|_| None,
-        decision: &|_| None,
-    }))
+    let stands = recorded(schema, planner.record(&instance.address)?);
+    let is_argument = |name: &str| {
+        schema.attributes.get(name).is_some_and(|attribute| attribute.mode != Mode::Computed)
+    };
+    let arguments = stands.iter().filter(|(name, _)| is_argument(name));
+    let arguments: Vec<_> = arguments.map(|(n, value)| (n.clone(), value.clone())).collect();
+    let after = Value::object(stands);
+    Some(Decision {
+        action: Action::NoOp,
+        reasons: Vec::new(),
+        differing: Vec::new(),
+        before: Some(after.clone()),
+        after,
+        arguments: Value::object(arguments),
+        must_not_differ: BTreeSet::new(),
+        errors: Vec::new(),
+    })
+}
+
+/// A recorded instance of a held node that the configuration has no more: it is still there.
+pub(crate) fn stays<'a>(planner: &Planner<'a>, record: &'a Record) -> Fate<'a> {
+    let attributes = record.attributes.clone();
+    Fate {
+        address: record.address.clone(),
+        instance: None,
+        record: Some(record),
+        observation: planner.observation(&record.address),
+        action: Action::NoOp,
+        reasons: Vec::new(),
+        differing: Vec::new(),
+        before: Some(attributes.clone()),
+        after: Some(attributes),
+        arguments: None,
+        must_not_differ: BTreeSet::new(),
+        dependencies: BTreeSet::new(),
+    }
 }
 
 /// Takes what is not recorded of held nodes out of a plan of everything, with all that waits for it.

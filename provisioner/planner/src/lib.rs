@@ -19,6 +19,7 @@ mod data;
 mod decide;
 pub mod dot;
 mod fates;
+mod follow;
 mod held;
 mod moves;
 mod nearest;
@@ -109,6 +110,13 @@ impl<'a> Planner<'a> {
     /// What must change so that the world is as desired; all errors at once.
     pub fn plan(&self, desired: &Desired) -> Result<Plan, Vec<Diagnostic>> {
         compose::plan(self, desired)
+    }
+
+    /// The desired graph in which nodes (by node set and name) are as they were recorded `then`, and all else as it is
+    /// recorded now. Unlike [`stable`], what came from an object that is made anew, such as the address of a machine, is
+    /// what that object will have.
+    pub fn stable(&self, then: &Recorded, nodes: &BTreeSet<(String, String)>) -> Desired {
+        stable::followed(self, then, nodes)
     }
 
     /// What must be deleted so that nothing is left.

@@ -17,17 +17,24 @@ pub(crate) struct Results<'a> {
     pub recorded: &'a Recorded,
     /// What the plan may touch.
     pub scope: &'a Scope,
+    /// Nodes that stay as they are recorded.
+    pub held: &'a BTreeSet<(String, String)>,
     /// What happens to all instances, inside and outside.
     pub pending: BTreeSet<Address>,
 }
 
 impl<'a> Results<'a> {
     /// `fates` are those of all instances.
-    pub fn new(recorded: &'a Recorded, scope: &'a Scope, fates: &Fates<'_>) -> Self {
+    pub fn new(
+        recorded: &'a Recorded,
+        scope: &'a Scope,
+        held: &'a BTreeSet<(String, String)>,
+        fates: &Fates<'_>,
+    ) -> Self {
         let outside = |address: &Address| !scope.holds(address);
         let changes = fates.all.iter().filter(|fate| fate.action != Action::NoOp);
         let pending = changes.map(|fate| fate.address.clone()).filter(|at| outside(at)).collect();
-        Self { recorded, scope, pending }
+        Self { recorded, scope, held, pending }
     }
 
     /// Whether a value will be as the configuration says: nothing is left undone that it comes from.
@@ -63,6 +70,9 @@ impl<'a> Results<'a> {
 
     /// Whether a node will be as configured. A machine that comes from nothing goes by the node's own instances.
     fn is_settled(&self, set: &str, node: &Node) -> bool {
+        if self.held.contains(&(set.to_owned(), node.name.clone())) {
+            return false;
+        }
         let own = || self.pending.iter().any(|at| at.node() == Some((set, &node.name)));
         let from_nothing = sources(&node.machine).is_empty();
         self.settles(&node.machine) && !(from_nothing && own())

@@ -4,10 +4,11 @@
 //! and where an object is deleted, for good or to be replaced, every recorded dependent to which something happens.
 //! A statement about others (one that follows its dependencies) neither comes nor stays for that reason: it joins if
 //! something changes that it is about and all the rest of it is as it should be. It would otherwise drag in all that it
-//! is about; and left out now, it follows when the rest is applied.
+//! is about; and left out now, it follows when the rest is applied. One that is about a held node waits until nothing is held.
 //! Refuses to know: why something happens to an instance.
 
 use crate::fates::{Fate, Fates};
+use crate::held::is_held;
 use crate::{Planner, Target};
 use model::plan::Action;
 use model::record::{Record, Recorded};
@@ -181,8 +182,10 @@ impl<'f, 'a> Walk<'f, 'a> {
         let about = self.fates.dependencies(index);
         let touched = recorded.chain(about).any(|at| inside.contains(&at) && self.changes(at));
         let rest = self.fates.dependencies(index);
+        let dependencies = &self.fate(index).dependencies;
         self.changes(index)
             && touched
+            && !dependencies.iter().any(|at| is_held(self.planner, at))
             && rest.into_iter().all(|at| inside.contains(&at) || !self.changes(at))
     }
 }

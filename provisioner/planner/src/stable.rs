@@ -4,7 +4,9 @@
 //! theirs outside of nodes (a certificate, say), because no other node depends on it, goes back with them. Refuses to
 //! know: why.
 
-use model::graph::{Desired, Instance, NodeSet};
+use crate::Planner;
+use crate::follow::{self, Followed, follow};
+use model::graph::{Desired, Instance, NodeSet, Projection as _};
 use model::record::{Record, Recorded};
 use model::schema::{Mode, ProviderSchema, ResourceSchema};
 use model::{Address, Data, Span, Value};
@@ -63,6 +65,105 @@ pub(crate) fn instance(record: &Record, schema: &ResourceSchema) -> Instance {
         span: Span { file: "".into(), start: 0, end: 0 },
         place: "what was recorded".to_owned(),
     }
+}
+
+/// See [`Planner::stable`].
+pub(crate) fn followed(
+    planner: &Planner<'_>,
+    then: &Recorded,
+    nodes: &BTreeSet<(String, String)>,
+) -> Desired {
+    let now = planner.recorded;
+    let mut desired = stable(then, now, nodes, planner.schemas);
+    let goes_back = with_what_they_need(then, now, nodes);
+    let is_theirs = |address: &Address| {
+        goes_back.contains(address) || node_of(address).is_some_and(|node| nodes.contains(&node))
+    };
+    let mut following = Following { planner, then, changed: BTreeMap::new() };
+    let at = desired.instances.iter().enumerate();
+    let at: BTreeMap<Address, usize> = at.map(|(index, it)| (it.address.clone(), index)).collect();
+    for index in dependencies_first(&desired.instances, &at) {
+        let instance = &mut desired.instances[index];
+        let theirs = is_theirs(&instance.address);
+        if theirs || following.is_statement(instance) {
+            instance.arguments = following.as_it_will_be(&instance.arguments, &instance.depends_on);
+        }
+        if theirs {
+            following.decide(instance);
+        }
+    }
+    for (name, set) in &mut desired.node_sets {
+        set.nodes.retain(|node| nodes.contains(&(name.clone(), node.name.clone())));
+        for node in &mut set.nodes {
+            let own = |at: &&Address| at.node() == Some((name.as_str(), node.name.as_str()));
+            let own: BTreeSet<Address> = then.records.keys().filter(own).cloned().collect();
+            node.machine = following.as_it_will_be(&node.machine, &own);
+        }
+    }
+    desired
+}
+
+/// What the computed attributes of instances that go back will be, where they will not be as they were.
+struct Following<'p, 'a> {
+    planner: &'p Planner<'a>,
+    then: &'p Recorded,
+    changed: BTreeMap<Address, Vec<Followed>>,
+}
+
+impl Following<'_, '_> {
+    fn is_statement(&self, instance: &Instance) -> bool {
+        let schema = self.planner.schema(&instance.provider, instance.address.kind());
+        schema.is_some_and(|schema| schema.follows_dependencies)
+    }
+
+    fn as_it_will_be(&mut self, value: &Value, dependencies: &BTreeSet<Address>) -> Value {
+        let mut value = value.clone();
+        for address in dependencies {
+            if !self.changed.contains_key(address) {
+                // Of another node, say, which does not go back but has another machine since.
+                let now = self.planner.record(address).map(|record| record.attributes.clone());
+                self.note(address, now.as_ref());
+            }
+            if let Some(changed) = self.changed.get(address) {
+                value = follow(&value, changed);
+            }
+        }
+        value
+    }
+
+    fn decide(&mut self, instance: &Instance) {
+        // What cannot be decided is told when it is planned.
+        let attributes = self.planner.attributes(instance).ok();
+        self.note(&instance.address, attributes.as_ref());
+    }
+
+    fn note(&mut self, address: &Address, becomes: Option<&Value>) {
+        let changed = becomes.and_then(|becomes| {
+            let was = self.then.records.get(address)?;
+            let schema = self.planner.schema(&was.provider, address.kind())?;
+            Some(follow::followed(schema, was, becomes))
+        });
+        self.changed.insert(address.clone(), changed.unwrap_or_default());
+    }
+}
+
+/// Positions, each after what it depends on; records of different times may make a circle, which is cut.
+fn dependencies_first(instances: &[Instance], at: &BTreeMap<Address, usize>) -> Vec<usize> {
+    let mut order = Vec::with_capacity(instances.len());
+    let mut seen = vec![false; instances.len()];
+    for root in 0..instances.len() {
+        let mut stack = vec![(root, false)];
+        while let Some((index, finished)) = stack.pop() {
+            if finished {
+                order.push(index);
+            } else if !std::mem::replace(&mut seen[index], true) {
+                stack.push((index, true));
+                let needs = instances[index].depends_on.iter().filter_map(|it| at.get(it));
+                stack.extend(needs.filter(|it| !seen[**it]).map(|it| (*it, false)));
+            }
+        }
+    }
+    order
 }
 
 fn node_of(address: &Address) -> Option<(String, String)> {

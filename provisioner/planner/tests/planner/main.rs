@@ -12,6 +12,8 @@ mod faults;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod held;
+#[cfg(test)]
 mod large;
 #[cfg(test)]
 mod moves;

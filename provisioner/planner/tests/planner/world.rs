@@ -297,6 +297,8 @@ pub struct World {
     pub unreachable: BTreeSet<Address>,
     pub replace: BTreeSet<Address>,
     pub targets: Vec<Target>,
+    /// Nodes that the next plans leave as they are, by node set and name.
+    pub held: BTreeSet<(String, String)>,
     made: u64,
 }
 
@@ -331,6 +333,7 @@ impl World {
         Options {
             replace: self.replace.clone(),
             targets: self.targets.clone(),
+            held: self.held.clone(),
             created_at: "2025-01-01T00:00:00Z".to_owned(),
             environment: "test".to_owned(),
             ..Options::default()
