@@ -36,7 +36,7 @@ pub use data::{Answers, Question, unread};
 pub use dot::{dot, dot_plan};
 pub use moves::{Renamed, rename};
 pub use scope::reach;
-pub use stable::stable;
+
 pub use target::{Target, TargetError};
 
 use decide::{Decision, Subject, decide};

@@ -208,10 +208,10 @@ impl Fleet {
         let targets = wishes.targets.clone();
         let make = async |seen: &Seen<'_>| {
             let schemas = self.wired.factory.schemas();
-            let desired = planner::stable(&then, seen.recorded, &nodes, schemas);
             let options =
                 wishes.clone().options(&self.project.environment, seen.moved, planning::now());
             let planner = Planner::new(seen.recorded, seen.actual, schemas, options);
+            let desired = planner.stable(&then, &nodes);
             let error = |diagnostics| CommandError { diagnostics, ..CommandError::default() };
             planning::checked(planner.plan(&desired).map_err(error)?)
         };
