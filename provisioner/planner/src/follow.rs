@@ -119,7 +119,9 @@ fn template(text: &str, telling: &[&Followed]) -> Option<Value> {
             telling.iter().enumerate().find_map(|(index, it)| Some((index, word(it)?)))
         {
             let name = format!("followed_{index}");
-            source.push_str(&format!("${{{name}}}"));
+            source.push_str("${");
+            source.push_str(&name);
+            source.push('}');
             if !scope.iter().any(|(known, _)| *known == name) {
                 scope.push((name, telling[index].becomes.clone()));
             }
