@@ -85,7 +85,8 @@ impl Fleet {
     /// The entries of the last rollout.
     fn entries(&self) -> Vec<Value> {
         let all = self.rollout("history", &["--json"]).exits(0).json();
-        let last = text(&all[0]["rollout"]).to_owned();
+        let last = all.as_array().and_then(|all| all.last()).expect("there was one");
+        let last = text(&last["rollout"]).to_owned();
         let entries = self.rollout("history", &[&last, "--json"]).exits(0).json();
         entries.as_array().expect("entries are a list").clone()
     }
