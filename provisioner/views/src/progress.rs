@@ -6,7 +6,7 @@
 use crate::console::Console;
 use crate::fold::{Fold, Told};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use model::event::{Event, EventSink};
+use model::event::{Discard, Event, EventSink};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,6 +30,10 @@ pub fn sink(console: &Arc<Console>, as_json: bool) -> Arc<dyn Progress> {
 pub trait Progress: EventSink {
     /// So many operations are about to run.
     fn expect(&self, operations: usize);
+}
+
+impl Progress for Discard {
+    fn expect(&self, _operations: usize) {}
 }
 
 /// Each event as one JSON object a line on stdout.

@@ -87,7 +87,7 @@ async fn rolled_out(
     let rules = planning::rules(project, &inputs, &factory, &world);
     let under_way = recorded.rollouts.values().next();
     let serial = under_way.map_or(recorded.serial, |head| head.stable_serial);
-    Ok(rollouts::foresee(plan, &recorded, (rules.rollouts, &rules.order), serial))
+    rollouts::foresee(plan, &recorded, (rules.rollouts, &rules.order), serial)
 }
 
 async fn recorded(

@@ -4,7 +4,7 @@ use crate::arguments::{EvidenceCommand, RolloutCommand, Running, Said, Variables
 use crate::error::{CommandError, Exit};
 use crate::planning;
 use crate::project::Project;
-use crate::rollouts::{self, Begun, Fleet};
+use crate::rollouts::{self, Fleet};
 use crate::session::Session;
 use crate::store::Store;
 use ::rollout::evidence;
@@ -115,7 +115,7 @@ async fn watch(session: &Session, target: &Path) -> Result<Exit, CommandError> {
                 live.finish(rollouts::now_ms());
                 return Ok(Exit::Interrupted);
             }
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = fleet.clock.sleep(LOOK_EVERY) => {}
         }
     }
 }
@@ -132,10 +132,7 @@ async fn drive(
     };
     let fleet = Fleet::new(session, project, store, running)?;
     let UnderWay { fleet, id, head } = under_way(fleet).await?;
-    match rollouts::resumed(fleet, &id, &head).await? {
-        Begun::Ended(_, exit) => Ok(exit),
-        Begun::Plain(_) => Ok(Exit::Done),
-    }
+    rollouts::resumed(fleet, &id, &head).await
 }
 
 async fn say(session: &Session, said: Said, verb: Verb) -> Result<Exit, CommandError> {

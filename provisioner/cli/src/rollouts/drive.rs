@@ -2,7 +2,7 @@
 
 use super::world::{Fleet, FleetWorld};
 use crate::error::{CommandError, Exit};
-use engine::{Clock, Run, SystemClock};
+use engine::Run;
 use model::Diagnostic;
 use model::rollout::entry::{Entry, Outcome};
 use rollout::driver::{Audience, DriveError, Driven, Ports};
@@ -31,7 +31,7 @@ pub async fn drive(
     run: Run,
     taken_over: bool,
 ) -> Result<Driven, CommandError> {
-    let clock = Arc::new(SystemClock::new(0));
+    let clock = fleet.clock.clone();
     let session = &fleet.session;
     let company = Arc::new(Company(Live::new(&session.console, session.json)));
     let run = Arc::new(run);

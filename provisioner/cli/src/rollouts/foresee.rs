@@ -44,25 +44,26 @@ pub fn foresee(
     recorded: &Recorded,
     (rules, order): (BTreeMap<String, Rollout>, &[String]),
     stable_serial: u64,
-) -> Option<Foreseen> {
+) -> Result<Option<Foreseen>, CommandError> {
     // The same plan of the same state chooses the same nodes, in `plan` and in `apply`.
     let seed = format!("{}\n{}\n{}", recorded.lineage, plan.configuration_digest, recorded.serial);
     let id = model::digest::sha256_hex(seed.as_bytes())[..12].to_owned();
     let sets = rollout::changes::sets(&id, plan, recorded, &rules, order);
     if sets.is_empty() {
-        return None;
+        return Ok(None);
     }
     let foresight = rollout::foresee(&id, &sets);
-    let plan_hash = hash(plan, &sets);
-    Some(Foreseen { foresight, rules, plan_hash, stable_serial })
+    let plan_hash = hash(plan, &sets)?;
+    Ok(Some(Foreseen { foresight, rules, plan_hash, stable_serial }))
 }
 
 /// The hash of what is going to happen: what changes, and in which stages.
-fn hash(plan: &Plan, sets: &[SetStart]) -> String {
+fn hash(plan: &Plan, sets: &[SetStart]) -> Result<String, CommandError> {
     let what = (&plan.configuration_digest, &plan.operations, sets);
-    // Plans and rules are plain data, which JSON can hold.
-    let json = serde_json::to_vec(&what).unwrap_or_default();
-    model::digest::sha256_hex(&json)
+    let json = serde_json::to_vec(&what).map_err(|error| {
+        Diagnostic::error("rollout-entry", format!("the plan cannot be written as JSON: {error}"))
+    })?;
+    Ok(model::digest::sha256_hex(&json))
 }
 
 /// A saved plan runs as it is, in one go.

@@ -53,7 +53,7 @@ pub async fn apply(
     let under_way = under_way.map(|(id, head)| (id.clone(), head.clone()));
     let (order, _) = take_rules(&mut fleet, &recorded);
     let serial = under_way.as_ref().map_or(recorded.serial, |(_, head)| head.stable_serial);
-    let foreseen = foresee(&plan, &recorded, (fleet.rules.clone(), &order), serial);
+    let foreseen = foresee(&plan, &recorded, (fleet.rules.clone(), &order), serial)?;
     if let Some((id, head)) = &under_way {
         refuse_targets(wishes, &head.node_sets)?;
         let (_, state) =
@@ -61,7 +61,8 @@ pub async fn apply(
         if state.started().configuration_digest == plan.configuration_digest {
             let text = format!("Rollout {id} is under way; this goes on with it.");
             fleet.session.console.message_line(&text);
-            return go_on(fleet, id, head).await;
+            let (fleet, exit) = go_on(fleet, id, head).await?;
+            return Ok(Begun::Ended(fleet, exit));
         }
     }
     let Some(foreseen) = foreseen else {
@@ -127,11 +128,7 @@ async fn begin(
 }
 
 /// Goes on with a rollout whose configuration is still the one that it began with.
-pub async fn resumed(
-    mut fleet: Fleet,
-    id: &str,
-    head: &RolloutHead,
-) -> Result<Begun, CommandError> {
+pub async fn resumed(mut fleet: Fleet, id: &str, head: &RolloutHead) -> Result<Exit, CommandError> {
     let recorded = fleet.store.load().await?;
     let (_, digest) = take_rules(&mut fleet, &recorded);
     let (_, state) = driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
@@ -143,17 +140,22 @@ pub async fn resumed(
             .with_hint("give the files and the variables that it began with; or `apply`, which takes its place; or `rollout abort`")
             .into());
     }
-    go_on(fleet, id, head).await
+    let (_, exit) = go_on(fleet, id, head).await?;
+    Ok(exit)
 }
 
 /// Goes on with a rollout that nobody drives, or waits for whoever does.
-async fn go_on(fleet: Fleet, id: &str, head: &RolloutHead) -> Result<Begun, CommandError> {
+async fn go_on(
+    fleet: Fleet,
+    id: &str,
+    head: &RolloutHead,
+) -> Result<(Arc<Fleet>, Exit), CommandError> {
     let fleet = Arc::new(fleet);
     let sets = head.node_sets.iter().cloned().collect();
     let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;
     let driven = drive::drive(fleet.clone(), id, run, true).await?;
     let exit = drive::ended(&fleet, id, &driven)?;
-    Ok(Begun::Ended(fleet, exit))
+    Ok((fleet, exit))
 }
 
 /// Ends a rollout because something newer takes its place: whoever drives it is asked to, and if nobody does it is ended

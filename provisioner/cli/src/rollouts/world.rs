@@ -15,9 +15,9 @@ use crate::store::Store;
 use crate::wiring::{self, Wired};
 use async_trait::async_trait;
 use engine::node_provider::RUNNING;
-use engine::{ApplyError, CancelToken, Level, Purpose, RunReport, RunRequest};
+use engine::{ApplyError, CancelToken, Clock, Level, Purpose, RunReport, RunRequest, SystemClock};
 use lang::Inputs;
-use model::event::{Event, EventSink};
+use model::event::Discard;
 use model::plan::{Actual, Observation, Plan};
 use model::record::Recorded;
 use model::rollout::entry::Reading;
@@ -30,7 +30,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use views::progress::Progress;
 
 /// How often a plan is made anew because another run changed what it is about.
 const ROUNDS: u32 = 8;
@@ -61,17 +60,8 @@ pub struct Fleet {
     pub nodes: BTreeMap<String, BTreeSet<String>>,
     /// Asked to end.
     pub cancel: CancelToken,
-}
-
-/// Looking at nodes beside the waves is not told.
-struct Unseen;
-
-impl EventSink for Unseen {
-    fn publish(&self, _: Event) {}
-}
-
-impl Progress for Unseen {
-    fn expect(&self, _: usize) {}
+    /// Time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The world of one rollout.
@@ -138,7 +128,8 @@ impl Fleet {
         Ok(Self {
             inputs: project.inputs(&store.login_key()?),
             wired: wiring::wire(session, &store)?,
-            eyes: wiring::wire_with(session, &store, Arc::new(Unseen))?,
+            // Looking at nodes beside the waves is not told.
+            eyes: wiring::wire_with(session, &store, Arc::new(Discard))?,
             session: session.clone(),
             project,
             store,
@@ -146,6 +137,7 @@ impl Fleet {
             rules: BTreeMap::new(),
             nodes: BTreeMap::new(),
             cancel: running::listen()?,
+            clock: Arc::new(SystemClock::new(0)),
         })
     }
 
@@ -241,7 +233,7 @@ impl Fleet {
                     self.session.console.message_line(&format!("Waiting: {error}."));
                     tokio::select! {
                         () = self.cancel.reached(Level::Finish) => return Err(Trouble::Left),
-                        () = tokio::time::sleep(PAUSE) => {}
+                        () = self.clock.sleep(PAUSE) => {}
                     }
                 }
                 ApplyError::State(_) => return Err(Trouble::Left),
