@@ -159,6 +159,49 @@ fn a_state_file_with_a_flipped_byte() {
     destroy(&bench);
 }
 
+/// The records are a fold of the journal: where that is whole, nothing that was recorded is lost.
+#[test]
+fn records_that_are_damaged_are_made_anew_from_the_journal() {
+    let bench = applied();
+    let database = rusqlite::Connection::open(state_file(&bench)).unwrap();
+    database.execute("UPDATE resource SET revision = revision + 1", []).unwrap();
+    drop(database);
+    bench.give_to_user();
+    let told = clear(bench.run(&["state", "check", "env"])).says("the journal is whole");
+    let version = told.stdout.split("--at ").nth(1).unwrap().split(' ').next().unwrap();
+    clear(bench.run(&["state", "export", "env"]));
+    bench.run(&["state", "export", "env", "--at", version, "-o", "whole.json"]).exits(0);
+    std::fs::rename(state_file(&bench), bench.path("damaged.sqlite")).unwrap();
+    bench.run(&["state", "import", "env", "whole.json", "--auto-approve"]).exits(0);
+    bench.run(&["state", "check", "env"]).exits(0);
+    bench.run(&["plan", "env"]).exits(0).says("No changes");
+    destroy(&bench);
+}
+
+/// Whatever looks at the state or changes it must find it where a variable says.
+#[test]
+fn a_state_whose_place_is_a_variable() {
+    let bench = small();
+    let text = SMALL.replace(
+        "environment \"small\" {}",
+        "environment \"small\" {\n  state {\n    backend = \"sqlite\"\n    path    = var.place\n  }\n}\n\
+         variable \"place\" {\n  type = string\n}",
+    );
+    bench.write("env/main.hcl", &text);
+    let place = ["--var", "place=elsewhere.sqlite"];
+    let run = |words: &[&str]| bench.run(&[words, &place].concat());
+    run(&["apply", "env", "--auto-approve"]).exits(0);
+    assert!(bench.path("env/elsewhere.sqlite").is_file());
+    run(&["state", "list", "env"]).exits(0).says("local_volume.v");
+    run(&["state", "check", "env"]).exits(0);
+    run(&["state", "history", "env"]).exits(0).says("apply env");
+    run(&["show", "env"]).exits(0).says("local_network.n");
+    run(&["output", "env"]).exits(0);
+    clear(bench.run(&["destroy", "env", "--auto-approve"])).says("--var place=...");
+    run(&["destroy", "env", "--auto-approve"]).exits(0);
+    bench.traces().assert_none();
+}
+
 #[test]
 fn a_state_of_a_newer_version() {
     let bench = applied();

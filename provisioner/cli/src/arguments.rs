@@ -63,15 +63,11 @@ pub enum Command {
     Validate {
         #[command(flatten)]
         environment: Environment,
-        #[command(flatten)]
-        variables: Variables,
     },
     /// Show what `apply` would do
     Plan {
         #[command(flatten)]
         environment: Environment,
-        #[command(flatten)]
-        variables: Variables,
         #[command(flatten)]
         planning: Planning,
         /// Save the plan, for `apply FILE`
@@ -101,8 +97,6 @@ pub enum Command {
         #[command(flatten)]
         environment: Environment,
         #[command(flatten)]
-        variables: Variables,
-        #[command(flatten)]
         targets: Targets,
         /// What to do with objects that carry this environment's mark and that the state does not know
         #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
@@ -115,6 +109,8 @@ pub enum Command {
         /// The environment, or a plan that was saved with `plan -o`
         #[arg(value_name = "ENVIRONMENT|PLAN")]
         target: PathBuf,
+        #[command(flatten)]
+        variables: Variables,
     },
     /// Show the outputs of the last apply
     Output {
@@ -138,15 +134,11 @@ pub enum Command {
     Graph {
         #[command(flatten)]
         environment: Environment,
-        #[command(flatten)]
-        variables: Variables,
     },
     /// Evaluate expressions in the scope of an environment
     Console {
         #[command(flatten)]
         environment: Environment,
-        #[command(flatten)]
-        variables: Variables,
         /// Evaluate this and end; may be given several times. Without it expressions are read from the terminal, or one a
         /// line from standard input
         #[arg(long = "eval", value_name = "EXPRESSION", allow_hyphen_values = true)]
@@ -210,8 +202,6 @@ pub enum RolloutCommand {
     Run {
         #[command(flatten)]
         environment: Environment,
-        #[command(flatten)]
-        variables: Variables,
         #[command(flatten)]
         running: Running,
     },
@@ -501,12 +491,15 @@ pub struct Asking {
     pub lock_timeout: Duration,
 }
 
-/// Which environment.
+/// Which environment, with which values of its variables.
 #[derive(Debug, Args)]
 pub struct Environment {
     /// A directory with HCL files, or the name of one under `environments/`
     #[arg(value_name = "ENVIRONMENT")]
     pub target: PathBuf,
+    /// Even where nothing is planned: the place of the state may hang on them.
+    #[command(flatten)]
+    pub variables: Variables,
 }
 
 /// Values of variables. Each overrides what comes before it: `PROVISIONER_VAR_NAME`, `*.auto.hclvars`, `--var-file`, `--var`.

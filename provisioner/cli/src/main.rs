@@ -20,7 +20,7 @@ mod usage;
 mod variables;
 mod wiring;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Environment};
 use clap::Parser as _;
 use error::{CommandError, Exit};
 use model::Diagnostic;
@@ -74,37 +74,36 @@ fn failed(session: &Session, error: &CommandError) -> ExitCode {
 
 async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> {
     match command {
-        Command::Validate { environment, variables } => {
-            commands::validate::run(session, &environment.target, &variables)
-        }
-        Command::Plan { environment, variables, planning, out, detailed_exitcode } => {
+        Command::Validate { environment } => commands::validate::run(session, &environment),
+        Command::Plan { environment, planning, out, detailed_exitcode } => {
             let saving = commands::plan::Saving { out, detailed_exitcode };
-            commands::plan::run(session, &environment.target, &variables, &planning, saving).await
+            commands::plan::run(session, &environment, &planning, saving).await
         }
         Command::Apply { target, variables, planning, running, detach } => {
             let running = commands::apply::Way { running, detach };
-            commands::apply::run(session, &target, &variables, &planning, running).await
+            let environment = Environment { target, variables };
+            commands::apply::run(session, environment, &planning, running).await
         }
-        Command::Destroy { environment, variables: _, targets, strays, running } => {
-            commands::destroy::run(session, &environment.target, &targets, strays, &running).await
+        Command::Destroy { environment, targets, strays, running } => {
+            commands::destroy::run(session, &environment, &targets, strays, &running).await
         }
-        Command::Show { target } => commands::show::run(session, &target).await,
+        Command::Show { target, variables } => {
+            commands::show::run(session, target, variables).await
+        }
         Command::Output { environment, name, raw } => {
-            commands::output::run(session, &environment.target, name.as_deref(), raw).await
+            commands::output::run(session, &environment, name.as_deref(), raw).await
         }
         Command::State(command) => commands::state::run(session, command).await,
         Command::Rollout(command) => commands::rollout::run(session, command).await,
         Command::Fmt(formatting) => commands::fmt::run(session, &formatting),
-        Command::Graph { environment, variables } => {
-            commands::graph::run(session, &environment.target, &variables)
-        }
-        Command::Console { environment, variables, expressions, json_lines } => {
+        Command::Graph { environment } => commands::graph::run(session, &environment),
+        Command::Console { environment, expressions, json_lines } => {
             let asked = commands::console::Asked { expressions, json_lines };
-            commands::console::run(session, &environment.target, &variables, asked).await
+            commands::console::run(session, &environment, asked).await
         }
         Command::Explain { code } => commands::explain::run(session, code.as_deref()),
         Command::Ssh { environment, node, command } => {
-            commands::ssh::run(session, &environment.target, &node, &command).await
+            commands::ssh::run(session, &environment, &node, &command).await
         }
     }
 }

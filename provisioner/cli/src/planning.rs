@@ -1,6 +1,6 @@
 //! From a configuration and what is recorded to a plan: evaluation, the providers' own checks, the planner, the checker.
 
-use crate::arguments::{Planning, Strays, Targets, Variables};
+use crate::arguments::{Environment, Planning, Strays, Targets};
 use crate::error::CommandError;
 use crate::project::Project;
 use crate::session::Session;
@@ -17,7 +17,6 @@ use planner::{Answers, Options, Planner, Renamed, Target};
 use provider::Owner;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// What is known of the world when a plan is made.
 pub struct World<'a> {
@@ -80,12 +79,8 @@ impl Wishes {
 
 /// An environment that is sound as far as its files and variables go. What evaluation finds wrong with one that is
 /// not is told together with what reading found.
-pub fn load(
-    session: &Session,
-    target: &Path,
-    variables: &Variables,
-) -> Result<Project, CommandError> {
-    let (project, mut diagnostics) = Project::read_with(session, target, variables)?;
+pub fn load(session: &Session, environment: &Environment) -> Result<Project, CommandError> {
+    let (project, mut diagnostics) = Project::read(session, environment)?;
     if !diagnostics.iter().any(Diagnostic::is_error) {
         session.show(&diagnostics, &project.sources);
         return Ok(project);

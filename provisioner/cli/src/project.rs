@@ -1,7 +1,7 @@
 //! An environment's directory, loaded: its configuration, the values of its variables, its name, and where it is
 //! recorded.
 
-use crate::arguments::Variables;
+use crate::arguments::Environment;
 use crate::error::CommandError;
 use crate::places;
 use crate::planning;
@@ -36,15 +36,15 @@ pub struct Project {
 impl Project {
     /// Loads the environment that the user means, for a command that needs no more than its name: mistakes in its
     /// files do not stop one from looking at what is recorded.
-    pub fn load(session: &Session, target: &Path) -> Result<Self, CommandError> {
-        let (project, _) = Self::read(session, target)?;
+    pub fn load(session: &Session, environment: &Environment) -> Result<Self, CommandError> {
+        let (project, _) = Self::read(session, environment)?;
         Ok(project)
     }
 
     /// The same for a command whose meaning depends on what the files say. Warnings are shown; errors of all files
     /// come together.
-    pub fn load_sound(session: &Session, target: &Path) -> Result<Self, CommandError> {
-        let (project, diagnostics) = Self::read(session, target)?;
+    pub fn load_sound(session: &Session, environment: &Environment) -> Result<Self, CommandError> {
+        let (project, diagnostics) = Self::read(session, environment)?;
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(CommandError::new(diagnostics, &project.sources));
         }
@@ -52,23 +52,10 @@ impl Project {
         Ok(project)
     }
 
-    /// The same with the values of its variables, and everything that is wrong so far.
-    pub fn read_with(
+    /// The same, and everything that is wrong so far.
+    pub fn read(
         session: &Session,
-        target: &Path,
-        variables: &Variables,
-    ) -> Result<(Self, Vec<Diagnostic>), CommandError> {
-        Self::gathered(session, target, variables)
-    }
-
-    fn read(session: &Session, target: &Path) -> Result<(Self, Vec<Diagnostic>), CommandError> {
-        Self::gathered(session, target, &Variables::default())
-    }
-
-    fn gathered(
-        session: &Session,
-        target: &Path,
-        variables: &Variables,
+        Environment { target, variables }: &Environment,
     ) -> Result<(Self, Vec<Diagnostic>), CommandError> {
         let directory = places::environment_directory(target, &session.working)?;
         let loaded = lang::load(&directory, &FileSystem);

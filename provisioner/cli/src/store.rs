@@ -2,6 +2,7 @@
 //!
 //! Invariant: asking never creates anything; only [`Store::create`] does.
 
+use crate::arguments::{Environment, Variables};
 use crate::error::CommandError;
 use crate::places::{self, Homes};
 use crate::project::Project;
@@ -240,11 +241,16 @@ pub fn save_plan(path: &Path, plan: &Plan, store: &Store) -> Result<(), CommandE
 
 /// Opens a saved plan, and the environment that it was made for: the embedded state at or above the working directory
 /// or the plan, else what the environment's own directory names.
-pub async fn load_plan(session: &Session, path: &Path) -> Result<Saved, CommandError> {
+pub async fn load_plan(
+    session: &Session,
+    path: &Path,
+    variables: Variables,
+) -> Result<Saved, CommandError> {
     let statement = plan_file::inspect(path)?;
     let environment = &statement.environment;
     let named = places::environment_directory(Path::new(environment), &session.working).ok();
-    let project = named.as_ref().map(|directory| Project::load(session, directory)).transpose()?;
+    let load = |target| Project::load(session, &Environment { target, variables });
+    let project = named.clone().map(load).transpose()?;
     let mut found = Vec::new();
     if let Some(project) = &project {
         found.push((port(project)?, project.settings.clone()));

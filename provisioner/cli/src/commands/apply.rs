@@ -1,6 +1,6 @@
 //! `apply`: makes an environment as configured, or runs a saved plan exactly as it is.
 
-use crate::arguments::{Planning, Running, Strays, Variables};
+use crate::arguments::{Environment, Planning, Running, Strays, Variables};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Wishes, World};
 use crate::rollouts::{self, Begun, Fleet};
@@ -26,18 +26,17 @@ pub struct Way {
 /// Runs the command.
 pub async fn run(
     session: &Session,
-    target: &Path,
-    variables: &Variables,
+    environment: Environment,
     planning: &Planning,
     Way { running, detach }: Way,
 ) -> Result<Exit, CommandError> {
-    if target.is_file() {
-        refuse_options(variables, planning)?;
-        return saved(session, target, &running).await;
+    if environment.target.is_file() {
+        refuse_options(&environment.variables, planning)?;
+        return saved(session, &environment.target, &running).await;
     }
     running::refuse_to_ask(session, &running)?;
     let wishes = Wishes::of(planning)?;
-    let project = planning::load(session, target, variables)?;
+    let project = planning::load(session, &environment)?;
     let store = if let Some(store) = Store::open(&project).await? {
         store
     } else {
@@ -102,13 +101,14 @@ fn refuse_options(variables: &Variables, planning: &Planning) -> Result<(), Comm
     }
     Err(Diagnostic::error("plan-is-complete", "a saved plan runs exactly as it is")
         .with_hint(
-            "leave --var, --var-file, --target, --replace, --strays and --refresh out, or make a new plan with them",
+            "leave --var, --var-file, --target, --replace, --strays and --refresh out, or make a new plan with them; \
+             where the state is may come from PROVISIONER_VAR_NAME",
         )
         .into())
 }
 
 async fn saved(session: &Session, file: &Path, running: &Running) -> Result<Exit, CommandError> {
-    let saved = store::load_plan(session, file).await?;
+    let saved = store::load_plan(session, file, Variables::default()).await?;
     let wired = wiring::wire(session, &saved.store)?;
     let sources = SourceMap::default();
     let ready = Ready {

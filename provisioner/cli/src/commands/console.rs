@@ -4,7 +4,7 @@
 
 mod interactive;
 
-use crate::arguments::Variables;
+use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
 use crate::planning;
 use crate::project::Project;
@@ -15,7 +15,6 @@ use lang::EXPRESSION;
 use model::record::Recorded;
 use model::{Diagnostic, SourceMap, Value};
 use std::io::{BufRead as _, IsTerminal as _};
-use std::path::Path;
 
 /// Where the expressions come from.
 pub struct Asked {
@@ -28,11 +27,10 @@ pub struct Asked {
 /// Runs the command.
 pub async fn run(
     session: &Session,
-    target: &Path,
-    variables: &Variables,
+    environment: &Environment,
     asked: Asked,
 ) -> Result<Exit, CommandError> {
-    let project = planning::load(session, target, variables)?;
+    let project = planning::load(session, environment)?;
     let (recorded, login_key) = match Store::open(&project).await? {
         Some(store) => (store.load().await?, store.login_key()?),
         None => (Recorded::default(), LOGIN_KEY_LATER.to_owned()),

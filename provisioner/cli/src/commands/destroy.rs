@@ -1,6 +1,6 @@
 //! `destroy`: deletes everything recorded of an environment, or what targets mean, after asking. Twice is once.
 
-use crate::arguments::{Running, Strays, Targets};
+use crate::arguments::{Environment, Running, Strays, Targets};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Wishes, World};
 use crate::project::Project;
@@ -13,20 +13,19 @@ use engine::Purpose;
 use model::record::Recorded;
 use planner::Renamed;
 use serde_json::json;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Runs the command.
 pub async fn run(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     limits: &Targets,
     strays: Strays,
     running: &Running,
 ) -> Result<Exit, CommandError> {
     let wishes = Wishes::limited(limits)?;
     running::refuse_to_ask(session, running)?;
-    let project = Project::load_sound(session, target)?;
+    let project = Project::load_sound(session, environment)?;
     let Some(store) = Store::open(&project).await? else {
         tell(session, &format!("Nothing to do: {} has never been applied.", project.environment));
         return Ok(Exit::Done);

@@ -1,17 +1,16 @@
 //! `graph`: which instance needs which, in the DOT language.
 
-use crate::arguments::Variables;
+use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
 use crate::planning;
 use crate::session::Session;
 use crate::store::LOGIN_KEY_LATER;
 use crate::wiring::Factory;
 use serde_json::json;
-use std::path::Path;
 
 /// Runs the command.
-pub fn run(session: &Session, target: &Path, variables: &Variables) -> Result<Exit, CommandError> {
-    let project = planning::load(session, target, variables)?;
+pub fn run(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
+    let project = planning::load(session, environment)?;
     let inputs = project.inputs(LOGIN_KEY_LATER);
     let factory = Factory::for_checking(session)?;
     let projection = lang::validation_projection(factory.schemas());

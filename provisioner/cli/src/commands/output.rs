@@ -1,21 +1,21 @@
 //! `output`: the outputs of the last apply, all or one.
 
+use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::session::Session;
 use crate::store::Store;
 use model::Diagnostic;
 use model::suggest::did_you_mean;
-use std::path::Path;
 
 /// Runs the command.
 pub async fn run(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     name: Option<&str>,
     raw: bool,
 ) -> Result<Exit, CommandError> {
-    let project = Project::load(session, target)?;
+    let project = Project::load(session, environment)?;
     let outputs = Store::load_or_default(&project).await?.outputs;
     let console = &session.console;
     let Some(name) = name else {

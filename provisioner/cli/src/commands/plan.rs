@@ -1,6 +1,6 @@
 //! `plan`: what `apply` would do. Takes no lease and changes nothing.
 
-use crate::arguments::{Planning, Variables};
+use crate::arguments::{Environment, Planning};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Sweeping, Wishes, World};
 use crate::project::Project;
@@ -14,7 +14,7 @@ use model::record::Recorded;
 use model::rollout::foresight::Foresight;
 use planner::Renamed;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What becomes of the plan besides being shown.
 pub struct Saving {
@@ -27,12 +27,11 @@ pub struct Saving {
 /// Runs the command.
 pub async fn run(
     session: &Session,
-    target: &Path,
-    variables: &Variables,
+    environment: &Environment,
     planning: &Planning,
     saving: Saving,
 ) -> Result<Exit, CommandError> {
-    let project = planning::load(session, target, variables)?;
+    let project = planning::load(session, environment)?;
     let wishes = Wishes::of(planning)?;
     let store = match Store::open(&project).await? {
         // A saved plan is bound to its environment's lineage and sealed with its key, so there must be one.

@@ -1,6 +1,6 @@
 //! `rollout ...`: looks at rollouts, drives them, and tells them what to do.
 
-use crate::arguments::{EvidenceCommand, RolloutCommand, Running, Said, Variables};
+use crate::arguments::{Environment, EvidenceCommand, RolloutCommand, Running, Said};
 use crate::error::{CommandError, Exit};
 use crate::planning;
 use crate::project::Project;
@@ -22,30 +22,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Runs the command.
 pub async fn run(session: &Session, command: RolloutCommand) -> Result<Exit, CommandError> {
     match command {
-        RolloutCommand::Status { environment } => show(session, &environment.target).await,
-        RolloutCommand::Watch { environment } => watch(session, &environment.target).await,
-        RolloutCommand::Run { environment, variables, running } => {
-            drive(session, &environment.target, &variables, running).await
-        }
+        RolloutCommand::Status { environment } => show(session, &environment).await,
+        RolloutCommand::Watch { environment } => watch(session, &environment).await,
+        RolloutCommand::Run { environment, running } => drive(session, &environment, running).await,
         RolloutCommand::Pause(said) => say(session, said, Verb::Pause).await,
         RolloutCommand::Resume(said) => say(session, said, Verb::Resume).await,
         RolloutCommand::Promote(said) => say(session, said, Verb::Promote).await,
         RolloutCommand::Abort(said) => say(session, said, Verb::Abort).await,
         RolloutCommand::Retry(said) => say(session, said, Verb::Retry).await,
         RolloutCommand::Approve { environment, plan } => {
-            approve(session, &environment.target, &plan).await
+            approve(session, &environment, &plan).await
         }
         RolloutCommand::History { environment, rollout } => {
-            tell_history(session, &environment.target, rollout.as_deref()).await
+            tell_history(session, &environment, rollout.as_deref()).await
         }
         RolloutCommand::Report { environment, rollout, out } => {
-            report(session, &environment.target, rollout.as_deref(), &out).await
+            report(session, &environment, rollout.as_deref(), &out).await
         }
         RolloutCommand::Evidence(EvidenceCommand::Export { environment, rollout, out }) => {
-            export(session, &environment.target, rollout.as_deref(), &out).await
+            export(session, &environment, rollout.as_deref(), &out).await
         }
         RolloutCommand::Evidence(EvidenceCommand::Keys { environment }) => {
-            keys(session, &environment.target).await
+            keys(session, &environment).await
         }
         RolloutCommand::Evidence(EvidenceCommand::Verify { file, keys }) => {
             verify(session, &file, &keys)
@@ -60,8 +58,8 @@ struct UnderWay {
     head: RolloutHead,
 }
 
-async fn opened(session: &Session, target: &Path) -> Result<Fleet, CommandError> {
-    let project = Project::load(session, target)?;
+async fn opened(session: &Session, environment: &Environment) -> Result<Fleet, CommandError> {
+    let project = Project::load(session, environment)?;
     let Some(store) = Store::open(&project).await? else {
         return Err(none_under_way(&project.environment));
     };
@@ -82,8 +80,8 @@ fn none_under_way(environment: &str) -> CommandError {
         .into()
 }
 
-async fn show(session: &Session, target: &Path) -> Result<Exit, CommandError> {
-    let UnderWay { fleet, id, head } = under_way(opened(session, target).await?).await?;
+async fn show(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
+    let UnderWay { fleet, id, head } = under_way(opened(session, environment).await?).await?;
     let entries = rollouts::entries(&fleet, &id, &head).await?;
     let model = Model::of(&entries);
     let console = &session.console;
@@ -96,8 +94,8 @@ async fn show(session: &Session, target: &Path) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
-async fn watch(session: &Session, target: &Path) -> Result<Exit, CommandError> {
-    let UnderWay { fleet, id, head } = under_way(opened(session, target).await?).await?;
+async fn watch(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
+    let UnderWay { fleet, id, head } = under_way(opened(session, environment).await?).await?;
     let live = Live::new(&session.console, session.json);
     let mut seen = 0;
     loop {
@@ -122,11 +120,10 @@ async fn watch(session: &Session, target: &Path) -> Result<Exit, CommandError> {
 
 async fn drive(
     session: &Session,
-    target: &Path,
-    variables: &Variables,
+    environment: &Environment,
     running: Running,
 ) -> Result<Exit, CommandError> {
-    let project = planning::load(session, target, variables)?;
+    let project = planning::load(session, environment)?;
     let Some(store) = Store::open(&project).await? else {
         return Err(none_under_way(&project.environment));
     };
@@ -136,15 +133,19 @@ async fn drive(
 }
 
 async fn say(session: &Session, said: Said, verb: Verb) -> Result<Exit, CommandError> {
-    let fleet = opened(session, &said.environment.target).await?;
+    let fleet = opened(session, &said.environment).await?;
     let UnderWay { fleet, id, .. } = under_way(fleet).await?;
     rollouts::say(&fleet, &id, verb, said.why).await?;
     told(&fleet, &id, views::rollout::telling::verb_name(verb)).await?;
     Ok(Exit::Done)
 }
 
-async fn approve(session: &Session, target: &Path, hash: &str) -> Result<Exit, CommandError> {
-    let UnderWay { fleet, id, .. } = under_way(opened(session, target).await?).await?;
+async fn approve(
+    session: &Session,
+    environment: &Environment,
+    hash: &str,
+) -> Result<Exit, CommandError> {
+    let UnderWay { fleet, id, .. } = under_way(opened(session, environment).await?).await?;
     let what = |state: &::rollout::State| {
         let (stage, valid_ms) = ::rollout::approvable(state, None, hash)?;
         let valid_ms = i64::try_from(valid_ms).unwrap_or(i64::MAX);
@@ -189,10 +190,10 @@ async fn all(fleet: &Fleet) -> Result<Vec<Entry>, CommandError> {
 
 async fn tell_history(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     rollout: Option<&str>,
 ) -> Result<Exit, CommandError> {
-    let fleet = opened(session, target).await?;
+    let fleet = opened(session, environment).await?;
     let entries = all(&fleet).await?;
     let console = &session.console;
     let Some(id) = rollout else {
@@ -228,11 +229,11 @@ fn of(entries: &[Entry], id: &str) -> Result<Vec<Entry>, CommandError> {
 
 async fn report(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     rollout: Option<&str>,
     out: &Path,
 ) -> Result<Exit, CommandError> {
-    let fleet = opened(session, target).await?;
+    let fleet = opened(session, environment).await?;
     let (id, entries) = chosen(&fleet, rollout).await?;
     let head = evidence::head(&entries).map_err(unwritten)?;
     let report =
@@ -261,11 +262,11 @@ async fn chosen(
 
 async fn export(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     rollout: Option<&str>,
     out: &Path,
 ) -> Result<Exit, CommandError> {
-    let fleet = opened(session, target).await?;
+    let fleet = opened(session, environment).await?;
     let (id, entries) = chosen(&fleet, rollout).await?;
     let signer = evidence::signer(&fleet.store.sealer()?)
         .ok_or_else(|| Diagnostic::error("evidence", "this environment has no key to sign with"))?;
@@ -278,8 +279,8 @@ async fn export(
     Ok(Exit::Done)
 }
 
-async fn keys(session: &Session, target: &Path) -> Result<Exit, CommandError> {
-    let fleet = opened(session, target).await?;
+async fn keys(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
+    let fleet = opened(session, environment).await?;
     let keys = evidence::public_keys(&fleet.store.sealer()?);
     session.console.json(&readable(serde_json::to_value(keys))?);
     Ok(Exit::Done)

@@ -1,20 +1,25 @@
 //! `show`: what is recorded of an environment, or a saved plan.
 
+use crate::arguments::{Environment, Variables};
 use crate::commands::plan;
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::session::Session;
 use crate::store::{self, Store};
 use model::record::Recorded;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Runs the command.
-pub async fn run(session: &Session, target: &Path) -> Result<Exit, CommandError> {
+pub async fn run(
+    session: &Session,
+    target: PathBuf,
+    variables: Variables,
+) -> Result<Exit, CommandError> {
     if target.is_file() {
-        plan::show(session, &store::load_plan(session, target).await?.plan);
+        plan::show(session, &store::load_plan(session, &target, variables).await?.plan);
         return Ok(Exit::Done);
     }
-    let project = Project::load(session, target)?;
+    let project = Project::load(session, &Environment { target, variables })?;
     let recorded = Store::load_or_default(&project).await?;
     everything(session, &project.environment, &recorded);
     Ok(Exit::Done)

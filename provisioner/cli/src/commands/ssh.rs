@@ -1,5 +1,6 @@
 //! `ssh`: a login on a node, or one command there, with the environment's own identity and the pinned host key.
 
+use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::session::Session;
@@ -7,16 +8,15 @@ use crate::store::Store;
 use model::Diagnostic;
 use model::graph::Node;
 use nodes::{Connection, Pool};
-use std::path::Path;
 
 /// Runs the command. Words of `command` are joined with spaces and read by the node's shell, as `ssh` does it.
 pub async fn run(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     name: &str,
     command: &[String],
 ) -> Result<Exit, CommandError> {
-    let project = Project::load(session, target)?;
+    let project = Project::load(session, environment)?;
     let store = Store::open(&project).await?;
     let recorded = match &store {
         Some(store) => store.load().await?,

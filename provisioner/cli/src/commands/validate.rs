@@ -1,6 +1,6 @@
 //! `validate`: everything that can be said of a configuration without looking at anything else.
 
-use crate::arguments::Variables;
+use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
 use crate::planning;
 use crate::session::Session;
@@ -8,18 +8,17 @@ use crate::store::LOGIN_KEY_LATER;
 use crate::wiring::Factory;
 use model::{Diagnostic, SourceMap};
 use serde_json::json;
-use std::path::Path;
 
 /// Runs the command.
-pub fn run(session: &Session, target: &Path, variables: &Variables) -> Result<Exit, CommandError> {
+pub fn run(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
     if !session.json {
-        let instances = validate(session, target, variables)?;
+        let instances = validate(session, environment)?;
         session
             .console
             .message_line(&format!("The configuration is valid ({instances} instances)."));
         return Ok(Exit::Done);
     }
-    let (diagnostics, sources, result) = match validate(session, target, variables) {
+    let (diagnostics, sources, result) = match validate(session, environment) {
         Ok(_) => (Vec::new(), SourceMap::default(), Ok(Exit::Done)),
         // The document tells all of it, so nothing is left to be rendered.
         Err(error) => (error.diagnostics, error.sources, Err(CommandError::default())),
@@ -31,12 +30,8 @@ pub fn run(session: &Session, target: &Path, variables: &Variables) -> Result<Ex
     result
 }
 
-fn validate(
-    session: &Session,
-    target: &Path,
-    variables: &Variables,
-) -> Result<usize, CommandError> {
-    let project = planning::load(session, target, variables)?;
+fn validate(session: &Session, environment: &Environment) -> Result<usize, CommandError> {
+    let project = planning::load(session, environment)?;
     let inputs = project.inputs(LOGIN_KEY_LATER);
     let factory = Factory::for_checking(session)?;
     let projection = lang::validation_projection(factory.schemas());

@@ -470,9 +470,10 @@ impl Reader {
                 }
             }
             Ok(version) => findings.add(format!(
-                "what to do: the journal is whole, and its version {} is all that was recorded; \
-                 take it from there, or put a good copy of {place} in its place",
-                version.serial
+                "what to do: the journal is whole, and its version {serial} is all that was recorded: \
+                 `state export --at {serial} -o FILE` writes it, and when {place} is out of the way \
+                 `state import FILE` records it anew; or put a good copy in its place",
+                serial = version.serial
             )),
             Err(error) => {
                 findings.note(Err(error))?;

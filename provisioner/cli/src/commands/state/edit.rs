@@ -2,7 +2,7 @@
 
 use super::look::lease_row;
 use super::{agree, existing, nothing_at, parsed, refuse_unfinished, under_lease};
-use crate::arguments::Asking;
+use crate::arguments::{Asking, Environment};
 use crate::error::{CommandError, Exit};
 use crate::session::Session;
 use crate::store::Store;
@@ -12,7 +12,6 @@ use model::{Address, Diagnostic};
 use serde_json::json;
 use state::{Edit, Scope};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
 /// Says what was done, as data for programs and as a message for people.
@@ -27,12 +26,12 @@ pub fn tell(session: &Session, done: &str, document: &serde_json::Value) {
 /// Gives records other addresses.
 pub async fn mv(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     from: &str,
     to: &str,
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
+    let (_, store) = existing(session, environment).await?;
     let command = format!("state mv {from} {to}");
     let recorded = store.load().await?;
     let moves = moves(&recorded, from, to)?;
@@ -108,11 +107,11 @@ fn renamed(
 /// Forgets records; their objects stay.
 pub async fn rm(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     addresses: &[String],
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
+    let (_, store) = existing(session, environment).await?;
     let recorded = store.load().await?;
     let mut remove = BTreeSet::new();
     for text in addresses {
@@ -156,11 +155,11 @@ pub async fn rm(
 /// Makes the state what an earlier version was.
 pub async fn restore(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     version: u64,
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
-    let (project, store) = existing(session, target).await?;
+    let (project, store) = existing(session, environment).await?;
     let past = store.port.version(version).await?;
     let command = format!("state restore {version}");
     let edit = towards(&store, &past, &command).await?;
@@ -199,12 +198,12 @@ async fn towards(
 /// Drops old history.
 pub async fn prune(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     keep: Option<u64>,
     older_than: Option<Duration>,
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
+    let (_, store) = existing(session, environment).await?;
     let journal = store.port.journal(0).await?;
     let last = journal.last().map_or(0, |entry| entry.sequence);
     let by_count = keep.map(|keep| last.saturating_sub(keep));
@@ -225,7 +224,7 @@ pub async fn prune(
     }
     let question = format!("Drop the history before version {serial}? It cannot be had again.");
     agree(session, asking, &question).await?;
-    let command = format!("state prune {}", target.display());
+    let command = format!("state prune {}", environment.target.display());
     let pruned = under_lease(&store, asking, &command, Scope::Environment, async |lease| {
         Ok(store.port.prune(lease, serial).await?)
     })
@@ -238,11 +237,11 @@ pub async fn prune(
 /// Takes a lease away.
 pub async fn unlock(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     epoch: u64,
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
+    let (_, store) = existing(session, environment).await?;
     let held = store.port.leases().await?;
     let Some(info) = held.iter().find(|info| info.epoch == epoch) else {
         return Err(Diagnostic::error("no-lease", format!("nobody holds lease {epoch}"))

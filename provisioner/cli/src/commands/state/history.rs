@@ -1,22 +1,22 @@
 //! `state history`: what happened to the state, by run or by journal entry.
 
 use super::existing;
+use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
 use crate::session::Session;
 use serde_json::{Value as Json, json};
 use state::JournalEntry;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use views::history::{EntryRow, HistoryRow};
 
 /// Runs the command.
 pub async fn run(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     by_entry: bool,
     only: Option<&str>,
 ) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
+    let (_, store) = existing(session, environment).await?;
     let mut journal = store.port.journal(0).await?;
     if let Some(run) = only {
         journal.retain(|entry| entry.run == run);

@@ -2,7 +2,7 @@
 
 use super::edit::tell;
 use super::{agree, existing, under_lease};
-use crate::arguments::{Asking, KeysCommand, WaysIn};
+use crate::arguments::{Asking, Environment, KeysCommand, WaysIn};
 use crate::error::{CommandError, Exit};
 use crate::places::Homes;
 use crate::session::Session;
@@ -12,17 +12,16 @@ use serde_json::json;
 use state::keyring::{Forget, Keyring, NewWrap, Recipient, Unlock, WrapName};
 use state::keys::Generation;
 use state::{Scope, StateError};
-use std::path::Path;
 
 /// Runs the command.
 pub async fn run(session: &Session, command: KeysCommand) -> Result<Exit, CommandError> {
     match command {
-        KeysCommand::Show { environment } => show(session, &environment.target).await,
+        KeysCommand::Show { environment } => show(session, &environment).await,
         KeysCommand::Rotate { environment, asking } => {
             let question = "Make new keys, and seal everything recorded with them?";
             let done = "Everything recorded is sealed with new keys; the history opens with the old ones, which are kept.";
             let said = Said { command: "state keys rotate", question, done };
-            change(session, &environment.target, &asking, said, |keyring, unlock, _| {
+            change(session, &environment, &asking, said, |keyring, unlock, _| {
                 Ok(keyring.rotated(unlock).map_err(StateError::from)?)
             })
             .await
@@ -33,7 +32,7 @@ pub async fn run(session: &Session, command: KeysCommand) -> Result<Exit, Comman
                 question: "Add these ways to open the keys?",
                 done: "Added.",
             };
-            change(session, &environment.target, &asking, said, |keyring, unlock, store| {
+            change(session, &environment, &asking, said, |keyring, unlock, store| {
                 let add = new_wraps(&ways, unlock, store)?;
                 Ok(keyring.rewrapped(unlock, &add, &[]).map_err(StateError::from)?)
             })
@@ -45,7 +44,7 @@ pub async fn run(session: &Session, command: KeysCommand) -> Result<Exit, Comman
                 question: "Remove these ways to open the keys?",
                 done: "Removed. Who had one of them has seen the keys so far: `state keys rotate` makes new ones.",
             };
-            change(session, &environment.target, &asking, said, |keyring, unlock, _| {
+            change(session, &environment, &asking, said, |keyring, unlock, _| {
                 let remove = names(&ways)?;
                 Ok(keyring.rewrapped(unlock, &[], &remove).map_err(StateError::from)?)
             })
@@ -57,7 +56,7 @@ pub async fn run(session: &Session, command: KeysCommand) -> Result<Exit, Comman
                 question: "Forget this generation of keys? What it sealed, in the history too, can never be opened again.",
                 done: "Forgotten.",
             };
-            change(session, &environment.target, &asking, said, |keyring, unlock, _| {
+            change(session, &environment, &asking, said, |keyring, unlock, _| {
                 let generation: Generation = generation
                     .parse()
                     .map_err(|error| Diagnostic::error("no-generation", format!("{error}")))?;
@@ -69,8 +68,8 @@ pub async fn run(session: &Session, command: KeysCommand) -> Result<Exit, Comman
     }
 }
 
-async fn show(session: &Session, target: &Path) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
+async fn show(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
+    let (_, store) = existing(session, environment).await?;
     let (current, generations, ways) = match keyring(&store)? {
         None => ("k1".to_owned(), vec!["k1".to_owned()], vec![WrapName::KeyFile.to_string()]),
         Some(keyring) => (
@@ -106,12 +105,12 @@ struct Said {
 /// file opens.
 async fn change(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     asking: &Asking,
     said: Said,
     make: impl Fn(&Keyring, &Unlock, &Store) -> Result<Keyring, CommandError>,
 ) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
+    let (_, store) = existing(session, environment).await?;
     agree(session, asking, said.question).await?;
     let unlock = Homes::of_user()?.unlock()?;
     let new = under_lease(&store, asking, said.command, Scope::Environment, async |lease| {

@@ -1,6 +1,7 @@
 //! `state list | show | check | leases`: what is recorded, and whether it is sound. No lease, no change.
 
 use super::{existing, nothing_at, parsed};
+use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::session::Session;
@@ -9,28 +10,31 @@ use model::Diagnostic;
 use model::record::Recorded;
 use serde_json::{Value as Json, json};
 use state::{LeaseInfo, Scope};
-use std::path::Path;
 use views::history::LeaseRow;
 
 /// What is recorded now, or was in an earlier version.
 async fn recorded(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     at: Option<u64>,
 ) -> Result<(Project, Recorded), CommandError> {
     let Some(at) = at else {
-        let project = Project::load(session, target)?;
+        let project = Project::load(session, environment)?;
         let recorded = Store::load_or_default(&project).await?;
         return Ok((project, recorded));
     };
-    let (project, store) = existing(session, target).await?;
+    let (project, store) = existing(session, environment).await?;
     let version = store.port.version(at).await?;
     Ok((project, version.into_recorded(store.identity.lineage.clone())))
 }
 
 /// Lists the addresses of all objects.
-pub async fn list(session: &Session, target: &Path, at: Option<u64>) -> Result<Exit, CommandError> {
-    let (_, recorded) = recorded(session, target, at).await?;
+pub async fn list(
+    session: &Session,
+    environment: &Environment,
+    at: Option<u64>,
+) -> Result<Exit, CommandError> {
+    let (_, recorded) = recorded(session, environment, at).await?;
     if session.json {
         let objects: Json = recorded
             .records
@@ -47,12 +51,12 @@ pub async fn list(session: &Session, target: &Path, at: Option<u64>) -> Result<E
 /// Shows one object, or all that is recorded.
 pub async fn show(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     address: Option<&str>,
     at: Option<u64>,
 ) -> Result<Exit, CommandError> {
     let wanted = address.map(parsed).transpose()?;
-    let (project, recorded) = recorded(session, target, at).await?;
+    let (project, recorded) = recorded(session, environment, at).await?;
     let Some(wanted) = wanted else {
         crate::commands::show::everything(session, &project.environment, &recorded);
         return Ok(Exit::Done);
@@ -74,8 +78,8 @@ pub async fn show(
 }
 
 /// Looks at every row, every hash and the journal's chain.
-pub async fn check(session: &Session, target: &Path) -> Result<Exit, CommandError> {
-    let (project, store) = existing(session, target).await?;
+pub async fn check(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
+    let (project, store) = existing(session, environment).await?;
     let report = store.port.check().await?;
     let console = &session.console;
     if session.json {
@@ -104,8 +108,8 @@ pub async fn check(session: &Session, target: &Path) -> Result<Exit, CommandErro
 }
 
 /// Who holds what.
-pub async fn leases(session: &Session, target: &Path) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
+pub async fn leases(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
+    let (_, store) = existing(session, environment).await?;
     let rows: Vec<LeaseRow> = store.port.leases().await?.iter().map(lease_row).collect();
     let console = &session.console;
     if session.json {

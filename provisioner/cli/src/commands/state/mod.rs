@@ -9,7 +9,7 @@ mod look;
 mod terraform;
 mod transfer;
 
-use crate::arguments::{Asking, StateCommand};
+use crate::arguments::{Asking, Environment, StateCommand};
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::running::{nobody_to_ask, run_id};
@@ -34,49 +34,50 @@ fn nothing_at(recorded: &Recorded, wanted: &str) -> Diagnostic {
 /// Runs the command.
 pub async fn run(session: &Session, command: StateCommand) -> Result<Exit, CommandError> {
     match command {
-        StateCommand::List { environment, at } => {
-            look::list(session, &environment.target, at).await
-        }
+        StateCommand::List { environment, at } => look::list(session, &environment, at).await,
         StateCommand::Show { environment, address, at } => {
-            look::show(session, &environment.target, address.as_deref(), at).await
+            look::show(session, &environment, address.as_deref(), at).await
         }
-        StateCommand::Check { environment } => look::check(session, &environment.target).await,
-        StateCommand::Leases { environment } => look::leases(session, &environment.target).await,
+        StateCommand::Check { environment } => look::check(session, &environment).await,
+        StateCommand::Leases { environment } => look::leases(session, &environment).await,
         StateCommand::Unlock { environment, lease, asking } => {
-            edit::unlock(session, &environment.target, lease, &asking).await
+            edit::unlock(session, &environment, lease, &asking).await
         }
         StateCommand::History { environment, entries, run } => {
-            history::run(session, &environment.target, entries, run.as_deref()).await
+            history::run(session, &environment, entries, run.as_deref()).await
         }
         StateCommand::Restore { environment, version, asking } => {
-            edit::restore(session, &environment.target, version, &asking).await
+            edit::restore(session, &environment, version, &asking).await
         }
         StateCommand::Prune { environment, keep, older_than, asking } => {
-            edit::prune(session, &environment.target, keep, older_than, &asking).await
+            edit::prune(session, &environment, keep, older_than, &asking).await
         }
         StateCommand::Mv { environment, from, to, asking } => {
-            edit::mv(session, &environment.target, &from, &to, &asking).await
+            edit::mv(session, &environment, &from, &to, &asking).await
         }
         StateCommand::Rm { environment, addresses, asking } => {
-            edit::rm(session, &environment.target, &addresses, &asking).await
+            edit::rm(session, &environment, &addresses, &asking).await
         }
         StateCommand::Export { environment, out, at } => {
-            transfer::export(session, &environment.target, out.as_deref(), at).await
+            transfer::export(session, &environment, out.as_deref(), at).await
         }
         StateCommand::Import { environment, file, skip_unknown, asking } => {
-            transfer::import(session, &environment.target, &file, skip_unknown, &asking).await
+            transfer::import(session, &environment, &file, skip_unknown, &asking).await
         }
         StateCommand::Keys(command) => keys::run(session, command).await,
         StateCommand::Migrate { environment, to, with, asking } => {
             let place = settings::place(&to, &with)?;
-            transfer::migrate(session, &environment.target, &place, Path::new(&to), &asking).await
+            transfer::migrate(session, &environment, &place, Path::new(&to), &asking).await
         }
     }
 }
 
 /// An environment that was written before.
-async fn existing(session: &Session, target: &Path) -> Result<(Project, Store), CommandError> {
-    let project = Project::load(session, target)?;
+async fn existing(
+    session: &Session,
+    environment: &Environment,
+) -> Result<(Project, Store), CommandError> {
+    let project = Project::load(session, environment)?;
     match Store::open(&project).await? {
         Some(store) => Ok((project, store)),
         None => Err(never_applied(&project).into()),

@@ -2,7 +2,7 @@
 
 use super::edit::tell;
 use super::{agree, existing, terraform, under_lease};
-use crate::arguments::Asking;
+use crate::arguments::{Asking, Environment};
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
 use crate::session::Session;
@@ -20,13 +20,17 @@ use std::path::Path;
 /// Writes the state, or an earlier version of it, as canonical JSON.
 pub async fn export(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     out: Option<&Path>,
     at: Option<u64>,
 ) -> Result<Exit, CommandError> {
-    let (_, store) = existing(session, target).await?;
-    let recorded = store.load().await?;
-    let version = store.port.version(at.unwrap_or(recorded.serial)).await?;
+    let (_, store) = existing(session, environment).await?;
+    // A version comes from the journal alone: where that is whole, damaged records hinder nobody.
+    let serial = match at {
+        Some(serial) => serial,
+        None => store.load().await?.serial,
+    };
+    let version = store.port.version(serial).await?;
     if !version.unfinished.is_empty() {
         let text = "calls whose end is not known are left out of an export";
         let warning = Diagnostic::warning("unfinished", text)
@@ -46,7 +50,7 @@ pub async fn export(
 /// Takes what a file says as the state: an export, or a Terraform state.
 pub async fn import(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     file: &Path,
     skip_unknown: bool,
     asking: &Asking,
@@ -54,10 +58,10 @@ pub async fn import(
     let text = store::read_file(file)?;
     let place = file.display().to_string();
     if export::is_export(&text) {
-        return import_export(session, target, &text, &place, asking).await;
+        return import_export(session, environment, &text, &place, asking).await;
     }
     if terraform::is_state(&text) {
-        return import_terraform(session, target, &text, &place, skip_unknown, asking).await;
+        return import_terraform(session, environment, &text, &place, skip_unknown, asking).await;
     }
     Err(Diagnostic::error(
         "not-a-state",
@@ -69,12 +73,12 @@ pub async fn import(
 
 async fn import_export(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     text: &str,
     place: &str,
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
-    let project = Project::load(session, target)?;
+    let project = Project::load(session, environment)?;
     let (environment, lineage) = export::inspect(text, place)?;
     if environment != project.environment {
         let summary = format!(
@@ -125,7 +129,7 @@ async fn present(store: &Store) -> Result<Version, StateError> {
 
 async fn import_terraform(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     text: &str,
     place: &str,
     skip_unknown: bool,
@@ -144,7 +148,7 @@ async fn import_terraform(
         .with_hint("--skip-unknown leaves them out; they stay in Terraform's hands")
         .into());
     }
-    let project = Project::load(session, target)?;
+    let project = Project::load(session, environment)?;
     let count = imported.records.len();
     let question =
         format!("Record {count} objects of {place}? From then on they are managed here.");
@@ -179,12 +183,12 @@ async fn import_terraform(
 /// Copies the environment with its history to another store.
 pub async fn migrate(
     session: &Session,
-    target: &Path,
+    environment: &Environment,
     to: &Backend,
     file: &Path,
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
-    let (project, store) = existing(session, target).await?;
+    let (project, store) = existing(session, environment).await?;
     let other = store::backend(to, file, &project.environment, &project.settings)?;
     let there = other.place();
     if other.identity().await?.is_some() {
