@@ -599,11 +599,11 @@ mod tests {
         )
         .unwrap();
         assert!(parsed.global.json);
-        let Command::Plan { out, variables, planning, .. } = parsed.command else {
+        let Command::Plan { out, environment, planning, .. } = parsed.command else {
             panic!("{parsed:?}")
         };
         assert_eq!(out, Some(PathBuf::from("x.plan")));
-        assert_eq!(variables.values, ["size=7", "a=b"]);
+        assert_eq!(environment.variables.values, ["size=7", "a=b"]);
         assert!(!planning.refresh);
 
         let parsed = parse("provisioner destroy staging --target module.a --target a.b").unwrap();
