@@ -106,12 +106,6 @@ impl Ready<'_> {
                 }
             }
             match self.run(&plan, &cancel).await {
-                Err(ApplyError::Stale(records)) if round < ROUNDS => {
-                    let what = records.iter().map(ToString::to_string).collect::<Vec<_>>();
-                    let text = format!("Planning again: {}.", what.join("; "));
-                    self.session.console.message_line(&text);
-                    agreed = Some(plan);
-                }
                 Err(error) if error.is_outdated() && round < ROUNDS => {
                     self.session.console.message_line(&format!("Planning again: {error}."));
                     agreed = Some(plan);

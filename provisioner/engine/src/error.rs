@@ -65,9 +65,20 @@ pub enum ApplyError {
     Interrupted,
 }
 
+/// How many of many are named in one line.
+const SHOWN: usize = 3;
+
 fn list<T: fmt::Display>(items: &[T]) -> String {
-    let texts: Vec<_> = items.iter().map(ToString::to_string).collect();
-    texts.join("; ")
+    first(items, SHOWN, "; ")
+}
+
+/// So many of them, and how many more there are.
+fn first<T: fmt::Display>(items: &[T], shown: usize, between: &str) -> String {
+    let mut texts: Vec<_> = items.iter().take(shown).map(ToString::to_string).collect();
+    if items.len() > shown {
+        texts.push(format!("and {} more", items.len() - shown));
+    }
+    texts.join(between)
 }
 
 fn calls(count: usize) -> String {
@@ -96,9 +107,7 @@ impl ApplyError {
             ],
             Self::Stale(records) => vec![
                 Diagnostic::error("stale-plan", "the plan no longer fits the state")
-                    .with_detail(
-                        records.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-                    )
+                    .with_detail(first(records, 20, "\n"))
                     .with_hint("nothing was changed; make a new plan and review it"),
             ],
             Self::Overtaken(_) => {
