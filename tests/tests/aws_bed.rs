@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-use tests::aws::{Fault, Moto, Options, Proxy, Refusal, SSH_PORT, Which, python, rate};
+use tests::aws::{Backing, Fault, Moto, Options, Proxy, Refusal, SSH_PORT, Which, python, rate};
 use tests::wait_until;
 
 /// What every script begins with: clients that ask once, and a way to tell how a call ended.
@@ -422,7 +422,7 @@ fn ssh(key: &Path, known: &Path, address: &str, command: &str) -> Output {
 
 #[test]
 fn an_instance_can_be_a_real_node() {
-    let nodes = Some(PathBuf::from(env!("CARGO_BIN_EXE_aws-proxy")));
+    let nodes = Some(Backing::processes(env!("CARGO_BIN_EXE_aws-proxy")));
     let Some(proxy) = start(Options { nodes, ..Options::default() }) else { return };
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (login, _, public) = keys(directory.path(), "login");

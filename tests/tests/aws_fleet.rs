@@ -1,9 +1,9 @@
 //! A fleet on AWS as people have it: `modules/network/aws` and `modules/node/aws`, services on machines that are real, and the
 //! environments of this repository with their nodes on AWS.
 
-use std::path::PathBuf;
-use tests::aws::{IMAGE, Moto, Options, Proxy, SSH_PORT};
-use tests::{Finished, Workbench};
+use std::time::Duration;
+use tests::aws::{Backing, IMAGE, Moto, Options, Proxy, SSH_PORT};
+use tests::{Finished, Workbench, wait_until};
 
 const FLEET: &str = r#"
 environment "fleet" {}
@@ -66,7 +66,7 @@ fn run(bench: &Workbench, proxy: &Proxy, words: &[&str]) -> Finished {
 #[test]
 fn services_are_installed_on_machines_of_one_launch() {
     let Some(moto) = Moto::start() else { return };
-    let nodes = Some(PathBuf::from(env!("CARGO_BIN_EXE_aws-proxy")));
+    let nodes = Some(Backing::processes(env!("CARGO_BIN_EXE_aws-proxy")));
     let proxy = Proxy::start(moto, Options { nodes, ..Options::default() });
     let bench = Workbench::new();
     let main = FLEET.replace("IMAGE", IMAGE).replace("PORT", &SSH_PORT.to_string());
@@ -89,6 +89,40 @@ fn services_are_installed_on_machines_of_one_launch() {
     assert_eq!(proxy.ledger().alive_of("instance").len(), 4);
 
     run(&bench, &proxy, &["destroy", "env", "--auto-approve"]).exits(0);
+    assert!(proxy.ledger().alive().is_empty(), "{:#?}", proxy.ledger().alive());
+    proxy.finish();
+}
+
+/// What Prometheus on the node that asks says of its targets: instance and health, a line each.
+const TARGETS: &str = "import json, urllib.request
+answer = json.load(urllib.request.urlopen('http://127.0.0.1:9090/api/v1/targets'))
+for target in answer['data']['activeTargets']:
+    print(target['labels']['instance'], target['health'])";
+
+/// Machines with a network of their own: they are logged in to at public addresses, and reach each other at private ones only.
+#[test]
+fn staging_on_aws_has_its_mesh_and_its_monitoring() {
+    let Some(moto) = Moto::start() else { return };
+    let nodes = Some(Backing::namespaces(env!("CARGO_BIN_EXE_aws-proxy")));
+    let proxy = Proxy::start(moto, Options { nodes, ..Options::default() });
+    let bench = Workbench::new();
+    let staging = "environments/staging";
+    let port = format!("public = true, ssh_port = {SSH_PORT}");
+    bench.edit(&format!("{staging}/main.hcl"), "public       = true", &port);
+    let image = format!("aws_image={IMAGE}");
+    let values = ["--var", "cloud=aws", "--var", &image, "--var", "size=3"];
+    let with = |words: &[&str]| run(&bench, &proxy, &[words, &values].concat());
+
+    with(&["apply", staging, "--auto-approve"]).exits(0).says("12 of 12 pairs reached");
+    with(&["plan", staging, "--detailed-exitcode"]).exits(0);
+    let on = |words: &[&str]| {
+        run(&bench, &proxy, &[&["ssh", staging, "monitoring-main-001", "--"], words].concat())
+    };
+    wait_until("all targets are scraped", Duration::from_mins(1), || {
+        let told = on(&["python3", "-c", &format!("\"{TARGETS}\"")]).exits(0).stdout;
+        told.lines().count() == 5 && told.lines().all(|line| line.ends_with(" up"))
+    });
+    with(&["destroy", staging, "--auto-approve"]).exits(0);
     assert!(proxy.ledger().alive().is_empty(), "{:#?}", proxy.ledger().alive());
     proxy.finish();
 }

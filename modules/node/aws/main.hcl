@@ -63,7 +63,7 @@ variable "data_path" {
 variable "public" {
   type        = bool
   default     = false
-  description = "Whether the node has a public address, and is reached there."
+  description = "Whether the node has a public address, and is logged in to there; other nodes use the private one."
 }
 
 variable "spot" {
@@ -204,11 +204,12 @@ resource "aws_volume_attachment" "data" {
 
 output "machine" {
   value = {
-    address  = var.public ? aws_instance.this.public_ip : aws_instance.this.private_ip
-    port     = var.ssh_port
-    user     = "root"
-    host_key = local.public_key
-    socket   = null
+    address       = aws_instance.this.private_ip
+    login_address = var.public ? aws_instance.this.public_ip : null
+    port          = var.ssh_port
+    user          = "root"
+    host_key      = local.public_key
+    socket        = null
   }
   description = "How the node is reached, for the node set."
 }

@@ -271,7 +271,7 @@ pub struct Node {
     /// Its failure domain.
     pub domain: String,
     /// What the pool's module returned as `machine` (an object; parts may be unknown):
-    /// `address`, `port`, `user`, `host_key`, `socket`.
+    /// `address`, `port`, `user`, `host_key`, and perhaps `login_address` and `socket`.
     pub machine: Value,
 }
 

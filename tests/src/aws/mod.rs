@@ -27,6 +27,7 @@ mod call;
 mod conformance;
 #[cfg(test)]
 mod conformance_cases;
+mod doors;
 mod faults;
 mod gaps;
 mod hidden;
@@ -52,7 +53,7 @@ pub use call::Call;
 pub use faults::{Fault, Which};
 pub use ledger::{Ledger, Object};
 pub use moto::{ACCOUNT, IMAGE, Moto, python};
-pub use nodes::SSH_PORT;
+pub use nodes::{Backing, SSH_PORT};
 pub use proxy::{LoggedCall, Options, Proxy};
 pub use stop::StopPoint;
 pub use throttle::{Rate, rate};

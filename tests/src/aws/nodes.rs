@@ -1,11 +1,14 @@
 //! Instances that are real: each running instance is a machine of the local cloud, with its address in all answers.
 //!
-//! Nodes are directories and programs with an address of 127.0.1.0/24 each, which whoever talks to the proxy can reach;
-//! their SSH port is [`SSH_PORT`]. Keys come from the key pair and from the user data, the host key from the user data, as
+//! [`Backing::processes`] are directories and programs with an address of 127.0.1.0/24 each, private and public alike, which
+//! whoever talks to the proxy can reach. [`Backing::namespaces`] have a network of their own, in which they reach each other at their
+//! private addresses; from outside they are reached at the public one, by a door (`doors`). Their SSH port is [`SSH_PORT`]
+//! there. Keys come from the key pair and from the user data, the host key from the user data, as
 //! cloud-init reads them: `ssh_authorized_keys`, `ssh_keys.ed25519_private`. Refuses to know: the rest of the user data,
-//! volumes, security groups, and public addresses other than the node's.
+//! volumes and security groups.
 
 use super::call::Call;
+use super::doors::Door;
 use super::moto::python;
 use super::xml::Element;
 use provider_local::{Cloud, Isolation, Kind, LocalError, MachineArguments, Owner, Removal};
@@ -32,12 +35,40 @@ for user in users:
 json.dump({'keys': keys, 'host_key': (data.get('ssh_keys') or {}).get('ed25519_private')}, sys.stdout)
 ";
 
+/// What instances are.
+#[derive(Clone, Debug)]
+pub struct Backing {
+    program: PathBuf,
+    isolation: Isolation,
+}
+
+impl Backing {
+    /// Process trees of a program that calls `provider_local::internal_main` before anything else.
+    pub fn processes(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), isolation: Isolation::Processes }
+    }
+
+    /// Machines with a network of their own, of such a program.
+    pub fn namespaces(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), isolation: Isolation::Namespaces }
+    }
+}
+
 /// The machines behind the instances.
 #[derive(Debug)]
 pub(super) struct Nodes {
     cloud: Cloud,
-    addresses: BTreeMap<String, Ipv4Addr>,
+    isolation: Isolation,
+    machines: BTreeMap<String, Reached>,
     _directory: tempfile::TempDir,
+}
+
+/// How a machine is reached.
+#[derive(Debug)]
+struct Reached {
+    private: Ipv4Addr,
+    /// From outside, unless the private address does.
+    door: Option<Door>,
 }
 
 /// Who is behind everything here.
@@ -51,13 +82,12 @@ fn owner(name: &str) -> Owner {
 }
 
 impl Nodes {
-    /// Without instances yet; the program calls `provider_local::internal_main` before anything else.
-    pub(super) fn new(program: PathBuf) -> Result<Self, LocalError> {
+    /// Without instances yet.
+    pub(super) fn new(Backing { program, isolation }: Backing) -> Result<Self, LocalError> {
         let directory = tempfile::TempDir::with_prefix("aws-").expect("a temporary directory");
-        let cloud = Cloud::new(directory.path().join("cloud"), program)
-            .with_isolation(Isolation::Processes);
+        let cloud = Cloud::new(directory.path().join("cloud"), program).with_isolation(isolation);
         cloud.create_network(&owner(NETWORK), NETWORK, "10.213.0.0/16")?;
-        Ok(Self { cloud, addresses: BTreeMap::new(), _directory: directory })
+        Ok(Self { cloud, isolation, machines: BTreeMap::new(), _directory: directory })
     }
 
     /// Starts the machine of an instance.
@@ -83,14 +113,20 @@ impl Nodes {
                 .map_err(|error| format!("the host key cannot be written: {error}"))?;
             self.cloud.reboot_machine(id).map_err(failed)?;
         }
-        self.addresses.insert(id.to_owned(), machine.record.address);
+        let door = if self.isolation == Isolation::Processes {
+            None
+        } else {
+            let door = Door::to(machine.socket.clone(), SSH_PORT);
+            Some(door.map_err(|error| format!("no public address can be had: {error}"))?)
+        };
+        self.machines.insert(id.to_owned(), Reached { private: machine.record.address, door });
         Ok(())
     }
 
     /// Follows what a call does to machines that there are.
     pub(super) fn follow(&mut self, call: &Call) -> Result<(), String> {
         for id in call.list("InstanceId") {
-            if !self.addresses.contains_key(id) {
+            if !self.machines.contains_key(id) {
                 continue;
             }
             let done = match call.operation.as_str() {
@@ -105,11 +141,12 @@ impl Nodes {
 
     /// Tells the nodes' addresses in an answer. An instance without a public address stays so.
     pub(super) fn show(&self, answer: &mut Element) {
-        let set = |element: &mut Element, address: Ipv4Addr| {
-            element.each_mut(&mut |below| {
-                if matches!(below.name.as_str(), "privateIpAddress" | "ipAddress" | "publicIp") {
-                    below.text = address.to_string();
-                }
+        let set = |element: &mut Element, reached: &Reached| {
+            let public = reached.door.as_ref().map_or(reached.private, Door::address);
+            element.each_mut(&mut |below| match below.name.as_str() {
+                "privateIpAddress" => below.text = reached.private.to_string(),
+                "ipAddress" | "publicIp" => below.text = public.to_string(),
+                _ => {}
             });
         };
         answer.each_mut(&mut |element| {
@@ -120,8 +157,8 @@ impl Nodes {
                 (_, true) => element.text_at("attachment/instanceId"),
                 _ => return,
             };
-            if let Some(address) = self.addresses.get(id) {
-                set(element, *address);
+            if let Some(reached) = self.machines.get(id) {
+                set(element, reached);
             }
         });
     }
@@ -129,7 +166,7 @@ impl Nodes {
 
 impl Drop for Nodes {
     fn drop(&mut self) {
-        for id in self.addresses.keys() {
+        for id in self.machines.keys() {
             // It may be gone already.
             let _ = self.cloud.delete_machine(&owner(id), id, Removal::Deleted);
         }

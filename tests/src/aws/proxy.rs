@@ -12,7 +12,7 @@ use super::http::{Request, Response};
 use super::ledger::Ledger;
 use super::model::{Models, models};
 use super::moto::Moto;
-use super::nodes::Nodes;
+use super::nodes::{Backing, Nodes};
 use super::states::States;
 use super::stop::{Gate, StopPoint, is_there};
 use super::throttle::{Rate, Throttle};
@@ -21,7 +21,6 @@ use super::xml::Element;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -42,9 +41,8 @@ pub struct Options {
     pub throttled: bool,
     /// Operations whose limit is another, where limits hold.
     pub rates: BTreeMap<String, Rate>,
-    /// The program that the local cloud starts its machines with, where instances are to be real: it calls
-    /// `provider_local::internal_main` before anything else.
-    pub nodes: Option<PathBuf>,
+    /// What instances are, where they are to be real.
+    pub nodes: Option<Backing>,
     /// What sees each call when it has been answered.
     pub watch: Option<fn(&LoggedCall)>,
 }
@@ -119,7 +117,7 @@ impl Proxy {
         let states = States::new(options.slow_describes);
         let hidden = Hidden::new(options.hidden_describes, options.hidden_calls);
         let nodes =
-            options.nodes.map(|program| Nodes::new(program).expect("a local cloud can be made"));
+            options.nodes.map(|backing| Nodes::new(backing).expect("a local cloud can be made"));
         let shared = Arc::new(Shared {
             models,
             world: Mutex::new(World::new(&moto, models, states, hidden).with_nodes(nodes)),

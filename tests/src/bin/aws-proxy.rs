@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
-use tests::aws::{Fault, LoggedCall, Moto, Options, Proxy, Refusal, Which};
+use tests::aws::{Backing, Fault, LoggedCall, Moto, Options, Proxy, Refusal, Which};
 
 const USAGE: &str = "\
 usage: aws-proxy [OPTION]...
@@ -17,6 +17,7 @@ usage: aws-proxy [OPTION]...
   --hidden N                  N descriptions do not see a new object
   --hidden-calls N            N other calls that name a new object do not know it
   --nodes                     every instance is a machine of the local cloud, with SSH on port 2222 of its address
+  --networked-nodes           the same with a network of their own; SSH is on port 2222 of their public addresses
   --throttled                 the published limits hold
   --fault OPERATION:NTH:WHAT  what happens to the NTH call of an operation (`changing` and `any` are operations too):
                               throttle, lose-answer, lose-request, cut-answer, delay=MILLISECONDS, STATUS=CODE";
@@ -29,7 +30,7 @@ struct Asked {
 }
 
 fn main() -> ExitCode {
-    // With `--nodes` the local cloud's machines are this program, started again.
+    // With nodes, the local cloud's machines are this program, started again.
     let words: Vec<_> = std::env::args_os().skip(1).collect();
     if let Some(code) = provider_local::internal_main(&words) {
         return code;
@@ -60,9 +61,11 @@ fn read(mut arguments: impl Iterator<Item = String>) -> Result<Asked, String> {
     asked.options.listen = SocketAddr::from(([127, 0, 0, 1], 5600));
     asked.options.watch = Some(print);
     while let Some(option) = arguments.next() {
-        if option == "--nodes" {
+        if option == "--nodes" || option == "--networked-nodes" {
             let program = std::env::current_exe().map_err(|error| error.to_string())?;
-            asked.options.nodes = Some(program);
+            let backing =
+                if option == "--nodes" { Backing::processes } else { Backing::namespaces };
+            asked.options.nodes = Some(backing(program));
             continue;
         }
         if option == "--throttled" {

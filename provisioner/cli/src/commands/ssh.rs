@@ -60,7 +60,9 @@ fn connection(node: &Node) -> Result<Connection, CommandError> {
     let port = port.and_then(|port| u16::try_from(port).ok());
     Ok(Connection {
         name: node.name.clone(),
-        address: text("address").ok_or_else(|| missing("address"))?,
+        address: text("login_address")
+            .or_else(|| text("address"))
+            .ok_or_else(|| missing("address"))?,
         port: port.ok_or_else(|| missing("port"))?,
         user: text("user").ok_or_else(|| missing("user"))?,
         host_key: text("host_key").ok_or_else(|| missing("host_key"))?,
@@ -94,6 +96,9 @@ mod tests {
         ];
         let found = connection(&node(Value::object(parts.clone()))).unwrap();
         assert_eq!((found.port, found.socket), (22, None));
+        let public = [("login_address", Value::from("192.0.2.1"))];
+        let public = Value::object(parts.clone().into_iter().chain(public));
+        assert_eq!(connection(&node(public)).unwrap().address, "192.0.2.1");
         let error = connection(&node(Value::object(parts[..3].to_vec()))).unwrap_err();
         assert!(error.diagnostics[0].summary.contains("host_key"));
     }

@@ -262,7 +262,7 @@ impl Graph<'_> {
         let diagnostic = Diagnostic::error("no-machine", format!("the output `machine` of a pool's module has no `{missing}`"))
             .with_label(module.outputs.get(at).value.span(), "")
             .with_label(pool.span.clone(), "used by this pool")
-            .with_hint("it is an object with `address`, `port`, `user`, `host_key` and, for the local cloud, `socket`");
+            .with_hint("it is an object with `address`, `port`, `user`, `host_key` and, where they are, `login_address` and `socket`");
         self.report(diagnostic);
         failed()
     }
@@ -275,10 +275,18 @@ impl Graph<'_> {
         for name in ["address", "port", "user", "host_key"] {
             entries.insert(name.into(), part(&machine, name));
         }
-        let has_socket = machine.is_unknown()
-            || machine.as_entries().is_some_and(|entries| entries.contains_key("socket"));
-        let socket = if has_socket { part(&machine, "socket") } else { Value::null(Type::String) };
+        let has = |name: &str| {
+            machine.is_unknown()
+                || machine.as_entries().is_some_and(|entries| entries.contains_key(name))
+        };
+        let socket =
+            if has("socket") { part(&machine, "socket") } else { Value::null(Type::String) };
         entries.insert("socket".into(), socket);
+        // Where other nodes reach it need not be where it is reached from here.
+        let login = machine.as_entries().and_then(|machine| machine.get("login_address"));
+        if login.is_some_and(|address| !address.is_null()) {
+            entries.insert("address".into(), part(&machine, "login_address"));
+        }
         Data::Object(Arc::new(entries)).into()
     }
 
