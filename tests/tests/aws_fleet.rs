@@ -258,8 +258,7 @@ output "account" {
     );
     let with = |profiles: &str, words: &[&str]| {
         let mut command = bench.command(words);
-        command.envs(proxy.environment()).env_remove("AWS_ACCESS_KEY_ID");
-        command.env_remove("AWS_SECRET_ACCESS_KEY").env("RUST_LOG", "trace");
+        command.envs(proxy.environment_without_keys()).env("RUST_LOG", "trace");
         command.env("AWS_SHARED_CREDENTIALS_FILE", bench.path(profiles));
         Finished::new(words.join(" "), &command.output().expect("the program starts"))
     };
@@ -268,5 +267,53 @@ output "account" {
     with("credentials", &apply).exits(0).says("123456789012").never_says(secret);
     let state = std::fs::read(bench.path("state/profiles.sqlite")).expect("it is recorded");
     assert!(!state.windows(secret.len()).any(|found| found == secret.as_bytes()));
+    proxy.finish();
+}
+
+const WHO: &str = r#"
+environment "who" {}
+
+provider "aws" {}
+
+data "aws_caller_identity" "me" {}
+
+output "arn" {
+  value = data.aws_caller_identity.me.arn
+}
+"#;
+
+/// What a runner in CI has: a token of somebody whom a role trusts, and no key.
+#[test]
+fn credentials_come_from_a_web_identity() {
+    let Some(proxy) = Proxy::start_default() else { return };
+    let bench = Workbench::of(WHO);
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ0aGUtcnVubmVyIn0.";
+    bench.write("token", token);
+    let mut command = bench.command(&["apply", "env", "--auto-approve"]);
+    command.envs(proxy.environment_without_keys()).env("RUST_LOG", "trace");
+    command.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/ci");
+    command.env("AWS_ROLE_SESSION_NAME", "run-7");
+    command.env("AWS_WEB_IDENTITY_TOKEN_FILE", bench.path("token"));
+    Finished::new("apply env".to_owned(), &command.output().expect("the program starts"))
+        .exits(0)
+        .says("arn:aws:sts::123456789012:assumed-role/ci/run-7")
+        .never_says(token);
+    assert!(proxy.count("AssumeRoleWithWebIdentity") > 0, "{:?}", proxy.counts());
+    proxy.finish();
+}
+
+/// What a runner on an instance has: the role of the instance, told by its metadata service.
+#[test]
+fn credentials_come_from_the_instance_that_the_program_runs_on() {
+    let Some(proxy) = Proxy::start_default() else { return };
+    let bench = Workbench::of(WHO);
+    let mut command = bench.command(&["apply", "env", "--auto-approve"]);
+    command.envs(proxy.environment_without_keys()).env_remove("AWS_EC2_METADATA_DISABLED");
+    command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", proxy.url()).env("RUST_LOG", "trace");
+    Finished::new("apply env".to_owned(), &command.output().expect("the program starts"))
+        .exits(0)
+        .says("123456789012")
+        .never_says("test-secret-key")
+        .never_says("test-session-token");
     proxy.finish();
 }

@@ -35,6 +35,7 @@ mod http;
 mod in_use;
 mod kinds;
 mod ledger;
+mod metadata;
 mod model;
 mod moto;
 mod nodes;

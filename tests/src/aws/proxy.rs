@@ -10,6 +10,7 @@ use super::faults::{Fault, Faults, Which};
 use super::hidden::Hidden;
 use super::http::{Request, Response};
 use super::ledger::Ledger;
+use super::metadata;
 use super::model::{Models, models};
 use super::moto::Moto;
 use super::nodes::{Backing, Nodes};
@@ -83,6 +84,8 @@ pub struct LoggedCall {
 
 #[derive(Debug)]
 struct Shared {
+    /// The port of moto.
+    moto: u16,
     models: &'static Models,
     world: Mutex<World>,
     gate: Arc<Gate>,
@@ -120,6 +123,7 @@ impl Proxy {
             options.nodes.map(|backing| Nodes::new(backing).expect("a local cloud can be made"));
         let shared = Arc::new(Shared {
             models,
+            moto: moto.port(),
             world: Mutex::new(World::new(&moto, models, states, hidden).with_nodes(nodes)),
             gate: Arc::default(),
             faults: Mutex::default(),
@@ -158,6 +162,12 @@ impl Proxy {
         ];
         let fixed = fixed.into_iter().map(|(name, value)| (name, value.to_owned()));
         fixed.chain([("AWS_ENDPOINT_URL", self.url())]).collect()
+    }
+
+    /// The same for a program that has no keys of its own.
+    pub fn environment_without_keys(&self) -> Vec<(&'static str, String)> {
+        let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        self.environment().into_iter().filter(|(name, _)| !keys.contains(name)).collect()
     }
 
     /// All calls so far.
@@ -299,6 +309,9 @@ enum Answer {
 
 impl Shared {
     fn answer(&self, request: &Request, client: &TcpStream) -> Answer {
+        if metadata::is_asked(request) {
+            return Answer::Whole(metadata::answer(request, self.moto));
+        }
         let call = Call::of(request, self.models);
         let wrong = conformance::violations(request, &call, self.models);
         locked(&self.violations).extend(wrong.clone());
