@@ -1,15 +1,12 @@
 //! A store that fails or "crashes" at a chosen call, for tests that try every such moment.
 
 use crate::error::StateError;
-use crate::port::{
-    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
-    LeaseRequest, RunResults, StateStore,
-};
+use crate::holder::Holder;
+use crate::port::{CheckReport, Dump, Identity, JournalEntry, LeaseInfo, StateStore};
+use crate::transaction::{Needs, Rule};
 use crate::version::Version;
 use async_trait::async_trait;
-use model::Address;
-use model::record::{Intent, Outcome, Record, Recorded};
-use model::rollout::entry::Entry;
+use model::record::Recorded;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -90,6 +87,15 @@ impl StateStore for FaultyStore {
         self.inner.place()
     }
 
+    fn holder(&self) -> Holder {
+        self.inner.holder()
+    }
+
+    async fn transact(&self, needs: Needs, rule: Rule) -> Result<()> {
+        let lost = self.enter()?;
+        self.leave(lost, self.inner.transact(needs, rule).await)
+    }
+
     async fn identity(&self) -> Result<Option<Identity>> {
         let lost = self.enter()?;
         self.leave(lost, self.inner.identity().await)
@@ -110,99 +116,9 @@ impl StateStore for FaultyStore {
         self.leave(lost, self.inner.leases().await)
     }
 
-    async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.acquire(request).await)
-    }
-
-    async fn renew(&self, lease: &Lease) -> Result<()> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.renew(lease).await)
-    }
-
-    async fn release(&self, lease: Lease) -> Result<()> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.release(lease).await)
-    }
-
-    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.unlock(epoch, by).await)
-    }
-
-    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.append(lease, entry).await)
-    }
-
-    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.begin(lease, intent).await)
-    }
-
-    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.begin_all(lease, intents).await)
-    }
-
-    async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.attempt(lease, sequence, attempt).await)
-    }
-
-    async fn finish(
-        &self,
-        lease: &Lease,
-        sequence: u64,
-        outcome: Outcome,
-    ) -> Result<Option<Record>> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.finish(lease, sequence, outcome).await)
-    }
-
-    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.complete(lease, calls).await)
-    }
-
-    async fn write_refreshed(
-        &self,
-        lease: &Lease,
-        records: Vec<Record>,
-        vanished: Vec<Address>,
-    ) -> Result<()> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.write_refreshed(lease, records, vanished).await)
-    }
-
-    async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.forget(lease, address).await)
-    }
-
-    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.write_results(lease, results).await)
-    }
-
-    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<()> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.edit(lease, edit).await)
-    }
-
-    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<()> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.rekey(lease, keyring).await)
-    }
-
     async fn version(&self, serial: u64) -> Result<Version> {
         let lost = self.enter()?;
         self.leave(lost, self.inner.version(serial).await)
-    }
-
-    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
-        let lost = self.enter()?;
-        self.leave(lost, self.inner.prune(lease, serial).await)
     }
 
     async fn check(&self) -> Result<CheckReport> {
@@ -232,8 +148,9 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::conformance::{intent, record, recorded, request};
     use crate::memory::MemoryStore;
+    use crate::port::RunResults;
     use jiff::Timestamp;
-    use model::record::IntentAction;
+    use model::record::{IntentAction, Outcome};
 
     /// A small run that gives up at the first error; how many records it was told are durable.
     async fn small_run(store: &dyn StateStore, durable: &mut usize) -> Result<()> {

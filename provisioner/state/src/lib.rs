@@ -30,6 +30,7 @@ mod scope;
 pub mod seal;
 pub mod signing;
 pub mod sqlite;
+pub mod transaction;
 pub mod vault;
 pub mod version;
 

@@ -6,20 +6,17 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::StateError;
 use crate::holder::Holder;
 use crate::image::{Image, ImageTables};
-use crate::port::{
-    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
-    LeaseRequest, RunResults, StateStore,
-};
+use crate::port::{CheckReport, Dump, Identity, JournalEntry, LeaseInfo, StateStore};
 use crate::rows::Codec;
-use crate::rules::{self, Tables};
+use crate::rules;
 use crate::seal::Sealer;
+use crate::transaction::{Needs, Rule};
 use crate::vault::Vault;
 use crate::version::Version;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use model::record::{Intent, Outcome, Record, Recorded};
-use model::rollout::entry::Entry;
-use model::{Address, Sensitive};
+use model::Sensitive;
+use model::record::Recorded;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Result<T, E = StateError> = std::result::Result<T, E>;
@@ -93,18 +90,22 @@ impl MemoryStore {
     fn now(&self) -> Timestamp {
         rules::whole_milliseconds(self.clock.now())
     }
-
-    /// One transaction. A rule decides before it changes anything, so there is nothing to roll back.
-    fn write<T>(&self, work: impl FnOnce(&mut dyn Tables) -> Result<T>) -> Result<T> {
-        let mut image = self.image();
-        work(&mut ImageTables { image: &mut image, codec: self.codec(), now: self.now() })
-    }
 }
 
 #[async_trait]
 impl StateStore for MemoryStore {
     fn place(&self) -> String {
         PLACE.to_owned()
+    }
+
+    fn holder(&self) -> Holder {
+        self.holder.clone()
+    }
+
+    async fn transact(&self, _needs: Needs, rule: Rule) -> Result<()> {
+        // A rule decides before it changes anything, so there is nothing to roll back.
+        let mut image = self.image();
+        rule(&mut ImageTables { image: &mut image, codec: self.codec(), now: self.now() })
     }
 
     async fn identity(&self) -> Result<Option<Identity>> {
@@ -129,86 +130,12 @@ impl StateStore for MemoryStore {
         Ok(rules::held(rows, &self.holder, self.now()))
     }
 
-    async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
-        self.write(|tables| rules::acquire(tables, &request, &self.holder))
-    }
-
-    async fn renew(&self, lease: &Lease) -> Result<()> {
-        self.write(|tables| rules::renew(tables, lease))
-    }
-
-    async fn release(&self, lease: Lease) -> Result<()> {
-        self.write(|tables| rules::release(tables, &lease))
-    }
-
-    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
-        self.write(|tables| rules::unlock(tables, epoch, by))
-    }
-
-    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
-        self.write(|tables| rules::append(tables, lease, &entry))
-    }
-
-    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
-        self.write(|tables| rules::begin(tables, lease, &intent))
-    }
-
-    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
-        self.write(|tables| rules::begin_all(tables, lease, &intents))
-    }
-
-    async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
-        self.write(|tables| rules::attempt(tables, lease, sequence, &attempt))
-    }
-
-    async fn finish(
-        &self,
-        lease: &Lease,
-        sequence: u64,
-        outcome: Outcome,
-    ) -> Result<Option<Record>> {
-        self.write(|tables| rules::finish(tables, lease, sequence, &outcome))
-    }
-
-    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
-        self.write(|tables| rules::complete(tables, lease, &calls))
-    }
-
-    async fn write_refreshed(
-        &self,
-        lease: &Lease,
-        records: Vec<Record>,
-        vanished: Vec<Address>,
-    ) -> Result<()> {
-        self.write(|tables| rules::write_refreshed(tables, lease, &records, &vanished))
-    }
-
-    async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
-        self.write(|tables| rules::forget(tables, lease, address))
-    }
-
-    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
-        self.write(|tables| rules::write_results(tables, lease, &results))
-    }
-
-    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<()> {
-        self.write(|tables| rules::edit(tables, lease, &edit))
-    }
-
-    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<()> {
-        self.write(|tables| rules::rekey(tables, lease, keyring.as_deref()))
-    }
-
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
         self.image().entries(after, self.codec())
     }
 
     async fn version(&self, serial: u64) -> Result<Version> {
         self.image().version_at(serial, self.codec())
-    }
-
-    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
-        self.write(|tables| rules::prune(tables, lease, serial))
     }
 
     async fn check(&self) -> Result<CheckReport> {

@@ -7,8 +7,11 @@
 //! Refuses to know: how and where anything is stored.
 
 use crate::error::StateError;
+use crate::holder::Holder;
 use crate::rows::RawEntry;
+use crate::rules::{self, Tables};
 use crate::scope::Scope;
+use crate::transaction::{Alone, Needs, Rule, transact};
 use crate::version::{Base, Version};
 use async_trait::async_trait;
 use model::Address;
@@ -208,6 +211,12 @@ pub trait StateStore: Send + Sync {
         None
     }
 
+    /// Who takes leases by this handle.
+    fn holder(&self) -> Holder;
+
+    /// Runs a rule in one transaction, and returns when what it wrote is durable. All writes come down to this.
+    async fn transact(&self, needs: Needs, rule: Rule) -> Result<(), StateError>;
+
     /// What the environment is; none if it was never written.
     async fn identity(&self) -> Result<Option<Identity>, StateError>;
 
@@ -223,30 +232,53 @@ pub trait StateStore: Send + Sync {
 
     /// Takes what the request names for a run. Leases that are over (expired, or of a dead process on this host) are
     /// taken over; one that overlaps and may still be held is [`StateError::Held`].
-    async fn acquire(&self, request: LeaseRequest) -> Result<Lease, StateError>;
+    async fn acquire(&self, request: LeaseRequest) -> Result<Lease, StateError> {
+        let (holder, needs) = (self.holder(), Needs { all_leases: true, ..Needs::default() });
+        transact(self, needs, move |tables| rules::acquire(tables, &request, &holder)).await
+    }
 
     /// Extends a held lease; [`StateError::LeaseLost`] means that nothing may be written any more.
-    async fn renew(&self, lease: &Lease) -> Result<(), StateError>;
+    async fn renew(&self, lease: &Lease) -> Result<(), StateError> {
+        let (needs, lease) = (Needs::under(lease), lease.clone());
+        transact(self, needs, move |tables| rules::renew(tables, &lease)).await
+    }
 
     /// Gives a lease back.
-    async fn release(&self, lease: Lease) -> Result<(), StateError>;
+    async fn release(&self, lease: Lease) -> Result<(), StateError> {
+        transact(self, Needs::under(&lease), move |tables| rules::release(tables, &lease)).await
+    }
 
     /// Takes a lease away from whoever holds it; none if no lease has this epoch. Journaled under the name of `by`.
-    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>, StateError>;
+    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>, StateError> {
+        let needs = Needs { epochs: [epoch].into(), ..Needs::default() };
+        let by = by.to_owned();
+        transact(self, needs, move |tables| rules::unlock(tables, epoch, &by)).await
+    }
 
     /// Makes an entry of a rollout durable and returns its journal sequence. It must be numbered as the next of its
     /// rollout, or else it is [`StateError::RolloutWentOn`]: who lost to another writer reads what that one wrote and
     /// decides again. Needs a lease of [`Scope::Rollout`] with all node sets of the rollout; what people say (`Asked`,
     /// `Approved`) any lease. Until an entry `Ended` the rollout is among [`Recorded::rollouts`].
-    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64, StateError>;
+    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64, StateError> {
+        let (needs, lease) = (Needs { rollouts: true, ..Needs::under(lease) }, lease.clone());
+        transact(self, needs, move |tables| rules::append(tables, &lease, &entry)).await
+    }
 
     /// Makes an intent durable and returns its journal sequence (the given `sequence` and `run` are ignored). A
     /// second intent for an address is refused while the first has no outcome; deletions of deposed
     /// objects are an exception.
-    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64, StateError>;
+    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64, StateError> {
+        let needs = Needs::under(lease).and_addresses([&intent.address]);
+        let lease = lease.clone();
+        transact(self, needs, move |tables| rules::begin(tables, &lease, &intent)).await
+    }
 
     /// The same for many, in one transaction. One that is refused leaves nothing of any of them.
-    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>, StateError>;
+    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>, StateError> {
+        let needs = Needs::under(lease).and_addresses(intents.iter().map(|intent| &intent.address));
+        let lease = lease.clone();
+        transact(self, needs, move |tables| rules::begin_all(tables, &lease, &intents)).await
+    }
 
     /// Makes durable that the call of the intent `sequence` failed in passing and will be made again.
     async fn attempt(
@@ -254,7 +286,11 @@ pub trait StateStore: Send + Sync {
         lease: &Lease,
         sequence: u64,
         attempt: Attempt,
-    ) -> Result<(), StateError>;
+    ) -> Result<(), StateError> {
+        let (needs, lease) = (Needs::under(lease).and_intent(sequence), lease.clone());
+        transact(self, needs, move |tables| rules::attempt(tables, &lease, sequence, &attempt))
+            .await
+    }
 
     /// Makes the outcome of the intent `sequence` durable, with the change of records it means. A second outcome for
     /// one intent is an error. Returns the record as stored, with its revision. From the first record on, the
@@ -264,7 +300,10 @@ pub trait StateStore: Send + Sync {
         lease: &Lease,
         sequence: u64,
         outcome: Outcome,
-    ) -> Result<Option<Record>, StateError>;
+    ) -> Result<Option<Record>, StateError> {
+        let (needs, lease) = (Needs::under(lease).and_intent(sequence), lease.clone());
+        transact(self, needs, move |tables| rules::finish(tables, &lease, sequence, &outcome)).await
+    }
 
     /// Makes calls durable that changed nothing outside: intent and outcome of each, in one transaction, as if by `begin`
     /// and `finish`. One that is refused leaves nothing of any of them. Returns the records as stored.
@@ -272,7 +311,12 @@ pub trait StateStore: Send + Sync {
         &self,
         lease: &Lease,
         calls: Vec<Completed>,
-    ) -> Result<Vec<Option<Record>>, StateError>;
+    ) -> Result<Vec<Option<Record>>, StateError> {
+        let addresses = calls.iter().map(|call| &call.intent.address);
+        let needs = Needs::under(lease).and_addresses(addresses);
+        let lease = lease.clone();
+        transact(self, needs, move |tables| rules::complete(tables, &lease, &calls)).await
+    }
 
     /// Writes records that refresh brought up to date and drops those that vanished, in one transaction. What is the
     /// same as before is not written; a record of an address that has none is an error.
@@ -281,19 +325,43 @@ pub trait StateStore: Send + Sync {
         lease: &Lease,
         records: Vec<Record>,
         vanished: Vec<Address>,
-    ) -> Result<(), StateError>;
+    ) -> Result<(), StateError> {
+        let written = records.iter().map(|record| &record.address).chain(&vanished);
+        let (needs, lease) = (Needs::under(lease).and_addresses(written), lease.clone());
+        let rule = move |tables: &mut dyn Tables| {
+            rules::write_refreshed(tables, &lease, &records, &vanished)
+        };
+        transact(self, needs, rule).await
+    }
 
     /// Drops a record and leaves its object alone.
-    async fn forget(&self, lease: &Lease, address: &Address) -> Result<(), StateError>;
+    async fn forget(&self, lease: &Lease, address: &Address) -> Result<(), StateError> {
+        let needs = Needs::under(lease).and_addresses([address]);
+        let (lease, address) = (lease.clone(), address.clone());
+        transact(self, needs, move |tables| rules::forget(tables, &lease, &address)).await
+    }
 
     /// Writes outputs, provider configurations and node sets. Nothing is written for no change.
-    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<(), StateError>;
+    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<(), StateError> {
+        let (needs, lease) = (Needs::under(lease).and_results(&results), lease.clone());
+        transact(self, needs, move |tables| rules::write_results(tables, &lease, &results)).await
+    }
 
     /// Changes the state by hand, in one transaction.
-    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<(), StateError>;
+    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<(), StateError> {
+        let put = edit.put.iter().chain(&edit.depose).map(|record| &record.address);
+        let deposed = edit.remove_deposed.iter().map(|(address, _)| address);
+        let needs = Needs::under(lease).and_addresses(put.chain(deposed).chain(&edit.remove));
+        let (needs, lease) = (needs.and_results(&edit.results), lease.clone());
+        transact(self, needs, move |tables| rules::edit(tables, &lease, &edit)).await
+    }
 
     /// Puts another keyring in place and seals everything but the journal anew. Needs the whole environment.
-    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<(), StateError>;
+    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<(), StateError> {
+        let needs = Needs::under(lease).alone(Alone::Rekey(keyring.clone()));
+        let lease = lease.clone();
+        transact(self, needs, move |tables| rules::rekey(tables, &lease, keyring.as_deref())).await
+    }
 
     /// The journal from `after` (exclusive), oldest first, as far as it was not pruned.
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>, StateError>;
@@ -305,7 +373,11 @@ pub trait StateStore: Send + Sync {
     /// had any more. Stops before the first intent without outcome, and before what a rollout that is not over
     /// needs: its first entry and the version of its stable revision. Needs the whole environment. Returns how
     /// many entries went.
-    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64, StateError>;
+    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64, StateError> {
+        let needs = Needs::under(lease).alone(Alone::Prune(serial));
+        let (needs, lease) = (Needs { rollouts: true, ..needs }, lease.clone());
+        transact(self, needs, move |tables| rules::prune(tables, &lease, serial)).await
+    }
 
     /// Looks at everything: rows, hashes, the journal's chain, and that the journal tells what the tables hold.
     async fn check(&self) -> Result<CheckReport, StateError>;

@@ -8,6 +8,7 @@ use model::Address;
 use model::record::{Intent, Outcome, Record, Recorded};
 use model::rollout::entry::Entry;
 use state::memory::MemoryStore;
+use state::transaction::{Needs, Rule};
 use state::version::Version;
 use state::{
     Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
@@ -86,6 +87,14 @@ fn unreachable(name: &str, why: &str) -> StateError {
 impl StateStore for Front {
     fn place(&self) -> String {
         self.inner.place()
+    }
+
+    fn holder(&self) -> Holder {
+        self.inner.holder()
+    }
+
+    async fn transact(&self, needs: Needs, rule: Rule) -> Result<()> {
+        self.inner.transact(needs, rule).await
     }
 
     async fn identity(&self) -> Result<Option<Identity>> {

@@ -25,22 +25,18 @@ pub use replica::Tuning;
 use async_trait::async_trait;
 use chance::Chance;
 use commit::{Queue, Shared};
-use model::Address;
-use model::record::{Intent, Outcome, Record, Recorded};
-use model::rollout::entry::Entry;
+use model::record::Recorded;
 use remote::Remote;
 use replica::{Live, Reading, Replica};
 use state::clock::{Clock, SystemClock};
 use state::holder::Holder;
 use state::image::Image;
 use state::keyring::{NewWrap, Unlock};
-use state::rules::{self, Tables};
+use state::rules;
+use state::transaction::{Alone, Needs, Rule};
 use state::vault::Secrets;
 use state::version::Version;
-use state::{
-    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
-    LeaseRequest, RunResults, StateError, StateStore,
-};
+use state::{CheckReport, Dump, Identity, JournalEntry, LeaseInfo, StateError, StateStore};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -166,13 +162,6 @@ impl ObjectStateStore {
         }
     }
 
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl Fn(&mut dyn Tables) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.queue()?.write(false, work).await.unwrap_or_else(|| self.stopped())
-    }
-
     fn stopped<T>(&self) -> Result<T> {
         let why = "the writing of this program has ended".to_owned();
         Err(StateError::Unreachable { place: self.place(), why })
@@ -213,6 +202,15 @@ impl StateStore for ObjectStateStore {
         format!("{}/{}", self.place.shown.trim_end_matches('/'), self.environment)
     }
 
+    fn holder(&self) -> Holder {
+        self.holder.clone()
+    }
+
+    async fn transact(&self, needs: Needs, rule: Rule) -> Result<()> {
+        let is_pruned = matches!(needs.alone, Some(Alone::Prune(_)));
+        self.queue()?.write(is_pruned, rule).await.unwrap_or_else(|| self.stopped())
+    }
+
     async fn identity(&self) -> Result<Option<Identity>> {
         replica::identity(&self.shared()?.reading).await
     }
@@ -221,7 +219,7 @@ impl StateStore for ObjectStateStore {
         if let Some(identity) = self.identity().await? {
             return Ok(identity);
         }
-        self.write(|_| Ok(())).await?;
+        self.transact(Needs::default(), Box::new(|_| Ok(()))).await?;
         match self.read(|live| Ok(live.image.identity.clone())).await? {
             Some(identity) => Ok(identity),
             None => Err(StateError::Corrupt {
@@ -241,93 +239,6 @@ impl StateStore for ObjectStateStore {
 
     async fn leases(&self) -> Result<Vec<LeaseInfo>> {
         Ok(self.read(|live| Ok(self.held(live))).await?.unwrap_or_default())
-    }
-
-    async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
-        let holder = self.holder.clone();
-        self.write(move |tables| rules::acquire(tables, &request, &holder)).await
-    }
-
-    async fn renew(&self, lease: &Lease) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::renew(tables, &lease)).await
-    }
-
-    async fn release(&self, lease: Lease) -> Result<()> {
-        self.write(move |tables| rules::release(tables, &lease)).await
-    }
-
-    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
-        let by = by.to_owned();
-        self.write(move |tables| rules::unlock(tables, epoch, &by)).await
-    }
-
-    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::append(tables, &lease, &entry)).await
-    }
-
-    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::begin(tables, &lease, &intent)).await
-    }
-
-    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::begin_all(tables, &lease, &intents)).await
-    }
-
-    async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::attempt(tables, &lease, sequence, &attempt)).await
-    }
-
-    async fn finish(
-        &self,
-        lease: &Lease,
-        sequence: u64,
-        outcome: Outcome,
-    ) -> Result<Option<Record>> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::finish(tables, &lease, sequence, &outcome)).await
-    }
-
-    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::complete(tables, &lease, &calls)).await
-    }
-
-    async fn write_refreshed(
-        &self,
-        lease: &Lease,
-        records: Vec<Record>,
-        vanished: Vec<Address>,
-    ) -> Result<()> {
-        let lease = lease.clone();
-        let work = move |tables: &mut dyn Tables| {
-            rules::write_refreshed(tables, &lease, &records, &vanished)
-        };
-        self.write(work).await
-    }
-
-    async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
-        let (lease, address) = (lease.clone(), address.clone());
-        self.write(move |tables| rules::forget(tables, &lease, &address)).await
-    }
-
-    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::write_results(tables, &lease, &results)).await
-    }
-
-    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::edit(tables, &lease, &edit)).await
-    }
-
-    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::rekey(tables, &lease, keyring.as_deref())).await
     }
 
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
@@ -351,12 +262,6 @@ impl StateStore for ObjectStateStore {
         let version = |image: &Image, live: &Live| image.version_at(serial, live.codec(&place));
         let found = self.read_whole(version).await?;
         found.ok_or(StateError::NoVersion { serial, first: 0, last: 0 })
-    }
-
-    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
-        let lease = lease.clone();
-        let work = move |tables: &mut dyn Tables| rules::prune(tables, &lease, serial);
-        self.queue()?.write(true, work).await.unwrap_or_else(|| self.stopped())
     }
 
     async fn check(&self) -> Result<CheckReport> {

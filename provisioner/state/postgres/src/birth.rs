@@ -3,7 +3,7 @@
 //! Refuses to know: what is in the history.
 
 use crate::errors::{Trouble, trouble};
-use crate::fetch::{Fetched, Needs, Open};
+use crate::fetch::{Fetched, Open};
 use crate::flush::{self, Flushed};
 use crate::meta::{Meta, signed};
 use crate::overlay::{Changes, removed_hash};
@@ -16,6 +16,7 @@ use state::keyring::Keyring;
 use state::keys::{KeyFile, KeySource};
 use state::rows::{Codec, RawEntry};
 use state::rules::ResultRow;
+use state::transaction::Needs;
 use state::{Dump, Identity, StateError};
 use std::collections::BTreeMap;
 use std::sync::Arc;

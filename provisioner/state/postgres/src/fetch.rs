@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use model::rollout::entry::RolloutHead;
 use state::rows::{Codec, RawEntry, RecordRow};
 use state::rules::{LeaseRow, ResultRow, prunable};
+use state::transaction::{Alone, Needs};
 use state::vault::Vault;
 use state::version::Base;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,46 +63,6 @@ const FIRST_OPEN: &str = "SELECT min(seq) FROM @.unfinished WHERE environment = 
 /// What is prepared for this.
 pub const STATEMENTS: [&str; 10] =
     [LOCK, CLOCK, LEASES, OPEN, RECORDS, REMOVED, DEPOSED, PROVIDERS, ROLLOUTS, WRITTEN];
-
-/// What a write looks at and changes.
-#[derive(Clone, Debug, Default)]
-pub struct Needs {
-    /// Every lease, not just those of `epochs`.
-    pub all_leases: bool,
-    pub epochs: BTreeSet<u64>,
-    /// All that there is about these instances.
-    pub addresses: BTreeSet<String>,
-    /// These intents, and all that there is about their instances but their other intents.
-    pub sequences: BTreeSet<u64>,
-    /// Which provider configurations are in use.
-    pub providers: bool,
-    /// Which rollouts are not over.
-    pub rollouts: bool,
-    /// A write that concerns everything shares its transaction with no other.
-    pub alone: Option<Alone>,
-}
-
-/// Writes that concern everything.
-#[derive(Clone, Debug)]
-pub enum Alone {
-    /// Seal all with another keyring.
-    Rekey(Option<String>),
-    /// Drop the journal up to a sequence.
-    Prune(u64),
-}
-
-impl Needs {
-    /// Also what another write needs.
-    pub fn add(&mut self, other: &Self) {
-        self.all_leases |= other.all_leases;
-        self.providers |= other.providers;
-        self.rollouts |= other.rollouts;
-        self.epochs.extend(&other.epochs);
-        self.addresses.extend(other.addresses.iter().cloned());
-        self.sequences.extend(&other.sequences);
-        self.alone = self.alone.take().or_else(|| other.alone.clone());
-    }
-}
 
 /// An intent without outcome.
 #[derive(Clone, Debug)]

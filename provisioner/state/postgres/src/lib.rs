@@ -25,22 +25,18 @@ mod writer;
 
 use async_trait::async_trait;
 use errors::Trouble;
-use fetch::{Alone, Needs};
-use model::record::{Intent, Outcome, Record, Recorded};
-use model::rollout::entry::Entry;
-use model::{Address, Sensitive};
+use model::Sensitive;
+use model::record::Recorded;
 use place::Place;
 use read::Reader;
 use state::clock::Clock;
 use state::holder::Holder;
 use state::keyring::{NewWrap, Unlock};
-use state::rules::{self, Tables};
+use state::rules;
+use state::transaction::{Needs, Rule};
 use state::vault::Secrets;
 use state::version::Version;
-use state::{
-    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
-    LeaseRequest, RunResults, StateError, StateStore,
-};
+use state::{CheckReport, Dump, Identity, JournalEntry, LeaseInfo, StateError, StateStore};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use target::Target;
@@ -148,45 +144,6 @@ impl PostgresStore {
             _ => queue.insert(Queue::start(self.place.clone(), self.clock.clone())).clone(),
         }
     }
-
-    async fn write<T: Send + 'static>(
-        &self,
-        needs: Needs,
-        work: impl Fn(&mut dyn Tables) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let stopped = || StateError::Unreachable {
-            place: self.place.shown.clone(),
-            why: "the store's task has stopped".to_owned(),
-        };
-        self.queue().write(needs, work).await.unwrap_or_else(|| Err(stopped()))
-    }
-}
-
-/// What a write under a lease looks at.
-fn under(lease: &Lease) -> Needs {
-    Needs { epochs: [lease.info.epoch].into(), ..Needs::default() }
-}
-
-impl Needs {
-    fn and_addresses<'a>(mut self, addresses: impl IntoIterator<Item = &'a Address>) -> Self {
-        self.addresses.extend(addresses.into_iter().map(Address::to_string));
-        self
-    }
-
-    fn and_intent(mut self, sequence: u64) -> Self {
-        self.sequences.insert(sequence);
-        self
-    }
-
-    /// Dropping a provider configuration asks who uses it.
-    fn and_results(mut self, results: &RunResults) -> Self {
-        self.providers |= results.providers.values().any(Option::is_none);
-        self
-    }
-
-    fn alone(self, alone: Alone) -> Self {
-        Self { alone: Some(alone), ..self }
-    }
 }
 
 #[async_trait]
@@ -202,6 +159,18 @@ impl StateStore for PostgresStore {
         })
     }
 
+    fn holder(&self) -> Holder {
+        self.holder.clone()
+    }
+
+    async fn transact(&self, needs: Needs, rule: Rule) -> Result<()> {
+        let stopped = || StateError::Unreachable {
+            place: self.place.shown.clone(),
+            why: "the store's task has stopped".to_owned(),
+        };
+        self.queue().write(needs, rule).await.unwrap_or_else(|| Err(stopped()))
+    }
+
     async fn identity(&self) -> Result<Option<Identity>> {
         self.reader.ask(|view| Box::pin(async { Ok(view.meta.identity.clone()) })).await
     }
@@ -210,7 +179,7 @@ impl StateStore for PostgresStore {
         if let Some(identity) = self.identity().await? {
             return Ok(identity);
         }
-        self.write(Needs::default(), |_| Ok(())).await?;
+        self.transact(Needs::default(), Box::new(|_| Ok(()))).await?;
         let missing = || StateError::Corrupt {
             path: self.place.shown.clone(),
             what: "the environment vanished as soon as it was made".to_owned(),
@@ -231,102 +200,6 @@ impl StateStore for PostgresStore {
         Ok(rules::held(rows, &self.holder, now))
     }
 
-    async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
-        let (holder, needs) = (self.holder.clone(), Needs { all_leases: true, ..Needs::default() });
-        self.write(needs, move |tables| rules::acquire(tables, &request, &holder)).await
-    }
-
-    async fn renew(&self, lease: &Lease) -> Result<()> {
-        let (needs, lease) = (under(lease), lease.clone());
-        self.write(needs, move |tables| rules::renew(tables, &lease)).await
-    }
-
-    async fn release(&self, lease: Lease) -> Result<()> {
-        self.write(under(&lease), move |tables| rules::release(tables, &lease)).await
-    }
-
-    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
-        let needs = Needs { epochs: [epoch].into(), ..Needs::default() };
-        let by = by.to_owned();
-        self.write(needs, move |tables| rules::unlock(tables, epoch, &by)).await
-    }
-
-    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
-        let (needs, lease) = (Needs { rollouts: true, ..under(lease) }, lease.clone());
-        self.write(needs, move |tables| rules::append(tables, &lease, &entry)).await
-    }
-
-    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
-        let needs = under(lease).and_addresses([&intent.address]);
-        let lease = lease.clone();
-        self.write(needs, move |tables| rules::begin(tables, &lease, &intent)).await
-    }
-
-    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
-        let needs = under(lease).and_addresses(intents.iter().map(|intent| &intent.address));
-        let lease = lease.clone();
-        self.write(needs, move |tables| rules::begin_all(tables, &lease, &intents)).await
-    }
-
-    async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
-        let (needs, lease) = (under(lease).and_intent(sequence), lease.clone());
-        self.write(needs, move |tables| rules::attempt(tables, &lease, sequence, &attempt)).await
-    }
-
-    async fn finish(
-        &self,
-        lease: &Lease,
-        sequence: u64,
-        outcome: Outcome,
-    ) -> Result<Option<Record>> {
-        let (needs, lease) = (under(lease).and_intent(sequence), lease.clone());
-        self.write(needs, move |tables| rules::finish(tables, &lease, sequence, &outcome)).await
-    }
-
-    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
-        let needs = under(lease).and_addresses(calls.iter().map(|call| &call.intent.address));
-        let lease = lease.clone();
-        self.write(needs, move |tables| rules::complete(tables, &lease, &calls)).await
-    }
-
-    async fn write_refreshed(
-        &self,
-        lease: &Lease,
-        records: Vec<Record>,
-        vanished: Vec<Address>,
-    ) -> Result<()> {
-        let written = records.iter().map(|record| &record.address).chain(&vanished);
-        let (needs, lease) = (under(lease).and_addresses(written), lease.clone());
-        let work = move |tables: &mut dyn Tables| {
-            rules::write_refreshed(tables, &lease, &records, &vanished)
-        };
-        self.write(needs, work).await
-    }
-
-    async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
-        let needs = under(lease).and_addresses([address]);
-        let (lease, address) = (lease.clone(), address.clone());
-        self.write(needs, move |tables| rules::forget(tables, &lease, &address)).await
-    }
-
-    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
-        let (needs, lease) = (under(lease).and_results(&results), lease.clone());
-        self.write(needs, move |tables| rules::write_results(tables, &lease, &results)).await
-    }
-
-    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<()> {
-        let put = edit.put.iter().chain(&edit.depose).map(|record| &record.address);
-        let deposed = edit.remove_deposed.iter().map(|(address, _)| address);
-        let needs = under(lease).and_addresses(put.chain(deposed).chain(&edit.remove));
-        let (needs, lease) = (needs.and_results(&edit.results), lease.clone());
-        self.write(needs, move |tables| rules::edit(tables, &lease, &edit)).await
-    }
-
-    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<()> {
-        let (needs, lease) = (under(lease).alone(Alone::Rekey(keyring.clone())), lease.clone());
-        self.write(needs, move |tables| rules::rekey(tables, &lease, keyring.as_deref())).await
-    }
-
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
         let entries = self.reader.ask(|view| Box::pin(view.journal(after))).await?;
         Ok(entries.unwrap_or_default())
@@ -335,12 +208,6 @@ impl StateStore for PostgresStore {
     async fn version(&self, serial: u64) -> Result<Version> {
         let version = self.reader.ask(|view| Box::pin(view.version(serial))).await?;
         version.ok_or(StateError::NoVersion { serial, first: 0, last: 0 })
-    }
-
-    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
-        let needs = Needs { rollouts: true, ..under(lease).alone(Alone::Prune(serial)) };
-        let lease = lease.clone();
-        self.write(needs, move |tables| rules::prune(tables, &lease, serial)).await
     }
 
     async fn check(&self) -> Result<CheckReport> {

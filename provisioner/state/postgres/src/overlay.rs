@@ -4,7 +4,7 @@
 //! Invariants: a write that is refused leaves nothing; what was not fetched is an error, never "absent".
 //! Refuses to know: connections, SQL.
 
-use crate::fetch::{DeposedRow, Everything, Fetched, Needs, Open, heads};
+use crate::fetch::{DeposedRow, Everything, Fetched, Open, heads};
 use crate::meta::{Meta, corrupt};
 use crate::place::Place;
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use state::StateError;
 use state::rows::{Codec, RawEntry, RecordRow, row_hash};
 use state::rules::{LeaseRow, NewEntry, ResultRow, Tables};
+use state::transaction::Needs;
 use state::version::Base;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@
 
 use crate::birth;
 use crate::errors::Trouble;
-use crate::fetch::{self, Fetched, Leases, Needs};
+use crate::fetch::{self, Fetched, Leases};
 use crate::flush::{self, Flushed};
 use crate::overlay::Overlay;
 use crate::place::{Place, aside};
@@ -16,6 +16,7 @@ use crate::session::Session;
 use state::StateError;
 use state::clock::Clock;
 use state::rules::{self, Tables};
+use state::transaction::Needs;
 use state::vault::{Secrets, Vault};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

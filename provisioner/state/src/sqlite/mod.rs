@@ -25,21 +25,17 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::StateError;
 use crate::holder::Holder;
 use crate::keyring::{NewWrap, Unlock};
-use crate::port::{
-    Attempt, CheckReport, Completed, Dump, Edit, Identity, JournalEntry, Lease, LeaseInfo,
-    LeaseRequest, RunResults, StateStore,
-};
-use crate::rules::{self, Tables};
+use crate::port::{CheckReport, Dump, Identity, JournalEntry, LeaseInfo, StateStore};
+use crate::rules;
 use crate::seal::Nonces;
+use crate::transaction::{Needs, Rule};
 use crate::vault::{Secrets, Vault};
 use crate::version::Version;
 use async_trait::async_trait;
 use errors::Doing;
 use jiff::Timestamp;
 use meta::Meta;
-use model::Address;
-use model::record::{Intent, Outcome, Record, Recorded};
-use model::rollout::entry::Entry;
+use model::record::Recorded;
 use read::Reader;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -171,13 +167,6 @@ impl SqliteStore {
         Doing::Writing.failed(&self.path, "the store's thread has stopped", hint)
     }
 
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut dyn Tables) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        self.queue()?.write(work).await.unwrap_or_else(|| Err(self.stopped()))
-    }
-
     /// Asks a question of the file, off the asynchronous threads; none if there is no file.
     async fn read<T: Send + 'static>(
         &self,
@@ -203,6 +192,14 @@ impl StateStore for SqliteStore {
         filesystem::warning(&self.path)
     }
 
+    fn holder(&self) -> Holder {
+        self.holder.clone()
+    }
+
+    async fn transact(&self, _needs: Needs, rule: Rule) -> Result<()> {
+        self.queue()?.write(rule).await.unwrap_or_else(|| Err(self.stopped()))
+    }
+
     async fn identity(&self) -> Result<Option<Identity>> {
         self.read(|reader| Ok(reader.meta.identity())).await
     }
@@ -211,7 +208,7 @@ impl StateStore for SqliteStore {
         if let Some(identity) = self.identity().await? {
             return Ok(identity);
         }
-        self.write(|_| Ok(())).await?;
+        self.transact(Needs::default(), Box::new(|_| Ok(()))).await?;
         let missing = || errors::corrupt(&self.path, "it vanished as soon as it was made");
         self.identity().await?.ok_or_else(missing)
     }
@@ -225,93 +222,6 @@ impl StateStore for SqliteStore {
         Ok(rules::held(rows, &self.holder, self.now()))
     }
 
-    async fn acquire(&self, request: LeaseRequest) -> Result<Lease> {
-        let holder = self.holder.clone();
-        self.write(move |tables| rules::acquire(tables, &request, &holder)).await
-    }
-
-    async fn renew(&self, lease: &Lease) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::renew(tables, &lease)).await
-    }
-
-    async fn release(&self, lease: Lease) -> Result<()> {
-        self.write(move |tables| rules::release(tables, &lease)).await
-    }
-
-    async fn unlock(&self, epoch: u64, by: &str) -> Result<Option<LeaseInfo>> {
-        let by = by.to_owned();
-        self.write(move |tables| rules::unlock(tables, epoch, &by)).await
-    }
-
-    async fn append(&self, lease: &Lease, entry: Entry) -> Result<u64> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::append(tables, &lease, &entry)).await
-    }
-
-    async fn begin(&self, lease: &Lease, intent: Intent) -> Result<u64> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::begin(tables, &lease, &intent)).await
-    }
-
-    async fn begin_all(&self, lease: &Lease, intents: Vec<Intent>) -> Result<Vec<u64>> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::begin_all(tables, &lease, &intents)).await
-    }
-
-    async fn attempt(&self, lease: &Lease, sequence: u64, attempt: Attempt) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::attempt(tables, &lease, sequence, &attempt)).await
-    }
-
-    async fn finish(
-        &self,
-        lease: &Lease,
-        sequence: u64,
-        outcome: Outcome,
-    ) -> Result<Option<Record>> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::finish(tables, &lease, sequence, &outcome)).await
-    }
-
-    async fn complete(&self, lease: &Lease, calls: Vec<Completed>) -> Result<Vec<Option<Record>>> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::complete(tables, &lease, &calls)).await
-    }
-
-    async fn write_refreshed(
-        &self,
-        lease: &Lease,
-        records: Vec<Record>,
-        vanished: Vec<Address>,
-    ) -> Result<()> {
-        let lease = lease.clone();
-        let work = move |tables: &mut dyn Tables| {
-            rules::write_refreshed(tables, &lease, &records, &vanished)
-        };
-        self.write(work).await
-    }
-
-    async fn forget(&self, lease: &Lease, address: &Address) -> Result<()> {
-        let (lease, address) = (lease.clone(), address.clone());
-        self.write(move |tables| rules::forget(tables, &lease, &address)).await
-    }
-
-    async fn write_results(&self, lease: &Lease, results: RunResults) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::write_results(tables, &lease, &results)).await
-    }
-
-    async fn edit(&self, lease: &Lease, edit: Edit) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::edit(tables, &lease, &edit)).await
-    }
-
-    async fn rekey(&self, lease: &Lease, keyring: Option<String>) -> Result<()> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::rekey(tables, &lease, keyring.as_deref())).await
-    }
-
     async fn journal(&self, after: u64) -> Result<Vec<JournalEntry>> {
         let entries = self.read(move |reader| reader.journal(after)).await?;
         Ok(entries.unwrap_or_default())
@@ -320,11 +230,6 @@ impl StateStore for SqliteStore {
     async fn version(&self, serial: u64) -> Result<Version> {
         let version = self.read(move |reader| reader.version(serial)).await?;
         version.ok_or(StateError::NoVersion { serial, first: 0, last: 0 })
-    }
-
-    async fn prune(&self, lease: &Lease, serial: u64) -> Result<u64> {
-        let lease = lease.clone();
-        self.write(move |tables| rules::prune(tables, &lease, serial)).await
     }
 
     async fn check(&self) -> Result<CheckReport> {

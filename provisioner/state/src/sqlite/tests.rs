@@ -11,7 +11,8 @@ mod turns;
 use super::*;
 use crate::conformance::{self, CANARY, Fixture, create, gone, intent, record, recorded, request};
 use crate::keys::KeySource;
-use model::record::IntentAction;
+use crate::port::RunResults;
+use model::record::{IntentAction, Outcome, Record};
 use std::collections::BTreeSet;
 use tempfile::TempDir;
 
