@@ -2,6 +2,7 @@
 //! recorded.
 
 use crate::arguments::Variables;
+use crate::candidate::{AnswerBook, Candidate};
 use crate::error::CommandError;
 use crate::places;
 use crate::planning;
@@ -9,10 +10,13 @@ use crate::session::Session;
 use crate::settings::{self, Backend, Settings};
 use crate::store::LOGIN_KEY_LATER;
 use crate::variables;
-use lang::{Configuration, FileSystem, Inputs, Moment, VariableInput};
+use lang::{
+    Configuration, FileSystem, Inputs, Kept, Loaded, Moment, Replayed, SourceLoader, VariableInput,
+};
 use model::{Diagnostic, SourceMap};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An environment as its directory describes it.
 pub struct Project {
@@ -30,6 +34,10 @@ pub struct Project {
     pub settings: Settings,
     /// When it was read, and what chance its evaluation has.
     pub moment: Moment,
+    /// What data sources say to it.
+    pub answers: AnswerBook,
+    /// Its directory.
+    directory: PathBuf,
     values: BTreeMap<String, VariableInput>,
 }
 
@@ -52,26 +60,67 @@ impl Project {
         Ok(project)
     }
 
-    /// The same with the values of its variables, and everything that is wrong so far.
+    /// The same with the values of its variables, and everything that is wrong so far; its files are read by `loader`.
     pub fn read_with(
         session: &Session,
         target: &Path,
         variables: &Variables,
+        loader: &dyn SourceLoader,
     ) -> Result<(Self, Vec<Diagnostic>), CommandError> {
-        Self::gathered(session, target, variables)
+        Self::gathered(session, target, variables, loader)
+    }
+
+    /// An environment as a saved plan keeps it; `target` is what the user can call it.
+    pub fn of_candidate(
+        session: &Session,
+        candidate: Candidate,
+        target: String,
+    ) -> Result<Self, CommandError> {
+        let directory = candidate.directory.clone();
+        let (values, moment, answers) =
+            (candidate.values(), candidate.moment(), candidate.answers());
+        let replayed = Replayed::new(candidate.sources, Arc::new(FileSystem));
+        let Loaded { configuration, sources, diagnostics } = lang::load(&directory, &replayed);
+        let Some(configuration) =
+            configuration.filter(|_| !diagnostics.iter().any(Diagnostic::is_error))
+        else {
+            return Err(CommandError::new(diagnostics, &sources));
+        };
+        let environment = configuration.environment_name();
+        let mut project = Self {
+            target,
+            state_file: places::state_file(&directory, &environment, &session.working),
+            settings: Settings::default(),
+            configuration,
+            sources,
+            environment,
+            moment,
+            answers,
+            directory,
+            values,
+        };
+        project.settings = project.read_settings(&project.directory)?;
+        Ok(project)
+    }
+
+    /// What a saved plan keeps of it; `kept` is what the loader has read.
+    pub fn candidate(&self, kept: Kept) -> Candidate {
+        let directory = self.directory.clone();
+        Candidate::new(directory, kept, &self.values, &self.moment, &self.answers)
     }
 
     fn read(session: &Session, target: &Path) -> Result<(Self, Vec<Diagnostic>), CommandError> {
-        Self::gathered(session, target, &Variables::default())
+        Self::gathered(session, target, &Variables::default(), &FileSystem)
     }
 
     fn gathered(
         session: &Session,
         target: &Path,
         variables: &Variables,
+        loader: &dyn SourceLoader,
     ) -> Result<(Self, Vec<Diagnostic>), CommandError> {
         let directory = places::environment_directory(target, &session.working)?;
-        let loaded = lang::load(&directory, &FileSystem);
+        let loaded = lang::load(&directory, loader);
         let Some(configuration) = loaded.configuration else {
             return Err(CommandError::new(loaded.diagnostics, &loaded.sources));
         };
@@ -88,9 +137,11 @@ impl Project {
             sources,
             environment,
             moment: moment()?,
+            answers: AnswerBook::default(),
+            directory,
             values: gathered.values,
         };
-        project.settings = project.read_settings(&directory)?;
+        project.settings = project.read_settings(&project.directory)?;
         Ok((project, diagnostics))
     }
 
