@@ -91,6 +91,11 @@ impl Fleet {
         entries.as_array().expect("entries are a list").clone()
     }
 
+    /// How the rollout that is under way stands.
+    fn standing(&self) -> Value {
+        self.rollout("status", &["--json"]).exits(0).json()
+    }
+
     #[track_caller]
     fn assert_no_changes(&self, values: &[&str]) {
         let words = self.command(&["plan", ENVIRONMENT, "--detailed-exitcode"], values);
@@ -310,29 +315,101 @@ fn what_is_newer_takes_over_a_freeze_holds_and_a_node_that_refuses_goes_back_by_
     fleet.assert_no_changes(&["workload_version=3"]);
 }
 
+/// The plan is made in one place, agreed to by people, and applied where the files are other ones by then.
 #[test]
-fn a_rollout_cannot_be_saved_nor_taken_in_part() {
+fn a_saved_plan_begins_the_rollout_that_was_read_and_people_agree_to_it() {
     let fleet = Fleet::new(3, &[]);
-    let saved = ["plan", ENVIRONMENT, "-o", "x.plan"];
-    fleet.starts(&saved, &["workload_version=2"]).finish().exits(1).says("rollout-saved");
-    let part = [
-        "apply",
-        ENVIRONMENT,
-        "--auto-approve",
-        "--target",
-        "node_set.work.node[\"work-main-001\"]",
-    ];
-    fleet.starts(&part, &["workload_version=2"]).finish().exits(1).says("rollout-targets");
-    let wrong = ["plan", ENVIRONMENT];
+    let told = fleet.bench.path("told");
+    let (told_to, approval) =
+        (format!("told={}", told.display()), r#"approval={people=2,valid="10m"}"#);
+    let candidate = ["workload_version=2", approval, &told_to];
+    let saving = ["plan", ENVIRONMENT, "--json", "-o", "x.plan"];
+    let words = fleet.command(&saving, &candidate);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let planned = fleet.bench.run(&words).exits(0).json();
+    let file = std::fs::read(fleet.bench.path("x.plan")).expect("it was written");
+    let holds = |text: &str| file.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(
+        !holds("workload_binary") && !holds("max_parallel    ="),
+        "the configuration is sealed"
+    );
+
+    // From now on the files say something else.
+    let rules = "environments/rollout/rollout.hcl";
+    fleet.bench.edit(rules, "max_parallel    = 4", "max_parallel    = 1");
+    fleet.bench.edit(
+        "environments/rollout/workload/main.hcl",
+        "dead_man_s = 60",
+        "dead_man_s = 61",
+    );
+    fleet.bench.run(&["apply", "x.plan", "--var", "size=4"]).exits(1).says("plan-is-complete");
+    let begun = fleet.bench.run(&["apply", "x.plan", "--detach"]).exits(0);
+    begun.says("rollout run x.plan");
+    let standing = fleet.standing();
+    assert_eq!(standing["plan_hash"], planned["rollout_plan_hash"]);
+    assert_eq!(standing["rollout"], planned["rollout"]["rollout"]);
+    fleet
+        .starts(&["rollout", "run", ENVIRONMENT], &candidate)
+        .finish()
+        .exits(1)
+        .says("rollout-other-configuration");
+
+    let driving = fleet.bench.start(&["rollout", "run", "x.plan"]);
+    let hash = text(&planned["rollout_plan_hash"]).to_owned();
+    let approve =
+        |hash: &str, more: &[&str]| fleet.rollout("approve", &[&["--plan", hash], more].concat());
+    approve(&"0".repeat(64), &[]).exits(1).says("rollout-not-now").says("another plan");
+    wait_until("people are waited for", MINUTES, || driving.said_so_far().contains("must agree"));
+    fleet.rollout("status", &[]).exits(0).says("2 people must agree").says(&hash);
+    approve(&hash, &["--as", "ada"]).exits(0);
+    approve(&hash, &["--as", "ada"]).exits(0);
+    wait_until("one counts once", MINUTES, || {
+        driving.said_so_far().contains("1 person must agree")
+    });
+    fleet.rollout("status", &[]).exits(0).says("ada agreed to canary-25");
+    approve(&hash, &["--as", "grace"]).exits(0);
+    driving.finish().exits(0).says("committed");
+    let told = std::fs::read_to_string(told).expect("people were told");
+    assert!(told.contains(&hash) && told.contains("2 more people must approve stage"), "{told}");
+    fleet.bench.run(&["apply", "x.plan"]).exits(1).says("rollout-spent");
+
+    fleet.bench.edit(rules, "max_parallel    = 1", "max_parallel    = 4");
+    fleet.bench.edit(
+        "environments/rollout/workload/main.hcl",
+        "dead_man_s = 61",
+        "dead_man_s = 60",
+    );
+    fleet.assert_no_changes(&["workload_version=2"]);
+    parts_and_mistakes(&fleet);
+}
+
+/// A part of a rollout is none, nor is one that a plan was made for when things were otherwise.
+fn parts_and_mistakes(fleet: &Fleet) {
+    let part = ["--target", "node_set.work.node[\"work-main-001\"]"];
+    let plan = ["plan", ENVIRONMENT, "-o", "y.plan"];
+    let next = ["workload_version=3"];
+    fleet.starts(&[&plan[..], &part].concat(), &next).finish().exits(1).says("rollout-targets");
+    let apply = ["apply", ENVIRONMENT, "--auto-approve"];
+    fleet.starts(&[&apply[..], &part].concat(), &next).finish().exits(1).says("rollout-targets");
+
+    fleet.starts(&plan, &next).finish().exits(0);
+    let bytes = std::fs::read(fleet.bench.path("y.plan")).expect("it was written");
+    let mut forged = bytes;
+    *forged.last_mut().expect("it is not empty") ^= 1;
+    std::fs::write(fleet.bench.path("z.plan"), forged).expect("the directory is ours");
+    fleet.bench.give_to_user();
+    fleet.bench.run(&["apply", "z.plan"]).exits(1).says("plan-file-tampered");
+    // A node is another one by then.
+    let replace = ["--replace", "node_set.watch.node[\"watch-main-001\"].service.prometheus"];
+    fleet.starts(&[&apply[..], &replace].concat(), &["workload_version=2"]).finish().exits(0);
+    fleet.bench.run(&["apply", "y.plan"]).exits(1).says("stale").says("prometheus");
+    assert_eq!(fleet.rollout("status", &[]).code, 1, "nothing was begun");
+
     fleet.bench.edit(
         "environments/rollout/rollout.hcl",
         "sum(increase(http_requests_total{$candidate}[$window]))",
         "sum(increase(http_requests_total{$candidate}[$window])",
     );
-    fleet
-        .starts(&wrong, &["workload_version=2"])
-        .finish()
-        .exits(1)
-        .says("gate-query")
-        .says("rollout.hcl");
+    let wrong = fleet.starts(&["plan", ENVIRONMENT], &next).finish().exits(1);
+    wrong.says("gate-query").says("rollout.hcl");
 }

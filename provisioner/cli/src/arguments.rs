@@ -198,7 +198,8 @@ pub enum RolloutCommand {
         #[command(flatten)]
         environment: Environment,
     },
-    /// Drive the rollout that is under way; its configuration and variables must be those that it began with
+    /// Drive the rollout that is under way; its configuration and variables must be those that it began with. Takes the saved
+    /// plan that began it, too, which has both
     Run {
         #[command(flatten)]
         environment: Environment,
@@ -215,13 +216,16 @@ pub enum RolloutCommand {
     Abort(Said),
     /// Try again what has failed
     Retry(Said),
-    /// Agree to the stage that waits for it
+    /// Agree to the stage that waits for it, or to the next one that will
     Approve {
         #[command(flatten)]
         environment: Environment,
         /// The hash of the plan that you agree to, as `rollout status` shows it
         #[arg(long, value_name = "HASH")]
         plan: String,
+        /// Who agrees, where this program runs as another user (in CI, say); without it the user that runs it
+        #[arg(long = "as", value_name = "NAME")]
+        person: Option<String>,
     },
     /// List all rollouts of an environment, or the entries of one
     History {

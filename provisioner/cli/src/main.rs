@@ -4,6 +4,7 @@
 //! error is rendered once, here. Refuses to know: everything that a room knows.
 
 mod arguments;
+mod candidate;
 mod catalogue;
 mod commands;
 mod error;

@@ -7,7 +7,7 @@ use crate::session::Session;
 use crate::store::LOGIN_KEY_LATER;
 use crate::wiring::Factory;
 use engine::{Engine, Lookups, ProviderFactory as _, SystemClock};
-use lang::{Evaluated, Inputs};
+use lang::{Evaluated, FileSystem, Inputs, SourceLoader};
 use model::graph::{Desired, Import, Projection};
 use model::plan::{Actual, Adopted, Moved, Observation, Plan, Stray};
 use model::record::{Record, Recorded};
@@ -80,7 +80,16 @@ impl Wishes {
 /// An environment that is sound as far as its files and variables go. What evaluation finds wrong with one that is
 /// not is told together with what reading found.
 pub fn load(session: &Session, environment: &Environment) -> Result<Project, CommandError> {
-    let (project, mut diagnostics) = Project::read(session, environment)?;
+    load_from(session, environment, &FileSystem)
+}
+
+/// The same, read by `loader`.
+pub fn load_from(
+    session: &Session,
+    environment: &Environment,
+    loader: &dyn SourceLoader,
+) -> Result<Project, CommandError> {
+    let (project, mut diagnostics) = Project::read(session, environment, loader)?;
     if !diagnostics.iter().any(Diagnostic::is_error) {
         session.show(&diagnostics, &project.sources);
         return Ok(project);
@@ -146,7 +155,10 @@ pub async fn plan(
             owner: Owner { environment: project.environment.clone(), lineage: lineage.clone() },
             clock: &SystemClock::new(u64::from(std::process::id())),
         };
+        let (known, asked) = project.answers.known(asked);
+        answers.extend(known);
         let (read, unread) = lookups.read(&asked).await;
+        project.answers.hear(&asked, &read);
         answers.extend(read);
         answers.extend(checked_only(session, project, &desired, unread)?);
         let found = lookups.import(&wanted).await;

@@ -2,6 +2,7 @@
 //! recorded.
 
 use crate::arguments::Environment;
+use crate::candidate::{AnswerBook, Candidate};
 use crate::error::CommandError;
 use crate::places;
 use crate::planning;
@@ -9,10 +10,13 @@ use crate::session::Session;
 use crate::settings::{self, Backend, Settings};
 use crate::store::LOGIN_KEY_LATER;
 use crate::variables;
-use lang::{Configuration, FileSystem, Inputs, Moment, VariableInput};
+use lang::{
+    Configuration, FileSystem, Inputs, Kept, Loaded, Moment, Replayed, SourceLoader, VariableInput,
+};
 use model::{Diagnostic, SourceMap};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An environment as its directory describes it.
 pub struct Project {
@@ -30,6 +34,10 @@ pub struct Project {
     pub settings: Settings,
     /// When it was read, and what chance its evaluation has.
     pub moment: Moment,
+    /// What data sources say to it.
+    pub answers: AnswerBook,
+    /// Its directory.
+    directory: PathBuf,
     values: BTreeMap<String, VariableInput>,
 }
 
@@ -37,14 +45,14 @@ impl Project {
     /// Loads the environment that the user means, for a command that needs no more than its name: mistakes in its
     /// files do not stop one from looking at what is recorded.
     pub fn load(session: &Session, environment: &Environment) -> Result<Self, CommandError> {
-        let (project, _) = Self::read(session, environment)?;
+        let (project, _) = Self::read(session, environment, &FileSystem)?;
         Ok(project)
     }
 
     /// The same for a command whose meaning depends on what the files say. Warnings are shown; errors of all files
     /// come together.
     pub fn load_sound(session: &Session, environment: &Environment) -> Result<Self, CommandError> {
-        let (project, diagnostics) = Self::read(session, environment)?;
+        let (project, diagnostics) = Self::read(session, environment, &FileSystem)?;
         if diagnostics.iter().any(Diagnostic::is_error) {
             return Err(CommandError::new(diagnostics, &project.sources));
         }
@@ -52,13 +60,53 @@ impl Project {
         Ok(project)
     }
 
-    /// The same, and everything that is wrong so far.
+    /// An environment as a saved plan keeps it; `target` is what the user can call it.
+    pub fn of_candidate(
+        session: &Session,
+        candidate: Candidate,
+        target: String,
+    ) -> Result<Self, CommandError> {
+        let directory = candidate.directory.clone();
+        let (values, moment, answers) =
+            (candidate.values(), candidate.moment(), candidate.answers());
+        let replayed = Replayed::new(candidate.sources, Arc::new(FileSystem));
+        let Loaded { configuration, sources, diagnostics } = lang::load(&directory, &replayed);
+        let Some(configuration) =
+            configuration.filter(|_| !diagnostics.iter().any(Diagnostic::is_error))
+        else {
+            return Err(CommandError::new(diagnostics, &sources));
+        };
+        let environment = configuration.environment_name();
+        let mut project = Self {
+            target,
+            state_file: places::state_file(&directory, &environment, &session.working),
+            settings: Settings::default(),
+            configuration,
+            sources,
+            environment,
+            moment,
+            answers,
+            directory,
+            values,
+        };
+        project.settings = project.read_settings(&project.directory)?;
+        Ok(project)
+    }
+
+    /// What a saved plan keeps of it; `kept` is what the loader has read.
+    pub fn candidate(&self, kept: Kept) -> Candidate {
+        let directory = self.directory.clone();
+        Candidate::new(directory, kept, &self.values, &self.moment, &self.answers)
+    }
+
+    /// The same, and everything that is wrong so far; its files are read by `loader`.
     pub fn read(
         session: &Session,
         Environment { target, variables }: &Environment,
+        loader: &dyn SourceLoader,
     ) -> Result<(Self, Vec<Diagnostic>), CommandError> {
         let directory = places::environment_directory(target, &session.working)?;
-        let loaded = lang::load(&directory, &FileSystem);
+        let loaded = lang::load(&directory, loader);
         let Some(configuration) = loaded.configuration else {
             return Err(CommandError::new(loaded.diagnostics, &loaded.sources));
         };
@@ -75,9 +123,11 @@ impl Project {
             sources,
             environment,
             moment: moment()?,
+            answers: AnswerBook::default(),
+            directory,
             values: gathered.values,
         };
-        project.settings = project.read_settings(&directory)?;
+        project.settings = project.read_settings(&project.directory)?;
         Ok((project, diagnostics))
     }
 

@@ -4,6 +4,7 @@
 //! settings around the program are by then.
 
 use crate::error::provider_diagnostic;
+use crate::executor::fit;
 use crate::refresh::config_of;
 use crate::{ApplyError, Engine, ProviderFactory};
 use model::plan::{CloudIdentity, Plan};
@@ -46,6 +47,17 @@ async fn asked(
 }
 
 impl Engine {
+    /// Refuses to begin the rollout of a saved plan that does not fit what is recorded now, or that was made for other
+    /// accounts or regions.
+    ///
+    /// # Errors
+    /// What does not fit, as when a plan is run.
+    pub async fn check_beginning(&self, plan: &Plan) -> Result<(), ApplyError> {
+        let recorded = self.load().await?;
+        fit::begins(plan, &recorded, &self.environment)?;
+        self.check_identities(plan, &recorded.lineage).await
+    }
+
     /// Refuses a plan that was made for other accounts or regions than its operations would change now.
     pub(crate) async fn check_identities(
         &self,

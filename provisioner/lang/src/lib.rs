@@ -15,6 +15,7 @@ mod eval;
 mod evaluate;
 mod format;
 mod input;
+mod kept;
 mod module;
 mod projection;
 mod resolve;
@@ -27,6 +28,7 @@ pub use evaluate::{
 };
 pub use format::format;
 pub use input::{InputValue, Inputs, Moment, VariableFile, VariableInput, parse_variable_file};
+pub use kept::{Kept, Recording, Replayed};
 pub use module::{Configuration, Loaded, load};
 pub use projection::{recorded_projection, validation_projection};
 pub use resolve::resolve;

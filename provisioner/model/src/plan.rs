@@ -7,12 +7,13 @@
 use crate::address::Address;
 use crate::graph::{Condition, Lifecycle, NodeSet, Output, ProviderConfig};
 use crate::record::Record;
+use crate::rollout::foresight::Foresight;
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the plan format that this program writes.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// What will change, and what will run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +79,21 @@ pub struct Plan {
     /// Records that get another address because the configuration says so; apply writes them first of all.
     #[serde(default)]
     pub moved: Vec<Moved>,
+    /// The rollout that the plan begins. Its operations then tell what happens in all, and waves bring it about; they are
+    /// never run in one go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Box<PlannedRollout>>,
+}
+
+/// A rollout that a plan begins, with all that its waves are planned from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedRollout {
+    /// Its id, its rules, the nodes of every stage.
+    pub foresight: Foresight,
+    /// SHA-256 of what happens and in which stages; approvals are bound to it.
+    pub plan_hash: String,
+    /// What the candidate is evaluated from, as text: the configuration and the values of its variables. Sensitive.
+    pub candidate: Value,
 }
 
 /// Whose a cloud is, and who asks it.

@@ -345,6 +345,7 @@ impl<'a> Frame<'_, 'a> {
             strays: Vec::new(),
             conditions: Vec::new(),
             moved: planner.options.moved.clone(),
+            rollout: None,
         })
     }
 }

@@ -8,6 +8,7 @@
 //! fault with is a defect here; the work grows with the size of the graph, not with its square.
 //! Refuses to know: syntax, providers beyond their schemas, how a plan is stored or shown.
 
+mod agreed;
 mod blocks;
 mod bonds;
 pub mod check;
@@ -32,6 +33,7 @@ mod standing;
 mod target;
 mod topology;
 
+pub use agreed::beyond;
 pub use data::{Answers, Question, unread};
 pub use dot::{dot, dot_plan};
 pub use moves::{Renamed, rename};

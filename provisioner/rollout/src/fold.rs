@@ -4,7 +4,7 @@
 
 use crate::state::{Agreement, Down, Held, Illegal, Phase, Rest, Revision, Rollback, State, Wave};
 use crate::verdict::{Evidence, Seen};
-use model::rollout::entry::{Entry, Hold, Measurement, Verb, What};
+use model::rollout::entry::{Entry, Hold, Measurement, Start, Verb, What};
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 
@@ -336,9 +336,19 @@ impl State {
         let same = |held: &Held| discriminant(&held.reason) == discriminant(reason);
         let since_ms = self.held.as_ref().filter(|held| same(held)).map_or(at_ms, |it| it.since_ms);
         if self.held.as_ref().is_none_or(|held| !same(held)) {
-            self.notice("held", crate::words::hold(reason));
+            self.notice("held", self.waits(reason));
         }
         self.held = Some(Held { reason: reason.clone(), since_ms });
+    }
+
+    /// What people are told of a hold; whoever is to agree needs the hash of the plan.
+    fn waits(&self, reason: &Hold) -> String {
+        let said = crate::words::hold(reason);
+        let Hold::Approval { stage, .. } = reason else { return said };
+        let name = self.rules(*stage).map(|(_, rules, _)| rules.name.as_str());
+        let stage = name.map(|name| format!(" stage `{name}`")).unwrap_or_default();
+        let Start { environment, plan_hash, .. } = &*self.start;
+        format!("{said}{stage}: `rollout approve {environment} --plan {plan_hash}`")
     }
 
     fn take_verb(&mut self, verb: Verb, by: &str, why: Option<&str>, at_ms: i64) {

@@ -77,8 +77,8 @@ pub fn admissible(state: &State, verb: Verb) -> Result<(), String> {
     }
 }
 
-/// Whether a person can agree to a stage (none: to the next one) of the plan that they saw: the stage and for how many
-/// milliseconds it counts; or why not, in a sentence for them.
+/// Whether a person can agree to a stage (none: to the next one that asks for it) of the plan that they saw: the stage and for
+/// how many milliseconds it counts; or why not, in a sentence for them.
 pub fn approvable(
     state: &State,
     stage: Option<u32>,
@@ -91,12 +91,15 @@ pub fn approvable(
             return Err("no further stage of this rollout begins".to_owned());
         }
     };
-    let stage = stage.unwrap_or(next);
-    if stage < next {
-        return Err("the stage has begun".to_owned());
-    }
     if plan_hash != state.start.plan_hash {
         return Err("that is another plan than the one that is rolled out".to_owned());
+    }
+    let asks = |stage: &u32| crate::advance::approval(state, *stage).is_some();
+    let Some(stage) = stage.or_else(|| (next..state.stage_count()).find(asks)) else {
+        return Err("no stage that is still to come needs an approval".to_owned());
+    };
+    if stage < next {
+        return Err("the stage has begun".to_owned());
     }
     match crate::advance::approval(state, stage) {
         Some(approval) => Ok((stage, approval.valid_ms)),
@@ -263,7 +266,7 @@ impl Decision {
         };
         let until_ms = later(self.now_ms, valid_ms);
         let (by, plan_hash) = (by.to_owned(), plan_hash.to_owned());
-        self.record(What::Approved { stage, by, until_ms, plan_hash });
+        self.record(What::Approved { stage, by, through: None, until_ms, plan_hash });
     }
 
     fn measured(

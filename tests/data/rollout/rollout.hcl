@@ -18,6 +18,18 @@ variable "freeze" {
   description = "When stages may not go on."
 }
 
+variable "approval" {
+  type        = object({ people = number, valid = string })
+  default     = null
+  description = "Who must agree before the second stage begins."
+}
+
+variable "told" {
+  type        = string
+  default     = null
+  description = "A file that what people are told is written to."
+}
+
 gate "errors" {
   interval = "3s"
   timeout  = "5s"
@@ -73,6 +85,14 @@ rollout "work" {
     per_node_rate = var.load
   }
 
+  dynamic "notify" {
+    for_each = var.told[*]
+
+    content {
+      command = ["sh", "-c", "cat >> ${notify.value}; echo >> ${notify.value}"]
+    }
+  }
+
   dynamic "window" {
     for_each = var.freeze[*]
     labels   = ["freeze"]
@@ -97,6 +117,15 @@ rollout "work" {
     nodes    = "25%"
     bake     = var.bake
     deadline = var.deadline
+
+    dynamic "approval" {
+      for_each = var.approval[*]
+
+      content {
+        people = approval.value.people
+        valid  = approval.value.valid
+      }
+    }
 
     gate "errors" {}
     gate "nodes" {}

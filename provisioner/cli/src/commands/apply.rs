@@ -32,7 +32,7 @@ pub async fn run(
 ) -> Result<Exit, CommandError> {
     if environment.target.is_file() {
         refuse_options(&environment.variables, planning)?;
-        return saved(session, &environment.target, &running).await;
+        return saved(session, &environment.target, running, detach).await;
     }
     running::refuse_to_ask(session, &running)?;
     let wishes = Wishes::of(planning)?;
@@ -107,14 +107,26 @@ fn refuse_options(variables: &Variables, planning: &Planning) -> Result<(), Comm
         .into())
 }
 
-async fn saved(session: &Session, file: &Path, running: &Running) -> Result<Exit, CommandError> {
+async fn saved(
+    session: &Session,
+    file: &Path,
+    running: Running,
+    detach: bool,
+) -> Result<Exit, CommandError> {
     let saved = store::load_plan(session, file, Variables::default()).await?;
+    if saved.plan.rollout.is_some() {
+        let (fleet, exit) = rollouts::saved::apply(session, saved, file, running, detach).await?;
+        if exit == Exit::Done && !detach {
+            summarise_fleet(&fleet).await?;
+        }
+        return Ok(exit);
+    }
     let wired = wiring::wire(session, &saved.store)?;
     let sources = SourceMap::default();
     let ready = Ready {
         session,
         wired: &wired,
-        running,
+        running: &running,
         command: format!("apply {}", file.display()),
         sources: &sources,
         lease_seconds: saved.store.lease_seconds,

@@ -4,10 +4,11 @@ use crate::arguments::{Environment, Planning};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Sweeping, Wishes, World};
 use crate::project::Project;
-use crate::rollouts::{self, Foreseen};
+use crate::rollouts::{self, Foreseen, saved};
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring::{self, Factory};
+use lang::{FileSystem, Recording};
 use model::Diagnostic;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
@@ -15,6 +16,7 @@ use model::rollout::foresight::Foresight;
 use planner::Renamed;
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What becomes of the plan besides being shown.
 pub struct Saving {
@@ -31,7 +33,11 @@ pub async fn run(
     planning: &Planning,
     saving: Saving,
 ) -> Result<Exit, CommandError> {
-    let project = planning::load(session, environment)?;
+    let recording = saving.out.is_some().then(|| Recording::new(Arc::new(FileSystem)));
+    let project = match &recording {
+        Some(recording) => planning::load_from(session, environment, recording)?,
+        None => planning::load(session, environment)?,
+    };
     let wishes = Wishes::of(planning)?;
     let store = match Store::open(&project).await? {
         // A saved plan is bound to its environment's lineage and sealed with its key, so there must be one.
@@ -41,9 +47,9 @@ pub async fn run(
         }
         store => store,
     };
-    let plan = match &store {
+    let mut plan = match &store {
         Some(store) => recorded(session, &project, store, planning, &wishes).await?,
-        None => planning::fresh(session, &project, wishes).await?,
+        None => planning::fresh(session, &project, wishes.clone()).await?,
     };
     let foreseen = match &store {
         Some(store) => rolled_out(session, &project, store, &plan).await?,
@@ -52,11 +58,16 @@ pub async fn run(
     if let Some(foreseen) = &foreseen {
         let warnings = rollouts::check(&project, foreseen, rollouts::now_ms()).await?;
         session.show(&warnings, &project.sources);
-        if saving.out.is_some() {
-            return Err(rollouts::cannot_be_saved(foreseen).into());
+        if let Some(recording) = &recording {
+            let rollout = saved::planned(&project, foreseen, recording, &wishes)?;
+            plan.rollout = Some(Box::new(rollout));
         }
     }
-    show_with(session, &plan, foreseen.as_ref().map(|foreseen| &foreseen.foresight));
+    show_with(
+        session,
+        &plan,
+        foreseen.as_ref().map(|foreseen| (&foreseen.foresight, foreseen.plan_hash.as_str())),
+    );
     if let (Some(path), Some(store)) = (&saving.out, &store) {
         store::save_plan(path, &plan, store)?;
         let program = &session.program;
@@ -156,23 +167,34 @@ async fn warn_of_run(
 
 /// Shows a plan as data.
 pub fn show(session: &Session, plan: &Plan) {
-    show_with(session, plan, None);
+    let rollout = plan.rollout.as_ref();
+    show_with(
+        session,
+        plan,
+        rollout.map(|rollout| (&rollout.foresight, rollout.plan_hash.as_str())),
+    );
 }
 
-fn show_with(session: &Session, plan: &Plan, foresight: Option<&Foresight>) {
+/// The same with the rollout that it begins, and the hash that approvals of it are bound to.
+fn show_with(session: &Session, plan: &Plan, rollout: Option<(&Foresight, &str)>) {
     let console = &session.console;
     if session.json {
         let mut document = views::plan::json(plan);
-        if let (Some(foresight), Some(fields)) = (foresight, document.as_object_mut()) {
+        if let (Some((foresight, hash)), Some(fields)) = (rollout, document.as_object_mut()) {
             fields.insert("rollout".to_owned(), json!(foresight));
+            fields.insert("rollout_plan_hash".to_owned(), json!(hash));
         }
         console.json(&document);
         return;
     }
     let (palette, width) = (console.out_palette(), console.width());
     console.data(&views::plan::human(plan, session.drawing(palette)));
-    if let Some(foresight) = foresight {
+    if let Some((foresight, hash)) = rollout {
         console.data("\n");
         console.data(&views::rollout::foresight::human(foresight, palette, width));
+        let mut stages = foresight.sets.iter().flat_map(|set| &set.rollout.stages);
+        if stages.any(|stage| stage.approval.is_some()) {
+            console.data(&format!("Approvals are bound to the hash of this plan, {hash}.\n"));
+        }
     }
 }

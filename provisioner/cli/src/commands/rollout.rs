@@ -1,16 +1,20 @@
 //! `rollout ...`: looks at rollouts, drives them, and tells them what to do.
 
-use crate::arguments::{Environment, EvidenceCommand, RolloutCommand, Running, Said};
+use crate::arguments::{Environment, EvidenceCommand, RolloutCommand, Running, Said, Variables};
 use crate::error::{CommandError, Exit};
 use crate::planning;
 use crate::project::Project;
 use crate::rollouts::{self, Fleet};
+use crate::running;
 use crate::session::Session;
-use crate::store::Store;
+use crate::store::{self, Store};
 use ::rollout::evidence;
+use engine::{Clock as _, Level, SystemClock};
 use model::Diagnostic;
 use model::rollout::entry::{Entry, RolloutHead, Verb, What};
 use serde_json::json;
+use state::holder::Holder;
+use state::rollout_entries;
 use std::path::Path;
 use std::time::Duration;
 use views::rollout::live::Live;
@@ -30,8 +34,8 @@ pub async fn run(session: &Session, command: RolloutCommand) -> Result<Exit, Com
         RolloutCommand::Promote(said) => say(session, said, Verb::Promote).await,
         RolloutCommand::Abort(said) => say(session, said, Verb::Abort).await,
         RolloutCommand::Retry(said) => say(session, said, Verb::Retry).await,
-        RolloutCommand::Approve { environment, plan } => {
-            approve(session, &environment, &plan).await
+        RolloutCommand::Approve { environment, plan, person } => {
+            approve(session, &environment, &plan, person).await
         }
         RolloutCommand::History { environment, rollout } => {
             tell_history(session, &environment, rollout.as_deref()).await
@@ -51,7 +55,47 @@ pub async fn run(session: &Session, command: RolloutCommand) -> Result<Exit, Com
     }
 }
 
-/// The rollout that is under way.
+/// What is recorded of an environment, to look at: nothing secret is read, so no key is needed.
+struct Records {
+    project: Project,
+    store: Store,
+}
+
+async fn looked(session: &Session, environment: &Environment) -> Result<Records, CommandError> {
+    let project = Project::load(session, environment)?;
+    let Some(store) = Store::open(&project).await? else {
+        return Err(none_under_way(&project.environment));
+    };
+    Ok(Records { project, store })
+}
+
+impl Records {
+    /// The rollout that is under way.
+    async fn under_way(&self) -> Result<(String, RolloutHead), CommandError> {
+        let first = self.store.load().await?.rollouts.into_iter().next();
+        first.ok_or_else(|| none_under_way(&self.project.environment))
+    }
+
+    /// All entries of all rollouts, as far as the journal goes back.
+    async fn all(&self) -> Result<Vec<Entry>, CommandError> {
+        let journal = self.store.port.journal(0).await?;
+        let rollouts = journal.into_iter().filter(|entry| entry.kind == "rollout");
+        rollouts.map(|entry| readable(serde_json::from_value(entry.body))).collect()
+    }
+
+    /// The entries of a rollout, of the last one if none is named.
+    async fn chosen(&self, rollout: Option<&str>) -> Result<(String, Vec<Entry>), CommandError> {
+        let entries = self.all().await?;
+        let last = || entries.last().map(|entry| entry.rollout.clone());
+        let Some(id) = rollout.map(str::to_owned).or_else(last) else {
+            return Err(none_under_way(&self.project.environment));
+        };
+        let entries = of(&entries, &id)?;
+        Ok((id, entries))
+    }
+}
+
+/// The rollout that is under way, with all that it takes to drive it or to tell it something.
 struct UnderWay {
     fleet: Fleet,
     id: String,
@@ -59,10 +103,7 @@ struct UnderWay {
 }
 
 async fn opened(session: &Session, environment: &Environment) -> Result<Fleet, CommandError> {
-    let project = Project::load(session, environment)?;
-    let Some(store) = Store::open(&project).await? else {
-        return Err(none_under_way(&project.environment));
-    };
+    let Records { project, store } = looked(session, environment).await?;
     Fleet::new(session, project, store, Running::default())
 }
 
@@ -81,9 +122,10 @@ fn none_under_way(environment: &str) -> CommandError {
 }
 
 async fn show(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
-    let UnderWay { fleet, id, head } = under_way(opened(session, environment).await?).await?;
-    let entries = rollouts::entries(&fleet, &id, &head).await?;
-    let model = Model::of(&entries);
+    let records = looked(session, environment).await?;
+    let (id, head) = records.under_way().await?;
+    let entries = rollout_entries(records.store.port.as_ref(), &id, head.began).await?;
+    let model = Model::of(entries.iter().map(|(_, entry)| entry));
     let console = &session.console;
     if session.json {
         console.json(&readable(status::json(&model))?);
@@ -95,25 +137,26 @@ async fn show(session: &Session, environment: &Environment) -> Result<Exit, Comm
 }
 
 async fn watch(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
-    let UnderWay { fleet, id, head } = under_way(opened(session, environment).await?).await?;
+    let records = looked(session, environment).await?;
+    let (id, head) = records.under_way().await?;
+    let (cancel, clock) = (running::listen()?, SystemClock::new(0));
     let live = Live::new(&session.console, session.json);
-    let mut seen = 0;
+    let mut next = head.began;
     loop {
-        let entries = rollouts::entries(&fleet, &id, &head).await?;
-        entries.iter().skip(seen).for_each(|entry| live.take(entry));
-        seen = entries.len();
+        let entries = rollout_entries(records.store.port.as_ref(), &id, next).await?;
+        entries.iter().for_each(|(_, entry)| live.take(entry));
+        next = entries.last().map_or(next, |(sequence, _)| sequence + 1);
         live.tick(rollouts::now_ms());
-        let is_over = matches!(entries.last(), Some(Entry { what: What::Ended { .. }, .. }));
-        if is_over {
+        if matches!(entries.last(), Some((_, Entry { what: What::Ended { .. }, .. }))) {
             live.finish(rollouts::now_ms());
             return Ok(Exit::Done);
         }
         tokio::select! {
-            () = fleet.cancel.reached(engine::Level::Finish) => {
+            () = cancel.reached(Level::Finish) => {
                 live.finish(rollouts::now_ms());
                 return Ok(Exit::Interrupted);
             }
-            () = fleet.clock.sleep(LOOK_EVERY) => {}
+            () = clock.sleep(LOOK_EVERY) => {}
         }
     }
 }
@@ -123,6 +166,12 @@ async fn drive(
     environment: &Environment,
     running: Running,
 ) -> Result<Exit, CommandError> {
+    let Environment { target, variables } = environment;
+    if target.is_file() {
+        refuse_variables(variables)?;
+        let saved = store::load_plan(session, target, Variables::default()).await?;
+        return rollouts::saved::run(session, saved, target, running).await;
+    }
     let project = planning::load(session, environment)?;
     let Some(store) = Store::open(&project).await? else {
         return Err(none_under_way(&project.environment));
@@ -130,6 +179,16 @@ async fn drive(
     let fleet = Fleet::new(session, project, store, running)?;
     let UnderWay { fleet, id, head } = under_way(fleet).await?;
     rollouts::resumed(fleet, &id, &head).await
+}
+
+/// A saved plan has the values of its variables.
+fn refuse_variables(variables: &Variables) -> Result<(), CommandError> {
+    if variables.values.is_empty() && variables.files.is_empty() {
+        return Ok(());
+    }
+    Err(Diagnostic::error("plan-is-complete", "a saved plan holds the values of its variables")
+        .with_hint("leave --var and --var-file out")
+        .into())
 }
 
 async fn say(session: &Session, said: Said, verb: Verb) -> Result<Exit, CommandError> {
@@ -144,17 +203,36 @@ async fn approve(
     session: &Session,
     environment: &Environment,
     hash: &str,
+    person: Option<String>,
 ) -> Result<Exit, CommandError> {
+    let holder = Holder::current();
+    // The same person counts once, from whatever host and however often.
+    let (by, through) = match person {
+        Some(name) => (named(&name)?, Some(format!("{} on {}", holder.owner, holder.host))),
+        None => (holder.owner, None),
+    };
     let UnderWay { fleet, id, .. } = under_way(opened(session, environment).await?).await?;
     let what = |state: &::rollout::State| {
         let (stage, valid_ms) = ::rollout::approvable(state, None, hash)?;
         let valid_ms = i64::try_from(valid_ms).unwrap_or(i64::MAX);
         let until_ms = rollouts::now_ms().saturating_add(valid_ms);
-        Ok(What::Approved { stage, by: rollouts::who(), until_ms, plan_hash: hash.to_owned() })
+        let (by, through, plan_hash) = (by.clone(), through.clone(), hash.to_owned());
+        Ok(What::Approved { stage, by, through, until_ms, plan_hash })
     };
     rollouts::speak(&fleet, &id, what).await?;
-    told(&fleet, &id, "approve").await?;
+    told(&fleet, &id, &format!("approve, by {by}")).await?;
     Ok(Exit::Done)
+}
+
+/// A name that can be counted and shown.
+fn named(name: &str) -> Result<String, CommandError> {
+    let name = name.trim();
+    if !name.is_empty() && !name.chars().any(char::is_control) {
+        return Ok(name.to_owned());
+    }
+    Err(Diagnostic::error("rollout-person", "`--as` names nobody")
+        .with_hint("write a name: --as alice")
+        .into())
 }
 
 /// What was said is durable; whether anybody hears it now is told.
@@ -181,20 +259,12 @@ async fn told(fleet: &Fleet, id: &str, verb: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// All entries of all rollouts, as far as the journal goes back.
-async fn all(fleet: &Fleet) -> Result<Vec<Entry>, CommandError> {
-    let journal = fleet.store.port.journal(0).await?;
-    let rollouts = journal.into_iter().filter(|entry| entry.kind == "rollout");
-    rollouts.map(|entry| readable(serde_json::from_value(entry.body))).collect()
-}
-
 async fn tell_history(
     session: &Session,
     environment: &Environment,
     rollout: Option<&str>,
 ) -> Result<Exit, CommandError> {
-    let fleet = opened(session, environment).await?;
-    let entries = all(&fleet).await?;
+    let entries = looked(session, environment).await?.all().await?;
     let console = &session.console;
     let Some(id) = rollout else {
         let rows = history::rollouts(&entries);
@@ -233,8 +303,7 @@ async fn report(
     rollout: Option<&str>,
     out: &Path,
 ) -> Result<Exit, CommandError> {
-    let fleet = opened(session, environment).await?;
-    let (id, entries) = chosen(&fleet, rollout).await?;
+    let (id, entries) = looked(session, environment).await?.chosen(rollout).await?;
     let head = evidence::head(&entries).map_err(unwritten)?;
     let report =
         html::Report { entries: &entries, now_ms: rollouts::now_ms(), evidence_head: Some(&head) };
@@ -246,29 +315,15 @@ async fn report(
     Ok(Exit::Done)
 }
 
-/// The entries of a rollout, of the last one if none is named.
-async fn chosen(
-    fleet: &Fleet,
-    rollout: Option<&str>,
-) -> Result<(String, Vec<Entry>), CommandError> {
-    let entries = all(fleet).await?;
-    let last = || entries.last().map(|entry| entry.rollout.clone());
-    let Some(id) = rollout.map(str::to_owned).or_else(last) else {
-        return Err(none_under_way(&fleet.project.environment));
-    };
-    let entries = of(&entries, &id)?;
-    Ok((id, entries))
-}
-
 async fn export(
     session: &Session,
     environment: &Environment,
     rollout: Option<&str>,
     out: &Path,
 ) -> Result<Exit, CommandError> {
-    let fleet = opened(session, environment).await?;
-    let (id, entries) = chosen(&fleet, rollout).await?;
-    let signer = evidence::signer(&fleet.store.sealer()?)
+    let records = looked(session, environment).await?;
+    let (id, entries) = records.chosen(rollout).await?;
+    let signer = evidence::signer(&records.store.sealer()?)
         .ok_or_else(|| Diagnostic::error("evidence", "this environment has no key to sign with"))?;
     let envelope = evidence::export(&entries, &signer).map_err(unwritten)?;
     std::fs::write(out, envelope).map_err(|error| {
@@ -280,8 +335,7 @@ async fn export(
 }
 
 async fn keys(session: &Session, environment: &Environment) -> Result<Exit, CommandError> {
-    let fleet = opened(session, environment).await?;
-    let keys = evidence::public_keys(&fleet.store.sealer()?);
+    let keys = evidence::public_keys(&looked(session, environment).await?.store.sealer()?);
     session.console.json(&readable(serde_json::to_value(keys))?);
     Ok(Exit::Done)
 }

@@ -79,7 +79,8 @@ pub fn ended(fleet: &Fleet, id: &str, driven: &Driven) -> Result<Exit, CommandEr
         }
         Driven::Interrupted => {
             fleet.session.console.message_line(&format!(
-                "Rollout {id} is where it was. To go on with it: {program} rollout run {target}"
+                "Rollout {id} is where it was. To go on with it: {program} rollout run {}",
+                fleet.resumed_with
             ));
             Ok(Exit::Interrupted)
         }

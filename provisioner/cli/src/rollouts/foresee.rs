@@ -21,6 +21,8 @@ pub struct Foreseen {
     pub plan_hash: String,
     /// The state version that the stable revision is read from.
     pub stable_serial: u64,
+    /// The rollout that is under way and whose place it would take.
+    pub under_way: Option<String>,
 }
 
 impl Foreseen {
@@ -54,7 +56,8 @@ pub fn foresee(
     }
     let foresight = rollout::foresee(&id, &sets);
     let plan_hash = hash(plan, &sets)?;
-    Ok(Some(Foreseen { foresight, rules, plan_hash, stable_serial }))
+    let under_way = recorded.rollouts.keys().next().cloned();
+    Ok(Some(Foreseen { foresight, rules, plan_hash, stable_serial, under_way }))
 }
 
 /// The hash of what is going to happen: what changes, and in which stages.
@@ -64,16 +67,6 @@ fn hash(plan: &Plan, sets: &[SetStart]) -> Result<String, CommandError> {
         Diagnostic::error("rollout-entry", format!("the plan cannot be written as JSON: {error}"))
     })?;
     Ok(model::digest::sha256_hex(&json))
-}
-
-/// A saved plan runs as it is, in one go.
-pub fn cannot_be_saved(foreseen: &Foreseen) -> Diagnostic {
-    let sets: Vec<&str> = foreseen.foresight.sets.iter().map(|set| set.node_set.as_str()).collect();
-    let summary =
-        format!("this plan begins a rollout of `{}`, and cannot be saved", sets.join("`, `"));
-    Diagnostic::error("rollout-saved", summary)
-        .with_detail("a saved plan runs exactly as it is, in one go; the waves of a rollout are planned when they are due")
-        .with_hint("apply the environment; its rollout has the id and the nodes that `plan` shows as long as nothing changes")
 }
 
 /// Refuses what can never work; warnings are given back. Whoever answers queries is asked whether they read.

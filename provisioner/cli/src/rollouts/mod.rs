@@ -5,9 +5,10 @@
 
 mod drive;
 mod foresee;
+pub mod saved;
 mod start;
 mod world;
 
-pub use foresee::{Foreseen, cannot_be_saved, check, foresee};
-pub use start::{Begun, apply, busy, end_running, entries, now_ms, resumed, say, speak, who};
+pub use foresee::{Foreseen, check, foresee};
+pub use start::{Begun, apply, busy, end_running, now_ms, resumed, say, speak};
 pub use world::Fleet;

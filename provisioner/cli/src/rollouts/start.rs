@@ -18,8 +18,8 @@ use model::rollout::entry::{RolloutHead, Verb, What};
 use planner::Renamed;
 use rollout::driver;
 use serde_json::json;
+use state::Scope;
 use state::holder::Holder;
-use state::{Scope, rollout_entries};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +99,7 @@ pub async fn apply(
 }
 
 /// Makes the first entry durable and drives the rollout, unless that is left to others.
-async fn begin(
+pub(super) async fn begin(
     fleet: Arc<Fleet>,
     plan: &Plan,
     foreseen: &Foreseen,
@@ -108,23 +108,35 @@ async fn begin(
     let id = foreseen.foresight.rollout.clone();
     let sets = foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
     let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;
-    let start = foreseen.start(plan, who());
-    let began = driver::begin(fleet.store.port.as_ref(), run.lease()?, start, &id, now_ms()).await;
-    if let Err(error) = began {
+    if let Err(error) = record_start(&fleet, &run, plan, foreseen).await {
         run.finish().await?;
-        return Err(error.into());
+        return Err(error);
     }
     if detach {
         run.finish().await?;
-        let (program, target) = (&fleet.session.program, &fleet.project.target);
+        let (program, what) = (&fleet.session.program, &fleet.resumed_with);
         fleet.session.console.message_line(&format!(
-            "Rollout {id} has begun and waits for whoever drives it: {program} rollout run {target}"
+            "Rollout {id} has begun and waits for whoever drives it: {program} rollout run {what}"
         ));
         return Ok(Begun::Ended(fleet, Exit::Done));
     }
     let driven = drive::drive(fleet.clone(), &id, run, false).await?;
     let exit = drive::ended(&fleet, &id, &driven)?;
     Ok(Begun::Ended(fleet, exit))
+}
+
+/// The first entry; a saved plan must still fit what is recorded by then.
+async fn record_start(
+    fleet: &Fleet,
+    run: &Run,
+    plan: &Plan,
+    foreseen: &Foreseen,
+) -> Result<(), CommandError> {
+    if fleet.agreed.is_some() {
+        fleet.wired.engine.check_beginning(plan).await?;
+    }
+    let (store, id) = (fleet.store.port.as_ref(), &foreseen.foresight.rollout);
+    Ok(driver::begin(store, run.lease()?, foreseen.start(plan, who()), id, now_ms()).await?)
 }
 
 /// Goes on with a rollout whose configuration is still the one that it began with.
@@ -145,7 +157,7 @@ pub async fn resumed(mut fleet: Fleet, id: &str, head: &RolloutHead) -> Result<E
 }
 
 /// Goes on with a rollout that nobody drives, or waits for whoever does.
-async fn go_on(
+pub(super) async fn go_on(
     fleet: Fleet,
     id: &str,
     head: &RolloutHead,
@@ -253,7 +265,7 @@ async fn look(
 
 /// Takes the rules and the nodes of the configuration into the fleet; gives the order of the sets and the
 /// configuration's digest.
-fn take_rules(fleet: &mut Fleet, recorded: &Recorded) -> (Vec<String>, String) {
+pub(super) fn take_rules(fleet: &mut Fleet, recorded: &Recorded) -> (Vec<String>, String) {
     let world = World { recorded, actual: &Actual::new(), moved: &[] };
     let rules = planning::rules(&fleet.project, &fleet.inputs, &fleet.wired.factory, &world);
     fleet.rules = rules.rollouts;
@@ -265,7 +277,7 @@ fn take_rules(fleet: &mut Fleet, recorded: &Recorded) -> (Vec<String>, String) {
     (rules.order, rules.configuration_digest)
 }
 
-fn announce(fleet: &Fleet, foreseen: &Foreseen) {
+pub(super) fn announce(fleet: &Fleet, foreseen: &Foreseen) {
     let console = &fleet.session.console;
     if fleet.session.json {
         let line = json!({ "event": "rollout_planned", "rollout": foreseen.foresight });
@@ -278,7 +290,7 @@ fn announce(fleet: &Fleet, foreseen: &Foreseen) {
 }
 
 /// A part of a rollout is none: what is left out would be changed in one go, or never.
-fn refuse_targets(wishes: &Wishes, sets: &[String]) -> Result<(), CommandError> {
+pub(super) fn refuse_targets(wishes: &Wishes, sets: &[String]) -> Result<(), CommandError> {
     if wishes.targets.is_empty() && wishes.replace.is_empty() {
         return Ok(());
     }
@@ -308,14 +320,4 @@ pub fn who() -> String {
 /// The time, Unix milliseconds.
 pub fn now_ms() -> i64 {
     i64::try_from(SystemClock::new(0).wall_ms()).unwrap_or(i64::MAX)
-}
-
-/// The entries of a rollout that is not over.
-pub async fn entries(
-    fleet: &Fleet,
-    id: &str,
-    head: &RolloutHead,
-) -> Result<Vec<model::rollout::entry::Entry>, CommandError> {
-    let entries = rollout_entries(fleet.store.port.as_ref(), id, head.began).await?;
-    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }

@@ -44,6 +44,10 @@ pub struct Fleet {
     pub session: Session,
     /// The configuration of the candidate.
     pub project: Project,
+    /// What `rollout run` goes on with: the environment, or the saved plan that the rollout began with.
+    pub resumed_with: String,
+    /// The saved plan that people agreed to: waves do nothing beyond it.
+    pub agreed: Option<Box<Plan>>,
     /// What its evaluation starts from.
     pub inputs: Inputs,
     /// Runs waves.
@@ -131,6 +135,8 @@ impl Fleet {
             // Looking at nodes beside the waves is not told.
             eyes: wiring::wire_with(session, &store, Arc::new(Discard))?,
             session: session.clone(),
+            resumed_with: project.target.clone(),
+            agreed: None,
             project,
             store,
             running,
@@ -171,16 +177,15 @@ impl Fleet {
     async fn forward(&self, wishes: Wishes) -> Ran {
         let targets = wishes.targets.clone();
         let make = async |seen: &Seen<'_>| {
-            let factory = &self.wired.factory;
-            planning::plan(
-                &self.session,
-                &self.project,
-                &self.inputs,
-                factory,
-                seen,
-                wishes.clone(),
-            )
-            .await
+            let (project, factory) = (&self.project, &self.wired.factory);
+            let wishes = wishes.clone();
+            let plan =
+                planning::plan(&self.session, project, &self.inputs, factory, seen, wishes).await?;
+            let beyond = self.agreed.as_ref().map(|agreed| planner::beyond(agreed, &plan));
+            match beyond.filter(|beyond| !beyond.is_empty()) {
+                Some(diagnostics) => Err(CommandError::new(diagnostics, &self.project.sources)),
+                None => Ok(plan),
+            }
         };
         self.plan_and_run(&targets, make).await
     }

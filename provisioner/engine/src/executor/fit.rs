@@ -6,6 +6,16 @@ use model::plan::{FORMAT_VERSION, Plan};
 use model::record::Recorded;
 use std::collections::BTreeSet;
 
+/// Refuses to begin the rollout of a saved plan that is of another environment, or whose records have changed.
+pub(crate) fn begins(
+    plan: &Plan,
+    recorded: &Recorded,
+    environment: &str,
+) -> Result<(), ApplyError> {
+    belongs(plan, recorded, environment)?;
+    is_current(plan, recorded)
+}
+
 /// Refuses a plan of another environment, a plan whose records have changed, and one that contradicts itself.
 pub(crate) fn check(plan: &Plan, recorded: &Recorded, environment: &str) -> Result<(), ApplyError> {
     belongs(plan, recorded, environment)?;
@@ -51,6 +61,10 @@ fn is_current(plan: &Plan, recorded: &Recorded) -> Result<(), ApplyError> {
 
 fn is_legal(plan: &Plan) -> Result<(), ApplyError> {
     let mut problems = Vec::new();
+    if plan.rollout.is_some() {
+        let summary = "this plan begins a rollout, and would change all nodes at once";
+        problems.push(Diagnostic::error("illegal-plan", summary));
+    }
     let mut known = BTreeSet::new();
     for operation in &plan.operations {
         let in_order = known.last().is_none_or(|last| *last < operation.id);

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use model::Address;
 use model::record::{Intent, Outcome, Record, Recorded};
 use model::rollout::entry::Entry;
+use state::holder::Holder;
 use state::memory::MemoryStore;
 use state::transaction::{Needs, Rule};
 use state::version::Version;

@@ -163,8 +163,11 @@ pub enum What {
     Approved {
         /// The stage that may begin.
         stage: u32,
-        /// Who.
+        /// Who: people are counted by this name.
         by: String,
+        /// The user and host that said so for them, where that is somebody else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        through: Option<String>,
         /// Until when it counts.
         until_ms: i64,
         /// The hash of the plan that was agreed to.

@@ -2,6 +2,8 @@
 //! (`cfg(test)` tells clippy that what is shared between tests is a test as well.)
 
 #[cfg(test)]
+mod agreed;
+#[cfg(test)]
 mod bonds;
 #[cfg(test)]
 mod data;

@@ -108,6 +108,7 @@ fn entries() -> Vec<Entry> {
         What::Approved {
             stage: 1,
             by: "bo".to_owned(),
+            through: None,
             until_ms: 99_000,
             plan_hash: "9a".repeat(32),
         },

@@ -7,7 +7,12 @@ use crate::seal::Nonces;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use model::graph::{Lifecycle, Node, NodeSet, ProviderConfig};
-use model::plan::{Action, Change, Drift, DriftKind, Operation, OperationKind, Reason};
+use model::plan::{
+    Action, Change, Drift, DriftKind, Operation, OperationKind, PlannedRollout, Reason,
+};
+use model::rollout::entry::{NodeChange, NodeStart, SetStart, StageNodes};
+use model::rollout::foresight::Foresight;
+use model::rollout::{Amount, Approval, RollbackRule, Rollout, Stage};
 use model::{Residual, Sensitive, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,6 +31,58 @@ fn node(address: Value) -> Node {
         index: 0,
         domain: "a".to_owned(),
         machine: Value::object([("address", address)]),
+    }
+}
+
+/// A rollout of two nodes, whose configuration is a secret.
+fn rollout() -> PlannedRollout {
+    let start = |name: &str| NodeStart {
+        name: name.to_owned(),
+        domain: "a".to_owned(),
+        change: NodeChange::Update,
+    };
+    let stage = Stage {
+        name: "all".to_owned(),
+        nodes: Amount::Percent(100.0),
+        bake_ms: 60_000,
+        deadline_ms: 60_000,
+        gates: Vec::new(),
+        rollback: RollbackRule::Automatic,
+        approval: Some(Approval { people: 2, valid_ms: 3_600_000 }),
+        span: None,
+    };
+    let rules = Rollout {
+        name: "rollout.careful".to_owned(),
+        stages: vec![stage],
+        gates: BTreeMap::new(),
+        max_parallel: 1,
+        max_unavailable: Amount::Count(1),
+        max_surge: Amount::Count(0),
+        holdback: 0,
+        apart: Vec::new(),
+        windows: Vec::new(),
+        notify: Vec::new(),
+        snapshot_before: false,
+        error_budget: None,
+        interval_ms: 60_000,
+        span: None,
+    };
+    let nodes = ["edge-local-001", "edge-local-002"];
+    let set = SetStart {
+        node_set: "edge".to_owned(),
+        rollout: rules,
+        nodes: nodes.map(start).to_vec(),
+        stages: vec![StageNodes { stage: 0, nodes: nodes.map(str::to_owned).to_vec() }],
+    };
+    PlannedRollout {
+        foresight: Foresight {
+            rollout: "0a1b2c3d4e5f".to_owned(),
+            sets: vec![set],
+            stages: vec![Vec::new()],
+            total_ms: 60_000,
+        },
+        plan_hash: "hash".to_owned(),
+        candidate: Value::from(CANARY).into_sensitive(),
     }
 }
 
@@ -51,6 +108,7 @@ fn plan() -> Plan {
         strays: Vec::new(),
         conditions: Vec::new(),
         moved: Vec::new(),
+        rollout: Some(Box::new(rollout())),
         identities: BTreeMap::new(),
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
@@ -279,10 +337,10 @@ fn older_and_newer_formats_are_named() {
         let own = format!("format {FORMAT_VERSION}");
         refused(text.replacen(&own, &format!("format {version}"), 1).as_bytes())
     };
-    let newer = with("4");
-    assert!(matches!(newer, PlanFileError::Newer { found: 4, known: 3, .. }), "{newer}");
+    let newer = with("5");
+    assert!(matches!(newer, PlanFileError::Newer { found: 5, known: 4, .. }), "{newer}");
     // What its first line says must be what it is.
-    assert!(matches!(with("2"), PlanFileError::Tampered { .. }));
+    assert!(matches!(with("3"), PlanFileError::Tampered { .. }));
     let older = with("1");
     assert!(matches!(older, PlanFileError::Older { found: 1, .. }), "{older}");
     assert!(matches!(with("0"), PlanFileError::Tampered { .. }));
@@ -375,20 +433,24 @@ fn format_1_is_refused_by_name() {
     assert!(matches!(inspected, PlanFileError::Older { found: 1, .. }), "{inspected}");
 }
 
-/// Plan format 2, as it was first written: it knows no moves. Today's program must read it.
+/// Plan formats 2 and 3, as they were first written: one knows no moves, neither knows rollouts. Today's program must read
+/// them.
 #[test]
-fn format_2_reads_back() {
-    let bytes = std::fs::read(fixture("plan-format-2")).unwrap();
-    assert_eq!(opened(&bytes, "staging", &sealer(), 1).unwrap(), expected());
+fn formats_2_and_3_read_back() {
+    let expected = Plan { rollout: None, ..expected() };
+    for name in ["plan-format-2", "plan-format-3"] {
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        assert_eq!(opened(&bytes, "staging", &sealer(), 1).unwrap(), expected);
+    }
 }
 
-/// Plan format 3, as it was first written. Today's program must read it, and still writes the same bytes. A new
+/// Plan format 4, as it was first written. Today's program must read it, and still writes the same bytes. A new
 /// format gets a fixture of its own; this one stays.
 #[test]
-fn format_3_reads_back_and_is_still_written() {
+fn format_4_reads_back_and_is_still_written() {
     let counted = sealer().with_nonces(Nonces::Counted(Arc::default()));
     let written = encode(&plan(), &counted, &binding()).unwrap();
-    crate::conformance::golden(&fixture("plan-format-3"), &written);
-    let bytes = std::fs::read(fixture("plan-format-3")).unwrap();
+    crate::conformance::golden(&fixture("plan-format-4"), &written);
+    let bytes = std::fs::read(fixture("plan-format-4")).unwrap();
     assert_eq!(opened(&bytes, "staging", &sealer(), 1).unwrap(), expected());
 }

@@ -54,6 +54,7 @@ fn plan(changes: Vec<Change>) -> Plan {
         strays: Vec::new(),
         conditions: Vec::new(),
         moved: Vec::new(),
+        rollout: None,
         format_version: FORMAT_VERSION,
         environment: "staging".to_owned(),
         lineage: "0f".to_owned(),

@@ -185,6 +185,15 @@ pub struct AskedView {
     pub why: Option<String>,
 }
 
+/// A person's agreement to a stage.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct AgreedView {
+    /// Who.
+    pub by: String,
+    /// Until when it counts, Unix milliseconds.
+    pub until_ms: i64,
+}
+
 /// A rollback.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RollbackView {
@@ -241,6 +250,8 @@ pub struct Model {
     pub holds: Vec<HoldView>,
     /// What was asked for, in order.
     pub asked: Vec<AskedView>,
+    /// Who agreed to stages, by place in `stages`; the last word of each.
+    pub agreed: BTreeMap<usize, Vec<AgreedView>>,
     /// The rollback, once one is decided.
     pub rollback: Option<RollbackView>,
     /// Whether the rest of the plan runs.
@@ -304,10 +315,14 @@ impl Model {
             What::RestStarted => self.rest_runs = true,
             What::RestEnded { .. } => self.rest_runs = false,
             What::Ended { outcome, why } => self.ended(*outcome, why, at_ms),
-            What::SnapshotTaken { .. }
-            | What::Approved { .. }
-            | What::Notified { .. }
-            | What::TakenOver { .. } => {}
+            What::Approved { stage, by, until_ms, .. } => {
+                if let Some(place) = self.stage_at(*stage) {
+                    let agreed = self.agreed.entry(place).or_default();
+                    agreed.retain(|it| it.by != *by);
+                    agreed.push(AgreedView { by: by.clone(), until_ms: *until_ms });
+                }
+            }
+            What::SnapshotTaken { .. } | What::Notified { .. } | What::TakenOver { .. } => {}
         }
     }
 

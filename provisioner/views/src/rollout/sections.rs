@@ -370,6 +370,9 @@ pub fn holds(model: &Model, style: Style) -> String {
     let environment = environment.unwrap_or_default();
     for (verb, does) in telling::remedy(&hold.reason) {
         push!(text, "      provisioner rollout {verb} {environment}");
+        if let (&"approve", Some(start)) = (verb, &model.start) {
+            push!(text, " --plan {}", plain(&start.plan_hash));
+        }
         push!(text, "  {}\n", palette.dim(does));
     }
     text

@@ -3,7 +3,7 @@
 //! Refuses to know: which rollout is asked for.
 
 use super::figures::{between, moment, plain, span};
-use super::fold::{Model, NodeState};
+use super::fold::{AgreedView, Model, NodeState};
 use super::live::frame;
 use super::telling;
 use crate::console::Palette;
@@ -29,6 +29,17 @@ pub fn human(model: &Model, now_ms: i64, width: usize, palette: Palette) -> Stri
         let why = plain(&telling::hold(&hold.reason, model));
         push!(text, "  {}\n", palette.dim(&format!("was held for {held}: {why}")));
     }
+    if let Some(start) = model.start.as_ref().filter(|_| asks_people(model)) {
+        push!(text, "  plan {}\n", plain(&start.plan_hash));
+    }
+    for (place, agreed) in &model.agreed {
+        for person in agreed {
+            let (name, by) = (plain(&model.stages[*place].name), plain(&person.by));
+            let until = moment(person.until_ms);
+            let how = if person.until_ms > now_ms { "until" } else { "which expired" };
+            push!(text, "  {}\n", palette.dim(&format!("{by} agreed to {name}, {how} {until}")));
+        }
+    }
     let skipped = model.asked.len().saturating_sub(ASKED_TOLD);
     for asked in &model.asked[skipped..] {
         let why = asked.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -38,6 +49,12 @@ pub fn human(model: &Model, now_ms: i64, width: usize, palette: Palette) -> Stri
         push!(text, "  {}\n", palette.dim(&said));
     }
     text
+}
+
+/// Whether a stage begins only when people have agreed: they need the hash of the plan.
+fn asks_people(model: &Model) -> bool {
+    let sets = model.start.iter().flat_map(|start| &start.sets);
+    sets.flat_map(|set| &set.rollout.stages).any(|stage| stage.approval.is_some())
 }
 
 /// For programs. Times are Unix milliseconds.
@@ -94,6 +111,8 @@ pub struct StageStatus {
     pub left_ms: Option<i64>,
     /// Whether it was promoted.
     pub promoted: bool,
+    /// Who agreed to it, whether or not that has expired.
+    pub agreed: Vec<AgreedView>,
     /// How it was judged last.
     pub verdict: Option<Verdict>,
     /// Why.
@@ -189,6 +208,7 @@ fn stage(model: &Model, place: usize) -> StageStatus {
         bake_ends_ms: stage.bake_ends_ms(),
         left_ms: stage.left_ms,
         promoted: stage.promoted.is_some(),
+        agreed: model.agreed.get(&place).cloned().unwrap_or_default(),
         verdict: stage.verdict.as_ref().map(|(verdict, _)| *verdict),
         why: stage.verdict.as_ref().map(|(_, why)| why.clone()),
         gates: stage.gates.iter().map(gate).collect(),

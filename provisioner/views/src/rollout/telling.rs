@@ -60,8 +60,10 @@ pub fn sentence(entry: &Entry, model: &Model) -> String {
         }
         What::Held { reason } => format!("held: {}", hold(reason, model)),
         What::Released => "goes on".to_owned(),
-        What::Approved { stage: of, by, until_ms, .. } => {
-            format!("{by} agrees to {} until {}", stage(of), clock(*until_ms))
+        What::Approved { stage: of, by, through, until_ms, .. } => {
+            let through = through.as_ref().map(|it| format!(" (through {it})"));
+            let through = through.unwrap_or_default();
+            format!("{by}{through} agrees to {} until {}", stage(of), clock(*until_ms))
         }
         What::Asked { verb, by, why } => match why {
             Some(why) => format!("{by} asks to {}: {why}", verb_name(*verb)),
