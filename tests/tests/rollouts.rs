@@ -10,10 +10,12 @@
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tests::{Finished, Running, Workbench, wait_until};
+use std::time::{Duration, Instant};
+use tests::{Finished, Postgres, Random, Running, Workbench, setting, wait_until};
 
 const ENVIRONMENT: &str = "environments/rollout";
+/// Goes on with a rollout when whoever drove it is gone.
+const RUN: [&str; 5] = ["rollout", "run", ENVIRONMENT, "--lock-timeout", "90s"];
 const MINUTES: Duration = Duration::from_mins(3);
 
 /// One fleet at a time: a machine that is too busy to answer is an outage, and holds a rollout as it should.
@@ -35,9 +37,30 @@ fn port() -> String {
 
 impl Fleet {
     fn new(size: u32, more: &[&str]) -> Self {
+        Self::prepared(size, more, |_| ())
+    }
+
+    /// The same, recorded in a database, with another working directory, `elsewhere`, that knows where that is.
+    fn shared(size: u32, server: &Postgres) -> Self {
+        let block = format!(
+            "environment \"rollout\" {{\n  state {{\n    backend = \"postgres\"\n    url     = \"{}\"\n    lease_s = 15\n  }}\n",
+            server.url()
+        );
+        Self::prepared(size, &[], |bench| {
+            bench.add("modules", "elsewhere/modules");
+            bench.add("tests/data/rollout", "elsewhere/environments/rollout");
+            for place in ["", "elsewhere/"] {
+                let main = format!("{place}{ENVIRONMENT}/main.hcl");
+                bench.edit(&main, "environment \"rollout\" {\n", &block);
+            }
+        })
+    }
+
+    fn prepared(size: u32, more: &[&str], prepare: impl FnOnce(&Workbench)) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let bench = Workbench::new();
         bench.add("tests/data/rollout", ENVIRONMENT);
+        prepare(&bench);
         bench.add_program("workload");
         let (prometheus, alertmanager) = (port(), port());
         let binary = format!("workload_binary={}", bench.path("workload").display());
@@ -72,6 +95,13 @@ impl Fleet {
         self.bench.start(&words.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// A command in the other working directory.
+    fn starts_elsewhere(&self, words: &[&str]) -> Running {
+        let mut command = self.bench.command(words);
+        command.current_dir(self.bench.path("elsewhere"));
+        self.bench.start_command(command)
+    }
+
     fn applies(&self, values: &[&str]) -> Running {
         self.starts(&["apply", ENVIRONMENT, "--auto-approve"], values)
     }
@@ -101,6 +131,19 @@ impl Fleet {
         let words = self.command(&["plan", ENVIRONMENT, "--detailed-exitcode"], values);
         self.bench.run(&words.iter().map(String::as_str).collect::<Vec<_>>()).exits(0);
         self.bench.run(&["state", "check", ENVIRONMENT]).exits(0);
+    }
+
+    /// The evidence of the last rollout is as it was signed, and whoever judges it anew comes to the same verdicts.
+    #[track_caller]
+    fn assert_sound(&self) {
+        let (evidence, keys) = (self.bench.path("evidence.json"), self.bench.path("keys.json"));
+        let written = evidence.to_str().expect("a path");
+        self.bench.run(&["rollout", "evidence", "export", ENVIRONMENT, "-o", written]).exits(0);
+        let public = self.bench.run(&["rollout", "evidence", "keys", ENVIRONMENT]).exits(0);
+        std::fs::write(&keys, public.stdout).expect("the directory is ours");
+        let verify =
+            ["rollout", "evidence", "verify", written, "--keys", keys.to_str().expect("a path")];
+        self.bench.run(&verify).exits(0).says("is sound");
     }
 
     /// What Prometheus answers to a query that gives one number.
@@ -201,14 +244,7 @@ fn errors(fleet: &Fleet) {
     let ended = entries.last().expect("it is over")["at_ms"].as_i64().expect("a time");
     assert!(decided < ended);
     fleet.assert_no_changes(&["workload_version=2"]);
-    let (evidence, keys) = (fleet.bench.path("evidence.json"), fleet.bench.path("keys.json"));
-    let written = evidence.to_str().expect("a path");
-    fleet.bench.run(&["rollout", "evidence", "export", ENVIRONMENT, "-o", written]).exits(0);
-    let public = fleet.bench.run(&["rollout", "evidence", "keys", ENVIRONMENT]).exits(0);
-    std::fs::write(&keys, public.stdout).expect("the directory is ours");
-    let verify =
-        ["rollout", "evidence", "verify", written, "--keys", keys.to_str().expect("a path")];
-    fleet.bench.run(&verify).exits(0).says("is sound");
+    fleet.assert_sound();
     let report = fleet.bench.path("report.html");
     let report_path = report.to_str().expect("a path");
     fleet.bench.run(&["rollout", "report", ENVIRONMENT, "-o", report_path]).exits(0);
@@ -238,8 +274,7 @@ fn a_controller_that_is_killed_in_every_stage_is_followed_by_another() {
     let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
     fleet.starts(&words, &candidate).finish().exits(0).says("rollout run");
     for stage in ["canary-5", "canary-25", "gradual-75", "full"] {
-        let run = ["rollout", "run", ENVIRONMENT, "--lock-timeout", "90s"];
-        let mut driving = fleet.starts(&run, &candidate);
+        let mut driving = fleet.starts(&RUN, &candidate);
         let entered = format!("{stage} bakes");
         wait_until(&entered, MINUTES, || {
             driving.has_ended() || driving.said_so_far().contains(&entered)
@@ -248,13 +283,79 @@ fn a_controller_that_is_killed_in_every_stage_is_followed_by_another() {
         driving.signal(Signal::SIGKILL);
         driving.finish().exits(137);
     }
-    let run = ["rollout", "run", ENVIRONMENT, "--lock-timeout", "90s"];
-    fleet.starts(&run, &candidate).finish().exits(0).says("committed");
+    fleet.starts(&RUN, &candidate).finish().exits(0).says("committed");
     let entries = fleet.entries();
     let all = changed(&entries).concat();
     let once: std::collections::BTreeSet<&String> = all.iter().collect();
     assert_eq!((all.len(), once.len()), (6, 6), "each node was changed once: {all:?}");
     assert!(!of(&entries, "taken_over").is_empty());
+    fleet.assert_no_changes(&candidate);
+}
+
+#[test]
+fn controllers_that_are_killed_at_any_instant_or_fall_asleep_are_followed_by_others() {
+    let server = Postgres::start();
+    let fleet = Fleet::shared(3, &server);
+    killed_at_any_instant(&fleet);
+    asleep_while_another_machine_goes_on(&fleet);
+}
+
+/// `PROVISIONER_TEST_KILLS` sets how often; `PROVISIONER_TEST_SEED` replays a run.
+fn killed_at_any_instant(fleet: &Fleet) {
+    let mut random = Random::seeded(|seed| println!("{seed}"));
+    let candidate = ["workload_version=2"];
+    let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
+    fleet.starts(&words, &candidate).finish().exits(0);
+    let mut is_over = false;
+    for kill in 1..=setting("PROVISIONER_TEST_KILLS", 8) {
+        let instant = Duration::from_millis(random.below(4_000));
+        println!("kill {kill}: after {} ms", instant.as_millis());
+        let mut driving = fleet.starts(&RUN, &candidate);
+        let begun = Instant::now();
+        wait_until("the instant has come", MINUTES, || {
+            begun.elapsed() >= instant || driving.has_ended()
+        });
+        is_over = driving.has_ended();
+        driving.signal(Signal::SIGKILL);
+        let ended = driving.finish();
+        if is_over {
+            ended.exits(0).says("committed");
+            break;
+        }
+    }
+    if !is_over {
+        fleet.starts(&RUN, &candidate).finish().exits(0).says("committed");
+    }
+    let entries = fleet.entries();
+    assert_eq!(outcome(&entries), "committed");
+    let numbers: Vec<_> = entries.iter().map(|entry| entry["number"].as_u64()).collect();
+    assert!((0..).map(Some).zip(&numbers).all(|(at, number)| at == *number), "{numbers:?}");
+    let mut all = changed(&entries).concat();
+    all.sort();
+    assert_eq!(all, ["work-main-001", "work-main-002", "work-main-003"], "each changed once");
+    fleet.assert_sound();
+    fleet.assert_no_changes(&candidate);
+}
+
+/// The first controller is stopped; on another machine, with the same store, the next one goes on when the lease has run
+/// out. The first one wakes when all is over, and writes nothing.
+fn asleep_while_another_machine_goes_on(fleet: &Fleet) {
+    let candidate = ["workload_version=3"];
+    fleet.starts(&["plan", ENVIRONMENT, "-o", "x.plan"], &candidate).finish().exits(0);
+    let asleep = fleet.bench.start(&["apply", "x.plan"]);
+    wait_until("a stage bakes", MINUTES, || asleep.said_so_far().contains("canary-25 bakes"));
+    asleep.signal(Signal::SIGSTOP);
+    let run = ["rollout", "run", "../x.plan", "--lock-timeout", "90s"];
+    let other = fleet.starts_elsewhere(&run).finish();
+    other.says("Waiting for").exits(0).says("committed");
+    let entries = fleet.entries();
+    assert_eq!(of(&entries, "taken_over").len(), 1);
+    let export = || fleet.bench.run(&["state", "export", ENVIRONMENT]).exits(0).stdout;
+    let before = export();
+    asleep.signal(Signal::SIGCONT);
+    asleep.finish().exits(1).says("no longer hold");
+    assert_eq!((fleet.entries(), export()), (entries, before), "it has written");
+    fleet.assert_sound();
     fleet.assert_no_changes(&candidate);
 }
 

@@ -5,10 +5,24 @@ variable "prometheus_url" {
   description = "Where Prometheus answers, as seen by whoever drives the rollout: http://127.0.0.1:9090."
 }
 
+variable "prometheus_headers" {
+  type        = map(string)
+  default     = {}
+  sensitive   = true
+  description = "Headers of what Prometheus is asked, for one that asks who it is: { Authorization = \"Bearer ...\" }. Kept nowhere."
+}
+
 variable "alertmanager_url" {
   type        = string
   default     = null
   description = "Where Alertmanager answers; without it, alerts are not looked at."
+}
+
+variable "alertmanager_headers" {
+  type        = map(string)
+  default     = {}
+  sensitive   = true
+  description = "The same for Alertmanager."
 }
 
 variable "alert_matchers" {
@@ -246,6 +260,7 @@ locals {
 gate "errors" {
   prometheus {
     url           = var.prometheus_url
+    headers       = var.prometheus_headers
     bad           = "sum(increase(${var.requests}{${var.failed},${local.candidate}}[$window])) or vector(0)"
     total         = "sum(increase(${var.requests}{${local.candidate}}[$window]))"
     control_bad   = "sum(increase(${var.requests}{${var.failed},${local.control}}[$window])) or vector(0)"
@@ -262,9 +277,10 @@ gate "errors" {
 # p95 < 150 ms: at most one request of twenty takes longer.
 gate "p95-canary" {
   prometheus {
-    url   = var.prometheus_url
-    bad   = local.slow.canary.candidate
-    total = local.timed.candidate
+    url     = var.prometheus_url
+    headers = var.prometheus_headers
+    bad     = local.slow.canary.candidate
+    total   = local.timed.candidate
   }
   rate {
     proceed_below = 0.05
@@ -276,6 +292,7 @@ gate "p95-canary" {
 gate "p95" {
   prometheus {
     url           = var.prometheus_url
+    headers       = var.prometheus_headers
     bad           = local.slow.steady.candidate
     total         = local.timed.candidate
     control_bad   = local.slow.steady.control
@@ -290,9 +307,10 @@ gate "p95" {
 
 gate "p95-rollback" {
   prometheus {
-    url   = var.prometheus_url
-    bad   = local.slow.rollback.candidate
-    total = local.timed.candidate
+    url     = var.prometheus_url
+    headers = var.prometheus_headers
+    bad     = local.slow.rollback.candidate
+    total   = local.timed.candidate
   }
   rate {
     proceed_below  = 0.05
@@ -306,6 +324,7 @@ gate "p95-rollback" {
 gate "per-node" {
   prometheus {
     url     = var.prometheus_url
+    headers = var.prometheus_headers
     value   = "avg(sum by (node) (rate(${var.requests}{${local.candidate}}[2m])))"
     control = "avg(sum by (node) (rate(${var.requests}{${local.control}}[2m])))"
   }
@@ -319,9 +338,10 @@ gate "per-node" {
 # What all nodes serve together, while enough is offered; no data while the candidate gives none.
 gate "throughput" {
   prometheus {
-    url   = var.prometheus_url
-    value = "sum(rate(${var.requests}{${var.selector}}[2m])) and on () count(${var.requests}{${local.candidate}})"
-    load  = coalesce(var.offered, "vector(0)")
+    url     = var.prometheus_url
+    headers = var.prometheus_headers
+    value   = "sum(rate(${var.requests}{${var.selector}}[2m])) and on () count(${var.requests}{${local.candidate}})"
+    load    = coalesce(var.offered, "vector(0)")
   }
   value {
     min_load    = var.load_floor
@@ -335,6 +355,7 @@ gate "alerts" {
 
   alertmanager {
     url      = coalesce(var.alertmanager_url, "http://127.0.0.1:9093")
+    headers  = var.alertmanager_headers
     matchers = var.alert_matchers
   }
 }

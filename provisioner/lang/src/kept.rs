@@ -133,15 +133,13 @@ impl Replayed {
         Self { kept: Arc::new(kept), here }
     }
 
-    /// A large file: below the working directory now as it was below the one then.
+    /// A large file: below the working directory now as it was below the one then, or where it was.
     fn large(&self, path: &Path, digest: &str) -> io::Result<Vec<u8>> {
         let then = self.kept.working_directory.as_deref();
         let below = then.and_then(|then| path.strip_prefix(then).ok());
-        let place = match (below, self.here.working_directory()) {
-            (Some(below), Some(now)) => now.join(below),
-            _ => path.to_owned(),
-        };
-        let bytes = self.here.read_bytes(&place)?;
+        let moved = below.and_then(|below| Some(self.here.working_directory()?.join(below)));
+        let moved = moved.and_then(|place| self.here.read_bytes(&place).ok());
+        let bytes = moved.map_or_else(|| self.here.read_bytes(path), Ok)?;
         if sha256_hex(&bytes) == digest {
             return Ok(bytes);
         }

@@ -199,7 +199,7 @@ fn gates_are_those_that_stages_name() {
     assert_eq!(gates.keys().collect::<Vec<_>>(), ["errors", "load", "up"]);
     let errors = &gates["errors"];
     assert_eq!((errors.interval_ms, errors.timeout_ms), (15_000, 5_000));
-    let Source::Prometheus { url, queries, staleness_ms } = &errors.source else { panic!() };
+    let Source::Prometheus { url, queries, staleness_ms, .. } = &errors.source else { panic!() };
     assert_eq!((url.as_str(), *staleness_ms), ("http://127.0.0.1:9090", 120_000));
     let Queries::Counts { total, control: Some((_, control_total)), .. } = queries else {
         panic!()
@@ -314,7 +314,7 @@ node_set "rest" {
     assert_eq!(edge.gates["own"].source, Source::Command { command: vec!["./ask.sh".to_owned()] });
     assert_eq!(
         core.gates["alive"].source,
-        Source::Http { url: "http://b.example/alive".to_owned() }
+        Source::Http { url: "http://b.example/alive".to_owned(), headers: BTreeMap::new() }
     );
     assert_eq!(edge.stages[0].approval, None);
     assert_eq!(core.stages[0].approval.as_ref().map(|it| it.people), Some(3));

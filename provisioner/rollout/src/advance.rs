@@ -37,6 +37,43 @@ pub(crate) fn approval(state: &State, stage: u32) -> Option<Approval> {
     approvals.max_by_key(|approval| approval.people)
 }
 
+/// What the gates say of the whole bake: of the stage, of each gate, and why.
+pub(crate) fn bake_verdict(
+    state: &State,
+    now_ms: i64,
+) -> (Verdict, BTreeMap<String, Verdict>, String) {
+    let Some((_, stage, _)) = state.rules(state.stage) else {
+        return (Verdict::Inconclusive, BTreeMap::new(), "there is no such stage".to_owned());
+    };
+    let (mut verdicts, mut reasons) = (BTreeMap::new(), Vec::new());
+    for gate in &stage.gates {
+        let interval_ms = state.interval_ms(&gate.gate);
+        let (verdict, why) = match state.evidence.get(&gate.gate) {
+            Some(it) => it.judge(&gate.check, interval_ms, stage.bake_ms, now_ms),
+            None => (Verdict::Inconclusive, "it was not measured".to_owned()),
+        };
+        if verdict != Verdict::Successful {
+            reasons.push(format!("{}: {why}", gate.gate));
+        }
+        verdicts.insert(gate.gate.clone(), verdict);
+    }
+    let verdict = verdicts.values().copied().max().unwrap_or(Verdict::Successful);
+    let why = match verdict {
+        Verdict::Successful => "all gates hold".to_owned(),
+        _ => reasons.join("; "),
+    };
+    (verdict, verdicts, why)
+}
+
+/// The verdicts of the gates as soon as one of them has shown harm.
+pub(crate) fn harm_verdicts(state: &State) -> BTreeMap<String, Verdict> {
+    let of = |it: &crate::verdict::Evidence| match it.failure() {
+        Some(_) => Verdict::Failed,
+        None => Verdict::Inconclusive,
+    };
+    state.evidence.iter().map(|(gate, it)| (gate.clone(), of(it))).collect()
+}
+
 /// Nodes that have not answered for a whole interval: dead, and not only restarting.
 pub(crate) fn dead(state: &State, now_ms: i64) -> BTreeSet<&str> {
     let interval_ms = state.rollout().map_or(0, |rollout| rollout.interval_ms);
@@ -169,13 +206,8 @@ impl Decision {
         let failures = state.evidence.iter().filter_map(|(gate, it)| Some((gate, it.failure()?)));
         if let Some((gate, failure)) = failures.min_by_key(|(_, failure)| failure.detected_ms) {
             let why = format!("gate {gate}: {}", failure.why);
-            let of = |it: &crate::verdict::Evidence| match it.failure() {
-                Some(_) => Verdict::Failed,
-                None => Verdict::Inconclusive,
-            };
-            let gates = state.evidence.iter().map(|(gate, it)| (gate.clone(), of(it)));
             let detected_ms = failure.detected_ms;
-            return Some((Reason { detected_ms, why }, gates.collect()));
+            return Some((Reason { detected_ms, why }, harm_verdicts(state)));
         }
         let failed = state.failed.iter().find(|(name, _)| !state.down.contains_key(*name));
         if let Some((name, why)) = failed {
@@ -344,7 +376,7 @@ impl Decision {
         if self.now_ms < ends_ms || (!self.measured_through(ends_ms) && self.now_ms < until_ms) {
             return self.hold(paused);
         }
-        let (verdict, gates, why) = self.verdict();
+        let (verdict, gates, why) = bake_verdict(&self.state, self.now_ms);
         if self.judged(verdict, gates, why.clone()) {
             return true;
         }
@@ -364,31 +396,6 @@ impl Decision {
             let half_ms = i64::try_from(self.state.interval_ms(gate) / 2).unwrap_or(i64::MAX);
             evidence.measured_ms().is_some_and(|it| it >= ends_ms.saturating_sub(half_ms))
         })
-    }
-
-    /// What the gates say of the whole bake.
-    fn verdict(&self) -> (Verdict, BTreeMap<String, Verdict>, String) {
-        let Some(stage) = self.stage_rules() else {
-            return (Verdict::Inconclusive, BTreeMap::new(), "there is no such stage".to_owned());
-        };
-        let (mut verdicts, mut reasons) = (BTreeMap::new(), Vec::new());
-        for gate in &stage.gates {
-            let interval_ms = self.state.interval_ms(&gate.gate);
-            let (verdict, why) = match self.state.evidence.get(&gate.gate) {
-                Some(it) => it.judge(&gate.check, interval_ms, stage.bake_ms, self.now_ms),
-                None => (Verdict::Inconclusive, "it was not measured".to_owned()),
-            };
-            if verdict != Verdict::Successful {
-                reasons.push(format!("{}: {why}", gate.gate));
-            }
-            verdicts.insert(gate.gate.clone(), verdict);
-        }
-        let verdict = verdicts.values().copied().max().unwrap_or(Verdict::Successful);
-        let why = match verdict {
-            Verdict::Successful => "all gates hold".to_owned(),
-            _ => reasons.join("; "),
-        };
-        (verdict, verdicts, why)
     }
 
     fn promote(&mut self, by: Option<String>) -> bool {

@@ -16,10 +16,12 @@
 //! gap and begin with the start of the rollout; a byte of a record that is changed makes [`verify`] name that record.
 //! Refuses to know: where entries and envelopes are kept.
 
+mod anew;
 mod canonical;
 mod chain;
 mod envelope;
 
+pub use anew::{Unfounded, judge};
 pub use chain::RecordFault;
 
 use chain::{Chain, Walked};
@@ -222,20 +224,23 @@ pub struct Report {
     pub signed_by: Option<Generation>,
     /// Everything that is wrong; at most one of them is a record's.
     pub faults: Vec<Fault>,
+    /// The first verdict that the counts and thresholds beside it do not give, as far as the records fit. It may have been
+    /// signed all the same: by a program that decided otherwise, or by somebody who wrote another history.
+    pub unfounded: Option<Unfounded>,
 }
 
 impl Report {
-    /// Whether both signatures fit, and every record.
+    /// Whether both signatures fit, and every record, and every verdict follows from what it rests on.
     pub fn is_sound(&self) -> bool {
-        self.faults.is_empty()
+        self.faults.is_empty() && self.unfounded.is_none()
     }
 }
 
 /// Checks evidence: both signatures, with any of the keys; every record, from the first on; what the statement says of
-/// them. Needs no secret.
+/// them; and judges every verdict anew from the counts and thresholds that are kept. Needs no secret.
 pub fn verify(text: &str, keys: &[PublicKeys]) -> Result<Report> {
     let foreign = |why: &str| EvidenceError::Foreign(why.to_owned());
-    let envelope = Envelope::parse(text).ok_or_else(|| foreign("it is no DSSE envelope"))?;
+    let envelope = Envelope::parse(text).map_err(EvidenceError::Foreign)?;
     let payload = envelope.payload().ok_or_else(|| foreign("its payload does not read"))?;
     let (opening, rest) =
         payload.split_once('\n').ok_or_else(|| foreign("its payload has no records"))?;
@@ -249,7 +254,7 @@ pub fn verify(text: &str, keys: &[PublicKeys]) -> Result<Report> {
     if !ended {
         faults.push(Fault::Statement { what: "end" });
     }
-    let Walked { number, head, start, outcome, rollout, fault } = chain::walk(records);
+    let Walked { number, head, start, outcome, rollout, entries, fault } = chain::walk(records);
     let whole = fault.is_none();
     faults.extend(fault.map(Fault::Record));
     let predicate = &statement.predicate;
@@ -281,6 +286,7 @@ pub fn verify(text: &str, keys: &[PublicKeys]) -> Result<Report> {
         configuration_digest: subject(1).unwrap_or_default(),
         signed_by,
         faults,
+        unfounded: anew::judge(&entries),
     })
 }
 

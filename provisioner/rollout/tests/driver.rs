@@ -149,7 +149,12 @@ fn rules() -> Rollout {
     };
     let queries =
         Queries::Counts { bad: "bad".to_owned(), total: "total".to_owned(), control: None };
-    let source = Source::Prometheus { url: String::new(), queries, staleness_ms: 60_000 };
+    let source = Source::Prometheus {
+        url: String::new(),
+        headers: BTreeMap::new(),
+        queries,
+        staleness_ms: 60_000,
+    };
     let gate = Gate {
         name: "errors".to_owned(),
         source,

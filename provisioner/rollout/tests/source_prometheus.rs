@@ -2,9 +2,12 @@
 
 mod support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use model::rollout::entry::Reading;
 use model::rollout::{Gate, Queries, Source};
 use rollout::source::{Ask, MetricSource as _, Prometheus, source_for};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use support::pages::Pages;
 use support::{ask, servers};
@@ -26,7 +29,12 @@ fn value(value: &str) -> Queries {
 async fn measure(url: &str, queries: Queries, ask: &Ask) -> Reading {
     let gate = Gate {
         name: "errors".to_owned(),
-        source: Source::Prometheus { url: url.to_owned(), queries, staleness_ms: MINUTE_MS },
+        source: Source::Prometheus {
+            url: url.to_owned(),
+            headers: BTreeMap::new(),
+            queries,
+            staleness_ms: MINUTE_MS,
+        },
         interval_ms: MINUTE_MS,
         // A sample is read five times a second; a loaded machine may take its time.
         timeout_ms: MINUTE_MS,
@@ -69,6 +77,56 @@ fn seen() -> Option<(TempDir, Pages, servers::Server)> {
     pages.set("b", Some(&page(1_000, None)));
     pages.read_twice();
     Some((directory, pages, server))
+}
+
+/// Its file holds `watcher` with the bcrypt hash of this.
+const PASSWORD: &str = "canary-of-basic-auth";
+const WEB: &str =
+    "basic_auth_users:\n  watcher: $2a$04$6cwzn/3MP.agxG0at/sxh.uebLdKrCY7/lFzyNhY.LXouVEP.TmKq\n";
+
+/// One that wants a name and a password is asked with a header, which is told nowhere.
+#[tokio::test]
+async fn a_private_one_is_asked_with_a_header() {
+    let directory = TempDir::new().expect("a directory");
+    let pages = Pages::of(&["a"]);
+    pages.set("a", Some(&page(7, None)));
+    let file = directory.path().join("web.yml");
+    std::fs::write(&file, WEB).expect("the directory is ours");
+    let more = [format!("--web.config.file={}", file.display())];
+    let configuration = pages.configuration(&["a"]);
+    let server = servers::prometheus_with(directory.path(), &configuration, &more);
+    let Some(server) = server else { return };
+    pages.read_twice();
+    let asked = |password: Option<&str>| {
+        let basic = |it: &str| format!("Basic {}", BASE64.encode(format!("watcher:{it}")));
+        let headers = password.map(|it| ("Authorization".to_owned(), basic(it)));
+        let gate = Gate {
+            name: "load".to_owned(),
+            source: Source::Prometheus {
+                url: server.url(),
+                headers: headers.into_iter().collect(),
+                queries: value("max(load{$candidate})"),
+                staleness_ms: MINUTE_MS,
+            },
+            interval_ms: MINUTE_MS,
+            timeout_ms: MINUTE_MS,
+            span: None,
+        };
+        let stored = serde_json::to_string(&gate).expect("it is JSON");
+        assert!(!stored.contains("Basic") && !stored.contains("Authorization"), "{stored}");
+        source_for(&gate).expect("it is not the nodes")
+    };
+    let ask = ask(&["a"], &[], MINUTE_MS);
+    let reading = asked(Some(PASSWORD)).measure(&ask).await;
+    assert_eq!(reading, Reading::Value { value: 5.0, control: None, load: None });
+    assert_eq!(asked(Some(PASSWORD)).check_syntax(&ask).await, Some(Vec::new()));
+    for password in [None, Some("wrong-canary")] {
+        let source = asked(password);
+        let reading = source.measure(&ask).await;
+        assert_error(&reading, "401");
+        let told = format!("{reading:?} {:?}", source.queries(&ask));
+        assert!(!told.contains("canary") && !told.contains("Basic"), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "gate \"errors\" {\n  prometheus {\n    url   = var.prometheus\n    bad   = \"sum(increase(errors{$candidate}[$window]))\"\n    total = \"sum(increase(requests{$candidate}[$window]))\"\n  }\n}"),
     entry("rollout", "a rollout says something that cannot be",
         "An argument of a `rollout` block has a value that makes no sense there, `rollout` of a node set is none, or node sets are `after` each other in a circle. \
-         All of a rollout is shown by the plan and recorded with it, so it is known when planning and holds no secrets, but for the address of a webhook and the \
-         headers of a `json` source.")
+         All of a rollout is shown by the plan and recorded with it, so it is known when planning and holds no secrets, but for the address of a webhook and \
+         the `headers` of whom a gate asks.")
         .example("node_set \"edge\" {\n  rollout = \"careful\"\n}", "node_set \"edge\" {\n  rollout = rollout.careful\n}"),
     entry("stage", "a stage can never begin, or never end",
         "Stages have different names, each has more nodes than the one before, and the last one has all of them. A stage names gates that there are, each at most once; its bake is long \

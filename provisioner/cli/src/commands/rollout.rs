@@ -364,15 +364,25 @@ fn verify(session: &Session, file: &Path, keys: &Path) -> Result<Exit, CommandEr
             "plan_hash": report.plan_hash,
             "configuration_digest": report.configuration_digest,
             "faults": faults,
+            "unfounded": report.unfounded.as_ref().map(ToString::to_string),
         }));
     }
     if report.is_sound() {
-        let text = format!("{} is sound: every record is as it was signed.", file.display());
+        let text = format!(
+            "{} is sound: every record is as it was signed, and every verdict is what its counts and thresholds give.",
+            file.display()
+        );
         session.console.message_line(&text);
         return Ok(Exit::Done);
     }
-    let summary = format!("{} is not what was signed", file.display());
-    let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    let summary = match &report.unfounded {
+        Some(_) if report.faults.is_empty() => {
+            format!("{} has a verdict that its counts and thresholds do not give", file.display())
+        }
+        _ => format!("{} is not what was signed", file.display()),
+    };
+    let mut faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+    faults.extend(report.unfounded.iter().map(ToString::to_string));
     Err(Diagnostic::error("evidence-unsound", summary).with_detail(faults.join("\n")).into())
 }
 

@@ -145,7 +145,7 @@ pub async fn run(
 }
 
 /// What is kept must lead to the configuration that the plan was made from.
-fn expect_whole(plan: &Plan, digest: &str) -> Result<(), CommandError> {
+pub(super) fn expect_whole(plan: &Plan, digest: &str) -> Result<(), CommandError> {
     if plan.configuration_digest == digest {
         return Ok(());
     }
@@ -153,7 +153,7 @@ fn expect_whole(plan: &Plan, digest: &str) -> Result<(), CommandError> {
         "rollout-candidate",
         "the configuration in the plan is not the one it was made from",
     )
-    .with_hint("a file that it reads may have changed since; make a new plan")
+    .with_hint("a file of more than 1 MiB that it reads is not there, or has changed since: put it back, or make a new plan")
     .into())
 }
 

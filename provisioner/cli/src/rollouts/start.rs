@@ -145,6 +145,9 @@ pub async fn resumed(mut fleet: Fleet, id: &str, head: &RolloutHead) -> Result<E
     let (_, digest) = take_rules(&mut fleet, &recorded);
     let (_, state) = driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
     let is_going_back = state.phase() == rollout::Phase::RollingBack;
+    if let (Some(plan), false) = (&fleet.agreed, is_going_back) {
+        super::saved::expect_whole(plan, &digest)?;
+    }
     if state.started().configuration_digest != digest && !is_going_back {
         let summary =
             format!("rollout {id} began with another configuration, or with other variables");

@@ -12,10 +12,15 @@ impl Graph<'_> {
     /// SHA-256 of the files of all modules in use, of files that functions read, and of the variables' values.
     pub(super) fn digest(&self) -> String {
         let mut parts: Vec<(String, String)> = Vec::new();
-        let name = |path: &Path| {
-            relative(&self.configuration.directory, path).to_string_lossy().into_owned()
-        };
         let used: BTreeSet<_> = self.scopes.iter().map(|scope| &scope.module.directory).collect();
+        let own = &self.configuration.directory;
+        let holds_all = |place: &&Path| used.iter().all(|directory| directory.starts_with(place));
+        let tree = own.ancestors().find(holds_all).unwrap_or(own);
+        // The same tree is the same wherever it lies; what is outside of it is where it is.
+        let name = |path: &Path| {
+            let path = if path.starts_with(tree) { relative(own, path) } else { path.to_owned() };
+            path.to_string_lossy().into_owned()
+        };
         for directory in used {
             for file in self.configuration.texts.get(directory).into_iter().flatten() {
                 let own = Path::new(file.name.as_ref()).file_name().unwrap_or_default();

@@ -27,6 +27,7 @@ const GATE: Shape = Shape {
 const PROMETHEUS: Shape = Shape {
     required: &["url"],
     optional: &[
+        "headers",
         "staleness",
         "bad",
         "total",
@@ -57,9 +58,9 @@ const JSON: Shape = Shape {
 };
 
 const ALERTMANAGER: Shape =
-    Shape { required: &["url", "matchers"], optional: &[], blocks: &[], open: false };
+    Shape { required: &["url", "matchers"], optional: &["headers"], blocks: &[], open: false };
 
-const HTTP: Shape = Shape { required: &["url"], optional: &[], blocks: &[], open: false };
+const HTTP: Shape = Shape { required: &["url"], optional: &["headers"], blocks: &[], open: false };
 
 const NODES: Shape = Shape { required: &[], optional: &[], blocks: &[], open: false };
 

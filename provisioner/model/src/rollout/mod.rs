@@ -159,6 +159,9 @@ pub enum Source {
     Prometheus {
         /// Base URL.
         url: String,
+        /// Headers to send. Their values are secret.
+        #[serde(skip)]
+        headers: BTreeMap<String, String>,
         /// What to ask.
         queries: Queries,
         /// Milliseconds after which a sample is too old to be one.
@@ -168,6 +171,9 @@ pub enum Source {
     Alertmanager {
         /// Base URL.
         url: String,
+        /// Headers to send. Their values are secret.
+        #[serde(skip)]
+        headers: BTreeMap<String, String>,
         /// Matchers such as `severity="critical"`.
         matchers: Vec<String>,
     },
@@ -185,6 +191,9 @@ pub enum Source {
     Http {
         /// The address.
         url: String,
+        /// Headers to send. Their values are secret.
+        #[serde(skip)]
+        headers: BTreeMap<String, String>,
     },
     /// A command on the machine of whoever drives the rollout: exit code 0 is a yes, 1 a no, any other is no answer.
     Command {

@@ -157,6 +157,8 @@ pub struct Walked {
     pub outcome: Option<Outcome>,
     /// Its id.
     pub rollout: String,
+    /// The entries of the records that fit.
+    pub entries: Vec<Entry>,
     /// The first record that does not fit.
     pub fault: Option<RecordFault>,
 }
@@ -217,6 +219,7 @@ impl Walked {
         }
         context.add(&record.entry, hash.to_owned());
         hash.clone_into(&mut self.head);
+        self.entries.push(record.entry);
         Ok(())
     }
 }

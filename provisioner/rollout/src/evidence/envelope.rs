@@ -51,11 +51,23 @@ impl Envelope {
         Ok(format!("{}\n", serde_json::to_string(self).map_err(unwritable)?))
     }
 
-    /// None if it does not read, or has another type of payload.
-    pub fn parse(text: &str) -> Option<Self> {
-        let envelope: Self = serde_json::from_str(text).ok()?;
-        let same = envelope.text().ok()? == text;
-        (same && envelope.payload_type == PAYLOAD_TYPE).then_some(envelope)
+    /// # Errors
+    /// Why it is none, in a sentence: it does not read, has another type of payload, or was written anew by another program.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let json: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+        let envelope: Self = serde_json::from_value(json)
+            .map_err(|error| format!("it is JSON and no DSSE envelope: {error}"))?;
+        if envelope.payload_type != PAYLOAD_TYPE {
+            let found = &envelope.payload_type;
+            return Err(format!("its payload is of type `{found}`, not `{PAYLOAD_TYPE}`"));
+        }
+        if envelope.text().is_ok_and(|written| written == text) {
+            return Ok(envelope);
+        }
+        Err("it is a DSSE envelope whose JSON was written anew since it was exported (spaces, line feeds, \
+             the order of members): take the file as `rollout evidence export` wrote it"
+            .to_owned())
     }
 
     /// None if it is no text.

@@ -28,6 +28,7 @@ pub struct Alertmanager {
     url: String,
     matchers: Vec<String>,
     limit: Duration,
+    headers: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +39,15 @@ struct Alert {
 impl Alertmanager {
     /// A source that asks the Alertmanager at the base address `url`.
     pub fn new(url: &str, matchers: Vec<String>, limit: Duration) -> Self {
-        Self { url: url.trim_end_matches('/').to_owned(), matchers, limit }
+        let url = url.trim_end_matches('/').to_owned();
+        Self { url, matchers, limit, headers: Vec::new() }
+    }
+
+    /// The same with headers of each request; their values are secret.
+    #[must_use]
+    pub fn with_headers(mut self, headers: &BTreeMap<String, String>) -> Self {
+        self.headers = headers.clone().into_iter().collect();
+        self
     }
 
     fn filters(&self, ask: &Ask) -> Vec<String> {
@@ -52,7 +61,7 @@ impl Alertmanager {
             url.push_str("&filter=");
             url.push_str(&encode(filter));
         }
-        let request = Request { url, ..Request::default() };
+        let request = Request { url, headers: self.headers.clone(), ..Request::default() };
         let answer = web::send(request, self.limit).await.map_err(Refused::Other)?;
         match answer.status {
             200 => serde_json::from_str(&answer.body).map_err(|error| {

@@ -8,6 +8,7 @@ use super::web::{self, Request};
 use super::{Ask, MetricSource, Problem};
 use async_trait::async_trait;
 use model::rollout::entry::Reading;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An HTTP address.
@@ -15,12 +16,20 @@ use std::time::Duration;
 pub struct Http {
     url: String,
     limit: Duration,
+    headers: Vec<(String, String)>,
 }
 
 impl Http {
     /// A source that sends GET requests to `url`, in which groups and window are filled in.
     pub fn new(url: &str, limit: Duration) -> Self {
-        Self { url: url.to_owned(), limit }
+        Self { url: url.to_owned(), limit, headers: Vec::new() }
+    }
+
+    /// The same with headers of each request; their values are secret.
+    #[must_use]
+    pub fn with_headers(mut self, headers: &BTreeMap<String, String>) -> Self {
+        self.headers = headers.clone().into_iter().collect();
+        self
     }
 }
 
@@ -30,7 +39,8 @@ impl MetricSource for Http {
         if let Some(why) = empty_group([self.url.as_str()], &ask.selectors) {
             return Reading::Missing { why: why.to_owned() };
         }
-        let request = Request { url: fill_url(&self.url, ask), ..Request::default() };
+        let (url, headers) = (fill_url(&self.url, ask), self.headers.clone());
+        let request = Request { url, headers, ..Request::default() };
         match web::send(request, self.limit).await {
             Ok(answer) if answer.status < 400 => Reading::Yes,
             Ok(answer) => {

@@ -61,16 +61,17 @@ pub struct Problem {
 pub fn source_for(gate: &Gate) -> Option<Box<dyn MetricSource>> {
     let limit = Duration::from_millis(gate.timeout_ms);
     Some(match &gate.source {
-        Source::Prometheus { url, queries, staleness_ms } => {
-            Box::new(Prometheus::new(url, queries.clone(), *staleness_ms, limit))
+        Source::Prometheus { url, headers, queries, staleness_ms } => {
+            let source = Prometheus::new(url, queries.clone(), *staleness_ms, limit);
+            Box::new(source.with_headers(headers))
         }
-        Source::Alertmanager { url, matchers } => {
-            Box::new(Alertmanager::new(url, matchers.clone(), limit))
+        Source::Alertmanager { url, headers, matchers } => {
+            Box::new(Alertmanager::new(url, matchers.clone(), limit).with_headers(headers))
         }
         Source::Json { url, headers, queries } => {
             Box::new(Json::new(url, headers.clone(), queries.clone(), limit))
         }
-        Source::Http { url } => Box::new(Http::new(url, limit)),
+        Source::Http { url, headers } => Box::new(Http::new(url, limit).with_headers(headers)),
         Source::Command { command } => Box::new(Command::new(command.clone(), limit)),
         Source::Nodes => return None,
     })

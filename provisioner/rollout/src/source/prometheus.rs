@@ -39,6 +39,7 @@ pub struct Prometheus {
     queries: Queries,
     staleness_ms: u64,
     limit: Duration,
+    headers: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +100,15 @@ impl Prometheus {
     /// A source that asks the Prometheus at the base address `url`. Samples older than `staleness_ms` milliseconds are
     /// none.
     pub fn new(url: &str, queries: Queries, staleness_ms: u64, limit: Duration) -> Self {
-        Self { url: url.trim_end_matches('/').to_owned(), queries, staleness_ms, limit }
+        let url = url.trim_end_matches('/').to_owned();
+        Self { url, queries, staleness_ms, limit, headers: Vec::new() }
+    }
+
+    /// The same with headers of each request; their values are secret.
+    #[must_use]
+    pub fn with_headers(mut self, headers: &BTreeMap<String, String>) -> Self {
+        self.headers = headers.clone().into_iter().collect();
+        self
     }
 
     async fn numbers(&self, ask: &Ask) -> Result<Reading, Trouble> {
@@ -206,7 +215,8 @@ impl Prometheus {
 
     async fn post(&self, what: &str, form: Vec<(&'static str, String)>) -> Result<Answer, Refused> {
         let url = format!("{}/api/v1/{what}", self.url);
-        let request = Request { url, form: Some(form), ..Request::default() };
+        let request =
+            Request { url, headers: self.headers.clone(), form: Some(form), ..Request::default() };
         web::send(request, self.limit).await.map_err(error)
     }
 

@@ -5,7 +5,7 @@ use crate::world::rules::{
     MINUTE, answer, counts, nodes, rate, rules, stage, standard, start, value,
 };
 use crate::world::{Mishaps, Truth, World};
-use model::rollout::entry::{Hold, NodeChange, Outcome, Reading, Verb, What};
+use model::rollout::entry::{Hold, NodeChange, Outcome, Reading, Verb, Verdict, What};
 use model::rollout::{Approval, Check, RollbackRule, Rollout, Window, WindowEffect, WindowTime};
 use rollout::{Observation, Phase, Revision, State, admissible};
 use std::collections::BTreeMap;
@@ -460,6 +460,57 @@ fn a_rollback_is_verified_by_a_look_of_its_own() {
     world.dead.extend(restored.clone());
     assert_eq!(world.run(MOST), Some(Outcome::RollbackFailed));
     assert!(world.state.outcome().unwrap().1.contains(&restored.unwrap()));
+}
+
+/// Another verdict than the counts beside it give is found where it stands, whoever signs it.
+#[test]
+fn a_verdict_that_its_counts_do_not_give_is_named() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    assert_eq!(world.run(MOST), Some(Outcome::Committed));
+    assert_eq!(rollout::evidence::judge(&world.entries), None);
+    let forged = |change: &dyn Fn(&mut What) -> bool| {
+        let mut entries = world.entries.clone();
+        let changed = entries.iter_mut().position(|entry| change(&mut entry.what)).unwrap();
+        (rollout::evidence::judge(&entries).unwrap(), u64::try_from(changed).unwrap())
+    };
+    let (found, at) = forged(&|what| match what {
+        What::Measured(it) if it.verdict == Verdict::Successful => {
+            it.verdict = Verdict::Inconclusive;
+            true
+        }
+        _ => false,
+    });
+    assert_eq!(found.number, at);
+    assert!(found.what.contains("is inconclusive, and its counts are successful"), "{found}");
+    let (found, at) = forged(&|what| match what {
+        What::Measured(it) => match &mut it.reading {
+            Reading::Counts { bad, total, .. } => {
+                *bad = *total / 2.0;
+                true
+            }
+            _ => false,
+        },
+        _ => false,
+    });
+    assert_eq!(found.number, at, "{found}");
+    let (found, at) = forged(&|what| match what {
+        What::Judged { verdict, .. } => {
+            *verdict = Verdict::Inconclusive;
+            true
+        }
+        _ => false,
+    });
+    assert_eq!(found.number, at, "{found}");
+    // A stage that was not judged successful is promoted by people only.
+    let judged =
+        world.entries.iter().position(|it| matches!(it.what, What::Judged { .. })).unwrap();
+    let mut entries = world.entries.clone();
+    entries.remove(judged);
+    for (number, entry) in (0..).zip(&mut entries) {
+        entry.number = number;
+    }
+    let found = rollout::evidence::judge(&entries).unwrap();
+    assert!(found.what.contains("not judged successful"), "{found}");
 }
 
 #[test]

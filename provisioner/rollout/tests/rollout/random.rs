@@ -140,6 +140,8 @@ proptest! {
         }
         let decided = world.first(|what| matches!(what, What::RollbackDecided { .. }));
         prop_assert_eq!(decided.is_some(), matches!(outcome, Some(Outcome::RolledBack | Outcome::RollbackFailed)));
+        // Whoever judges it anew from what is kept comes to the same verdicts.
+        prop_assert_eq!(rollout::evidence::judge(&world.entries), None);
     }
 
 }

@@ -58,6 +58,11 @@ impl Drop for Server {
 /// Starts Prometheus with a configuration; its data are in the directory. None, having said why, where it cannot be had and
 /// CI is not set.
 pub fn prometheus(directory: &Path, configuration: &str) -> Option<Server> {
+    prometheus_with(directory, configuration, &[])
+}
+
+/// The same with more arguments.
+pub fn prometheus_with(directory: &Path, configuration: &str, more: &[String]) -> Option<Server> {
     let program = program("prometheus")?;
     let file = directory.join("prometheus.yml");
     std::fs::write(&file, configuration).expect("the directory is ours");
@@ -67,6 +72,7 @@ pub fn prometheus(directory: &Path, configuration: &str) -> Option<Server> {
         "--web.listen-address=127.0.0.1:0".to_owned(),
         "--rules.alert.resend-delay=1s".to_owned(),
     ];
+    let arguments: Vec<_> = arguments.into_iter().chain(more.iter().cloned()).collect();
     Some(start(&program, &arguments, "Server is ready to receive web requests"))
 }
 

@@ -367,6 +367,7 @@ fn gate(name: &str) -> Gate {
         name: name.to_owned(),
         source: Source::Alertmanager {
             url: "http://127.0.0.1:9093".to_owned(),
+            headers: BTreeMap::new(),
             matchers: vec!["severity=\"critical\"".to_owned()],
         },
         interval_ms: 60_000,

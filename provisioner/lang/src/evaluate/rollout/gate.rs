@@ -136,7 +136,7 @@ fn source(reading: &mut Reading<'_, '_, '_>) -> Result<(Source, Span, Measures),
         "prometheus" => prometheus(&mut inner)?,
         "alertmanager" => (alertmanager(&mut inner)?, Measures::Yes),
         "json" => json(&mut inner)?,
-        "http" => (Source::Http { url: url(&mut inner)?.value }, Measures::Yes),
+        "http" => (http(&mut inner)?, Measures::Yes),
         _ => (Source::Nodes, Measures::Yes),
     };
     Ok((source, span, measures))
@@ -162,16 +162,18 @@ fn url(reading: &mut Reading<'_, '_, '_>) -> Result<Given<String>, Told> {
 
 fn prometheus(reading: &mut Reading<'_, '_, '_>) -> Result<(Source, Measures), Told> {
     let url = url(reading);
+    let headers = headers(reading);
     let staleness = reading.time("staleness");
     let queries = queries(reading, Asked::Prometheus);
-    let (url, queries) = (url?.value, queries?);
+    let (url, headers, queries) = (url?.value, headers?, queries?);
     let measures = Measures::of(&queries);
     let staleness_ms = or(staleness, STALENESS_MS)?;
-    Ok((Source::Prometheus { url, queries, staleness_ms }, measures))
+    Ok((Source::Prometheus { url, headers, queries, staleness_ms }, measures))
 }
 
 fn alertmanager(reading: &mut Reading<'_, '_, '_>) -> Result<Source, Told> {
     let url = url(reading);
+    let headers = headers(reading);
     let matchers = reading.need("matchers", Reading::texts)?;
     for matcher in &matchers.value {
         let name_end = matcher.find(['=', '!']).unwrap_or(0);
@@ -186,7 +188,13 @@ fn alertmanager(reading: &mut Reading<'_, '_, '_>) -> Result<Source, Told> {
         }
         no_misspelt(reading, matcher, &matchers.span)?;
     }
-    Ok(Source::Alertmanager { url: url?.value, matchers: matchers.value })
+    Ok(Source::Alertmanager { url: url?.value, headers: headers?, matchers: matchers.value })
+}
+
+fn http(reading: &mut Reading<'_, '_, '_>) -> Result<Source, Told> {
+    let url = url(reading);
+    let headers = headers(reading);
+    Ok(Source::Http { url: url?.value, headers: headers? })
 }
 
 fn json(reading: &mut Reading<'_, '_, '_>) -> Result<(Source, Measures), Told> {

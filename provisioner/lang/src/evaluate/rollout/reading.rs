@@ -149,7 +149,7 @@ impl<'g, 'a, 'b> Reading<'g, 'a, 'b> {
             return Err(self.tell(summary, span, "this is known only later", hint));
         }
         if !may_be_secret && value.deep_marks().sensitive {
-            let hint = "secrets go into the headers of `json` and into the address of a webhook; `nonsensitive(...)` says that this is none";
+            let hint = "secrets go into `headers` of whom a gate asks and into the address of a webhook; `nonsensitive(...)` says that this is none";
             let summary = format!("{what} is recorded and shown, so it cannot be a secret");
             return Err(self.tell(summary, span, "this is sensitive", hint));
         }

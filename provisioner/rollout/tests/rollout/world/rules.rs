@@ -34,13 +34,13 @@ pub fn value(name: &str, interval_ms: u64, control: bool) -> Gate {
 
 fn gate(name: &str, interval_ms: u64, queries: Queries) -> Gate {
     let (url, staleness_ms) = ("http://prometheus:9090".to_owned(), 60_000);
-    let source = Source::Prometheus { url, queries, staleness_ms };
+    let source = Source::Prometheus { url, headers: BTreeMap::new(), queries, staleness_ms };
     Gate { name: name.to_owned(), source, interval_ms, timeout_ms: 10_000, span: None }
 }
 
 /// A gate that asks for a yes.
 pub fn answer(name: &str, interval_ms: u64) -> Gate {
-    let source = Source::Http { url: "http://nodes/healthz".to_owned() };
+    let source = Source::Http { url: "http://nodes/healthz".to_owned(), headers: BTreeMap::new() };
     Gate { name: name.to_owned(), source, interval_ms, timeout_ms: 10_000, span: None }
 }
 
