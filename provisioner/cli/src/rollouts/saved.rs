@@ -114,6 +114,7 @@ pub async fn apply(
         plan_hash: rollout.plan_hash.clone(),
         stable_serial: recorded.serial,
         under_way: None,
+        shared: ::rollout::changes::shared(&plan, &recorded, &rollout.foresight.sets),
     };
     let warnings = check(&fleet.project, &foreseen, now_ms()).await?;
     session.show(&warnings, &fleet.project.sources);
