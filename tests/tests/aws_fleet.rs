@@ -263,7 +263,21 @@ output "account" {
         Finished::new(words.join(" "), &command.output().expect("the program starts"))
     };
     let apply = ["apply", "env", "--auto-approve"];
-    with("nothing-there", &apply).exits(1).says("credential").says("AWS_PROFILE");
+    let missing = with("nothing-there", &apply).exits(1);
+    let missing = missing.says("the profile `ci` is in neither").says("nothing-there");
+    missing.says("AWS_SHARED_CREDENTIALS_FILE");
+    bench.write("others", "[staging]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n[production]\n");
+    with("others", &apply).exits(1).says("the profiles there are: production, staging");
+    // The one that AWS_PROFILE names is told, too.
+    bench.edit("env/main.hcl", "  profile = \"ci\"\n", "");
+    let mut command = bench.command(&apply);
+    command.envs(proxy.environment()).env_remove("AWS_ACCESS_KEY_ID");
+    command.env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_PROFILE", "ci-of-the-environment");
+    command.env("AWS_SHARED_CREDENTIALS_FILE", bench.path("others"));
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    let told = Finished::new("apply".to_owned(), &command.output().expect("the program starts"));
+    told.exits(1).says("the profile `ci-of-the-environment`, which AWS_PROFILE names,");
+    bench.edit("env/main.hcl", "provider \"aws\" {\n", "provider \"aws\" {\n  profile = \"ci\"\n");
     with("credentials", &apply).exits(0).says("123456789012").never_says(secret);
     let state = std::fs::read(bench.path("state/profiles.sqlite")).expect("it is recorded");
     assert!(!state.windows(secret.len()).any(|found| found == secret.as_bytes()));

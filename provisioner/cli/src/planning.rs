@@ -161,7 +161,7 @@ pub async fn plan(
         project.answers.hear(&asked, &read);
         answers.extend(read);
         answers.extend(checked_only(session, project, &desired, unread)?);
-        let found = lookups.import(&wanted).await;
+        let found = lookups.import(&wanted, &desired.instances).await;
         let found = found.and_then(|found| not_recorded_twice(&recorded, found, &wanted));
         let found =
             found.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;

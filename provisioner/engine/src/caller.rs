@@ -8,7 +8,7 @@ use crate::clock::{read, written};
 use crate::lease::Held;
 use crate::redact::Redaction;
 use crate::retry::{Budget, Failed, salt};
-use crate::send::{Sent, call, invalid, recorded};
+use crate::send::{Sent, call, delete_all, invalid, recorded};
 use crate::{CancelToken, Engine, Level, conform};
 use model::Address;
 use model::event::{Event, EventSink};
@@ -30,6 +30,9 @@ pub(crate) struct Caller {
     /// When the run began: the time that expressions have.
     pub(crate) began: Arc<str>,
 }
+
+/// The answer to the first sending of a call, or that the run must end.
+pub(crate) type First = Result<Result<Sent, ProviderError>, StateError>;
 
 /// Why there is no good answer.
 pub(crate) enum CallError {
@@ -104,6 +107,17 @@ pub(crate) struct Call<'a> {
     /// Of a creation: whether the identical request may be sent again. Not once another of its batch has an outcome: that
     /// may say that nothing was made.
     pub(crate) may_be_repeated: bool,
+    /// Of a deletion: the others that it was first sent with.
+    pub(crate) among: Option<Among>,
+}
+
+/// A deletion's place among those that one request was to make. When they are made again, it is at the same time, and the
+/// first one pays for all.
+#[derive(Clone, Debug)]
+pub(crate) struct Among {
+    /// The token of the first one.
+    pub(crate) token: Arc<str>,
+    pub(crate) is_first: bool,
 }
 
 /// How often a call was sent, and when last.
@@ -136,6 +150,19 @@ impl Sendings {
 }
 
 impl Call<'_> {
+    /// Where the waits between its sendings come from: those that are made together wait together.
+    fn salted(&self) -> &str {
+        let batch = self.intent.batch.as_ref().map(|batch| batch.token.as_str());
+        let among = self.among.as_ref().map(|among| among.token.as_ref());
+        batch.or(among).unwrap_or(&self.intent.token)
+    }
+
+    /// Whether its retries cost something: one of those that are made together pays for all.
+    fn pays(&self) -> bool {
+        self.intent.batch.as_ref().is_none_or(|batch| batch.index == 0)
+            && self.among.as_ref().is_none_or(|among| among.is_first)
+    }
+
     pub(crate) fn schema(&self) -> Result<&ResourceSchema, ProviderError> {
         conform::resource(self.provider.schema(), &self.intent.address).map_err(invalid)
     }
@@ -173,7 +200,7 @@ impl Caller {
         let deadline_ms = read(&made.intent.deadline).filter(|_| is_first);
         let deadline_ms = deadline_ms
             .unwrap_or_else(|| self.wall_ms().saturating_add(schema.adoption.deadline_ms));
-        match self.insist(made, schema, deadline_ms).await {
+        match self.insist(made, schema, deadline_ms, None).await {
             Err(CallError::Provider(error)) if is_taken_name(schema, made.intent, &error) => {
                 self.ours_by_name(made, schema, error).await
             }
@@ -181,21 +208,55 @@ impl Caller {
         }
     }
 
+    /// Sends deletions of one type by one request. Each has its own answer, to go on with by [`Self::send_on`].
+    pub(crate) async fn send_all(&self, calls: &[&Call<'_>]) -> Vec<First> {
+        let Some(first) = calls.first() else { return Vec::new() };
+        if self.held.check().is_err() {
+            let lost = || StateError::LeaseLost { epoch: self.held.epoch() };
+            return calls.iter().map(|_| Err(lost())).collect();
+        }
+        let deadline_ms = read(&first.intent.deadline).unwrap_or_default();
+        let left = Duration::from_millis(deadline_ms.saturating_sub(self.wall_ms()));
+        for made in calls {
+            made.sendings.add(self.wall_ms());
+        }
+        let answers = tokio::select! {
+            biased;
+            answers = delete_all(calls) => answers,
+            () = self.engine.ports.clock.sleep(left) => {
+                calls.iter().map(|made| Err(no_answer(made))).collect()
+            }
+        };
+        let told = calls.iter().zip(answers);
+        told.map(|(made, it)| Ok(it.map_err(|error| made.teller.redaction.error(error)))).collect()
+    }
+
+    /// Goes on from the first answer of a call, as [`Self::send`] does.
+    pub(crate) async fn send_on(
+        &self,
+        made: &Call<'_>,
+        first: Result<Sent, ProviderError>,
+    ) -> Result<Sent, CallError> {
+        let deadline_ms = read(&made.intent.deadline).unwrap_or_default();
+        self.insist(made, made.schema()?, deadline_ms, Some(first)).await
+    }
+
     async fn insist(
         &self,
         made: &Call<'_>,
         schema: &ResourceSchema,
         deadline_ms: u64,
+        mut first: Option<Result<Sent, ProviderError>>,
     ) -> Result<Sent, CallError> {
         let policy = &self.engine.retry;
-        // Those that one call makes together are sent again at the same time, and one of them pays for all.
-        let batch = made.intent.batch.as_ref();
-        let salted = batch.map_or(&made.intent.token, |batch| &batch.token);
-        let pays = batch.is_none_or(|batch| batch.index == 0);
-        let chance = self.engine.ports.clock.seed() ^ salt(salted);
+        let chance = self.engine.ports.clock.seed() ^ salt(made.salted());
         let (mut is_lost, mut last_cost, mut tries) = (false, 0, 1);
         loop {
-            let mut error = match self.once(made, schema, deadline_ms).await? {
+            let answer = match first.take() {
+                Some(answer) => answer,
+                None => self.once(made, schema, deadline_ms).await?,
+            };
+            let mut error = match answer {
                 Ok(sent) => {
                     self.budget.succeeded(last_cost);
                     return Ok(sent);
@@ -212,7 +273,7 @@ impl Caller {
             is_lost |= error.outcome_unknown;
             error.outcome_unknown = is_lost;
             let Some(wait) = next else { return Err(after(tries, error).into()) };
-            let paid = if pays { self.budget.pay(error.class) } else { Some(0) };
+            let paid = if made.pays() { self.budget.pay(error.class) } else { Some(0) };
             let Some(cost) = paid else {
                 return Err(after(tries, error).with_hint(SPENT).into());
             };
@@ -258,14 +319,7 @@ impl Caller {
         tokio::select! {
             biased;
             answer = answer => Ok(answer.map_err(|error| made.teller.redaction.error(error))),
-            () = self.engine.ports.clock.sleep(left) => {
-                let message = format!(
-                    "{}: no answer within {}",
-                    made.intent.address,
-                    spoken(schema.adoption.deadline_ms)
-                );
-                Ok(Err(ProviderError::new(ErrorClass::Transient, message).maybe_done()))
-            }
+            () = self.engine.ports.clock.sleep(left) => Ok(Err(no_answer(made))),
         }
     }
 
@@ -315,6 +369,12 @@ impl Caller {
 }
 
 const SPENT: &str = "the retries of this run are used up, because too many calls failed: look at the provider's health, then apply again";
+
+fn no_answer(made: &Call<'_>) -> ProviderError {
+    let within_ms = made.schema().map_or(0, |schema| schema.adoption.deadline_ms);
+    let message = format!("{}: no answer within {}", made.intent.address, spoken(within_ms));
+    ProviderError::new(ErrorClass::Transient, message).maybe_done()
+}
 
 /// When the call was sent for the first time.
 fn sent_ms(intent: &Intent, adoption: Adoption) -> Option<u64> {

@@ -8,10 +8,10 @@
 use crate::error::provider_diagnostic;
 use crate::refresh::config_of;
 use crate::{Clock, ProviderFactory, RetryPolicy, conform, retry};
-use model::graph::{Import, Lifecycle, ProviderConfig};
+use model::graph::{Import, Instance, Lifecycle, ProviderConfig};
 use model::plan::Adopted;
 use model::record::Record;
-use model::{Address, Diagnostic, Value};
+use model::{Address, Data, Diagnostic, Value};
 use planner::Question;
 use provider::{DataRequest, ErrorClass, ImportRequest, Object, Owner, Provider, ProviderError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,8 +33,13 @@ pub struct Lookups<'a> {
 }
 
 impl Lookups<'_> {
-    /// The records that imports will make; an error for each object that is not there.
-    pub async fn import(&self, imports: &[Import]) -> Result<Vec<Adopted>, Vec<Diagnostic>> {
+    /// The records that imports will make; an error for each object that is not there. `instances` are those that the
+    /// configuration has.
+    pub async fn import(
+        &self,
+        imports: &[Import],
+        instances: &[Instance],
+    ) -> Result<Vec<Adopted>, Vec<Diagnostic>> {
         let (mut adopted, mut errors) = (Vec::new(), Vec::new());
         for (key, wanted) in by_provider(imports) {
             let provider = match self.provider(key) {
@@ -47,7 +52,7 @@ impl Lookups<'_> {
                 }
             };
             for batch in wanted.chunks(BATCH) {
-                for (import, answer) in self.ask(provider.as_ref(), batch).await {
+                for (import, answer) in self.ask(provider.as_ref(), batch, instances).await {
                     match recorded(provider.as_ref(), import, answer) {
                         Ok(record) => {
                             adopted.push(Adopted { record, deposed: false, imported: true });
@@ -108,12 +113,14 @@ impl Lookups<'_> {
         &self,
         provider: &dyn Provider,
         batch: &[&'i Import],
+        instances: &[Instance],
     ) -> Vec<(&'i Import, Result<Option<Object>, ProviderError>)> {
         let mut asking = Asking::of(batch.to_vec());
         loop {
             let request = |import: &&Import| ImportRequest {
                 address: import.address.clone(),
                 id: import.id.clone(),
+                arguments: configured(provider, &import.address, instances),
             };
             let requests: Vec<_> = asking.waiting.iter().map(request).collect();
             let answers = provider.import(&requests).await;
@@ -205,6 +212,23 @@ fn found(
         let message = format!("what the provider reads does not fit its own schema: {why}");
         ProviderError::new(ErrorClass::Invalid, message)
     })
+}
+
+/// The arguments of an instance, as far as they are known.
+fn configured(provider: &dyn Provider, address: &Address, instances: &[Instance]) -> Value {
+    let instance = instances.iter().find(|instance| instance.address == *address);
+    let given = instance.map(|instance| &instance.arguments);
+    let known = given.map(|given| {
+        given.map_leaves(&mut |leaf| match leaf.data() {
+            Data::Unknown(_) => Value::null(leaf.ty()),
+            _ => leaf.clone(),
+        })
+    });
+    let known = known.unwrap_or_else(|| Value::object::<&str>([]));
+    let fitting = conform::resource(provider.schema(), address)
+        .and_then(|schema| conform::arguments(schema, &known));
+    // What does not fit is told where it is written.
+    fitting.unwrap_or(known)
 }
 
 /// The record of an imported object.

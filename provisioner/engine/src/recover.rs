@@ -202,7 +202,7 @@ impl One<'_> {
         let teller = Arc::new(Teller { id: None, address, events, redaction });
         let sendings = Sendings::of(*count, *last_ms);
         let may_be_repeated = self.is_whole;
-        let made = Call { provider, intent, teller, sendings, may_be_repeated };
+        let made = Call { provider, intent, teller, sendings, may_be_repeated, among: None };
         let failed = |message: String| Outcome::Failed { message };
         Ok(match caller.settle(&made, *purpose).await {
             Ok(Settled::Done { sent, how }) => (sent.outcome, how),

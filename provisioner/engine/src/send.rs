@@ -3,6 +3,7 @@
 //!
 //! Invariant: nothing beside the intent and the schema decides what is sent.
 
+use crate::caller::Call;
 use crate::conform;
 use model::record::{Intent, IntentAction, Outcome, Record};
 use model::schema::ResourceSchema;
@@ -56,17 +57,43 @@ pub(crate) async fn call(
             recorded(schema, intent, object, &arguments)
         }
         IntentAction::Delete | IntentAction::DeleteDeposed => {
-            let prior = prior(intent)?;
-            let request = DeleteRequest {
-                address: intent.address.clone(),
-                id: prior.id.clone(),
-                attributes: conform::recorded(schema, &prior.attributes),
-                progress,
-            };
-            provider.delete(request).await?;
-            Ok(Sent { outcome: Outcome::Removed, note: None })
+            provider.delete(deletion(schema, intent, progress)?).await.map(|()| removed())
         }
     }
+}
+
+/// Deletions of one type by one call to their provider; an answer for each, in their order.
+pub(crate) async fn delete_all(calls: &[&Call<'_>]) -> Vec<Result<Sent, ProviderError>> {
+    let Some(first) = calls.first() else { return Vec::new() };
+    let requests =
+        calls.iter().map(|made| deletion(made.schema()?, made.intent, made.teller.clone()));
+    let requests: Result<Vec<_>, ProviderError> = requests.collect();
+    let answers = match requests {
+        Ok(requests) => first.provider.delete_many(requests).await,
+        Err(error) => return calls.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let mut answers = answers.into_iter();
+    let unanswered = || Err(invalid("the provider gave no answer".to_owned()).maybe_done());
+    let of = |_: &&Call<'_>| answers.next().unwrap_or_else(unanswered).map(|()| removed());
+    calls.iter().map(of).collect()
+}
+
+fn deletion(
+    schema: &ResourceSchema,
+    intent: &Intent,
+    progress: Arc<dyn Progress>,
+) -> Result<DeleteRequest, ProviderError> {
+    let prior = prior(intent)?;
+    Ok(DeleteRequest {
+        address: intent.address.clone(),
+        id: prior.id.clone(),
+        attributes: conform::recorded(schema, &prior.attributes),
+        progress,
+    })
+}
+
+fn removed() -> Sent {
+    Sent { outcome: Outcome::Removed, note: None }
 }
 
 /// The outcome of a creation or an update that gave this object.
@@ -85,10 +112,8 @@ pub(crate) fn recorded(
         _ => intent.token.clone(),
     };
     let record = Record { id: object.id, attributes, token, ..record_of(intent) };
-    Ok(Sent {
-        outcome: Outcome::Recorded { record: Box::new(record), deposed: deposed(intent) },
-        note: object.note,
-    })
+    let deposed = deposed(intent, &record.id);
+    Ok(Sent { outcome: Outcome::Recorded { record: Box::new(record), deposed }, note: object.note })
 }
 
 /// A record that stands for a creation that did not come to its end as far as anybody can tell: tainted, so that the
@@ -98,8 +123,9 @@ pub(crate) fn tainted(schema: &ResourceSchema, intent: &Intent, id: Option<Strin
     let attributes = known.unwrap_or_else(|_| intent.request.clone());
     let plain = record_of(intent);
     let id = id.unwrap_or_else(|| plain.id.clone());
+    let deposed = deposed(intent, &id);
     let record = Record { id, attributes, tainted: true, ..plain };
-    Outcome::Recorded { record: Box::new(record), deposed: deposed(intent) }
+    Outcome::Recorded { record: Box::new(record), deposed }
 }
 
 fn record_of(intent: &Intent) -> Record {
@@ -117,10 +143,11 @@ fn record_of(intent: &Intent) -> Record {
     }
 }
 
-/// A creation over a record is a create-first replacement.
-fn deposed(intent: &Intent) -> Option<Box<Record>> {
+/// A creation over a record is a create-first replacement. Not where it has finished the object that is recorded, which was
+/// half made: then nothing is left to delete.
+fn deposed(intent: &Intent, made: &str) -> Option<Box<Record>> {
     match intent.action {
-        IntentAction::Create => intent.prior.clone().map(Box::new),
+        IntentAction::Create => intent.prior.clone().filter(|prior| prior.id != made).map(Box::new),
         _ => None,
     }
 }

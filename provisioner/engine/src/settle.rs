@@ -144,12 +144,26 @@ impl Caller {
     ) -> Result<Settled, CallError> {
         let by = by.ok_or_else(|| cannot_be_found(made.intent))?;
         let until_ms = self.over_ms(made, schema.adoption);
+        // Whoever sent it waits no more: after that, what is not there at all will not be.
+        let made_ms = schema.adoption.effect_ms.map(|effect_ms| {
+            let settled_ms = effect_ms.saturating_add(schema.adoption.settle_ms);
+            self.wall_ms().saturating_add(settled_ms)
+        });
+        let mut made_ms = made_ms.filter(|made_ms| *made_ms < until_ms);
         let (mut pause, mut failures, mut is_told) = (LOOK_AGAIN, 0, false);
         loop {
             let left_ms = until_ms.saturating_sub(self.wall_ms());
+            let is_made_by_now = made_ms.is_some_and(|made_ms| made_ms <= self.wall_ms());
             match self.look(made, schema, by).await {
                 Ok(Some(sent)) => return Ok(Settled::Done { sent, how: "adopted" }),
                 Ok(None) if left_ms == 0 => return Ok(Settled::NeverHappened),
+                Ok(None) if is_made_by_now => {
+                    made_ms = None;
+                    // What is there and not whole yet may still become so.
+                    if let Settled::NeverHappened = self.half_made(made, schema).await? {
+                        return Ok(Settled::NeverHappened);
+                    }
+                }
                 Ok(None) => {}
                 Err(error) if error.outcome_unknown || !error.class.is_retryable() => {
                     return Err(error.maybe_done().into());
@@ -169,6 +183,9 @@ impl Caller {
                     spoken(left_ms)
                 ));
             }
+            let left_ms = made_ms.map_or(left_ms, |made_ms| {
+                left_ms.min(made_ms.saturating_sub(self.wall_ms()).max(1))
+            });
             let left = Duration::from_millis(left_ms);
             self.pause(if left.is_zero() { pause } else { pause.min(left) }).await?;
             pause = pause.saturating_mul(2).min(LOOK_AGAIN_MOST);

@@ -54,6 +54,9 @@ pub struct ResourceSchema {
     /// How many creations with the same arguments one call makes at most; none if one each. Such a call takes a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_together: Option<u32>,
+    /// How many objects one call deletes at most; none if one each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_together: Option<u32>,
     /// How an object is found again after a crash between the call and its answer.
     pub adoption: Adoption,
 }
@@ -99,6 +102,9 @@ pub struct Adoption {
     pub settle_ms: u64,
     /// Milliseconds after which a call without an answer is given up; it may still take effect up to then.
     pub deadline_ms: u64,
+    /// Milliseconds after which nothing comes any more of a request whose sender is gone or has stopped waiting, where a call
+    /// takes longer because it waits for what it made; none if that may be up to the deadline.
+    pub effect_ms: Option<u64>,
 }
 
 impl Adoption {
@@ -114,6 +120,7 @@ impl Default for Adoption {
             tagged: false,
             settle_ms: 0,
             deadline_ms: 30 * 60 * 1000,
+            effect_ms: None,
         }
     }
 }

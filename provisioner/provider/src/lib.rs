@@ -91,6 +91,9 @@ pub struct ImportRequest {
     pub address: Address,
     /// The object's identity, as `read_many` takes it.
     pub id: String,
+    /// The arguments that the instance is configured with; what is left out, or not known yet, is null. They say what is worth
+    /// reading, and how much of its nested blocks; nothing of them is taken for what the object has.
+    pub arguments: Value,
 }
 
 /// Read one data source.
@@ -127,7 +130,8 @@ pub struct UpdateRequest {
     pub token: String,
     /// The object's identity.
     pub id: String,
-    /// Recorded attributes.
+    /// Its attributes as they were seen last, by refresh or by the last call; where the call is made again, from before the
+    /// first time.
     pub prior: Value,
     /// All arguments, wholly known.
     pub arguments: Value,
@@ -235,6 +239,17 @@ pub trait Provider: Send + Sync {
 
     /// Deletes an object; succeeds when it is gone already.
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError>;
+
+    /// Deletes objects of one type whose schema says `deleted_together`, no more than that, by one call of the cloud. Each has
+    /// an answer of its own, in the order of the requests: one that fails does not fail the others, and one that is gone
+    /// already succeeds. They are told when the last one is known.
+    async fn delete_many(&self, requests: Vec<DeleteRequest>) -> Vec<Result<(), ProviderError>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(self.delete(request).await);
+        }
+        answers
+    }
 
     /// Whether `delete`, given a creation's arguments as attributes and the address's text as id, takes away
     /// whatever that creation has left: then a run that is about to delete it need not finish it first.

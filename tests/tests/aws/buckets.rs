@@ -1,17 +1,16 @@
 //! Buckets and what is set of them.
 
-use crate::bed::{
-    REGION, deleted, imported, problems, provider, provider_of, read, script, start, text, told,
-    updated,
+use crate::support::{
+    Cloud, REGION, address, arguments, conforms, deleted, imported, made, problems, read, run,
+    script, text, told, updated,
 };
-use crate::support::{address, arguments, conforms, made};
 use model::{Type, Value};
 use provider::conformance::{Case, among_strangers};
 use provider::{CreateRequest, ErrorClass, Provider as _, Silent};
 use provider_aws::Aws;
 use std::sync::Arc;
 use tests::Workbench;
-use tests::aws::{Fault, Proxy, Refusal};
+use tests::aws::{Fault, Refusal};
 
 const BUCKET: &str = "aws_s3_bucket";
 const VERSIONING: &str = "aws_s3_bucket_versioning";
@@ -39,14 +38,14 @@ async fn bucket(aws: &Aws, name: &str) -> provider::Object {
 
 #[tokio::test]
 async fn buckets_conform() {
-    let Some(proxy) = start() else { return };
+    let Some(cloud) = Cloud::start() else { return };
     for region in [REGION, "us-east-1"] {
-        let aws = provider(&proxy, region);
+        let aws = cloud.provider(region);
         let name = || ("bucket", Value::from("conforming-bucket"));
         let changed =
             [name(), ("force_destroy", true.into()), ("tags", tags([("team", "storage")]))];
         conforms(&aws, BUCKET, [name()], Some(changed)).await;
-        let theirs = provider_of(&proxy, region, "lineage-2");
+        let theirs = cloud.provider_of(region, "lineage-2");
         let case = Case {
             address: address(BUCKET, "this"),
             arguments: arguments(&aws, BUCKET, [name()]),
@@ -54,13 +53,12 @@ async fn buckets_conform() {
         };
         among_strangers(&aws, &theirs, &case).await.unwrap();
     }
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn a_bucket_without_a_name_gets_one_and_keeps_it() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     let none = conforms::<0, 1>(&aws, BUCKET, [], Some([("tags", tags([("a", "b")]))]));
     none.await;
     let given = [("bucket_prefix", Value::from("logs-")), ("object_lock_enabled", true.into())];
@@ -71,31 +69,33 @@ async fn a_bucket_without_a_name_gets_one_and_keeps_it() {
     assert_eq!(text(&object.attributes, "region"), REGION);
     let domain = format!("{}.s3.{REGION}.amazonaws.com", object.id);
     assert_eq!(text(&object.attributes, "bucket_regional_domain_name"), domain);
-    let found = imported(&aws, &address(BUCKET, "logs"), &object.id).await.unwrap().unwrap();
+    let asked = arguments(&aws, BUCKET, [("object_lock_enabled", true.into())]);
+    let found = imported(&aws, &address(BUCKET, "logs"), &object.id, asked).await.unwrap().unwrap();
     assert_eq!(found.attributes.get("object_lock_enabled"), Some(true.into()));
     assert_eq!(found.attributes.get("force_destroy"), Some(false.into()));
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn a_bucket_is_of_its_region() {
-    let Some(proxy) = start() else { return };
-    let (here, there) = (provider(&proxy, REGION), provider(&proxy, "eu-west-1"));
+    let Some(cloud) = Cloud::start() else { return };
+    let (here, there) = (cloud.provider(REGION), cloud.provider("eu-west-1"));
     let object = bucket(&there, "far-away-bucket").await;
     assert_eq!(text(&object.attributes, "region"), "eu-west-1");
-    let error = imported(&here, &address(BUCKET, "it"), "far-away-bucket").await.unwrap_err();
+    let error =
+        imported(&here, &address(BUCKET, "it"), "far-away-bucket", arguments(&here, BUCKET, []))
+            .await
+            .unwrap_err();
     assert!(error.message.contains("is in the region eu-west-1, not in eu-central-1"), "{error}");
     assert!(here.list_owned().await.unwrap().is_empty());
     assert_eq!(there.list_owned().await.unwrap().len(), 1);
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn a_bucket_that_nobody_marked_is_not_taken() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     let place = "CreateBucketConfiguration={'LocationConstraint': 'eu-central-1'}";
-    script(&proxy, &format!("s3.create_bucket(Bucket='found-here', {place})"));
+    script(&cloud, &format!("s3.create_bucket(Bucket='found-here', {place})"));
     let request = || CreateRequest {
         address: address(BUCKET, "it"),
         token: "token".to_owned(),
@@ -106,24 +106,26 @@ async fn a_bucket_that_nobody_marked_is_not_taken() {
     let error = aws.create(request()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Conflict);
     assert!(error.hints.iter().any(|hint| hint.contains("`import` block")), "{:?}", error.hints);
-    let found = imported(&aws, &address(BUCKET, "it"), "found-here").await.unwrap().unwrap();
+    let found = imported(&aws, &address(BUCKET, "it"), "found-here", arguments(&aws, BUCKET, []))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.id, "found-here");
     let taken = Refusal::new("BucketAlreadyExists", "The requested bucket name is not available");
-    proxy.fail("CreateBucket", 1, Fault::Refuse(taken.with_status(409)));
+    cloud.fail("CreateBucket", 1, Fault::Refuse(taken.with_status(409)));
     let error = aws.create(request()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Invalid);
     assert!(error.message.contains("a bucket of another account"), "{error}");
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn a_bucket_is_deleted_with_what_is_in_it_only_if_asked_to() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     let place = address(BUCKET, "full-bucket");
     let object = bucket(&aws, "full-bucket").await;
     script(
-        &proxy,
+        &cloud,
         r"
 s3.put_bucket_versioning(Bucket='full-bucket', VersioningConfiguration={'Status': 'Enabled'})
 for number in range(1100):
@@ -138,14 +140,13 @@ s3.delete_object(Bucket='full-bucket', Key='8')
     let given = [("bucket", "full-bucket".into()), ("force_destroy", true.into())];
     let object = updated(&aws, &place, &object, arguments(&aws, BUCKET, given)).await;
     deleted(&aws, &place, &object).await.unwrap();
-    assert_eq!(told(&proxy, "print(len(s3.list_buckets()['Buckets']))"), "0");
-    proxy.finish();
+    assert_eq!(told(&cloud, "print(len(s3.list_buckets()['Buckets']))"), "0");
 }
 
 #[tokio::test]
 async fn versioning_conforms() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     bucket(&aws, "versioned").await;
     let given = |status: &str| {
         let block = block([("status", status.into())]);
@@ -157,7 +158,7 @@ async fn versioning_conforms() {
     let arguments_of = |status: &str| arguments(&aws, VERSIONING, given(status));
     let suspended = updated(&aws, &place, &enabled, arguments_of("Suspended")).await;
     assert_eq!(
-        told(&proxy, "print(s3.get_bucket_versioning(Bucket='versioned')['Status'])"),
+        told(&cloud, "print(s3.get_bucket_versioning(Bucket='versioned')['Status'])"),
         "Suspended"
     );
     assert!(read(&aws, &place, &suspended).await.is_some());
@@ -177,7 +178,7 @@ async fn versioning_conforms() {
     // Suspended by somebody: it is made again.
     let enabled = made(&aws, VERSIONING, "it", given("Enabled")).await;
     let suspend = "s3.put_bucket_versioning(Bucket='versioned', VersioningConfiguration={'Status': 'Suspended'})";
-    script(&proxy, suspend);
+    script(&cloud, suspend);
     assert_eq!(read(&aws, &place, &enabled).await, None);
     bucket(&aws, "never-versioned").await;
     let block = block([("status", "Disabled".into())]);
@@ -185,13 +186,12 @@ async fn versioning_conforms() {
         [("bucket", "never-versioned".into()), ("versioning_configuration", blocks([block]))];
     let never = made(&aws, VERSIONING, "never", never).await;
     assert!(read(&aws, &address(VERSIONING, "never"), &never).await.is_some());
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn encryption_conforms() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     bucket(&aws, "encrypted").await;
     let given = |default: Value, bucket_key: Option<bool>| {
         let bucket_key = bucket_key.map_or_else(|| Value::null(Type::Bool), Value::from);
@@ -208,20 +208,19 @@ async fn encryption_conforms() {
     let set = made(&aws, ENCRYPTION, "it", given(own, Some(false))).await;
     assert_eq!(read(&aws, &place, &set).await.as_ref(), Some(&set.attributes));
     script(
-        &proxy,
+        &cloud,
         r"
 rule = {'ApplyServerSideEncryptionByDefault': {'SSEAlgorithm': 'aws:kms'}, 'BucketKeyEnabled': True}
 s3.put_bucket_encryption(Bucket='encrypted', ServerSideEncryptionConfiguration={'Rules': [rule]})
 ",
     );
     assert_ne!(read(&aws, &place, &set).await.as_ref(), Some(&set.attributes));
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn public_access_conforms() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     bucket(&aws, "closed").await;
     let name = || ("bucket", Value::from("closed"));
     let given = [name(), ("block_public_acls", true.into()), ("block_public_policy", true.into())];
@@ -236,15 +235,14 @@ async fn public_access_conforms() {
     let set = made(&aws, PUBLIC_ACCESS, "it", [name(), ("ignore_public_acls", true.into())]).await;
     let place = address(PUBLIC_ACCESS, "it");
     script(
-        &proxy,
+        &cloud,
         "s3.put_public_access_block(Bucket='closed', PublicAccessBlockConfiguration={'BlockPublicAcls': True})",
     );
     let drifted = read(&aws, &place, &set).await.unwrap();
     assert_eq!(drifted.get("ignore_public_acls"), Some(false.into()));
     assert_eq!(drifted.get("block_public_acls"), Some(true.into()));
-    script(&proxy, "s3.delete_public_access_block(Bucket='closed')");
+    script(&cloud, "s3.delete_public_access_block(Bucket='closed')");
     assert_eq!(read(&aws, &place, &set).await, None);
-    proxy.finish();
 }
 
 fn rules() -> Value {
@@ -298,8 +296,8 @@ fn rules() -> Value {
 
 #[tokio::test]
 async fn lifecycles_conform() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     bucket(&aws, "ageing").await;
     let name = || ("bucket", Value::from("ageing"));
     let marks = block([
@@ -321,13 +319,12 @@ async fn lifecycles_conform() {
     let error = aws.create(request).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Conflict);
     assert!(read(&aws, &address(LIFECYCLE, "it"), &set).await.is_some());
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn wrong_arguments_are_told_before_any_call() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     let said = |kind: &str, given: [(&str, Value); 2]| {
         problems(&aws, &address(kind, "this"), &arguments(&aws, kind, given))
     };
@@ -363,13 +360,12 @@ async fn wrong_arguments_are_told_before_any_call() {
     ] {
         assert!(told.contains(problem), "{problem}: {told}");
     }
-    assert_eq!(proxy.calls().len(), 0);
-    proxy.finish();
+    assert_eq!(cloud.calls().len(), 0);
 }
 
 /// A provider block for the program.
-fn configuration(proxy: &Proxy) -> String {
-    let url = proxy.url();
+fn configuration(cloud: &Cloud) -> String {
+    let url = cloud.url();
     format!(
         r#"
 environment "buckets" {{}}
@@ -448,51 +444,42 @@ resource "aws_s3_bucket_lifecycle_configuration" "logs" {
 }
 "#;
 
-#[track_caller]
-fn run(bench: &Workbench, proxy: &Proxy, arguments: &[&str]) -> tests::Finished {
-    let mut command = bench.command(arguments);
-    command.envs(proxy.environment());
-    let output = command.output().expect("the program starts");
-    tests::Finished::new(arguments.join(" "), &output)
-}
-
 #[test]
 fn a_bucket_with_all_its_settings_lives_and_dies() {
-    let Some(proxy) = start() else { return };
-    let bench = Workbench::of(&format!("{}{RESOURCES}", configuration(&proxy)));
+    let Some(cloud) = Cloud::start() else { return };
+    let bench = Workbench::of(&format!("{}{RESOURCES}", configuration(&cloud)));
     let unchanged = || {
-        run(&bench, &proxy, &["plan", "env", "--detailed-exitcode"]).exits(0).says("No changes");
+        run(&bench, &cloud, &["plan", "env", "--detailed-exitcode"]).exits(0).says("No changes");
     };
-    run(&bench, &proxy, &["apply", "env", "--auto-approve"]).exits(0);
+    run(&bench, &cloud, &["apply", "env", "--auto-approve"]).exits(0);
     unchanged();
     let longer = ["apply", "env", "--auto-approve", "--var", "days=60"];
-    run(&bench, &proxy, &longer).exits(0).says("updated in");
+    run(&bench, &cloud, &longer).exits(0).says("updated in");
     bench.edit("env/main.hcl", "default = 30", "default = 60");
     unchanged();
     // Somebody opens the bucket: the next apply closes it.
     script(
-        &proxy,
+        &cloud,
         "s3.put_public_access_block(Bucket='logs-of-everything', PublicAccessBlockConfiguration={'BlockPublicAcls': True})",
     );
-    run(&bench, &proxy, &["plan", "env", "--detailed-exitcode"]).exits(2).says("1 to update");
-    run(&bench, &proxy, &["apply", "env", "--auto-approve"]).exits(0);
+    run(&bench, &cloud, &["plan", "env", "--detailed-exitcode"]).exits(2).says("1 to update");
+    run(&bench, &cloud, &["apply", "env", "--auto-approve"]).exits(0);
     unchanged();
     // Forgotten and taken over again.
     let everything = ["aws_s3_bucket.logs", "aws_s3_bucket_lifecycle_configuration.logs"];
     for address in everything {
-        run(&bench, &proxy, &["state", "rm", "env", address, "--auto-approve"]).exits(0);
+        run(&bench, &cloud, &["state", "rm", "env", address, "--auto-approve"]).exits(0);
     }
     let import =
         |address: &str| format!("import {{\n  to = {address}\n  id = \"logs-of-everything\"\n}}\n");
     bench.write("env/import.hcl", &everything.map(import).concat());
-    run(&bench, &proxy, &["apply", "env", "--auto-approve"]).exits(0).says("2 to import");
+    run(&bench, &cloud, &["apply", "env", "--auto-approve"]).exits(0).says("2 to import");
     unchanged();
     script(
-        &proxy,
+        &cloud,
         "s3.put_object(Bucket='logs-of-everything', Key='logs/1', Body=b'x')\ns3.put_object(Bucket='logs-of-everything', Key='logs/1', Body=b'y')",
     );
     // The import has not recorded that it may be destroyed: an apply has.
-    run(&bench, &proxy, &["destroy", "env", "--auto-approve"]).exits(0);
-    assert_eq!(told(&proxy, "print(len(s3.list_buckets()['Buckets']))"), "0");
-    proxy.finish();
+    run(&bench, &cloud, &["destroy", "env", "--auto-approve"]).exits(0);
+    assert_eq!(told(&cloud, "print(len(s3.list_buckets()['Buckets']))"), "0");
 }

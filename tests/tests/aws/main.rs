@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "the functions around the tests may panic like the tests")]
 
-mod bed;
 mod buckets;
 mod compute;
 mod network;

@@ -1,16 +1,16 @@
 //! Networks: every resource type against the port's suite, and a whole network as users have it.
 
-use crate::support::{Cloud, address, arguments, conforms, made};
+use crate::support::{Cloud, address, arguments, conforms, imported, made, run};
 use model::Value;
 use model::plan::Observation;
 use provider::{
-    CreateRequest, DataRequest, DeleteRequest, ErrorClass, ImportRequest, Object, Provider as _,
-    ReadRequest, Silent, UpdateRequest,
+    CreateRequest, DataRequest, DeleteRequest, ErrorClass, Object, Provider as _, ReadRequest,
+    Silent, UpdateRequest,
 };
 use provider_aws::Aws;
 use std::sync::Arc;
+use tests::Workbench;
 use tests::aws::{Fault, Options};
-use tests::{Finished, Workbench};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMbYdLz9rLbWmG3UqkfNfXJRaJz4Hxq7m6cW3rWkv2rT here";
@@ -382,9 +382,14 @@ ec2.authorize_security_group_ingress(GroupId=group, IpProtocol='tcp', FromPort=2
 print(group)",
     );
     let kind = "aws_security_group";
-    let request =
-        ImportRequest { address: address(kind, "old"), id: made_by_others.trim().to_owned() };
-    let imported = aws.import(&[request]).await.remove(0).unwrap().unwrap();
+    let of = address(kind, "old");
+    let id = made_by_others.trim();
+    // Its rules may be resources of their own.
+    let other = imported(&aws, &of, id, arguments(&aws, kind, [])).await.unwrap().unwrap();
+    assert!(other.attributes.get("ingress").unwrap().is_null());
+    let ports = rule("tcp", (80, 80), vec![("cidr_blocks", texts(&["10.0.0.0/8"]))]);
+    let asked = arguments(&aws, kind, [("ingress", Value::tuple([ports]))]);
+    let imported = imported(&aws, &of, id, asked).await.unwrap().unwrap();
     assert_eq!(text(&imported, "name"), "old");
     let ingress = imported.attributes.get("ingress").unwrap();
     let [rule] = ingress.as_items().unwrap() else { panic!("{ingress:?}") };
@@ -510,13 +515,6 @@ async fn mistakes_are_told_before_any_call() {
     assert!(cloud.calls().is_empty());
 }
 
-/// Runs the program as its users do, against the cloud.
-fn run(bench: &Workbench, cloud: &Cloud, arguments: &[&str]) -> Finished {
-    let mut command = bench.command(arguments);
-    let output = command.envs(cloud.environment()).output().unwrap();
-    Finished::new(arguments.join(" "), &output)
-}
-
 #[tokio::test]
 async fn a_whole_network_is_made_changed_and_destroyed() {
     let Some(cloud) = Cloud::start() else { return };
@@ -557,6 +555,61 @@ ec2.authorize_security_group_ingress(GroupId=group['GroupId'], IpProtocol='tcp',
     let ledger = cloud.ledger();
     let left = ledger.alive();
     assert!(left.is_empty(), "{left:#?}");
+}
+
+#[tokio::test]
+async fn an_association_is_gone_when_that_is_told_however_slowly_things_show() {
+    for (slow_describes, hidden_describes, hidden_calls) in [(0, 2, 2), (2, 0, 2), (2, 2, 0)] {
+        let options =
+            Options { slow_describes, hidden_describes, hidden_calls, ..Options::default() };
+        let Some(cloud) = Cloud::with(options) else { return };
+        let aws = cloud.provider("eu-central-1");
+        let made = cloud.python(
+            "vpc = ec2.create_vpc(CidrBlock='10.0.0.0/16')['Vpc']['VpcId']
+def again(call, **arguments):
+    for _ in range(9):
+        try:
+            return call(**arguments)
+        except Exception as error:
+            last = error
+    raise last
+subnet = again(ec2.create_subnet, VpcId=vpc, CidrBlock='10.0.1.0/24')['Subnet']['SubnetId']
+table = again(ec2.create_route_table, VpcId=vpc)['RouteTable']['RouteTableId']
+joined = again(ec2.associate_route_table, SubnetId=subnet, RouteTableId=table)['AssociationId']
+print(subnet, table, joined)",
+        );
+        let [subnet, table, joined] = made.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("{made}")
+        };
+        let attributes = Value::object([
+            ("subnet_id", Value::from(subnet)),
+            ("route_table_id", table.into()),
+            ("association_id", joined.into()),
+        ]);
+        let request = DeleteRequest {
+            address: address("aws_route_table_association", "this"),
+            id: subnet.to_owned(),
+            attributes,
+            progress: Arc::new(Silent),
+        };
+        // As the engine does, what fails in passing is asked again.
+        let mut ended = aws.delete(request.clone()).await;
+        for _ in 0..4 {
+            match ended {
+                Err(error) if error.class == ErrorClass::Transient => {
+                    ended = aws.delete(request.clone()).await;
+                }
+                other => {
+                    ended = other;
+                    break;
+                }
+            }
+        }
+        ended.unwrap();
+        let ledger = cloud.ledger();
+        let left = ledger.alive_of("route-table-association");
+        assert!(left.is_empty(), "{slow_describes} {hidden_describes} {hidden_calls}: {left:#?}");
+    }
 }
 
 #[tokio::test]

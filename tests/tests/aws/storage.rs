@@ -1,10 +1,9 @@
 //! Snapshots and images.
 
-use crate::bed::{
-    REGION, deleted, imported, looked_up, problems, provider, read, script, start, start_with,
-    text, told, updated,
+use crate::support::{
+    Cloud, REGION, address, arguments, conforms, deleted, imported, looked_up, made, problems,
+    read, script, text, told, updated,
 };
-use crate::support::{address, arguments, conforms, made};
 use model::{Type, Value};
 use provider::ErrorClass;
 use tests::aws::Options;
@@ -20,9 +19,9 @@ fn tags<const N: usize>(tags: [(&str, &str); N]) -> Value {
 
 #[tokio::test]
 async fn snapshots_conform() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
-    let volume = told(&proxy, "print(volume())");
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let volume = told(&cloud, "print(volume())");
     let given = |description: &str| {
         [("volume_id", Value::from(volume.as_str())), ("description", description.into())]
     };
@@ -38,36 +37,34 @@ async fn snapshots_conform() {
     assert_eq!(text(&snapshot.attributes, "storage_tier"), "standard");
     let arn = format!("arn:aws:ec2:{REGION}::snapshot/{}", snapshot.id);
     assert_eq!(text(&snapshot.attributes, "arn"), arn);
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn snapshots_and_images_take_a_while() {
-    let Some(proxy) = start_with(Options { slow_describes: 2, ..Options::default() }) else {
+    let Some(cloud) = Cloud::with(Options { slow_describes: 2, ..Options::default() }) else {
         return;
     };
-    let aws = provider(&proxy, REGION);
-    let volume = told(&proxy, "print(volume())");
-    proxy.forget_calls();
+    let aws = cloud.provider(REGION);
+    let volume = told(&cloud, "print(volume())");
+    cloud.forget_calls();
     let snapshot = made(&aws, SNAPSHOT, "one", [("volume_id", volume.into())]).await;
-    assert_eq!(proxy.count("DescribeSnapshots"), 3);
+    assert_eq!(cloud.count("DescribeSnapshots"), 3);
     let state = format!(
         "print(ec2.describe_snapshots(SnapshotIds=['{}'])['Snapshots'][0]['State'])",
         snapshot.id
     );
-    assert_eq!(told(&proxy, &state), "completed");
-    let instance = told(&proxy, "print(instance())");
+    assert_eq!(told(&cloud, &state), "completed");
+    let instance = told(&cloud, "print(instance())");
     let given = [("name", Value::from("golden")), ("source_instance_id", instance.into())];
     made(&aws, IMAGE, "one", given).await;
-    assert_eq!(proxy.count("DescribeImages"), 3);
-    proxy.finish();
+    assert_eq!(cloud.count("DescribeImages"), 3);
 }
 
 #[tokio::test]
 async fn a_snapshot_is_copied_to_another_region() {
-    let Some(proxy) = start() else { return };
-    let (here, there) = (provider(&proxy, REGION), provider(&proxy, "eu-west-1"));
-    let volume = told(&proxy, "print(volume())");
+    let Some(cloud) = Cloud::start() else { return };
+    let (here, there) = (cloud.provider(REGION), cloud.provider("eu-west-1"));
+    let volume = told(&cloud, "print(volume())");
     let source = made(&here, SNAPSHOT, "one", [("volume_id", volume.into())]).await;
     let given = || {
         [
@@ -82,17 +79,19 @@ async fn a_snapshot_is_copied_to_another_region() {
     conforms(&there, COPY, given(), Some(changed)).await;
     let copy = made(&there, COPY, "one", given()).await;
     assert_eq!(copy.attributes.get("encrypted"), Some(true.into()));
-    assert_eq!(imported(&here, &address(COPY, "one"), &copy.id).await, Ok(None));
+    assert_eq!(
+        imported(&here, &address(COPY, "one"), &copy.id, arguments(&here, COPY, given())).await,
+        Ok(None)
+    );
     let own = read(&here, &address(SNAPSHOT, "one"), &source).await.unwrap();
     assert_eq!(own.get("encrypted"), Some(false.into()));
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn a_snapshot_is_looked_up() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
-    let volume = told(&proxy, "print(volume())");
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let volume = told(&cloud, "print(volume())");
     let given = |name: &str| {
         [("volume_id", Value::from(volume.as_str())), ("description", Value::from(name))]
     };
@@ -121,14 +120,13 @@ async fn a_snapshot_is_looked_up() {
     assert_eq!(none.class, ErrorClass::NotFound);
     let nothing = looked_up(&aws, SNAPSHOT, []).await.unwrap_err();
     assert_eq!(nothing.class, ErrorClass::Invalid);
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn images_conform() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
-    let instance = told(&proxy, "print(instance())");
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let instance = told(&cloud, "print(instance())");
     let given = || {
         [
             ("name", Value::from("golden 1.0")),
@@ -139,38 +137,36 @@ async fn images_conform() {
     let [name, source, running] = given();
     let changed = [name, source, running, ("tags", tags([("stage", "tested")]))];
     conforms(&aws, IMAGE, given(), Some(changed)).await;
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn an_image_takes_its_snapshots_with_it() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
-    let instance = told(&proxy, "print(instance())");
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let instance = told(&cloud, "print(instance())");
     let place = address(IMAGE, "one");
     let given =
         || [("name", Value::from("golden")), ("source_instance_id", instance.as_str().into())];
     let image = made(&aws, IMAGE, "one", given()).await;
     let snapshot = text(&image.attributes, "root_snapshot_id");
     let count = "print(len(ec2.describe_snapshots()['Snapshots']))";
-    let before: u32 = told(&proxy, count).parse().unwrap();
+    let before: u32 = told(&cloud, count).parse().unwrap();
     deleted(&aws, &place, &image).await.unwrap();
-    assert_eq!(told(&proxy, count).parse::<u32>().unwrap(), before - 1);
+    assert_eq!(told(&cloud, count).parse::<u32>().unwrap(), before - 1);
     // Deregistered by somebody, or by a deletion that was cut off: the snapshots go all the same.
     let image = made(&aws, IMAGE, "one", given()).await;
     assert_ne!(text(&image.attributes, "root_snapshot_id"), snapshot);
-    script(&proxy, &format!("ec2.deregister_image(ImageId='{}')", image.id));
+    script(&cloud, &format!("ec2.deregister_image(ImageId='{}')", image.id));
     assert_eq!(read(&aws, &place, &image).await, None);
     deleted(&aws, &place, &image).await.unwrap();
-    assert_eq!(told(&proxy, count).parse::<u32>().unwrap(), before - 1);
-    proxy.finish();
+    assert_eq!(told(&cloud, count).parse::<u32>().unwrap(), before - 1);
 }
 
 #[tokio::test]
 async fn tags_of_a_snapshot_drift_and_are_mended() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
-    let volume = told(&proxy, "print(volume())");
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let volume = told(&cloud, "print(volume())");
     let place = address(SNAPSHOT, "one");
     let given = [("volume_id", Value::from(volume.as_str())), ("tags", tags([("a", "1")]))];
     let snapshot = made(&aws, SNAPSHOT, "one", given.clone()).await;
@@ -178,19 +174,18 @@ async fn tags_of_a_snapshot_drift_and_are_mended() {
         "ec2.create_tags(Resources=['{}'], Tags=[{{'Key': 'b', 'Value': '2'}}])",
         snapshot.id
     );
-    script(&proxy, &change);
+    script(&cloud, &change);
     let drifted = read(&aws, &place, &snapshot).await.unwrap();
     assert_eq!(drifted.get("tags"), Some(tags([("a", "1"), ("b", "2")])));
     let drifted = provider::Object { attributes: drifted, ..snapshot };
     let mended = updated(&aws, &place, &drifted, arguments(&aws, SNAPSHOT, given)).await;
     assert_eq!(mended.attributes.get("tags"), Some(tags([("a", "1")])));
-    proxy.finish();
 }
 
 #[tokio::test]
 async fn wrong_arguments_are_told_before_any_call() {
-    let Some(proxy) = start() else { return };
-    let aws = provider(&proxy, REGION);
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
     let told = |kind: &str, given: [(&str, Value); 3]| {
         problems(&aws, &address(kind, "this"), &arguments(&aws, kind, given))
     };
@@ -219,6 +214,5 @@ async fn wrong_arguments_are_told_before_any_call() {
         [("name", "a+b".into()), ("source_instance_id", "i-1".into()), ("description", "x".into())],
     );
     assert!(said.contains("`+` in `a+b` is neither a letter"), "{said}");
-    assert_eq!(proxy.calls().len(), 0);
-    proxy.finish();
+    assert_eq!(cloud.calls().len(), 0);
 }

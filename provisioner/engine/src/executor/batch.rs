@@ -61,7 +61,7 @@ impl Batch {
         let (address, redaction) = (intent.address.clone(), secrets_of(intent));
         let teller = Arc::new(Teller { id: None, address, events, redaction });
         let sendings = Sendings::default();
-        let made = Call { provider, intent, teller, sendings, may_be_repeated: false };
+        let made = Call { provider, intent, teller, sendings, may_be_repeated: false, among: None };
         let answer = match made.schema() {
             Ok(schema) => {
                 let deadline_ms = schema.adoption.deadline_ms;

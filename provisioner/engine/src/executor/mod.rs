@@ -1,12 +1,14 @@
 //! The executor: runs the operations of a plan, ready ones at the same time under a bound.
 //!
 //! One dispatcher owns all decisions of order; operations run as tasks of their own and report back to it.
-//! Operations on objects that are nowhere but in the state run in batches, each with one write for all.
+//! Operations on objects that are nowhere but in the state run in batches, each with one write for all; creations and deletions
+//! that one call of the cloud makes are handed out together.
 //! Invariants: an operation starts only when everything it needs succeeded; a failure stops only what
 //! depends on it; an operation is reported exactly once. Refuses to know: why the plan is as it is.
 
 mod batch;
 mod conditions;
+mod deletions;
 pub(crate) mod fit;
 mod operation;
 mod report;
@@ -26,7 +28,7 @@ use model::{Diagnostic, Severity};
 use operation::{Ended, Job};
 use state::StateError;
 use std::collections::{BTreeMap, BTreeSet};
-use together::Together;
+use together::{Together, Way};
 use tokio::task::{Id, JoinError, JoinSet};
 
 /// Operations of one batch at most.
@@ -81,8 +83,8 @@ struct Dispatcher<'a> {
     ready: BTreeSet<u32>,
     /// Operations that may start, many as one task.
     ready_for_batch: BTreeSet<u32>,
-    /// Creations that may start, those of one provider configuration and resource type as one task.
-    ready_together: BTreeMap<(&'a str, &'a str), BTreeSet<u32>>,
+    /// Creations and deletions that may start, those of one provider configuration and resource type as one task.
+    ready_together: BTreeMap<(&'a str, &'a str, Way), BTreeSet<u32>>,
     /// What can be done with many operations at once, by provider configuration and resource type.
     at_once: AtOnce<'a>,
     conditions: Conditions<'a>,
@@ -128,13 +130,14 @@ impl<'a> Dispatcher<'a> {
     fn may_start(&mut self, id: u32) {
         let Operation { address, kind, provider, .. } = self.operation(id);
         let which = (provider.as_str(), address.kind());
-        let is_creation = matches!(kind, OperationKind::Create | OperationKind::CreateReplacement);
+        let together = Way::of(*kind).map(|way| (which.0, which.1, way));
+        let together = together.filter(|it| self.at_once.together.contains_key(it));
         let goes_into_batch = !matches!(kind, OperationKind::Forget | OperationKind::Read)
             && self.at_once.recorded_only.contains(&which);
         let ready = if goes_into_batch {
             &mut self.ready_for_batch
-        } else if is_creation && self.at_once.created_together.contains_key(&which) {
-            self.ready_together.entry(which).or_default()
+        } else if let Some(together) = together {
+            self.ready_together.entry(together).or_default()
         } else {
             &mut self.ready
         };
@@ -197,8 +200,8 @@ impl<'a> Dispatcher<'a> {
             } else if let Some((which, together)) = self.ready_together.pop_first() {
                 ids.extend(together);
                 let jobs = ids.iter().map(|id| self.job(*id)).collect();
-                let most = self.at_once.created_together[&which];
-                self.tasks.spawn(Together { jobs, most }.run())
+                let (way, most) = (which.2, self.at_once.together[&which]);
+                self.tasks.spawn(Together { jobs, way, most }.run())
             } else if let Some(id) = self.ready.pop_first() {
                 ids.push(id);
                 let job = self.job(id);
@@ -378,8 +381,8 @@ impl<'a> Dispatcher<'a> {
 struct AtOnce<'a> {
     /// Objects that are nowhere but in the state.
     recorded_only: BTreeSet<(&'a str, &'a str)>,
-    /// How many creations one call makes at most.
-    created_together: BTreeMap<(&'a str, &'a str), usize>,
+    /// How many creations or deletions one call makes at most.
+    together: BTreeMap<(&'a str, &'a str, Way), usize>,
 }
 
 impl<'a> AtOnce<'a> {
@@ -397,9 +400,12 @@ impl<'a> AtOnce<'a> {
             if declared.recorded_only {
                 at_once.recorded_only.insert((provider, kind));
             }
-            if let Some(most) = declared.created_together {
+            let ways =
+                [(Way::Made, declared.created_together), (Way::Deleted, declared.deleted_together)];
+            for (way, most) in ways {
+                let Some(most) = most else { continue };
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
-                at_once.created_together.insert((provider, kind), most);
+                at_once.together.insert((provider, kind, way), most);
             }
         }
         at_once

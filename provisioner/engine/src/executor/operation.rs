@@ -257,18 +257,21 @@ impl Job {
         let (id, address) = (Some(self.operation.id), intent.address.clone());
         let teller = Arc::new(Teller { id, address, events, redaction: secrets_of(intent) });
         let sendings = Sendings::default();
-        Call { provider, intent, teller, sendings, may_be_repeated: true }
+        Call { provider, intent, teller, sendings, may_be_repeated: true, among: None }
     }
 
     /// Makes the call.
     pub(super) async fn send(&self, made: &Call<'_>) -> Result<Came, StateError> {
-        match self.caller.send(made).await {
-            Ok(sent) => Ok(Came::Done(sent)),
-            Err(CallError::State(error)) => Err(error),
-            Err(CallError::Provider(error)) if error.outcome_unknown => Ok(Came::Lost(error)),
-            Err(CallError::Provider(error)) => Ok(Came::Refused(error)),
-            Err(CallError::Interrupted) => Ok(Came::Open(interrupted(made.intent))),
-        }
+        came(made, self.caller.send(made).await)
+    }
+
+    /// Goes on from the first answer of a call.
+    pub(super) async fn send_on(
+        &self,
+        made: &Call<'_>,
+        first: Result<Sent, ProviderError>,
+    ) -> Result<Came, StateError> {
+        came(made, self.caller.send_on(made, first).await)
     }
 
     /// Finds out how a call ended whose answer was lost.
@@ -358,6 +361,7 @@ impl Job {
             }
             OperationKind::Update => {
                 let prior = record.clone().ok_or_else(|| self.no_record())?;
+                let prior = self.as_seen(prior);
                 let arguments = self.arguments(schema, Some(&prior))?;
                 (IntentAction::Update, arguments, Some(prior))
             }
@@ -397,6 +401,16 @@ impl Job {
         };
         self.number(&mut intent, 1);
         Ok(Some(intent))
+    }
+
+    /// The record, with what refresh saw of the object where nothing was recorded of it since: what it is changed from.
+    fn as_seen(&self, record: Record) -> Record {
+        match &self.operation.prior {
+            Some(seen) if seen.id == record.id && seen.revision == record.revision => {
+                Record { attributes: seen.attributes.clone(), ..record }
+            }
+            _ => record,
+        }
     }
 
     /// The arguments, resolved and converted; refused when they would mean another action than the plan's.
@@ -465,6 +479,17 @@ impl Job {
             address: self.operation.address.clone(),
             kind: self.operation.kind,
         });
+    }
+}
+
+/// What the last word about a call means for it.
+fn came(made: &Call<'_>, answer: Result<Sent, CallError>) -> Result<Came, StateError> {
+    match answer {
+        Ok(sent) => Ok(Came::Done(sent)),
+        Err(CallError::State(error)) => Err(error),
+        Err(CallError::Provider(error)) if error.outcome_unknown => Ok(Came::Lost(error)),
+        Err(CallError::Provider(error)) => Ok(Came::Refused(error)),
+        Err(CallError::Interrupted) => Ok(Came::Open(interrupted(made.intent))),
     }
 }
 

@@ -1,6 +1,6 @@
-//! Creations that one call of the cloud makes together.
+//! Creations, or deletions, that one call of the cloud makes together.
 //!
-//! Each keeps an intent, a call and an outcome of its own; what binds them is the [`Batch`] in their intents: the token of
+//! Of creations each keeps an intent, a call and an outcome of its own; what binds them is the [`Batch`] in their intents: the token of
 //! the one call, the addresses of all, and which of its objects is whose. The provider makes one call of the requests that
 //! come with it. Recovery therefore needs nothing but an intent, as everywhere.
 //!
@@ -8,12 +8,14 @@
 //! first call. The
 //! one call makes all of the objects or none, so whoever's request was refused may have an object by another's: none of a
 //! batch is told to have failed before all have ended, and none has failed for good where another has succeeded.
+//! Deletions need none of that: see `deletions`.
 //! Refuses to know: how a provider makes one call of many.
 
 use super::operation::{Came, Ended, GONE, Job};
 use crate::caller::Call;
 use futures::future::join_all;
 use model::Diagnostic;
+use model::plan::OperationKind;
 use model::record::{Batch, Intent};
 use model::{Address, members};
 use provider::Provider;
@@ -26,18 +28,39 @@ const LONGEST: usize = 2_048;
 /// Characters of a batch's token: with a dot and a number behind it, it fits where 64 characters are allowed.
 const TOKEN: usize = 48;
 
-/// Creations of one resource type and provider that do not need each other.
+/// What operations do that one call makes together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// They make objects.
+    Made,
+    /// They delete objects, deposed ones too.
+    Deleted,
+}
+
+impl Way {
+    /// What operations of that kind do, where they can be made together at all.
+    pub(super) fn of(kind: OperationKind) -> Option<Self> {
+        match kind {
+            OperationKind::Create | OperationKind::CreateReplacement => Some(Self::Made),
+            OperationKind::Delete | OperationKind::DeleteDeposed => Some(Self::Deleted),
+            OperationKind::Update | OperationKind::Forget | OperationKind::Read => None,
+        }
+    }
+}
+
+/// Creations, or deletions, of one resource type and provider that do not need each other.
 pub(super) struct Together {
     pub(super) jobs: Vec<Job>,
+    pub(super) way: Way,
     /// How many one call makes at most.
     pub(super) most: usize,
 }
 
-/// A creation that is about to be called, and whose it is.
-struct Ready {
-    place: usize,
-    provider: Arc<dyn Provider>,
-    intent: Intent,
+/// An operation that is about to be called, and whose it is.
+pub(super) struct Ready {
+    pub(super) place: usize,
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) intent: Intent,
 }
 
 impl Together {
@@ -52,8 +75,14 @@ impl Together {
                 Err(diagnostic) => ended[place] = Some(failed(job, diagnostic)),
             }
         }
-        bind(&mut ready, self.most);
-        let groups = by_batch(ready).into_iter().map(|group| self.begin(group));
+        let groups = match self.way {
+            Way::Made => {
+                bind(&mut ready, self.most);
+                by_batch(ready)
+            }
+            Way::Deleted => chunks(ready, self.most),
+        };
+        let groups = groups.into_iter().map(|group| self.begin(group));
         let mut begun = Vec::new();
         for (group, error) in join_all(groups).await {
             match error {
@@ -96,8 +125,15 @@ impl Together {
         }
     }
 
-    /// Calls those of one batch.
     async fn call(&self, group: Vec<Ready>) -> Vec<(usize, Ended)> {
+        match self.way {
+            Way::Made => self.create(group).await,
+            Way::Deleted => self.delete(group).await,
+        }
+    }
+
+    /// Calls those of one batch.
+    async fn create(&self, group: Vec<Ready>) -> Vec<(usize, Ended)> {
         let calls: Vec<(&Job, Call<'_>)> = group
             .iter()
             .map(|one| {
@@ -174,6 +210,13 @@ fn open_where_made(came: Vec<Result<Came>>) -> Vec<Result<Came>> {
         came => came,
     };
     came.into_iter().map(open).collect()
+}
+
+/// So many together at most.
+fn chunks(ready: Vec<Ready>, most: usize) -> Vec<Vec<Ready>> {
+    let mut ready = ready.into_iter();
+    let next = || Some(ready.by_ref().take(most.max(1)).collect::<Vec<_>>());
+    std::iter::from_fn(next).take_while(|chunk| !chunk.is_empty()).collect()
 }
 
 /// Those of one batch together, the others alone.

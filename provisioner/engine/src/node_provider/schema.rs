@@ -40,6 +40,7 @@ fn resource(
         follows_dependencies: false,
         recorded_only: false,
         created_together: None,
+        deleted_together: None,
         adoption: Adoption::default(),
     }
 }

@@ -188,6 +188,20 @@ async fn parallelism_is_a_bound_and_is_used() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_update_is_from_what_was_seen() {
+    let bed = Bed::default();
+    let blocks = [block("memory_worker.a", &[])];
+    bed.apply(&blocks).await;
+    bed.cloud.meddle("memory_worker.a", "label", &"9".into());
+    assert!(bed.apply(&blocks).await.is_complete());
+    let entries = bed.store.journal(0).await.unwrap();
+    let update = entries.iter().rfind(|entry| entry.kind == "intent").unwrap();
+    let prior = update.body.pointer("/prior/attributes/label");
+    assert_eq!(prior, Some(&"9".into()), "recorded is 1: {:?}", update.body);
+    bed.assert_converged(&blocks, "mended").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn update_replacement_and_destroy() {
     let bed = Bed::default();
     bed.apply(&diamond()).await;

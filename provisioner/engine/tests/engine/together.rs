@@ -1,4 +1,5 @@
-//! Creations that one call makes together: bound in the journal, each settled by itself, none made twice.
+//! Creations that one call makes together: bound in the journal, each settled by itself, none made twice. Deletions that one
+//! call makes together.
 
 use crate::bed::{Bed, Block, block};
 use engine::CancelToken;
@@ -6,6 +7,7 @@ use provider::ErrorClass;
 use provider::memory::Fault;
 use state::StateStore as _;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 fn workers() -> Vec<Block> {
     ["a", "b", "c", "d"]
@@ -80,6 +82,84 @@ async fn a_lost_answer_makes_none_twice() {
             bed.cloud.fault_nth(nth, Fault::LoseAnswer(class));
             assert_eq!(apply(&bed, &workers()).await.succeeded, 4);
             assert_whole(&bed, &workers()).await;
+        }
+    }
+}
+
+/// How many calls have deleted something.
+fn deletions(bed: &Bed) -> usize {
+    bed.cloud.ledger().iter().filter(|called| called.verb == "delete").count()
+}
+
+async fn destroyed(bed: &Bed) {
+    let recorded = bed.store.load().await.unwrap();
+    assert!(recorded.unfinished.is_empty());
+    assert!(recorded.records.is_empty(), "{:?}", recorded.records.keys());
+    assert_eq!(bed.cloud.objects(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletions_are_one_call_whatever_their_arguments() {
+    let bed = Bed::default();
+    let mut blocks = workers();
+    for (number, block) in (10..).zip(&mut blocks) {
+        block.setting = number;
+    }
+    apply(&bed, &blocks).await;
+    assert_eq!(apply(&bed, &[]).await.succeeded, 4);
+    assert_eq!(deletions(&bed), 2, "three at once, and one");
+    destroyed(&bed).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_fails_fails_alone() {
+    let bed = Bed::default();
+    apply(&bed, &workers()).await;
+    bed.cloud.fault_always("memory_worker.b", Fault::Fail(ErrorClass::Denied));
+    let report = apply(&bed, &[]).await;
+    let failed: Vec<String> = report.failed.iter().map(|it| it.address.to_string()).collect();
+    assert_eq!((report.succeeded, failed), (3, vec!["memory_worker.b".to_owned()]));
+    assert_eq!(bed.store.load().await.unwrap().records.len(), 1);
+    bed.cloud.heal();
+    assert_eq!(apply(&bed, &[]).await.succeeded, 1);
+    destroyed(&bed).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_for_many_that_fails_is_made_again_at_the_cost_of_one() {
+    let faults = [
+        Fault::LoseAnswer(ErrorClass::Transient),
+        Fault::LoseRequest(ErrorClass::Transient),
+        Fault::Fail(ErrorClass::Transient),
+        Fault::Fail(ErrorClass::Throttled),
+    ];
+    for fault in faults {
+        for nth in 1..=2 {
+            let bed = Bed::default();
+            apply(&bed, &workers()).await;
+            bed.cloud.fault_nth(nth, fault);
+            assert_eq!(apply(&bed, &[]).await.succeeded, 4, "{fault:?} in call {nth}");
+            destroyed(&bed).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_program_that_dies_in_a_call_for_many_leaves_nothing_behind() {
+    for fault in [Fault::Hang, Fault::HangBefore] {
+        for nth in 1..=2 {
+            let bed = Bed::default();
+            apply(&bed, &workers()).await;
+            bed.cloud.fault_nth(nth, fault);
+            let engine = bed.engine();
+            let never = CancelToken::new();
+            let dying = bed.apply_on(&engine, &[], &never);
+            assert!(tokio::time::timeout(Duration::from_secs(30), dying).await.is_err());
+            bed.cloud.heal();
+            let open = bed.store.load().await.unwrap().unfinished.len();
+            assert!(open >= 1, "each has an intent of its own: {open}");
+            assert!(bed.apply(&[]).await.is_complete());
+            destroyed(&bed).await;
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::world::{Mortal, Off};
 use async_trait::async_trait;
+use futures::future::join_all;
 use model::plan::Observation;
 use model::schema::{Adoption, ProviderSchema};
 use model::{Address, Diagnostic, Value};
@@ -47,6 +48,8 @@ enum Request {
     Create(CreateRequest),
     Update(UpdateRequest),
     Delete(DeleteRequest),
+    /// One call for all of them, of which there is at least one.
+    DeleteMany(Vec<DeleteRequest>),
 }
 
 impl Request {
@@ -55,6 +58,7 @@ impl Request {
             Self::Create(_) => "create",
             Self::Update(_) => "update",
             Self::Delete(_) => "delete",
+            Self::DeleteMany(_) => "delete many with",
         }
     }
 
@@ -63,6 +67,7 @@ impl Request {
             Self::Create(request) => &request.address,
             Self::Update(request) => &request.address,
             Self::Delete(request) => &request.address,
+            Self::DeleteMany(requests) => &requests[0].address,
         }
     }
 
@@ -102,6 +107,7 @@ impl Front {
         // At any time before the deadline, or just before it.
         let late_ms = chance.below(60_000);
         let late_ms = if chance.hits(500) { late_ms } else { 57_000 + late_ms / 20 };
+        let late_ms = adoption.effect_ms.map_or(late_ms, |effect_ms| late_ms * effect_ms / 60_001);
         let fates = [
             (weather.refused, Fate::Refused),
             (weather.denied, Fate::Denied),
@@ -236,6 +242,15 @@ impl Front {
                         world.deletes(&request.id);
                         inner.delete(request).await.map(|()| None)
                     }
+                    Request::DeleteMany(requests) => {
+                        let quiet = |request: DeleteRequest| {
+                            world.deletes(&request.id);
+                            DeleteRequest { progress: Arc::new(Silent), ..request }
+                        };
+                        let requests = requests.into_iter().map(quiet).collect();
+                        let answers = inner.delete_many(requests).await.into_iter();
+                        answers.collect::<Answer<Vec<()>>>().map(|_| None)
+                    }
                 };
             }
             let told = told(&answer);
@@ -318,6 +333,16 @@ impl Provider for Front {
             return self.compute("delete", &address, self.inner.delete(request)).await;
         }
         self.send(Request::Delete(request)).await.map(drop)
+    }
+
+    /// One call with one fate for all, or, where the provider needs several, fates of their own.
+    async fn delete_many(&self, requests: Vec<DeleteRequest>) -> Vec<Answer<()>> {
+        let count = requests.len();
+        if count == 0 || self.mortal.world.chance().hits(300) {
+            return join_all(requests.into_iter().map(|request| self.delete(request))).await;
+        }
+        let answer = self.send(Request::DeleteMany(requests)).await.map(drop);
+        vec![answer; count]
     }
 
     async fn find(&self, request: FindRequest) -> Answer<Found> {

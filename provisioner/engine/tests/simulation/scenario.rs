@@ -137,6 +137,7 @@ fn universe() -> Vec<Block> {
         block("memory_machine.two", &["memory_disk.a", "memory_disk.b"]),
         block("memory_worker.a", &[]),
         block("memory_worker.b", &[]),
+        block("memory_worker.c", &[]),
         block("memory_service.web", &["memory_machine.one"]),
         block("memory_service.db", &["memory_machine.two"]),
         block("memory_check.all", &["memory_machine.one", "memory_note.about"]),

@@ -33,6 +33,9 @@ pub enum Off {
     Fencing,
 }
 
+/// By when an address is made, where that is declared, in milliseconds.
+pub const EFFECT_MS: u64 = 10_000;
+
 /// A lease as the observer sees it.
 struct Leased {
     program: String,
@@ -82,6 +85,10 @@ impl World {
             let mut nature = cloud.nature(kind);
             nature.adoption.settle_ms = settle_ms;
             (nature.hidden_ms, nature.lingers_ms) = (hidden_ms, lingers_ms);
+            if kind == schema::ADDRESS && seed % 2 == 1 {
+                // It is there long before its deadline, or never.
+                nature.adoption.effect_ms = Some(EFFECT_MS);
+            }
             cloud.set_nature(kind, nature);
         }
         if weather.limits {

@@ -14,7 +14,11 @@ pub(super) async fn imported(
     object: &Object,
 ) -> Result<(), Violation> {
     let rule = "an object is imported by its identity, as it is read";
-    let request = |id: &str| ImportRequest { address: case.address.clone(), id: id.to_owned() };
+    let request = |id: &str| ImportRequest {
+        address: case.address.clone(),
+        id: id.to_owned(),
+        arguments: case.arguments.clone(),
+    };
     for _ in 0..2 {
         let requests = [request("conformance-nowhere"), request(&object.id)];
         let answers = provider.import(&requests).await;
@@ -41,7 +45,11 @@ pub(super) async fn imported_no_more(
     case: &Case,
     object: &Object,
 ) -> Result<(), Violation> {
-    let request = ImportRequest { address: case.address.clone(), id: object.id.clone() };
+    let request = ImportRequest {
+        address: case.address.clone(),
+        id: object.id.clone(),
+        arguments: case.arguments.clone(),
+    };
     match provider.import(&[request]).await.pop() {
         Some(Ok(None)) => Ok(()),
         Some(Err(error)) if error.class == ErrorClass::Invalid => Ok(()),

@@ -352,12 +352,28 @@ impl Cloud {
         &self,
         effect: &Effect,
     ) -> Result<(InFlight, Option<Fault>), ProviderError> {
+        self.enter_for(effect, &effect.address.to_string()).await
+    }
+
+    /// The same for a call about many objects, of which this is one: what is told of an instance is not for all of them.
+    pub(super) async fn enter_for_many(
+        &self,
+        effect: &Effect,
+    ) -> Result<(InFlight, Option<Fault>), ProviderError> {
+        self.enter_for(effect, "").await
+    }
+
+    async fn enter_for(
+        &self,
+        effect: &Effect,
+        instance: &str,
+    ) -> Result<(InFlight, Option<Fault>), ProviderError> {
         let (fault, delay) = {
             let mut state = self.state();
             state.ledger.push(effect.called());
             state.admit(effect.verb.word())?;
             let number = state.ledger.len() as u64;
-            let fault = state.faults.of_call(number, &effect.address.to_string());
+            let fault = state.faults.of_call(number, instance);
             state.in_flight += 1;
             state.most_in_flight = state.most_in_flight.max(state.in_flight);
             (fault, state.delay)

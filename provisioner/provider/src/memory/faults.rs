@@ -125,6 +125,18 @@ impl Faults {
         }
     }
 
+    /// What one instance of a call about many meets: only what is told of it.
+    pub(super) fn of_one(&mut self, address: &str) -> Option<Fault> {
+        let met = self.told.iter().position(|(when, _)| match when {
+            When::Nth(_) => false,
+            When::Next(wanted) | When::Always(wanted) => wanted == address,
+        })?;
+        match self.told[met].0 {
+            When::Always(_) => Some(self.told[met].1),
+            When::Nth(_) | When::Next(_) => Some(self.told.remove(met).1),
+        }
+    }
+
     fn by_chance(&mut self) -> Option<Fault> {
         let weather = self.weather?;
         let class = ErrorClass::Transient;

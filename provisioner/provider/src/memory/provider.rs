@@ -72,6 +72,30 @@ impl MemoryProvider {
 
     async fn meet_fault(&self, effect: &Effect) -> Result<Option<Object>, ProviderError> {
         let (_in_flight, fault) = self.cloud.enter(effect).await?;
+        self.bring_about(effect, fault).await
+    }
+
+    /// One call about many objects: what meets the call meets all of them, what is told of one of them meets that one.
+    async fn meet_faults(
+        &self,
+        effects: &[Effect],
+    ) -> Result<Vec<Result<Option<Object>, ProviderError>>, ProviderError> {
+        let Some(first) = effects.first() else { return Ok(Vec::new()) };
+        let (_in_flight, fault) = self.cloud.enter_for_many(first).await?;
+        let mut answers = Vec::with_capacity(effects.len());
+        for effect in effects {
+            let own = || self.cloud.state().faults.of_one(&effect.address.to_string());
+            let fault = fault.or_else(own);
+            answers.push(self.bring_about(effect, fault).await);
+        }
+        Ok(answers)
+    }
+
+    async fn bring_about(
+        &self,
+        effect: &Effect,
+        fault: Option<Fault>,
+    ) -> Result<Option<Object>, ProviderError> {
         let perform = |cut_after| self.cloud.state().perform(effect, cut_after);
         let error = |class, what: &str| {
             let message = format!("{} {}: {what}", effect.verb.word(), effect.address);
@@ -232,6 +256,18 @@ impl Provider for MemoryProvider {
         }
         let effect = self.effect(Verb::Delete, &request.address, &request.attributes);
         self.change(Effect { id: request.id, ..effect }).await.map(drop)
+    }
+
+    async fn delete_many(&self, requests: Vec<DeleteRequest>) -> Vec<Result<(), ProviderError>> {
+        let effect = |request: &DeleteRequest| {
+            let effect = self.effect(Verb::Delete, &request.address, &request.attributes);
+            Effect { id: request.id.clone(), ..effect }
+        };
+        let effects: Vec<Effect> = requests.iter().map(effect).collect();
+        match self.limited(Verb::Delete.word(), self.meet_faults(&effects)).await {
+            Ok(answers) => answers.into_iter().map(|answer| answer.map(drop)).collect(),
+            Err(error) => vec![Err(error); effects.len()],
+        }
     }
 
     async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {

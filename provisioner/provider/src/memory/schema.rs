@@ -15,14 +15,15 @@ pub const CHECK: &str = "memory_check";
 pub const BUCKET: &str = "memory_bucket";
 /// An object that is found by its tag alone, and not at once.
 pub const ADDRESS: &str = "memory_address";
-/// A machine that one call makes together with others like it; the call takes a token.
+/// A machine that one call makes together with others like it, and deletes together with any; to make them, the call takes a
+/// token.
 pub const WORKER: &str = "memory_worker";
 /// Something installed on a machine, step by step.
 pub const SERVICE: &str = "memory_service";
 /// Something that is kept in the state alone; the cloud never hears of it.
 pub const NOTE: &str = "memory_note";
 
-/// How many workers one call makes at most.
+/// How many workers one call makes or deletes at most.
 pub const WORKERS_AT_ONCE: u32 = 3;
 
 /// The steps of installing or changing a service.
@@ -63,6 +64,7 @@ fn resource(
         follows_dependencies: false,
         recorded_only: false,
         created_together: None,
+        deleted_together: None,
         adoption,
     }
 }
@@ -107,7 +109,8 @@ fn address() -> ResourceSchema {
 
 fn worker() -> ResourceSchema {
     let worker = resource("A machine like others.", by_token(), vec![("label", label())]);
-    ResourceSchema { created_together: Some(WORKERS_AT_ONCE), ..worker }
+    let at_once = Some(WORKERS_AT_ONCE);
+    ResourceSchema { created_together: at_once, deleted_together: at_once, ..worker }
 }
 
 fn service() -> ResourceSchema {

@@ -81,6 +81,13 @@ impl Given<'_> {
     }
 }
 
+/// Arguments or attributes with another value of one of them.
+pub(crate) fn with(all: &Value, name: &str, value: Value) -> Value {
+    let mut entries = all.as_entries().cloned().unwrap_or_default();
+    entries.insert(name.into(), value);
+    Data::Object(Arc::new(entries)).into()
+}
+
 /// Text, or null of that type.
 pub(crate) fn text(value: Option<&str>) -> Value {
     value.map_or_else(|| Value::null(model::Type::String), Value::from)

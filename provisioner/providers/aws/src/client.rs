@@ -7,7 +7,7 @@ use crate::configuration::{Configuration, Keys};
 use crate::kind::Seen;
 use crate::looks::{self, Looks};
 use crate::together::Together;
-use crate::{error, limits};
+use crate::{error, limits, profile};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -20,7 +20,7 @@ use provider::limits::Limiter;
 use provider::{Clock, ErrorClass, Owner, ProviderError};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) credits: Credits,
     shared: OnceCell<Shared>,
     caller: OnceCell<Caller>,
+    /// What is to be said where there are no credentials because the profile of the environment is missing.
+    missing_profile: OnceLock<ProviderError>,
 }
 
 struct Shared {
@@ -67,8 +69,8 @@ impl Session {
     ) -> Arc<Self> {
         Arc::new_cyclic(|session| {
             let (shared, caller) = (OnceCell::new(), OnceCell::new());
-            let (together, looks) = (Together::default(), looks::of(session));
-            let credits = compute::instance::credits(session);
+            let (together, looks) = (Together::default(), looks::of(session, &clock));
+            let credits = compute::instance::credits(session, clock.clone());
             Self {
                 configuration,
                 owner,
@@ -80,6 +82,7 @@ impl Session {
                 credits,
                 shared,
                 caller,
+                missing_profile: OnceLock::new(),
             }
         })
     }
@@ -87,6 +90,15 @@ impl Session {
     /// One object of a type, with others that are looked at in the same moment.
     pub(crate) async fn look(&self, kind: &str, id: &str) -> Result<Option<Seen>, ProviderError> {
         self.looks[kind].ask(id.to_owned()).await
+    }
+
+    /// Objects of a type, in their order; a thousand are one call.
+    pub(crate) async fn look_all(
+        &self,
+        kind: &str,
+        ids: Vec<String>,
+    ) -> Vec<Result<Option<Seen>, ProviderError>> {
+        self.looks[kind].ask_all(ids).await
     }
 
     /// The clients, made when they are first needed: finding credentials may ask the network.
@@ -107,8 +119,17 @@ impl Session {
         if let Some(region) = &configuration.region {
             loader = loader.region(Region::new(region.clone()));
         }
+        let missing = profile::missing(configuration.profile.as_deref()).await;
         if let Some(profile) = &configuration.profile {
+            // Other credentials might be somebody else's.
+            if let Some(missing) = missing.clone().filter(|_| configuration.keys.is_none()) {
+                return Err(missing);
+            }
             loader = loader.profile_name(profile);
+        }
+        if let Some(missing) = missing {
+            // Said only if there are no other credentials. A second attempt to connect finds the same.
+            let _ = self.missing_profile.set(missing);
         }
         if let Some(Keys { access_key, secret_key, token }) = configuration.keys.clone() {
             let keys = Credentials::new(access_key, secret_key, token, None, "provider block");
@@ -208,6 +229,11 @@ impl Session {
         debug_assert!(limits::is_known(api), "{api} is in no list of `limits`");
         self.limiter.take(api).await;
         sending.await.map_err(|error| {
+            if let Some(missing) = self.missing_profile.get()
+                && error::lacks_credentials(&error)
+            {
+                return missing.clone();
+            }
             let error = error::failed(api, &error);
             if error.class == ErrorClass::Throttled {
                 self.limiter.throttled(api, error.retry_after_ms);

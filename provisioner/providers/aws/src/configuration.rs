@@ -113,7 +113,8 @@ impl Configuration {
         let quick_ms = self.timeout_ms.saturating_mul(2);
         let is_quick = declared.deadline_ms == kind::DEADLINE_MS;
         let deadline_ms = if is_quick { quick_ms } else { declared.deadline_ms };
-        Adoption { settle_ms, deadline_ms, ..declared }
+        let effect_ms = declared.effect_ms.map(|_| quick_ms);
+        Adoption { settle_ms, deadline_ms, effect_ms, ..declared }
     }
 }
 

@@ -28,18 +28,9 @@ where
         SdkError::ConstructionFailure(_) => {
             ProviderError::new(ErrorClass::Invalid, format!("{api}: {}", causes(error)))
         }
-        SdkError::DispatchFailure(failure)
-            if failure
-                .as_connector_error()
-                .is_none_or(aws_sdk_sts::error::ConnectorError::is_user) =>
-        {
-            unsent(api, &causes(error))
-        }
+        SdkError::DispatchFailure(_) if lacks_credentials(error) => unsent(api, &causes(error)),
         SdkError::DispatchFailure(failure) => {
             let told = format!("{api}: {}", causes(error));
-            if is_credentials(&told) {
-                return unsent(api, &causes(error));
-            }
             let error = ProviderError::new(ErrorClass::Transient, told);
             // Nothing was sent where there was nobody to connect to.
             let nobody = failure.as_connector_error().is_some_and(is_refused);
@@ -50,6 +41,16 @@ where
             ProviderError::new(ErrorClass::Transient, message).maybe_done()
         }
     }
+}
+
+/// Whether nothing was sent because there are no credentials to sign it with.
+pub(crate) fn lacks_credentials<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let SdkError::DispatchFailure(failure) = error else { return false };
+    failure.as_connector_error().is_none_or(aws_sdk_sts::error::ConnectorError::is_user)
+        || is_credentials(&causes(error))
 }
 
 fn unsent(api: &str, why: &str) -> ProviderError {

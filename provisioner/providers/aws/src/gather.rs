@@ -4,8 +4,8 @@
 //! one call, since the first waits a moment for the others. Whoever stops waiting takes nothing from the others.
 //! Refuses to know: what is asked.
 
-use futures::future::BoxFuture;
-use provider::{ErrorClass, ProviderError};
+use futures::future::{BoxFuture, join_all};
+use provider::{Clock, ErrorClass, ProviderError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -18,6 +18,7 @@ type Call<A, B> = dyn Fn(Vec<A>) -> BoxFuture<'static, Vec<Answer<B>>> + Send + 
 
 /// Questions of one kind.
 pub(crate) struct Gather<A, B> {
+    clock: Arc<dyn Clock>,
     most: usize,
     /// Answers so many questions, in their order.
     call: Box<Call<A, B>>,
@@ -33,33 +34,48 @@ struct Waiting<A, B> {
 impl<A: Send + 'static, B: Send + 'static> Gather<A, B> {
     /// One whose calls serve so many questions at most.
     pub(crate) fn new(
+        clock: Arc<dyn Clock>,
         most: usize,
         call: impl Fn(Vec<A>) -> BoxFuture<'static, Vec<Answer<B>>> + Send + Sync + 'static,
     ) -> Arc<Self> {
         let waiting = Mutex::new(Waiting { questions: Vec::new(), is_served: false });
-        Arc::new(Self { most, call: Box::new(call), waiting })
+        Arc::new(Self { clock, most, call: Box::new(call), waiting })
     }
 
     /// The answer to one question.
     pub(crate) async fn ask(self: &Arc<Self>, question: A) -> Answer<B> {
-        let (sender, receiver) = oneshot::channel();
+        answered(self.put(vec![question]).pop()).await
+    }
+
+    /// The answers to questions, in their order. They are in the same call, as far as it serves so many.
+    pub(crate) async fn ask_all(self: &Arc<Self>, questions: Vec<A>) -> Vec<Answer<B>> {
+        let receivers = self.put(questions).into_iter();
+        join_all(receivers.map(|receiver| answered(Some(receiver)))).await
+    }
+
+    fn put(self: &Arc<Self>, questions: Vec<A>) -> Vec<oneshot::Receiver<Answer<B>>> {
+        if questions.is_empty() {
+            return Vec::new();
+        }
+        let mut receivers = Vec::with_capacity(questions.len());
         let is_first = {
             let mut waiting = self.waiting();
-            waiting.questions.push((question, sender));
+            for question in questions {
+                let (sender, receiver) = oneshot::channel();
+                waiting.questions.push((question, sender));
+                receivers.push(receiver);
+            }
             !std::mem::replace(&mut waiting.is_served, true)
         };
         if is_first {
             // Not in this task: the one who asked may stop waiting.
             tokio::spawn(self.clone().serve());
         }
-        receiver.await.unwrap_or_else(|_| {
-            let message = "the program ended before the answer";
-            Err(ProviderError::new(ErrorClass::Transient, message).maybe_done())
-        })
+        receivers
     }
 
     async fn serve(self: Arc<Self>) {
-        tokio::time::sleep(MOMENT).await;
+        self.clock.sleep(MOMENT).await;
         loop {
             let questions = {
                 let mut waiting = self.waiting();
@@ -84,17 +100,29 @@ impl<A: Send + 'static, B: Send + 'static> Gather<A, B> {
     }
 }
 
+/// What comes of a question; none is left where the program ends before its answer.
+async fn answered<B>(receiver: Option<oneshot::Receiver<Answer<B>>>) -> Answer<B> {
+    let received = match receiver {
+        Some(receiver) => receiver.await.ok(),
+        None => None,
+    };
+    received.unwrap_or_else(|| {
+        let message = "the program ended before the answer";
+        Err(ProviderError::new(ErrorClass::Transient, message).maybe_done())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures::FutureExt as _;
-    use futures::future::join_all;
+    use provider::TokioClock;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn doubling(most: usize) -> (Arc<Gather<u32, u32>>, Arc<AtomicUsize>) {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = calls.clone();
-        let gather = Gather::new(most, move |asked: Vec<u32>| {
+        let gather = Gather::new(Arc::new(TokioClock::new()), most, move |asked: Vec<u32>| {
             counted.fetch_add(1, Ordering::SeqCst);
             async move { asked.into_iter().map(|number| Ok(number * 2)).collect() }.boxed()
         });
@@ -110,6 +138,15 @@ mod tests {
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         assert_eq!(gather.ask(7).await, Ok(14));
         assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_that_are_asked_as_one_are_one_call() {
+        let (gather, calls) = doubling(1_000);
+        let answers = gather.ask_all((0..1_000).collect()).await;
+        assert_eq!(answers, (0..1_000).map(|number| Ok(number * 2)).collect::<Vec<_>>());
+        assert_eq!(gather.ask_all(Vec::new()).await, []);
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -133,6 +133,17 @@ pub(crate) trait Kind: Send + Sync {
         Ok(())
     }
 
+    /// The same of an object that is to be imported, of which nothing is recorded: reads what `asked`, the arguments that it is
+    /// configured with, has a value for.
+    async fn found(
+        &self,
+        session: &Session,
+        seen: &mut Seen,
+        asked: Given<'_>,
+    ) -> Result<(), ProviderError> {
+        self.complete(session, seen, asked).await
+    }
+
     /// How long to wait before the first look whether an object is ready or gone; the pauses grow by a half.
     fn look_again(&self) -> Duration {
         Duration::from_millis(200)
@@ -165,17 +176,12 @@ pub(crate) trait Kind: Send + Sync {
     async fn update(&self, session: &Session, request: &UpdateRequest)
     -> Result<(), ProviderError>;
 
-    /// Deletes an object. It may need a while to be gone.
+    /// Deletes an object. It may need a while to be gone. Not called where the schema says `deleted_together`.
     async fn delete(&self, session: &Session, request: &DeleteRequest)
     -> Result<(), ProviderError>;
 
-    /// How many objects one call deletes at most. Where it is more than one, [`Self::delete_many`] is called and
-    /// [`Self::delete`] is not.
-    fn deleted_together(&self) -> usize {
-        1
-    }
-
-    /// Deletes objects by one call. One that does not exist fails the call with an error that names it.
+    /// Deletes objects by one call, where the schema says `deleted_together`. One that does not exist fails the call with an
+    /// error that names it.
     async fn delete_many(
         &self,
         _session: &Session,
@@ -217,9 +223,10 @@ pub(crate) fn by_place() -> Adoption {
     Adoption { settle_ms: SETTLE_MS, deadline_ms: DEADLINE_MS, ..Adoption::default() }
 }
 
-/// The same for what takes up to so many minutes until it is ready or gone.
+/// The same for what takes up to so many minutes until it is ready or gone. It is there as soon as its first request was
+/// answered.
 pub(crate) fn slow(adoption: Adoption, minutes: u64) -> Adoption {
-    Adoption { deadline_ms: minutes * 60 * 1_000, ..adoption }
+    Adoption { deadline_ms: minutes * 60 * 1_000, effect_ms: Some(DEADLINE_MS), ..adoption }
 }
 
 /// A resource type with these attributes.

@@ -29,11 +29,13 @@ mod looks;
 mod marker;
 mod network;
 mod permissions;
+mod profile;
 mod provider;
 mod query;
 mod storage;
 mod tagging;
 mod together;
+mod waits;
 
 pub use configuration::provider_schema;
 pub use permissions::permissions;

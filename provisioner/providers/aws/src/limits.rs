@@ -12,6 +12,8 @@ pub(crate) const LAUNCHED: &str = "RunInstances: instances";
 pub(crate) const TERMINATED: &str = "TerminateInstances: instances";
 /// Instances that one RunInstances launches at most: the burst of what is launched.
 pub(crate) const LAUNCHED_AT_ONCE: u32 = 1_000;
+/// Instances that one TerminateInstances ends at most.
+pub(crate) const TERMINATED_AT_ONCE: u32 = 1_000;
 
 /// The APIs of one area.
 pub(crate) struct Apis {

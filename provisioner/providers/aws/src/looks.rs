@@ -8,7 +8,7 @@ use crate::gather::Gather;
 use crate::kind::{self, Kind, Seen};
 use crate::query::Query;
 use futures::FutureExt as _;
-use provider::{ErrorClass, ProviderError};
+use provider::{Clock, ErrorClass, ProviderError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
@@ -19,13 +19,17 @@ const IDS: usize = 1_000;
 pub(crate) type Looks = BTreeMap<&'static str, Arc<Gather<String, Option<Seen>>>>;
 
 /// The looks of a session that is about to be.
-pub(crate) fn of(session: &Weak<Session>) -> Looks {
-    kind::all().map(|kind| (kind.name(), looks(session, kind))).collect()
+pub(crate) fn of(session: &Weak<Session>, clock: &Arc<dyn Clock>) -> Looks {
+    kind::all().map(|kind| (kind.name(), looks(session, clock.clone(), kind))).collect()
 }
 
-fn looks(session: &Weak<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, Option<Seen>>> {
+fn looks(
+    session: &Weak<Session>,
+    clock: Arc<dyn Clock>,
+    kind: &'static dyn Kind,
+) -> Arc<Gather<String, Option<Seen>>> {
     let session = session.clone();
-    Gather::new(IDS, move |ids: Vec<String>| {
+    Gather::new(clock, IDS, move |ids: Vec<String>| {
         let session = session.clone();
         let looking = async move {
             let Some(session) = session.upgrade() else { return vec![Ok(None); ids.len()] };

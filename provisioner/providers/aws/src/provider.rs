@@ -10,12 +10,13 @@ use crate::gather::Gather;
 use crate::kind::{self, Kind, Phase, Seen};
 use crate::looks::{by_ids, names};
 use crate::query::Query;
+use crate::waits::{self, Wait};
 use crate::{data, marker, tagging};
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use model::plan::{CloudIdentity, Observation};
-use model::schema::{Mode, ProviderSchema};
+use model::schema::{Attribute, Mode, ProviderSchema};
 use model::value::Entries;
 use model::{Address, Data, Diagnostic, Value};
 use provider::limits::Limiter;
@@ -26,12 +27,11 @@ use provider::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+/// For how long what a deletion's call does not know must not show to be gone, in milliseconds.
+const SURE_MS: u64 = 5_000;
 /// Values that a filter takes.
 const TOKENS: usize = 200;
-/// The longest pause between two looks.
-const LOOK_AGAIN_MOST: Duration = Duration::from_secs(10);
 
 /// When objects were read, and what was seen of them.
 type Recent = (u64, BTreeMap<String, Seen>);
@@ -65,8 +65,10 @@ impl Aws {
         }
         let schemas = schema.resources.clone();
         let session = Session::new(configuration, owner, schemas, limiter, clock);
-        let together = kind::all().filter(|kind| kind.deleted_together() > 1);
-        let deletions = together.map(|kind| (kind.name(), deletions(&session, kind)));
+        let deletions = kind::all().filter_map(|kind| {
+            let most = session.schemas[kind.name()].deleted_together?;
+            Some((kind.name(), deletions(&session, kind, most)))
+        });
         let finds = kind::all().map(|kind| (kind.name(), finds(&session, kind)));
         let (finds, deletions) = (finds.collect(), deletions.collect());
         Ok(Self { session, schema, finds, recent: Mutex::default(), deletions })
@@ -105,10 +107,8 @@ impl Aws {
         for (name, attribute) in &self.session.schemas[kind.name()].attributes {
             let before = known.get(name);
             let value = match (seen.attributes.get(name.as_str()), before) {
-                (Some(value), Some(before)) if attribute.mode != Mode::Computed => {
-                    as_given(value, &before)
-                }
-                (Some(value), _) => value.clone(),
+                (Some(value), Some(before)) => shown(attribute, value, &before),
+                (Some(value), None) => value.clone(),
                 (None, Some(before)) => before,
                 (None, None) => Value::null(attribute.ty.clone()),
             };
@@ -117,8 +117,9 @@ impl Aws {
         Data::Object(Arc::new(entries)).into()
     }
 
-    /// An update of what the cloud shows and not of what is recorded: something else may have changed it since, or this
-    /// update itself, cut off. One that does not show is updated as it is recorded.
+    /// An update of what the cloud shows now and not of what was seen when it was planned: since then, which may be long ago,
+    /// something else may have changed it, or this update itself, cut off. One that does not show is updated as it was seen
+    /// last.
     async fn as_it_is(
         &self,
         kind: &dyn Kind,
@@ -142,15 +143,12 @@ impl Aws {
         arguments: &Value,
         progress: &dyn Progress,
     ) -> Result<Seen, ProviderError> {
-        let mut pause = kind.look_again();
-        let settle_ms = self.session.schemas[kind.name()].adoption.settle_ms;
-        let until_ms = self.session.clock.now_ms().saturating_add(settle_ms);
-        loop {
-            let seen = self.session.look(kind.name(), id).await?;
-            let is_late = self.session.clock.now_ms() >= until_ms;
+        let late_ms = self.session.schemas[kind.name()].adoption.settle_ms;
+        let wait = Wait { first: kind.look_again(), late_ms };
+        let judge = |seen: Option<Seen>, is_late: bool| {
             match seen.map(|seen| (seen.phase.clone(), seen)) {
                 Some((Phase::Ready, seen)) if is_late || kind.shows(&seen, arguments) => {
-                    return Ok(seen);
+                    return Ok(Some(seen));
                 }
                 Some((Phase::Pending, _)) => progress.step("waiting until it is ready"),
                 Some((Phase::Failed(why), _)) => {
@@ -168,28 +166,56 @@ impl Aws {
                 }
                 Some((Phase::Ready, _)) | None => progress.step("waiting until it shows"),
             }
-            self.session.clock.sleep(pause).await;
-            pause = (pause * 3 / 2).min(LOOK_AGAIN_MOST);
-        }
+            Ok(None)
+        };
+        waits::until(&self.session, kind.name(), id, wait, judge).await
     }
 
-    /// Looks until an object is gone.
-    async fn gone(
+    /// What became of deletions, by what their calls were answered: those that were taken are waited for until they are gone.
+    ///
+    /// What a call does not know is gone, or so new that not every call knows it, and perhaps shows no more than that: it is
+    /// gone when it has not shown for a while.
+    async fn deleted(
         &self,
         kind: &dyn Kind,
-        id: &str,
-        progress: &dyn Progress,
-    ) -> Result<(), ProviderError> {
-        let mut pause = kind.look_again();
-        loop {
-            let seen = self.session.look(kind.name(), id).await?;
-            if seen.is_none_or(|seen| seen.phase == Phase::Gone) {
-                return Ok(());
-            }
-            progress.step("waiting until it is gone");
-            self.session.clock.sleep(pause).await;
-            pause = (pause * 3 / 2).min(LOOK_AGAIN_MOST);
+        requests: &[DeleteRequest],
+        asked: Vec<Result<(), ProviderError>>,
+    ) -> Vec<Result<(), ProviderError>> {
+        let mut ends: Vec<Result<(), ProviderError>> =
+            asked.into_iter().map(|asked| asked.map_err(not_gone_yet)).collect();
+        let is_unknown = |end: &Result<(), ProviderError>| {
+            end.as_ref().is_err_and(|error| error.class == ErrorClass::NotFound)
+        };
+        let is_waited_for = |end: &Result<(), ProviderError>| {
+            is_unknown(end) || (end.is_ok() && !kind.is_gone_at_once())
+        };
+        let going: Vec<usize> =
+            (0..ends.len()).filter(|place| is_waited_for(&ends[*place])).collect();
+        if going.is_empty() {
+            return ends;
         }
+        let ids: Vec<String> = going.iter().map(|place| requests[*place].id.clone()).collect();
+        let settle_ms = self.session.schemas[kind.name()].adoption.settle_ms;
+        // When it is too late for the others the engine knows.
+        let wait = Wait { first: kind.look_again(), late_ms: settle_ms.min(SURE_MS) };
+        let gone = waits::until_all(&self.session, kind.name(), &ids, wait, |at, seen, is_late| {
+            let (request, end) = (&requests[going[at]], &ends[going[at]]);
+            match (seen.filter(|seen| seen.phase != Phase::Gone), end) {
+                (None, Ok(())) => return Ok(Some(())),
+                (None, Err(_)) if is_late => return Ok(Some(())),
+                (None, Err(_)) => {}
+                (Some(seen), Err(error)) if !seen.phase.is_over() => {
+                    return Err(ProviderError { class: ErrorClass::Transient, ..error.clone() });
+                }
+                (Some(_), _) => request.progress.step("waiting until it is gone"),
+            }
+            Ok(None)
+        });
+        let gone = gone.await;
+        for (place, end) in going.into_iter().zip(gone) {
+            ends[place] = end;
+        }
+        ends
     }
 
     fn recent(&self) -> MutexGuard<'_, BTreeMap<&'static str, Recent>> {
@@ -237,7 +263,7 @@ impl Aws {
     async fn import_one(&self, request: &ImportRequest) -> Result<Option<Object>, ProviderError> {
         let kind = kind_of(&request.address)?;
         let found = self.session.look(kind.name(), &request.id).await?;
-        let Some(seen) = found.filter(|seen| !seen.phase.is_over()) else {
+        let Some(mut seen) = found.filter(|seen| !seen.phase.is_over()) else {
             return Ok(None);
         };
         let lineage = &self.session.owner.lineage;
@@ -248,7 +274,24 @@ impl Aws {
                 "take it out of that environment first, and remove its `provisioner:` tags",
             ));
         }
-        self.object(kind, seen, &Value::object::<&str>([])).await
+        let asked = &request.arguments;
+        kind.found(&self.session, &mut seen, Given(asked)).await?;
+        if seen.phase == Phase::Gone {
+            return Ok(None);
+        }
+        let mut entries = Entries::new();
+        for (name, attribute) in &self.session.schemas[kind.name()].attributes {
+            let given = asked.get(name).unwrap_or_else(|| Value::null(attribute.ty.clone()));
+            let told = seen.attributes.get(name.as_str());
+            // Nothing is recorded of it: what the cloud does not tell is not known.
+            let value = told.map_or_else(
+                || Value::null(attribute.ty.clone()),
+                |value| shown(attribute, value, &given),
+            );
+            entries.insert(name.as_str().into(), value);
+        }
+        let attributes = Data::Object(Arc::new(entries)).into();
+        Ok(Some(Object { id: seen.id, attributes, note: None }))
     }
 
     async fn read_source(&self, request: &DataRequest) -> Result<Value, ProviderError> {
@@ -268,9 +311,14 @@ impl Aws {
     }
 }
 
+/// What the cloud tells of an attribute, as far as it was given.
+fn shown(attribute: &Attribute, value: &Value, given: &Value) -> Value {
+    if attribute.mode == Mode::Computed { value.clone() } else { as_given(value, given) }
+}
+
 fn finds(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, Vec<Seen>>> {
     let session = session.clone();
-    Gather::new(TOKENS, move |asked: Vec<String>| {
+    Gather::new(session.clock.clone(), TOKENS, move |asked: Vec<String>| {
         let session = session.clone();
         let finding = async move {
             let lineage = session.owner.lineage.clone();
@@ -290,9 +338,14 @@ fn finds(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, 
     })
 }
 
-fn deletions(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, ()>> {
+fn deletions(
+    session: &Arc<Session>,
+    kind: &'static dyn Kind,
+    most: u32,
+) -> Arc<Gather<String, ()>> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
     let session = session.clone();
-    Gather::new(kind.deleted_together(), move |ids: Vec<String>| {
+    Gather::new(session.clock.clone(), most, move |ids: Vec<String>| {
         let session = session.clone();
         async move { delete_all(&session, kind, ids).await }.boxed()
     })
@@ -326,6 +379,14 @@ async fn delete_all(
         left = others;
     }
     ids.iter().map(|id| answers.get(id).cloned().unwrap_or(Ok(()))).collect()
+}
+
+/// What was in an object has just gone, which may not show yet: again, a little later.
+fn not_gone_yet(error: ProviderError) -> ProviderError {
+    let is_in_use =
+        error.class == ErrorClass::Conflict && error.message.contains("DependencyViolation");
+    let class = if is_in_use { ErrorClass::Transient } else { error.class };
+    ProviderError { class, ..error }
 }
 
 /// What a creation names and does not find may have been made just now, which does not show everywhere at once: again, a
@@ -414,30 +475,24 @@ impl Provider for Aws {
 
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
         let kind = kind_of(&request.address)?;
-        let deleted = match self.deletions.get(kind.name()) {
+        let asked = match self.deletions.get(kind.name()) {
             Some(together) => together.ask(request.id.clone()).await,
             None => kind.delete(&self.session, &request).await,
         };
-        match deleted {
-            Ok(()) if kind.is_gone_at_once() => Ok(()),
-            Ok(()) => self.gone(kind, &request.id, request.progress.as_ref()).await,
-            // It is gone; or it is so new that not every call knows it, which a look tells apart.
-            Err(error) if error.class == ErrorClass::NotFound => {
-                let seen = self.session.look(kind.name(), &request.id).await?;
-                if seen.is_none_or(|seen| seen.phase.is_over()) {
-                    return Ok(());
-                }
-                Err(ProviderError { class: ErrorClass::Transient, ..error })
-            }
-            // What was in it has just gone, which may not show yet: again, a little later.
-            Err(error)
-                if error.class == ErrorClass::Conflict
-                    && error.message.contains("DependencyViolation") =>
-            {
-                Err(ProviderError { class: ErrorClass::Transient, ..error })
-            }
-            Err(error) => Err(error),
-        }
+        let ends = self.deleted(kind, std::slice::from_ref(&request), vec![asked]).await;
+        ends.into_iter().collect()
+    }
+
+    async fn delete_many(&self, requests: Vec<DeleteRequest>) -> Vec<Result<(), ProviderError>> {
+        let Some(first) = requests.first() else { return Vec::new() };
+        let (kind, together) =
+            match (kind_of(&first.address), self.deletions.get(first.address.kind())) {
+                (Ok(kind), Some(together)) => (kind, together),
+                _ => return join_all(requests.into_iter().map(|it| self.delete(it))).await,
+            };
+        let ids = requests.iter().map(|request| request.id.clone()).collect();
+        let asked = together.ask_all(ids).await;
+        self.deleted(kind, &requests, asked).await
     }
 
     async fn find(&self, request: FindRequest) -> Result<Found, ProviderError> {

@@ -79,6 +79,9 @@ fn resource_section(name: &str, resource: &ResourceSchema) -> String {
     if let Some(together) = resource.created_together {
         let _ = writeln!(section, "Up to {together} of the same are made by one call.");
     }
+    if let Some(together) = resource.deleted_together {
+        let _ = writeln!(section, "Up to {together} are deleted by one call.");
+    }
     section.push('\n');
     section.push_str(&arguments(&resource.attributes));
     section.push_str(&attributes(&resource.attributes));

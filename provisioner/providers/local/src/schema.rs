@@ -21,6 +21,7 @@ fn resource<const N: usize>(
         follows_dependencies: false,
         recorded_only: false,
         created_together: None,
+        deleted_together: None,
         // The record, written before anything else of the object, carries lineage, address and token.
         adoption: Adoption { unique_name: true, tagged: true, ..Adoption::default() },
     }

@@ -19,6 +19,7 @@ pub fn schema() -> ProviderSchema {
         follows_dependencies: false,
         recorded_only: true,
         created_together: None,
+        deleted_together: None,
         // Its objects are nowhere but in the state: a creation without an answer left nothing, and is sent again.
         adoption: Adoption { deadline_ms: DEADLINE_MS, ..Adoption::default() },
     };

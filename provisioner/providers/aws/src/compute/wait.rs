@@ -2,13 +2,12 @@
 
 use crate::client::Session;
 use crate::kind::Seen;
+use crate::waits::{self, Wait};
 use provider::{ErrorClass, ProviderError};
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(10);
 /// Machines that do not listen are switched off after a few minutes; large disks take as long to change.
-const BOUND_MS: u64 = 15 * 60 * 1_000;
+const WAIT: Wait = Wait { first: Duration::from_secs(1), late_ms: 15 * 60 * 1_000 };
 
 /// Looks at an object until it is so. Others that are looked at at the same time are in the same call.
 pub(super) async fn until(
@@ -17,25 +16,19 @@ pub(super) async fn until(
     id: &str,
     is_so: impl Fn(&Seen) -> bool + Send,
 ) -> Result<(), ProviderError> {
-    let mut pause = FIRST;
-    let until_ms = session.clock.now_ms().saturating_add(BOUND_MS);
-    loop {
-        let seen = session.look(kind, id).await?;
-        match seen {
-            Some(seen) if seen.phase.is_over() => {
-                let why = seen.why.map_or_else(String::new, |why| format!(": {why}"));
-                let message = format!("`{id}` is gone{why}");
-                return Err(ProviderError::new(ErrorClass::NotFound, message));
-            }
-            Some(seen) if is_so(&seen) => return Ok(()),
-            _ if session.clock.now_ms() >= until_ms => {
-                let message = format!("`{id}` has not changed after 15 minutes");
-                return Err(ProviderError::new(ErrorClass::Transient, message)
-                    .with_hint("look at it in the console; then apply again"));
-            }
-            _ => {}
+    let judge = move |seen: Option<Seen>, is_late: bool| match seen {
+        Some(seen) if seen.phase.is_over() => {
+            let why = seen.why.map_or_else(String::new, |why| format!(": {why}"));
+            let message = format!("`{id}` is gone{why}");
+            Err(ProviderError::new(ErrorClass::NotFound, message))
         }
-        session.clock.sleep(pause).await;
-        pause = (pause * 3 / 2).min(LONGEST);
-    }
+        Some(seen) if is_so(&seen) => Ok(Some(())),
+        _ if is_late => {
+            let message = format!("`{id}` has not changed after 15 minutes");
+            Err(ProviderError::new(ErrorClass::Transient, message)
+                .with_hint("look at it in the console; then apply again"))
+        }
+        _ => Ok(None),
+    };
+    waits::until(session, kind, id, WAIT, judge).await
 }

@@ -184,12 +184,15 @@ impl Kind for RouteTableAssociation {
         session: &Session,
         request: &DeleteRequest,
     ) -> Result<(), ProviderError> {
-        for told in told(session, std::slice::from_ref(&request.id)).await? {
-            let call = session
-                .ec2()
-                .await?
-                .disassociate_route_table()
-                .set_association_id(told.route_table_association_id);
+        let shown = told(session, std::slice::from_ref(&request.id)).await?;
+        let mut ids: Vec<String> =
+            shown.into_iter().filter_map(|told| told.route_table_association_id).collect();
+        if ids.is_empty() {
+            // It may be there and not show, as what is new: it is known by the id that it was recorded with.
+            ids.extend(Given(&request.attributes).text("association_id"));
+        }
+        for id in ids {
+            let call = session.ec2().await?.disassociate_route_table().association_id(id);
             session.call("DisassociateRouteTable", call.send()).await?;
         }
         Ok(())

@@ -14,7 +14,7 @@
 
 use super::partition;
 use super::setting::unbuilt;
-use crate::arguments::Given;
+use crate::arguments::{Given, with};
 use crate::client::Session;
 use crate::kind::{Kind, Seen, by_tags, resource, tags_of};
 use crate::marker::{self, Tags};
@@ -26,8 +26,8 @@ use aws_sdk_s3::types::{
     ObjectLockEnabled, Tag, Tagging,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use model::Type;
 use model::schema::{Adoption, Attribute, ResourceSchema};
+use model::{Type, Value};
 use provider::{
     CreateRequest, DeleteRequest, ErrorClass, FindRequest, ProviderError, UpdateRequest,
 };
@@ -117,6 +117,17 @@ impl Kind for Bucket {
             _ => true,
         };
         Ok(found.into_iter().flatten().filter(is_asked_for).collect())
+    }
+
+    async fn found(
+        &self,
+        session: &Session,
+        seen: &mut Seen,
+        asked: Given<'_>,
+    ) -> Result<(), ProviderError> {
+        // Nothing has recorded yet that what is in it may be thrown away.
+        let unsaid = with(asked.0, DESTROY, Value::null(Type::Bool));
+        self.complete(session, seen, Given(&unsaid)).await
     }
 
     async fn complete(

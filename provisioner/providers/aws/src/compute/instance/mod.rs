@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use aws_sdk_ec2::types::ResourceType;
 use futures::FutureExt as _;
 use model::schema::ResourceSchema;
-use provider::{CreateRequest, DeleteRequest, ProviderError, UpdateRequest};
+use provider::{Clock, CreateRequest, DeleteRequest, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,8 +26,6 @@ pub(crate) struct Instance;
 
 pub(super) const NAME: &str = "aws_instance";
 
-/// Instances that one TerminateInstances ends at most.
-const TERMINATED_AT_ONCE: usize = 1_000;
 /// Instances in one DescribeInstanceCreditSpecifications.
 const CREDITS_AT_ONCE: usize = 1_000;
 
@@ -77,6 +75,15 @@ impl Kind for Instance {
         read::complete(session, seen, recorded).await
     }
 
+    async fn found(
+        &self,
+        session: &Session,
+        seen: &mut Seen,
+        asked: Given<'_>,
+    ) -> Result<(), ProviderError> {
+        read::found(session, seen, asked).await
+    }
+
     fn look_again(&self) -> Duration {
         Duration::from_secs(1)
     }
@@ -112,10 +119,6 @@ impl Kind for Instance {
         self.delete_many(session, vec![request.id.clone()]).await
     }
 
-    fn deleted_together(&self) -> usize {
-        TERMINATED_AT_ONCE
-    }
-
     async fn delete_many(&self, session: &Session, ids: Vec<String>) -> Result<(), ProviderError> {
         let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         session.take(limits::TERMINATED, count).await;
@@ -133,9 +136,9 @@ pub(super) fn is_stopped(seen: &Seen) -> bool {
 pub(crate) type Credits = Arc<Gather<String, Option<String>>>;
 
 /// What asks for the credits of many instances by one call.
-pub(crate) fn credits(session: &Weak<Session>) -> Credits {
+pub(crate) fn credits(session: &Weak<Session>, clock: Arc<dyn Clock>) -> Credits {
     let session = session.clone();
-    Gather::new(CREDITS_AT_ONCE, move |ids: Vec<String>| {
+    Gather::new(clock, CREDITS_AT_ONCE, move |ids: Vec<String>| {
         let session = session.clone();
         let asking = async move {
             let Some(session) = session.upgrade() else { return vec![Ok(None); ids.len()] };

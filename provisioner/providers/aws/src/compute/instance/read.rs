@@ -1,7 +1,7 @@
 //! What a description of a machine means, and what is asked beside it.
 
 use super::NAME;
-use crate::arguments::{Given, filled, flag, number, text, text_set, texts, within};
+use crate::arguments::{Given, filled, flag, number, text, text_set, texts, with, within};
 use crate::client::Session;
 use crate::configuration::object;
 use crate::kind::{Phase, Seen};
@@ -193,6 +193,34 @@ pub(super) async fn complete(
     }
     read_user_data(session, seen, recorded).await?;
     disks(session, seen, recorded).await
+}
+
+/// The same of a machine that is to be imported: whatever the configuration says is read, also where it says what a new machine
+/// has.
+pub(super) async fn found(
+    session: &Session,
+    seen: &mut Seen,
+    asked: Given<'_>,
+) -> Result<(), ProviderError> {
+    // User data is read of a machine that was launched at another time than is recorded.
+    let mut all = with(asked.0, "launch_time", "".into());
+    for name in ["disable_api_termination", "disable_api_stop"] {
+        if asked.flag(name).is_some() {
+            all = with(&all, name, true.into());
+        }
+    }
+    let name = "instance_initiated_shutdown_behavior";
+    if asked.text(name).is_some() {
+        all = with(&all, name, "terminate".into());
+    }
+    complete(session, seen, Given(&all)).await?;
+    for name in ["user_data", "user_data_base64"] {
+        // It is told where it differs.
+        if let Some(same) = asked.0.get(name).filter(|value| !value.is_null()) {
+            seen.attributes.entry(name).or_insert(same);
+        }
+    }
+    Ok(())
 }
 
 type AttributeAnswer =

@@ -2,7 +2,7 @@
 
 use crate::configuration::object;
 use crate::kind::{by_token, resource, slow};
-use crate::limits::LAUNCHED_AT_ONCE;
+use crate::limits::{LAUNCHED_AT_ONCE, TERMINATED_AT_ONCE};
 use model::Type;
 use model::schema::{Attribute, ResourceSchema};
 
@@ -21,6 +21,7 @@ pub(super) fn schema() -> ResourceSchema {
         schema.attributes.insert(name.to_owned(), attribute);
     }
     schema.created_together = Some(LAUNCHED_AT_ONCE);
+    schema.deleted_together = Some(TERMINATED_AT_ONCE);
     schema
 }
 

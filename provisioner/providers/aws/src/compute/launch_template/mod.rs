@@ -3,7 +3,7 @@
 mod data;
 mod schema;
 
-use crate::arguments::{Given, filled, text};
+use crate::arguments::{Given, filled, text, with};
 use crate::client::Session;
 use crate::compute::disk;
 use crate::kind::{Kind, Seen, no_id, tags_of};
@@ -83,6 +83,17 @@ impl Kind for LaunchTemplate {
     }
 
     /// A version never changes: it is read only where there is a newer one than is recorded.
+    async fn found(
+        &self,
+        session: &Session,
+        seen: &mut Seen,
+        asked: Given<'_>,
+    ) -> Result<(), ProviderError> {
+        // No version of it has been read before.
+        let nothing_read = with(asked.0, "latest_version", 0.into());
+        self.complete(session, seen, Given(&nothing_read)).await
+    }
+
     async fn complete(
         &self,
         session: &Session,
