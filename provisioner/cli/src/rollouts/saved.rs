@@ -115,6 +115,7 @@ pub async fn apply(
         stable_serial: recorded.serial,
         under_way: None,
         shared: ::rollout::changes::shared(&plan, &recorded, &rollout.foresight.sets),
+        late_list: ::rollout::changes::late_list(&plan, &rollout.foresight.sets).cloned(),
     };
     let warnings = check(&fleet.project, &foreseen, now_ms()).await?;
     session.show(&warnings, &fleet.project.sources);
