@@ -85,6 +85,8 @@ needs ssh openssh-client
 needs unshare util-linux
 needs ps procps
 needs strace strace
+# A test takes the network of a node down.
+PATH="$PATH:/usr/sbin:/sbin" needs ip iproute2
 # The HTML report of a rollout is looked at in a browser.
 needs chromium chromium
 # Servers that the stores are tested against: PostgreSQL itself, and Azurite, which npm fetches.

@@ -324,7 +324,7 @@ pub fn listen() -> Result<CancelToken, CommandError> {
 }
 
 /// The engine names places as `declared at FILE:LINE:COLUMN`; with the source at hand that becomes an excerpt.
-fn point(diagnostic: &mut Diagnostic, sources: &SourceMap) {
+pub fn point(diagnostic: &mut Diagnostic, sources: &SourceMap) {
     if !diagnostic.labels.is_empty() {
         return;
     }

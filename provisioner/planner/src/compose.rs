@@ -8,6 +8,7 @@ use crate::removals::Removals;
 use crate::results::{Results, changed_outputs};
 use crate::scope::Scope;
 use crate::standing::{drift, standing};
+use crate::surge::surge;
 use crate::{Planner, conditions, held, order, topology};
 use model::graph::{Desired, Instance, ProviderConfig};
 use model::plan::{
@@ -22,14 +23,15 @@ use std::rc::Rc;
 pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec<Diagnostic>> {
     let instances = by_address(planner, desired)?;
     let sequence = topology::sequence(&instances)?;
-    let Decided { mut all, errors } = decide_all(planner, &instances, &sequence);
+    let Decided { mut all, mut errors } = decide_all(planner, &instances, &sequence);
+    let foundations = held::foundations(planner);
     let mut vanished = Vec::new();
     let removals = Removals::new(&desired.removals);
     for record in planner.recorded.records.values() {
         if instances.contains_key(&record.address) {
             continue;
         }
-        if held::is_held(planner, &record.address) {
+        if held::is_held(planner, &record.address) || foundations.contains(&record.address) {
             all.push(held::stays(planner, record));
         } else {
             match abandoned(planner, record, Reason::NotConfigured) {
@@ -41,6 +43,8 @@ pub(crate) fn plan(planner: &Planner<'_>, desired: &Desired) -> Result<Plan, Vec
     }
     held::leave_out(planner, &instances, &sequence, &mut all);
     let mut fates = Fates::new(all, &sequence);
+    errors.extend(surge(planner, desired, &mut fates));
+    errors.extend(held::undermined(&fates, &foundations));
     fates.spread_create_first();
     let deposed = planner.recorded.deposed.iter().map(|record| &record.address);
     let others = vanished.iter().chain(deposed).chain(errors.iter().map(|(address, _)| address));

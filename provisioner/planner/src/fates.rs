@@ -186,14 +186,14 @@ impl<'a> Fates<'a> {
     }
 
     /// Whoever is replaced create-first needs the new objects of what it depends on while the old ones
-    /// are still needed by its own old object.
+    /// are still needed by its own old object: because its lifecycle says so, or its rollout.
     pub fn spread_create_first(&mut self) {
         let mut first = vec![false; self.all.len()];
         for index in self.configured.iter().rev().copied() {
             let declared = self.all[index]
                 .instance
                 .is_some_and(|instance| instance.lifecycle.create_before_destroy);
-            if declared || first[index] {
+            if declared || first[index] || self.all[index].action == Action::ReplaceCreateFirst {
                 first[index] = true;
                 for dependency in self.dependencies(index).collect::<Vec<_>>() {
                     first[dependency] = true;

@@ -1,19 +1,21 @@
 //! Nodes that stay as they are recorded while others change: in the waves of a rollout, what is not in the wave.
 //!
 //! Invariants: what is recorded of a held node is decided to be as it is, so that whatever depends on it sees the recorded
-//! values; it is neither changed, mended nor deleted, its record is not brought up to date, and it needs nothing. What is not recorded of it is left out of a plan of everything, with all that
-//! needs it; a plan with targets makes what they need. Refuses to know: why a node is held.
+//! values; it is neither changed, mended nor deleted, its record is not brought up to date, and it needs nothing. What it stands on
+//! that belongs to no node stays, too: it is not deleted, and a plan that replaces it is refused. What is not recorded of a held node is left
+//! out of a plan of everything, with all that needs it; a plan with targets makes what they need. Refuses to know: why a node is held.
 
 use crate::Planner;
 use crate::compose::Instances;
-use crate::decide::Decision;
-use crate::fates::Fate;
+use crate::decide::{Decision, replaces};
+use crate::fates::{Fate, Fates};
+use crate::stable::reached;
 use crate::standing::recorded;
 use model::graph::Instance;
 use model::plan::Action;
 use model::record::Record;
 use model::schema::{Mode, ResourceSchema};
-use model::{Address, Value};
+use model::{Address, Diagnostic, Value};
 use std::collections::{BTreeSet, HashSet};
 
 /// Whether an instance is one of a held node.
@@ -70,6 +72,35 @@ pub(crate) fn stays<'a>(planner: &Planner<'a>, record: &'a Record) -> Fate<'a> {
         must_not_differ: BTreeSet::new(),
         dependencies: BTreeSet::new(),
     }
+}
+
+/// What held nodes stand on, as recorded, that belongs to no node: networks, keys, certificates.
+pub(crate) fn foundations(planner: &Planner<'_>) -> BTreeSet<Address> {
+    if planner.options.held.is_empty() {
+        return BTreeSet::new();
+    }
+    reached(planner.recorded, |record| is_held(planner, &record.address))
+}
+
+/// Replacements of what held nodes stand on.
+pub(crate) fn undermined(
+    fates: &Fates<'_>,
+    foundations: &BTreeSet<Address>,
+) -> Vec<(Address, Diagnostic)> {
+    let replaced = fates.all.iter().filter(|fate| replaces(fate.action));
+    let shared = replaced.filter(|fate| foundations.contains(&fate.address));
+    let error = |fate: &Fate<'_>| {
+        let summary = format!("{} would be replaced while other nodes stand on it", fate.address);
+        let mut error = Diagnostic::error("held-foundation", summary)
+            .with_hint("make a new one beside it under another address, let the nodes move to it, and take the old one out")
+            .about(&fate.address);
+        if let Some(instance) = fate.instance {
+            error = error
+                .with_label(instance.span.clone(), "nodes that do not change now stand on this");
+        }
+        (fate.address.clone(), error)
+    };
+    shared.map(error).collect()
 }
 
 /// Takes what is not recorded of held nodes out of a plan of everything, with all that waits for it.

@@ -29,6 +29,7 @@ mod results;
 mod scope;
 mod stable;
 mod standing;
+mod surge;
 mod target;
 mod topology;
 

@@ -184,7 +184,7 @@ fn with_what_they_need(
 }
 
 /// What records depend on, also through others, as far as it belongs to no node.
-fn reached(recorded: &Recorded, from: impl Fn(&Record) -> bool) -> BTreeSet<Address> {
+pub(crate) fn reached(recorded: &Recorded, from: impl Fn(&Record) -> bool) -> BTreeSet<Address> {
     let start = recorded.records.values().filter(|record| from(record));
     let mut waiting: Vec<&Address> = start.flat_map(|record| &record.dependencies).collect();
     let mut found = BTreeSet::new();

@@ -65,7 +65,8 @@ pub(crate) fn next_back(state: &State) -> Vec<String> {
     let mut wave = Wave::new(&set.rollout);
     for name in due() {
         let same = state.nodes.get(name).is_some_and(|node| node.set == first.set);
-        if same && wave.fits(name) && budget.covers(state, name) {
+        let fits = same && wave.fits(name) && budget.covers(state, name);
+        if fits && wave.takes_surge(state, name) {
             budget.take(state, name);
             wave.add(name);
         }
@@ -124,7 +125,11 @@ impl<'a> Budget<'a> {
         };
         match node.change {
             NodeChange::Create | NodeChange::Delete => false,
-            NodeChange::Replace => !self.surges && !state.down.contains_key(name),
+            NodeChange::Replace => {
+                // Where the replacement failed, what is left of both goes before the node is made again.
+                let surges = self.surges && node.revision != Revision::Failed;
+                !surges && !state.down.contains_key(name)
+            }
             NodeChange::Update | NodeChange::None => !state.down.contains_key(name),
         }
     }

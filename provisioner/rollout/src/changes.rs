@@ -5,11 +5,12 @@
 //! A node set that has no node yet has no stable revision, so what it is made with is no rollout.
 //! Refuses to know: the order and the pace in which nodes are changed.
 
+use model::Address;
 use model::plan::{Action, Change, Plan, Reason};
 use model::record::Recorded;
 use model::rollout::Rollout;
 use model::rollout::entry::{NodeChange, NodeStart, SetStart};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a plan does to nodes that get another revision, by node set and node.
 pub fn node_changes(
@@ -97,4 +98,71 @@ fn weight(change: NodeChange) -> u8 {
         NodeChange::Replace => 2,
         NodeChange::Create | NodeChange::Delete => 3,
     }
+}
+
+/// Something that belongs to no node, that nodes stand on, and that a plan changes together with one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedChange {
+    /// Its address.
+    pub address: Address,
+    /// What happens to it.
+    pub action: Action,
+    /// The nodes that stand on it, as recorded; more than one.
+    pub nodes: BTreeSet<String>,
+    /// Where it is declared: `FILE:LINE:COLUMN`; empty where nobody knows.
+    pub place: String,
+}
+
+/// What waves would change for more nodes than their own: replaced or updated objects outside of nodes that several nodes stand on, at
+/// least one of which gets another revision.
+pub fn shared(plan: &Plan, recorded: &Recorded, sets: &[SetStart]) -> Vec<SharedChange> {
+    let changed: BTreeSet<&str> = sets
+        .iter()
+        .flat_map(|set| &set.nodes)
+        .filter(|node| node.change != NodeChange::None)
+        .map(|node| node.name.as_str())
+        .collect();
+    let counts = |change: &&Change| {
+        let touched = matches!(
+            change.action,
+            Action::Update | Action::ReplaceDeleteFirst | Action::ReplaceCreateFirst
+        );
+        touched && change.address.node_set().is_none()
+    };
+    let touched: Vec<&Change> = plan.changes.iter().filter(counts).collect();
+    if touched.is_empty() {
+        return Vec::new();
+    }
+    let stand_on = stand_on(recorded);
+    let shared = touched.into_iter().filter_map(|change| {
+        let nodes = stand_on.get(&change.address)?;
+        let is_shared = nodes.len() > 1 && nodes.iter().any(|node| changed.contains(node.as_str()));
+        let place = plan.operations.iter().find(|operation| operation.address == change.address);
+        is_shared.then(|| SharedChange {
+            address: change.address.clone(),
+            action: change.action,
+            nodes: nodes.clone(),
+            place: place.map(|operation| operation.place.clone()).unwrap_or_default(),
+        })
+    });
+    shared.collect()
+}
+
+/// By what belongs to no node: the nodes whose records depend on it, also through others that belong to none.
+fn stand_on(recorded: &Recorded) -> BTreeMap<Address, BTreeSet<String>> {
+    let mut found: BTreeMap<Address, BTreeSet<String>> = BTreeMap::new();
+    for record in recorded.records.values() {
+        let Some((_, node)) = record.address.node() else { continue };
+        let mut waiting: Vec<&Address> = record.dependencies.iter().collect();
+        while let Some(address) = waiting.pop() {
+            if address.node_set().is_some() {
+                continue;
+            }
+            if found.entry(address.clone()).or_default().insert(node.to_owned()) {
+                let below = recorded.records.get(address);
+                waiting.extend(below.into_iter().flat_map(|below| &below.dependencies));
+            }
+        }
+    }
+    found
 }

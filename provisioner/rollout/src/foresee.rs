@@ -98,20 +98,31 @@ fn foresee_gate(set: &SetStart, rules: &Stage, gate: &StageGate, nodes: u32) -> 
                 ),
             }
         }
-        Check::Value { consecutive, .. } | Check::Yes { consecutive } => {
-            let declared = set.rollout.gates.get(&gate.gate).map(|gate| gate.interval_ms);
-            let interval_ms = declared.unwrap_or(set.rollout.interval_ms).max(1);
-            let fits = rules.bake_ms / interval_ms;
-            let says = format!(
-                "{} in a row decide; {fits} fit into {}, one every {}",
-                consecutive.max(&1),
-                duration(rules.bake_ms),
-                duration(interval_ms)
-            );
+        Check::Value { consecutive, .. } => {
+            let (fits, how_many) = measurements(set, rules, gate);
+            let says = format!("{} in a row decide; {how_many}", consecutive.max(&1));
             (Some(fits >= u64::from((*consecutive).max(1))), says)
+        }
+        // The last answer decides; only harm takes several.
+        Check::Yes { consecutive } => {
+            let (fits, how_many) = measurements(set, rules, gate);
+            let noes = match (*consecutive).max(1) {
+                1 => "one no is harm".to_owned(),
+                some => format!("{some} noes in a row are harm"),
+            };
+            (Some(fits >= 1), format!("{noes}; {how_many}"))
         }
     };
     GateForesight { gate: gate.gate.clone(), can_prove, says }
+}
+
+/// How many measurements of a gate fit into a bake, and the words for it.
+fn measurements(set: &SetStart, rules: &Stage, gate: &StageGate) -> (u64, String) {
+    let declared = set.rollout.gates.get(&gate.gate).map(|gate| gate.interval_ms);
+    let interval_ms = declared.unwrap_or(set.rollout.interval_ms).max(1);
+    let fits = rules.bake_ms / interval_ms;
+    let (bake, interval) = (duration(rules.bake_ms), duration(interval_ms));
+    (fits, format!("{fits} fit into {bake}, one every {interval}"))
 }
 
 /// What a stage puts at stake: a bad share that its gates just tolerate, on all its nodes, through the whole bake.

@@ -17,6 +17,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("faulty-plan", "a plan contradicts itself",
         "The checker, which did not make the plan, found it wrong; nothing of it runs. This is a mistake of this program: please report it with the \
          plan."),
+    entry("held-foundation", "a wave would replace what other nodes stand on",
+        "In a wave of a rollout all other nodes stay as they are, and so must what they stand on. Make a new object beside the old one under another address and \
+         let the nodes move to it."),
     entry("import-missing", "there is no object with this id",
         "The provider looked the id up and found nothing. Without the `import` block, an apply makes a new object."),
     entry("import-recorded", "the object is recorded already",
@@ -31,6 +34,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         "The arguments of the `provider` block are refused by the provider itself."),
     entry("replace-outside-targets", "an object is to be replaced that the targets leave out",
         "`--target` limits the plan, and `--replace` names something outside of it. Add it to the targets, or drop one of the two."),
+    entry("surge-same-name", "a replacement cannot be there before the old object goes",
+        "`max_surge` of a rollout makes nodes anew before the old ones go. Where names are unique, the new object needs another one: let it hang on what the \
+         object is made from, or leave `max_surge` out."),
     entry("unknown-instance", "`--replace` names nothing that is configured",
         "The address has no instance in the configuration. Addresses are written as `state list` shows them.")
         .example("--replace terraform_data.a", "--replace 'terraform_data.a[\"x\"]'"),

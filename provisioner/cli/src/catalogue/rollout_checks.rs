@@ -53,6 +53,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("rollout-sample", "a gate cannot see enough events",
         "With the load that the error budget states, the nodes of the stage serve fewer events than `min_sample` in the bake. If the deadline does not make up for it \
          either, the stage can never be promoted."),
+    entry("rollout-shared", "something that many nodes stand on changes with the first of them",
+        "A network, a key or a security group that belongs to no node has no stages: the first wave that needs it changes it for all nodes. In place, that is a \
+         warning. Replaced, it would go away below nodes that have not had their turn, so that is refused: make a new one beside it under another address, \
+         let the node set use that, and take the old one out; it is deleted when the rollout is over."),
     entry("rollout-stage-adds-nothing", "a stage adds no node",
         "Percentages round up, so with few nodes two stages can be the same ones. The later one stays, and what the earlier one asks of people is still asked."),
     entry("rollout-stage-order", "a stage holds fewer nodes than the one before it",

@@ -2,12 +2,14 @@
 
 use crate::error::CommandError;
 use crate::project::Project;
-use model::plan::Plan;
+use crate::running::point;
+use model::plan::{Action, Plan};
 use model::record::Recorded;
 use model::rollout::Rollout;
 use model::rollout::entry::{SetStart, Start};
 use model::rollout::foresight::Foresight;
-use model::{Diagnostic, Severity};
+use model::{Diagnostic, Severity, SourceMap};
+use rollout::changes::SharedChange;
 use rollout::source::{Ask, Selectors, source_for};
 use std::collections::BTreeMap;
 
@@ -21,6 +23,8 @@ pub struct Foreseen {
     pub plan_hash: String,
     /// The state version that the stable revision is read from.
     pub stable_serial: u64,
+    /// What belongs to no node and changes with the waves that need it.
+    pub shared: Vec<SharedChange>,
 }
 
 impl Foreseen {
@@ -54,7 +58,8 @@ pub fn foresee(
     }
     let foresight = rollout::foresee(&id, &sets);
     let plan_hash = hash(plan, &sets)?;
-    Ok(Some(Foreseen { foresight, rules, plan_hash, stable_serial }))
+    let shared = rollout::changes::shared(plan, recorded, &sets);
+    Ok(Some(Foreseen { foresight, rules, plan_hash, stable_serial, shared }))
 }
 
 /// The hash of what is going to happen: what changes, and in which stages.
@@ -84,6 +89,7 @@ pub async fn check(
 ) -> Result<Vec<Diagnostic>, CommandError> {
     let sets = &foreseen.foresight.sets;
     let mut found = rollout::validate(sets, now_ms);
+    found.extend(foreseen.shared.iter().map(|shared| told(shared, &project.sources)));
     for set in sets {
         if set.rollout.snapshot_before {
             let summary = "restore points before a rollout cannot be made yet";
@@ -100,6 +106,26 @@ pub async fn check(
         return Err(CommandError::new(found, &project.sources));
     }
     Ok(found)
+}
+
+/// What happens to all nodes at once is no rollout of them.
+fn told(shared: &SharedChange, sources: &SourceMap) -> Diagnostic {
+    let SharedChange { address, action, nodes, place } = shared;
+    let (count, first) = (nodes.len(), nodes.first().map(String::as_str).unwrap_or_default());
+    let detail = format!("{count} nodes stand on it, {first} among them\ndeclared at {place}");
+    let mut told = if *action == Action::Update {
+        let summary = format!("the first wave that needs {address} changes it for all nodes");
+        Diagnostic::warning("rollout-shared", summary)
+            .with_hint("what belongs to no node has no stages; if it can do harm, apply it alone before the nodes change")
+    } else {
+        let summary = format!("{address} cannot be replaced in a rollout: other nodes stand on it");
+        Diagnostic::error("rollout-shared", summary).with_hint(
+            "make a new one beside it under another name, let the node set use that, and take the old one out of the configuration: it goes when no node is on it any more",
+        )
+    };
+    told = told.with_detail(detail).about(address);
+    point(&mut told, sources);
+    told
 }
 
 /// Queries that do not read, as far as somebody can be asked.

@@ -203,7 +203,9 @@ impl Fleet {
             let options =
                 wishes.clone().options(&self.project.environment, seen.moved, planning::now());
             let planner = Planner::new(seen.recorded, seen.actual, schemas, options);
-            let desired = planner.stable(&then, &nodes);
+            let mut desired = planner.stable(&then, &nodes);
+            // On the way back, too, a set has room for as many nodes more.
+            desired.rollouts.clone_from(&self.rules);
             let error = |diagnostics| CommandError { diagnostics, ..CommandError::default() };
             planning::checked(planner.plan(&desired).map_err(error)?)
         };

@@ -22,6 +22,8 @@ mod ordering;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod surge;
+#[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod triggers;

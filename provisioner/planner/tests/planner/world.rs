@@ -7,6 +7,7 @@ use model::graph::{
 use model::moves::{Endpoint, Move, Removal, ResourceName};
 use model::plan::{Actual, Change, Moved, Observation, Operation, OperationKind, Plan};
 use model::record::{Record, Recorded};
+use model::rollout::{Amount, Rollout};
 use model::schema::{Attribute, ProviderSchema, ResourceSchema};
 use model::value::Data;
 use model::{Address, Diagnostic, PathStep, Residual, Span, Type, Value};
@@ -54,6 +55,8 @@ pub fn schemas() -> BTreeMap<String, ProviderSchema> {
         ]),
         ..ResourceSchema::default()
     };
+    let mut named = host.clone();
+    named.adoption.unique_name = true;
     let statement = ResourceSchema {
         attributes: attributes(vec![
             ("members", Attribute::optional(Type::list(Type::String), "")),
@@ -64,7 +67,9 @@ pub fn schemas() -> BTreeMap<String, ProviderSchema> {
     };
     let provider = ProviderSchema {
         name: "sim".to_owned(),
-        resources: [("sim_host".to_owned(), host), ("sim_statement".to_owned(), statement)].into(),
+        resources: [("sim_host", host), ("sim_named", named), ("sim_statement", statement)]
+            .map(|(kind, schema)| (kind.to_owned(), schema))
+            .into(),
         ..ProviderSchema::default()
     };
     [("sim".to_owned(), provider)].into()
@@ -182,6 +187,8 @@ pub struct Config {
     pub outputs: BTreeMap<String, Argument>,
     pub moves: Vec<Move>,
     pub removals: Vec<Removal>,
+    /// How many nodes more than they have node sets may have, by set.
+    pub surges: BTreeMap<String, u32>,
 }
 
 impl Config {
@@ -220,6 +227,8 @@ impl Config {
         let config =
             ProviderConfig { name: "sim".to_owned(), arguments: Value::object::<&str>([]) };
         desired.providers.insert("sim".to_owned(), config);
+        let rollouts = self.surges.iter().map(|(set, most)| (set.clone(), rollout(*most)));
+        desired.rollouts = rollouts.collect();
         for block in &self.blocks {
             let instance = block.instance(&known);
             if let Ok(attributes) = planner.attributes(&instance) {
@@ -235,6 +244,26 @@ impl Config {
             desired.outputs.insert(name.clone(), output);
         }
         desired
+    }
+}
+
+/// A rollout with room for so many nodes more than its set has.
+fn rollout(max_surge: u32) -> Rollout {
+    Rollout {
+        name: "rollout.r".to_owned(),
+        stages: Vec::new(),
+        gates: BTreeMap::new(),
+        max_parallel: 1,
+        max_unavailable: Amount::Count(1),
+        max_surge: Amount::Count(max_surge),
+        holdback: 0,
+        apart: Vec::new(),
+        windows: Vec::new(),
+        notify: Vec::new(),
+        snapshot_before: false,
+        error_budget: None,
+        interval_ms: 1_000,
+        span: None,
     }
 }
 

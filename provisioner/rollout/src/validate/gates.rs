@@ -38,7 +38,12 @@ pub(super) fn check_gate(stage: &Stage, gate: &StageGate, declared: &Gate, found
     if row_ms > stage.bake_ms.saturating_add(stage.deadline_ms) {
         found.add(span, Diagnostic::error("rollout-consecutive", text));
     } else if row_ms > stage.bake_ms {
-        let hint = "the stage will be held beyond its bake";
+        let hint = match gate.check {
+            Check::Yes { .. } => {
+                "so many noes do not fit into the bake: the stage is over before they are harm"
+            }
+            _ => "the stage will be held beyond its bake",
+        };
         found.add(span, Diagnostic::warning("rollout-consecutive", text).with_hint(hint));
     }
 }

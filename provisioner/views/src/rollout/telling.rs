@@ -227,7 +227,13 @@ pub fn reading(reading: &Reading) -> String {
 /// The name of a stage that an entry names by number.
 pub fn stage_name(stage: u32, model: &Model) -> String {
     let known = model.stage_at(stage).and_then(|place| model.stages.get(place));
-    known.map_or_else(|| format!("stage {}", stage.saturating_add(1)), |stage| stage.name.clone())
+    let Some(known) = known else { return format!("stage {}", stage.saturating_add(1)) };
+    let sets = model.start.as_ref().map(|start| start.sets.as_slice()).unwrap_or_default();
+    // Sets that are gone through one after the other often have stages of the same names.
+    match sets.get(known.set).filter(|_| sets.len() > 1) {
+        Some(set) => format!("{} of {}", known.name, set.node_set),
+        None => known.name.clone(),
+    }
 }
 
 fn started(start: &Start) -> String {

@@ -1,0 +1,222 @@
+//! Rollouts of more than services, on real nodes: machines changed in place and anew, sets that grow and shrink, one set after
+//! another, replacements that are there before the old nodes go, and a configuration that cuts its node off.
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::net::TcpStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tests::{Finished, Running, Workbench, wait_until};
+
+const MACHINES: &str = "environments/machines";
+const CUTOFF: &str = "environments/cutoff";
+const MINUTES: Duration = Duration::from_mins(3);
+
+/// One fleet at a time: a machine that is too busy to answer is an outage, and holds a rollout as it should.
+static ALONE: Mutex<()> = Mutex::new(());
+
+struct Fleet {
+    bench: Workbench,
+    environment: &'static str,
+    arguments: Vec<String>,
+    /// Given back when everything else is gone.
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Fleet {
+    fn new(
+        data: &str,
+        environment: &'static str,
+        values: impl Fn(&Workbench) -> Vec<String>,
+    ) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let bench = Workbench::new();
+        bench.add(data, environment);
+        bench.add_program("workload");
+        let values = values(&bench).into_iter();
+        let arguments = values.flat_map(|value| ["--var".to_owned(), value]).collect();
+        let fleet = Self { bench, environment, arguments, _alone: alone };
+        fleet.apply(&[]).exits(0);
+        fleet
+    }
+
+    fn starts(&self, words: &[&str], values: &[&str]) -> Running {
+        let mut all: Vec<&str> = vec![words[0], self.environment];
+        if words[0] == "rollout" {
+            all = vec![words[0], words[1], self.environment];
+            all.extend(&words[2..]);
+        } else {
+            all.extend(&words[1..]);
+        }
+        all.extend(self.arguments.iter().map(String::as_str));
+        all.extend(values.iter().flat_map(|value| ["--var", *value]));
+        self.bench.start(&all)
+    }
+
+    fn apply(&self, values: &[&str]) -> Finished {
+        self.starts(&["apply", "--auto-approve"], values).finish()
+    }
+
+    #[track_caller]
+    fn assert_no_changes(&self, values: &[&str]) {
+        self.starts(&["plan", "--detailed-exitcode"], values).finish().exits(0);
+        self.bench.run(&["state", "check", self.environment]).exits(0);
+    }
+
+    /// The nodes of the last rollout's waves, wave by wave.
+    fn waves(&self) -> Vec<Vec<String>> {
+        let all =
+            self.bench.run(&["rollout", "history", self.environment, "--json"]).exits(0).json();
+        let last = all.as_array().and_then(|all| all.last()).expect("there was one");
+        let last = last["rollout"].as_str().expect("it has an id").to_owned();
+        let words = ["rollout", "history", self.environment, &last, "--json"];
+        let entries = self.bench.run(&words).exits(0).json();
+        let entries = entries.as_array().expect("entries are a list").iter();
+        let ended = entries.map(|entry| &entry["what"]).filter(|it| it["entry"] == "wave_ended");
+        let names = |wave: &Value| {
+            let nodes = wave["changed"].as_array().expect("a wave has nodes").iter();
+            nodes.map(|name| name.as_str().expect("a name").to_owned()).collect()
+        };
+        ended.map(names).collect()
+    }
+
+    fn on(&self, node: &str, command: &str) -> Finished {
+        self.bench.run(&["ssh", self.environment, node, "--", command])
+    }
+
+    fn ends(self) {
+        let mut words = vec!["destroy", self.environment, "--auto-approve"];
+        words.extend(self.arguments.iter().map(String::as_str));
+        self.bench.run(&words).exits(0);
+        self.bench.traces().assert_none();
+    }
+}
+
+/// How many nodes run the workload at this moment.
+fn at_work(bench: &Workbench) -> usize {
+    let processes = bench.traces().processes;
+    processes.iter().filter(|(_, line)| line.contains("/bin/workload serve")).count()
+}
+
+#[test]
+fn machines_change_sets_grow_and_shrink_one_set_after_the_other() {
+    let fleet = Fleet::new("tests/data/machines", MACHINES, |bench| {
+        vec![format!("workload_binary={}", bench.path("workload").display())]
+    });
+    in_place(&fleet);
+    anew(&fleet);
+    grows_and_shrinks(&fleet);
+    fleet.ends();
+}
+
+/// A machine's argument that is changed in place goes through the stages; the other set has nothing to do with it.
+fn in_place(fleet: &Fleet) {
+    fleet.apply(&["data_path=/srv/data"]).exits(0).says("committed");
+    let waves = fleet.waves();
+    assert_eq!(waves.concat().len(), 4, "{waves:?}");
+    assert!(waves.concat().iter().all(|node| node.starts_with("front")), "{waves:?}");
+    fleet.on("front-main-001", "test -d /srv/data").exits(0);
+    fleet.assert_no_changes(&["data_path=/srv/data"]);
+}
+
+/// Another image is another machine. With room for one node more, it is there and well before the old one goes; a network below all
+/// nodes is not replaced under them; and where the replacement does not get well, the node goes back.
+fn anew(fleet: &Fleet) {
+    let now = ["data_path=/srv/data", "image=two", "max_surge=1"];
+    let network = ["data_path=/srv/data", "network=other"];
+    fleet.apply(&network).exits(1).says("rollout-shared").says("modules/network/local/main.hcl");
+    assert_eq!(at_work(&fleet.bench), 6);
+
+    let mut applying = fleet.starts(&["apply", "--auto-approve"], &now);
+    let mut fewest = usize::MAX;
+    while !applying.has_ended() {
+        fewest = fewest.min(at_work(&fleet.bench));
+    }
+    let said = applying.finish().exits(0).says("committed").to_string();
+    assert!(fewest >= 6, "{fewest} of 6 nodes were at work: {said}");
+    let waves = fleet.waves();
+    assert!(waves.iter().all(|wave| wave.len() == 1), "one more at a time: {waves:?}");
+    let sets: Vec<&str> = waves.iter().flatten().map(|node| &node[..4]).collect();
+    assert_eq!(sets, ["fron", "fron", "fron", "fron", "back", "back"], "one set after the other");
+    for node in waves.concat() {
+        let at = |what: &str| {
+            let line = format!("{node}\"].service.workload: {what}");
+            said.find(&line).unwrap_or_else(|| panic!("{line}: {said}"))
+        };
+        assert!(at("replacement created") < at("deleting the replaced object"), "{node}");
+    }
+    fleet.assert_no_changes(&now);
+
+    let sick = ["data_path=/srv/data", "image=three", "max_surge=1", "sick_from=0"];
+    fleet.apply(&sick).exits(1).says("rollout-rolled-back");
+    assert_eq!(at_work(&fleet.bench), 6);
+    fleet.assert_no_changes(&now);
+}
+
+/// New nodes have stages, too; those that do not get well go away again.
+fn grows_and_shrinks(fleet: &Fleet) {
+    let with = |more: &'static [&'static str]| {
+        let mut values = vec!["data_path=/srv/data", "image=two"];
+        values.extend(more);
+        values
+    };
+    fleet.apply(&with(&["front=6", "sick_from=4"])).exits(1).says("rollout-rolled-back");
+    assert_eq!(at_work(&fleet.bench), 6);
+    fleet.assert_no_changes(&with(&[]));
+
+    fleet.apply(&with(&["front=6", "back=3"])).exits(0).says("committed");
+    let grown: BTreeSet<String> = fleet.waves().concat().into_iter().collect();
+    let new = ["back-main-003", "front-main-005", "front-main-006"].map(str::to_owned);
+    assert_eq!(grown, BTreeSet::from(new));
+    assert_eq!(at_work(&fleet.bench), 9);
+    fleet.assert_no_changes(&with(&["front=6", "back=3"]));
+
+    fleet.apply(&with(&["front=2", "back=2"])).exits(0).says("committed");
+    assert_eq!(at_work(&fleet.bench), 4);
+    fleet.assert_no_changes(&with(&["front=2", "back=2"]));
+}
+
+/// Whether whoever knocks at a port of this machine is told that an SSH server is there.
+fn answers(port: &str) -> bool {
+    let Ok(mut stream) = TcpStream::connect(format!("127.0.0.1:{port}")) else { return false };
+    let limit = stream.set_read_timeout(Some(Duration::from_secs(1)));
+    let mut banner = [0; 4];
+    limit.is_ok() && stream.read_exact(&mut banner).is_ok() && banner == *b"SSH-"
+}
+
+#[test]
+fn a_configuration_that_cuts_its_node_off_is_taken_back_by_the_node_itself() {
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let ports = [free(), free()].map(|it| it.local_addr().expect("it is bound").port().to_string());
+    let fleet =
+        Fleet::new("tests/data/cutoff", CUTOFF, |_| vec![format!("ports=[{}]", ports.join(","))]);
+    let applying = fleet.starts(&["apply", "--auto-approve"], &["cut=true"]);
+    let mut cut = None;
+    wait_until("a node is cut off", MINUTES, || {
+        cut = ports.iter().position(|port| !answers(port));
+        cut.is_some()
+    });
+    let cut = cut.expect("it was seen");
+    let names = ["work-main-001", "work-main-002"];
+    let (node, other) = (names[cut], names[1 - cut]);
+
+    // Nobody waits for it any more, and it is switched off: nobody can have confirmed anything when it is back.
+    applying.signal(Signal::SIGKILL);
+    applying.finish();
+    let traces = fleet.bench.traces();
+    let is_init = |line: &str| line.contains("__node-init") && line.contains(node);
+    let (init, _) = traces.processes.iter().find(|(_, line)| is_init(line)).expect("it runs");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(*init), Signal::SIGKILL).expect("it runs");
+
+    // Whoever goes on changes it once more. This time it takes itself back while it runs, and the rollout sees it.
+    let driven = fleet.starts(&["rollout", "run"], &["cut=true"]).finish();
+    driven.exits(1).says("rollout-rolled-back").says(node);
+    let log = fleet.on(node, "cat /var/log/provisioner/deadman.log").exits(0).stdout;
+    assert_eq!(log.matches("uplink: reverted").count(), 2, "{log}");
+    fleet.on(other, "test ! -e /var/log/provisioner/deadman.log").exits(0);
+    assert!(fleet.waves().concat().is_empty(), "no other node was touched");
+    fleet.assert_no_changes(&[]);
+    fleet.ends();
+}
