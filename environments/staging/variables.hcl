@@ -50,6 +50,29 @@ variable "prometheus_port" {
   description = "Port on 127.0.0.1 of this machine where Prometheus is offered."
 }
 
+variable "rollout" {
+  type        = bool
+  default     = false
+  description = "Whether changes reach the edge nodes in stages, judged by Prometheus. It is off at first: Prometheus knows new machines only when a rollout is over, so more nodes and other machines are for a run without it."
+
+  validation {
+    condition     = !var.rollout || var.cloud == "local"
+    error_message = "Prometheus on AWS is reached from within the mesh only, and whoever drives a rollout asks it: leave rollout out."
+  }
+}
+
+variable "rollout_interval_s" {
+  type        = number
+  default     = 10
+  description = "Seconds between two measurements of the gates."
+}
+
+variable "rollout_time_scale" {
+  type        = number
+  default     = 0.04
+  description = "The bakes of modules/rollout/standard (15 minutes to 24 hours) times this."
+}
+
 variable "aws_region" {
   type        = string
   default     = "eu-central-1"

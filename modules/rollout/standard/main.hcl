@@ -20,7 +20,7 @@ variable "alert_matchers" {
 variable "requests" {
   type        = string
   default     = "http_requests_total"
-  description = "Counter of requests, with a label `node`."
+  description = "Counter of requests, with a label `node`; null where there is none: then neither errors nor throughput are looked at."
 }
 
 variable "failed" {
@@ -32,7 +32,7 @@ variable "failed" {
 variable "latency" {
   type        = string
   default     = "http_request_duration_seconds"
-  description = "Histogram of how long requests took, in seconds, with a label `node`."
+  description = "Histogram of how long requests took, in seconds, with a label `node`; null where there is none: then latency is not looked at."
 }
 
 variable "buckets" {
@@ -207,25 +207,31 @@ locals {
     { name = "full", kind = "full", nodes = "100%", bake = 1440, deadline = 4320 },
   ]
 
-  alerts = var.alertmanager_url == null ? {} : { alerts = {} }
-  total  = var.offered == null ? toset([]) : toset(["throughput"])
+  # What there is to look at.
+  alerts   = var.alertmanager_url == null ? {} : { alerts = {} }
+  counted  = var.requests == null ? toset([]) : toset(["errors"])
+  per_node = var.requests == null ? {} : { per-node = {} }
+  timed_of = var.latency == null ? toset([]) : toset(["p95"])
+  total    = var.offered == null || var.requests == null ? toset([]) : toset(["throughput"])
 
   # What a stage is judged by besides errors and the nodes themselves, and what it says otherwise than the gate.
   judged = {
-    canary = merge({ p95-canary = {} }, local.alerts)
+    canary = merge({ for name in local.timed_of : "p95-canary" => {} }, local.alerts)
     gradual = merge(
-      {
-        p95          = { worse_than_control = var.worse_than_control.slow }
-        p95-rollback = {}
-        per-node     = {}
-      },
+      { for name in local.timed_of : name => { worse_than_control = var.worse_than_control.slow } },
+      { for name in local.timed_of : "p95-rollback" => {} },
+      local.per_node,
       { for name in local.total : name => { proceed_above = var.throughput.gradual } },
     )
     full = merge(
-      { p95 = {} },
+      { for name in local.timed_of : name => {} },
       { for name in local.total : name => { proceed_above = var.throughput.full } },
     )
   }
+
+  # No stage names a gate that asks for what is not there.
+  requests = coalesce(var.requests, "http_requests_total")
+  latency  = coalesce(var.latency, "http_request_duration_seconds")
 
   with      = var.selector == "" ? "" : "${var.selector},"
   candidate = "${local.with}$candidate"
@@ -233,11 +239,11 @@ locals {
   groups    = { candidate = local.candidate, control = local.control }
 
   # Requests that were timed, and those of them that took longer than a bound.
-  timed = { for group, nodes in local.groups : group => "sum(increase(${var.latency}_count{${nodes}}[$window]))" }
+  timed = { for group, nodes in local.groups : group => "sum(increase(${local.latency}_count{${nodes}}[$window]))" }
   slow = {
     for bound, le in var.buckets : bound => {
       for group, nodes in local.groups :
-      group => "${local.timed[group]} - sum(increase(${var.latency}_bucket{le=\"${le}\",${nodes}}[$window]))"
+      group => "${local.timed[group]} - sum(increase(${local.latency}_bucket{le=\"${le}\",${nodes}}[$window]))"
     }
   }
 }
@@ -246,10 +252,10 @@ locals {
 gate "errors" {
   prometheus {
     url           = var.prometheus_url
-    bad           = "sum(increase(${var.requests}{${var.failed},${local.candidate}}[$window])) or vector(0)"
-    total         = "sum(increase(${var.requests}{${local.candidate}}[$window]))"
-    control_bad   = "sum(increase(${var.requests}{${var.failed},${local.control}}[$window])) or vector(0)"
-    control_total = "sum(increase(${var.requests}{${local.control}}[$window]))"
+    bad           = "sum(increase(${local.requests}{${var.failed},${local.candidate}}[$window])) or vector(0)"
+    total         = "sum(increase(${local.requests}{${local.candidate}}[$window]))"
+    control_bad   = "sum(increase(${local.requests}{${var.failed},${local.control}}[$window])) or vector(0)"
+    control_total = "sum(increase(${local.requests}{${local.control}}[$window]))"
   }
   rate {
     proceed_below  = var.errors.below
@@ -306,8 +312,8 @@ gate "p95-rollback" {
 gate "per-node" {
   prometheus {
     url     = var.prometheus_url
-    value   = "avg(sum by (node) (rate(${var.requests}{${local.candidate}}[2m])))"
-    control = "avg(sum by (node) (rate(${var.requests}{${local.control}}[2m])))"
+    value   = "avg(sum by (node) (rate(${local.requests}{${local.candidate}}[2m])))"
+    control = "avg(sum by (node) (rate(${local.requests}{${local.control}}[2m])))"
   }
   value {
     proceed_above = var.throughput_of_control
@@ -320,7 +326,7 @@ gate "per-node" {
 gate "throughput" {
   prometheus {
     url   = var.prometheus_url
-    value = "sum(rate(${var.requests}{${var.selector}}[2m])) and on () count(${var.requests}{${local.candidate}})"
+    value = "sum(rate(${local.requests}{${var.selector}}[2m])) and on () count(${local.requests}{${local.candidate}})"
     load  = coalesce(var.offered, "vector(0)")
   }
   value {
@@ -362,9 +368,14 @@ rollout "standard" {
       bake     = "${stage.value.bake * 60 * var.time_scale}s"
       deadline = "${stage.value.deadline * 60 * var.time_scale}s"
 
-      gate "errors" {
-        proceed_below      = stage.value.kind == "full" ? var.errors.full_below : var.errors.below
-        worse_than_control = stage.value.kind == "gradual" ? var.worse_than_control.errors : null
+      dynamic "gate" {
+        for_each = local.counted
+        iterator = counted
+        labels   = [counted.value]
+        content {
+          proceed_below      = stage.value.kind == "full" ? var.errors.full_below : var.errors.below
+          worse_than_control = stage.value.kind == "gradual" ? var.worse_than_control.errors : null
+        }
       }
       gate "nodes" {}
 

@@ -148,6 +148,26 @@ pub fn shared(plan: &Plan, recorded: &Recorded, sets: &[SetStart]) -> Vec<Shared
     shared.collect()
 }
 
+/// What lists nodes elsewhere and changes at the end only, while machines come that it does not know yet: the first service that the plan
+/// updates on a node whose set is not rolled out, if any set gets new machines.
+pub fn late_list<'a>(plan: &'a Plan, sets: &[SetStart]) -> Option<&'a Address> {
+    if !sets.iter().any(|set| new_machine(set).is_some()) {
+        return None;
+    }
+    let is_elsewhere = |change: &&Change| {
+        let updated = change.action == Action::Update && change.address.kind() == "service";
+        let rolled_out = |set: &str| sets.iter().any(|start| start.node_set == set);
+        updated && change.address.node().is_some_and(|(set, _)| !rolled_out(set))
+    };
+    plan.changes.iter().find(is_elsewhere).map(|change| &change.address)
+}
+
+/// A node of the set that gets a machine which was not there before.
+pub fn new_machine(set: &SetStart) -> Option<&NodeStart> {
+    let is_new = |change| matches!(change, NodeChange::Create | NodeChange::Replace);
+    set.nodes.iter().find(|node| is_new(node.change))
+}
+
 /// By what belongs to no node: the nodes whose records depend on it, also through others that belong to none.
 fn stand_on(recorded: &Recorded) -> BTreeMap<Address, BTreeSet<String>> {
     let mut found: BTreeMap<Address, BTreeSet<String>> = BTreeMap::new();

@@ -73,6 +73,11 @@ impl Palette {
 
 type Stream = Box<dyn Write + Send>;
 
+/// Fewer columns are not drawn for.
+const NARROWEST: usize = 40;
+/// More columns are not filled.
+const WIDEST: usize = 160;
+
 /// The standard streams.
 pub struct Console {
     out: Mutex<Stream>,
@@ -81,6 +86,8 @@ pub struct Console {
     err_palette: Palette,
     width: usize,
     live: bool,
+    /// Whether stderr is a terminal that people resize.
+    resizes: bool,
     interactive: bool,
     screen: OnceLock<MultiProgress>,
 }
@@ -108,8 +115,9 @@ impl Console {
         Self {
             out_palette: palette(out.is_terminal()),
             err_palette: palette(err.is_terminal()),
-            width: width.clamp(40, 160),
+            width: width.clamp(NARROWEST, WIDEST),
             live,
+            resizes: live,
             interactive: std::io::stdin().is_terminal() && err.is_terminal(),
             out: Mutex::new(Box::new(out)),
             err: Mutex::new(Box::new(err)),
@@ -127,6 +135,7 @@ impl Console {
             err_palette: Palette::PLAIN,
             width: 100,
             live: false,
+            resizes: false,
             interactive: false,
             screen: OnceLock::new(),
         };
@@ -199,6 +208,17 @@ impl Console {
     /// Columns to fill.
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// Columns to fill and lines of the terminal as they are now, for what is redrawn: people resize terminals. No lines are known
+    /// where there is no terminal.
+    pub fn size(&self) -> (usize, Option<usize>) {
+        match terminal_size::terminal_size_of(std::io::stderr()) {
+            Some((width, height)) if self.resizes => {
+                (usize::from(width.0).clamp(NARROWEST, WIDEST), Some(usize::from(height.0)))
+            }
+            _ => (self.width, None),
+        }
     }
 
     /// Whether lines on stderr may be redrawn.

@@ -5,10 +5,10 @@ use crate::project::Project;
 use crate::running::point;
 use model::plan::{Action, Plan};
 use model::record::Recorded;
-use model::rollout::Rollout;
 use model::rollout::entry::{SetStart, Start};
 use model::rollout::foresight::Foresight;
-use model::{Diagnostic, Severity, SourceMap};
+use model::rollout::{Gate, Rollout, Source};
+use model::{Address, Diagnostic, Severity, SourceMap};
 use rollout::changes::SharedChange;
 use rollout::source::{Ask, Selectors, source_for};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub struct Foreseen {
     pub stable_serial: u64,
     /// What belongs to no node and changes with the waves that need it.
     pub shared: Vec<SharedChange>,
+    /// A service that may list the machines that come, and learns of them at the end.
+    pub late_list: Option<Address>,
 }
 
 impl Foreseen {
@@ -59,7 +61,8 @@ pub fn foresee(
     let foresight = rollout::foresee(&id, &sets);
     let plan_hash = hash(plan, &sets)?;
     let shared = rollout::changes::shared(plan, recorded, &sets);
-    Ok(Some(Foreseen { foresight, rules, plan_hash, stable_serial, shared }))
+    let late_list = rollout::changes::late_list(plan, &sets).cloned();
+    Ok(Some(Foreseen { foresight, rules, plan_hash, stable_serial, shared, late_list }))
 }
 
 /// The hash of what is going to happen: what changes, and in which stages.
@@ -91,6 +94,7 @@ pub async fn check(
     let mut found = rollout::validate(sets, now_ms);
     found.extend(foreseen.shared.iter().map(|shared| told(shared, &project.sources)));
     for set in sets {
+        found.extend(foreseen.late_list.iter().flat_map(|list| unseen(set, list)));
         if set.rollout.snapshot_before {
             let summary = "restore points before a rollout cannot be made yet";
             let mut error = Diagnostic::error("rollout-snapshot", summary)
@@ -106,6 +110,27 @@ pub async fn check(
         return Err(CommandError::new(found, &project.sources));
     }
     Ok(found)
+}
+
+/// Gates that ask for the metrics of new machines, which nobody may be collecting yet.
+fn unseen(set: &SetStart, list: &Address) -> Vec<Diagnostic> {
+    let Some(node) = rollout::changes::new_machine(set) else { return Vec::new() };
+    let gates = set.rollout.gates.values();
+    let asking = gates.filter(|gate| matches!(gate.source, Source::Prometheus { .. }));
+    let warning = |gate: &Gate| {
+        let summary = format!(
+            "gate `{}` asks for metrics of new machines, such as {}'s, that may not be collected yet",
+            gate.name, node.name
+        );
+        let mut warning = Diagnostic::warning("rollout-unseen", summary)
+            .with_detail(format!("{list} changes at the end of the rollout: until then it may not know them"))
+            .with_hint("if it is what collects them, the gate has no data and the stage is rolled back at its deadline: let them be judged by `nodes` or `http` gates");
+        if let Some(span) = &gate.span {
+            warning = warning.with_label(span.clone(), "in this gate");
+        }
+        warning
+    };
+    asking.map(warning).collect()
 }
 
 /// What happens to all nodes at once is no rollout of them.

@@ -12,6 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use model::rollout::entry::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Lines of a terminal that are left to the operations of a wave.
+const OPERATIONS: usize = 3;
+/// Fewer lines than this are no view.
+const LEAST: usize = 6;
+
 /// The whole view at a moment (Unix milliseconds), at most `width` columns wide; every line ends with a line feed.
 pub fn frame(model: &Model, now_ms: i64, width: usize, palette: Palette) -> String {
     let style = Style { width, palette, now_ms };
@@ -24,6 +29,41 @@ pub fn frame(model: &Model, now_ms: i64, width: usize, palette: Palette) -> Stri
     text.push_str(&sections::rollback(model, style));
     text.push_str(&sections::holds(model, style));
     text
+}
+
+/// The view in at most `height` lines, for a terminal that has no more: nodes one by one go first, then the stages that it is not in, then
+/// what is at the end.
+pub fn fitted(
+    model: &Model,
+    now_ms: i64,
+    (width, height): (usize, usize),
+    palette: Palette,
+) -> String {
+    let whole = frame(model, now_ms, width, palette);
+    let fits = |text: &str| text.lines().count() <= height;
+    if fits(&whole) {
+        return whole;
+    }
+    let style = Style { width, palette, now_ms };
+    let gates = if model.end.is_none() { sections::gates(model, style) } else { String::new() };
+    let rest = [
+        sections::legend(model, style),
+        sections::rollback(model, style),
+        sections::holds(model, style),
+        gates,
+    ];
+    let (heading, rest) = (sections::heading(model, style), rest.concat());
+    let with = |stages: String| format!("{heading}{stages}{rest}");
+    let shorter = with(sections::stages(model, style));
+    if fits(&shorter) {
+        return shorter;
+    }
+    let shortest = with(sections::current_stage(model, style));
+    if fits(&shortest) {
+        return shortest;
+    }
+    let lines = shortest.lines().take(height.saturating_sub(1));
+    lines.chain(["  …"]).map(|line| format!("{line}\n")).collect()
 }
 
 /// One line for an entry: when, and what it says.
@@ -115,8 +155,11 @@ impl Live {
         if self.as_json || !self.console.is_live() {
             return;
         }
-        let (width, palette) = (self.console.width(), self.console.err_palette());
-        let text = frame(&told.model, now_ms, width, palette);
+        let (size, palette) = (self.console.size(), self.console.err_palette());
+        let (width, rows) = size;
+        // Operations under way have lines, too.
+        let height = rows.map_or(usize::MAX, |rows| rows.saturating_sub(OPERATIONS).max(LEAST));
+        let text = fitted(&told.model, now_ms, (width, height), palette);
         let bar = told.frame.get_or_insert_with(|| {
             let style = ProgressStyle::with_template("{msg}");
             let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());

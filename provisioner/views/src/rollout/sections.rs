@@ -16,6 +16,10 @@ use model::rollout::entry::{Outcome, Verdict};
 pub const NODE_CELLS: usize = 120;
 /// How many of the last values a sparkline has.
 const SPARKS: usize = 24;
+/// How many it has where there are fewer columns than [`NARROW`].
+const FEW_SPARKS: usize = 4;
+/// Columns below which a sparkline is short.
+const NARROW: usize = 70;
 /// Columns of `: applying the rest, `.
 const LONGEST_STATE: usize = 20;
 /// How many nodes that do not answer are told one by one.
@@ -82,6 +86,13 @@ pub fn stages(model: &Model, style: Style) -> String {
         push!(text, "  {sign} {name:wide$} {rest}\n");
     }
     text
+}
+
+/// The line of the stage that it is in.
+pub fn current_stage(model: &Model, style: Style) -> String {
+    let all = stages(model, style);
+    let line = model.current.and_then(|place| all.lines().nth(place));
+    line.map(|line| format!("{line}\n")).unwrap_or_default()
 }
 
 fn one_stage(model: &Model, place: usize, stage: &StageView, style: Style) -> (String, String) {
@@ -194,6 +205,15 @@ pub fn nodes(model: &Model, style: Style) -> String {
             text.push_str(&cells(&nodes, style));
         }
     }
+    text.push_str(&legend(model, style));
+    text.push_str(&down(model, style));
+    text
+}
+
+/// How many nodes are in each state.
+pub fn legend(model: &Model, style: Style) -> String {
+    let palette = style.palette;
+    let mut text = String::new();
     let legend = model
         .counts()
         .into_iter()
@@ -212,7 +232,6 @@ pub fn nodes(model: &Model, style: Style) -> String {
         text.push_str(&painted(state, &part, palette));
     }
     text.push('\n');
-    text.push_str(&down(model, style));
     text
 }
 
@@ -288,6 +307,8 @@ pub fn gates(model: &Model, style: Style) -> String {
     };
     let wide = stage.gates.iter().map(|gate| gate.name.chars().count()).max().unwrap_or(0);
     let wide = wide.min(style.width / 4);
+    // What a gate says matters more than how it came to it.
+    let sparks = if style.width < NARROW { FEW_SPARKS } else { SPARKS };
     let mut text = String::new();
     for gate in &stage.gates {
         let last = gate.points.last();
@@ -304,9 +325,11 @@ pub fn gates(model: &Model, style: Style) -> String {
             },
         );
         let (sign, verdict) = told(gate.verdict, style.palette);
-        let sparks = format!("{:<SPARKS$}", sparkline(gate));
+        let drawn = sparkline(gate);
+        let skipped = drawn.chars().count().saturating_sub(sparks);
+        let drawn: String = drawn.chars().skip(skipped).collect();
         let name = cut(&gate.name, wide);
-        let line = format!("{name:wide$} {sparks} {value:>12}  {verdict:<12}");
+        let line = format!("{name:wide$} {drawn:<sparks$} {value:>12}  {verdict:<12}");
         let (room, rule) = (style.width.saturating_sub(4), gate.rule());
         if line.chars().count() + rule.chars().count() + 2 <= room {
             push!(text, "  {sign} {line}  {rule}\n");

@@ -54,6 +54,23 @@ fn no_line_is_wider_than_asked_for_at_any_entry() {
 }
 
 #[test]
+fn a_low_terminal_gets_what_says_most() {
+    let entries = sample::good();
+    let upto = after(&entries, |entry| entry.at_ms < sample::BEGAN_MS + 3_000_000);
+    let model = Model::of(&entries[..upto]);
+    let drawn = |height| fitted(&model, model.last_ms + 20_000, (80, height), Palette::PLAIN);
+    assert_eq!(drawn(100), frame(&model, model.last_ms + 20_000, 80, Palette::PLAIN));
+    for entries in [sample::good(), sample::held(), sample::rolled_back(), sample::thousand()] {
+        for height in [6, 9, 15, 21] {
+            let model = Model::of(&entries);
+            let text = fitted(&model, model.last_ms, (40, height), Palette::PLAIN);
+            assert!(text.lines().count() <= height, "{height}: {text}");
+        }
+    }
+    insta::assert_snapshot!(drawn(12));
+}
+
+#[test]
 fn without_a_terminal_every_entry_is_one_line() {
     let entries = sample::rolled_back();
     let (console, capture) = Console::captured();
