@@ -63,7 +63,11 @@ pub fn fitted(
         return shortest;
     }
     let lines = shortest.lines().take(height.saturating_sub(1));
-    lines.chain(["  …"]).map(|line| format!("{line}\n")).collect()
+    let mut text = String::new();
+    for line in lines.chain(["  …"]) {
+        push!(text, "{line}\n");
+    }
+    text
 }
 
 /// One line for an entry: when, and what it says.
