@@ -197,8 +197,6 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
-
     use super::*;
 
     /// Files of a test; relative paths are below `/there`.

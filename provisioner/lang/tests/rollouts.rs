@@ -6,6 +6,7 @@ use model::graph::Desired;
 use model::rollout::{
     Amount, Check, Notify, Queries, RollbackRule, Source, WindowEffect, WindowTime,
 };
+use std::collections::BTreeMap;
 use support::{Files, finish, good, plan, render, schemas};
 
 const MACHINE: &str = r#"
@@ -384,12 +385,36 @@ gate "datadog" {
   }
   value { proceed_below = 10 }
 }
+gate "private" {
+  prometheus {
+    url     = "http://prometheus.example"
+    headers = { Authorization = "Basic ${base64encode("watcher:${var.token}")}" }
+    value   = "max(load{$candidate})"
+  }
+  value { proceed_below = 10 }
+}
+gate "alerts" {
+  alertmanager {
+    url      = "http://alertmanager.example"
+    headers  = { Authorization = "Bearer ${var.token}" }
+    matchers = ["severity=\"critical\""]
+  }
+}
+gate "alive" {
+  http {
+    url     = "http://app.example/$candidate"
+    headers = { X-Token = var.token }
+  }
+}
 rollout "careful" {
   stage "all" {
     nodes    = "100%"
     bake     = "1m"
     deadline = "1m"
     gate "datadog" {}
+    gate "private" {}
+    gate "alerts" {}
+    gate "alive" {}
   }
   notify { webhook = var.hook }
 }
@@ -398,8 +423,21 @@ rollout "careful" {
     let rollout = &desired.rollouts["edge"];
     let Source::Json { headers, .. } = &rollout.gates["datadog"].source else { panic!() };
     assert_eq!(headers["DD-API-KEY"], "s3cret");
+    for (gate, name, value) in [
+        ("private", "Authorization", "Basic d2F0Y2hlcjpzM2NyZXQ="),
+        ("alerts", "Authorization", "Bearer s3cret"),
+        ("alive", "X-Token", "s3cret"),
+    ] {
+        let (Source::Prometheus { headers, .. }
+        | Source::Alertmanager { headers, .. }
+        | Source::Http { headers, .. }) = &rollout.gates[gate].source
+        else {
+            panic!("{gate}");
+        };
+        assert_eq!(headers[name], value);
+    }
     let text = serde_json::to_string(rollout).unwrap();
-    assert!(!text.contains("s3cret"), "{text}");
+    assert!(!text.contains("s3cret") && !text.contains("d2F0Y2hlcjpz"), "{text}");
 }
 
 #[test]

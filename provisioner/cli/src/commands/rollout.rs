@@ -178,7 +178,8 @@ async fn drive(
     };
     let fleet = Fleet::new(session, project, store, running)?;
     let UnderWay { fleet, id, head } = under_way(fleet).await?;
-    rollouts::resumed(fleet, &id, &head).await
+    let (_, exit) = rollouts::resumed(fleet, &id, &head).await?;
+    Ok(exit)
 }
 
 /// A saved plan has the values of its variables.

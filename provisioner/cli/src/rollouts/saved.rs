@@ -5,7 +5,7 @@
 //! refused and nothing is begun; a plan begins its rollout once. Refuses to know: how a plan is sealed and signed.
 
 use super::foresee::{Foreseen, check};
-use super::start::{self, Begun, announce, begin, go_on, now_ms, resumed, take_rules};
+use super::start::{self, Begun, announce, begin, now_ms, resumed, take_rules};
 use super::world::Fleet;
 use crate::arguments::Running;
 use crate::candidate::Candidate;
@@ -95,14 +95,14 @@ pub async fn apply(
     };
     let Renamed { recorded, .. } = planning::renamed(session, &fleet.project, &recorded);
     let id = &rollout.foresight.rollout;
-    let (_, digest) = take_rules(&mut fleet, &recorded);
     if let Some((under_way, head)) = recorded.rollouts.iter().next() {
         if under_way != id {
             return Err(occupied(under_way));
         }
         session.console.message_line(&format!("Rollout {id} is under way; this goes on with it."));
-        return go_on(fleet, id, head).await;
+        return resumed(fleet, id, head).await;
     }
+    let (_, digest) = take_rules(&mut fleet, &recorded);
     let Some(plan) = fleet.agreed.clone() else { return Err(start::busy()) };
     expect_whole(&plan, &digest)?;
     expect_first(&fleet.store, &plan, id).await?;
@@ -143,7 +143,8 @@ pub async fn run(
             .with_hint(format!("`apply {}` begins it, once", file.display()))
             .into());
     };
-    resumed(fleet, id, head).await
+    let (_, exit) = resumed(fleet, id, head).await?;
+    Ok(exit)
 }
 
 /// What is kept must lead to the configuration that the plan was made from.

@@ -140,7 +140,11 @@ async fn record_start(
 }
 
 /// Goes on with a rollout whose configuration is still the one that it began with.
-pub async fn resumed(mut fleet: Fleet, id: &str, head: &RolloutHead) -> Result<Exit, CommandError> {
+pub async fn resumed(
+    mut fleet: Fleet,
+    id: &str,
+    head: &RolloutHead,
+) -> Result<(Arc<Fleet>, Exit), CommandError> {
     let recorded = fleet.store.load().await?;
     let (_, digest) = take_rules(&mut fleet, &recorded);
     let (_, state) = driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
@@ -155,12 +159,11 @@ pub async fn resumed(mut fleet: Fleet, id: &str, head: &RolloutHead) -> Result<E
             .with_hint("give the files and the variables that it began with; or `apply`, which takes its place; or `rollout abort`")
             .into());
     }
-    let (_, exit) = go_on(fleet, id, head).await?;
-    Ok(exit)
+    go_on(fleet, id, head).await
 }
 
 /// Goes on with a rollout that nobody drives, or waits for whoever does.
-pub(super) async fn go_on(
+async fn go_on(
     fleet: Fleet,
     id: &str,
     head: &RolloutHead,
