@@ -1,5 +1,5 @@
-//! kill -9 after every single call that changes something on AWS: of a network with a fleet, from nothing to everything and back
-//! to nothing. The next apply goes on: nothing is orphaned, nothing is made twice.
+//! kill -9 after every single call that changes something on AWS: of a network with a fleet, and of what is kept beside one, from
+//! nothing to everything and back to nothing. The next apply goes on: nothing is orphaned, nothing is made twice.
 
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
@@ -7,18 +7,21 @@ use std::time::Duration;
 use tests::aws::{IMAGE, Moto, Options, Proxy};
 use tests::{Workbench, wait_until};
 
-/// Every way to find an object again: by token (instances, volumes, route tables), by tag (networks, addresses), by
-/// name (a key pair), by what it joins (routes, attachments).
-const MAIN: &str = r#"
+/// Where nothing takes minutes, nobody has to wait for minutes to be sure that there is nothing.
+const BEGINNING: &str = r#"
 environment "fleet" {}
 
-# Where nothing takes minutes, nobody has to wait for minutes to be sure that there is nothing.
 provider "aws" {
-  region          = "eu-central-1"
-  settle_seconds  = 1
-  timeout_seconds = 2
+  region            = "eu-central-1"
+  settle_seconds    = 1
+  timeout_seconds   = 4
+  s3_use_path_style = true
 }
+"#;
 
+/// Every way to find an object again: by token (instances, volumes, route tables), by tag (networks, addresses), by
+/// name (a key pair), by what it joins (routes, attachments).
+const FLEET: &str = r#"
 resource "aws_vpc" "main" {
   cidr_block           = "10.0.0.0/16"
   enable_dns_hostnames = true
@@ -96,6 +99,119 @@ resource "aws_eip" "main" {
 }
 "#;
 
+/// What a fleet stands beside: gateways with addresses, what disks and machines are kept in, buckets and their settings.
+const KEPT: &str = r#"
+resource "aws_vpc" "main" {
+  cidr_block = "10.0.0.0/16"
+}
+
+resource "aws_internet_gateway" "main" {
+  vpc_id = aws_vpc.main.id
+}
+
+resource "aws_subnet" "main" {
+  vpc_id            = aws_vpc.main.id
+  cidr_block        = "10.0.1.0/24"
+  availability_zone = "eu-central-1a"
+}
+
+resource "aws_eip" "this" {
+  for_each = toset(["gateway", "machine"])
+  domain   = "vpc"
+}
+
+resource "aws_nat_gateway" "main" {
+  allocation_id = aws_eip.this["gateway"].id
+  subnet_id     = aws_subnet.main.id
+  depends_on    = [aws_internet_gateway.main]
+}
+
+resource "aws_placement_group" "near" {
+  name     = "near"
+  strategy = "cluster"
+}
+
+resource "aws_launch_template" "edge" {
+  name          = "edge"
+  image_id      = "IMAGE"
+  instance_type = "t3.micro"
+}
+
+resource "aws_instance" "edge" {
+  subnet_id       = aws_subnet.main.id
+  placement_group = aws_placement_group.near.name
+
+  launch_template {
+    id      = aws_launch_template.edge.id
+    version = aws_launch_template.edge.latest_version
+  }
+}
+
+resource "aws_eip_association" "edge" {
+  allocation_id = aws_eip.this["machine"].id
+  instance_id   = aws_instance.edge.id
+}
+
+resource "aws_ami_from_instance" "edge" {
+  name               = "edge"
+  source_instance_id = aws_instance.edge.id
+}
+
+resource "aws_ebs_volume" "data" {
+  availability_zone = "eu-central-1a"
+  size              = 8
+}
+
+resource "aws_ebs_snapshot" "data" {
+  volume_id = aws_ebs_volume.data.id
+}
+
+resource "aws_ebs_snapshot_copy" "data" {
+  source_snapshot_id = aws_ebs_snapshot.data.id
+  source_region      = "eu-central-1"
+}
+
+resource "aws_s3_bucket" "logs" {
+  bucket = "logs-of-the-fleet"
+}
+
+resource "aws_s3_bucket_versioning" "logs" {
+  bucket = aws_s3_bucket.logs.id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "logs" {
+  bucket = aws_s3_bucket.logs.id
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "AES256"
+    }
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "logs" {
+  bucket              = aws_s3_bucket.logs.id
+  block_public_acls   = true
+  block_public_policy = true
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "logs" {
+  bucket = aws_s3_bucket.logs.id
+  rule {
+    id     = "old"
+    status = "Enabled"
+    filter {
+      prefix = "logs/"
+    }
+    expiration {
+      days = 30
+    }
+  }
+}
+"#;
+
 /// An apply that is held up for longer than this does not go on at all.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// More kills than there are calls.
@@ -108,9 +224,9 @@ struct Scene {
 
 impl Scene {
     /// None, having said why, where AWS cannot be had.
-    fn new() -> Option<Self> {
+    fn of(resources: &str) -> Option<Self> {
         let proxy = Proxy::start(Moto::start()?, Options::default());
-        let bench = Workbench::of(&MAIN.replace("IMAGE", IMAGE));
+        let bench = Workbench::of(&format!("{BEGINNING}{}", resources.replace("IMAGE", IMAGE)));
         Some(Self { bench, proxy })
     }
 
@@ -174,16 +290,19 @@ impl Scene {
         let ledger = self.proxy.ledger();
         ledger.assert_no_duplicates();
         ledger.assert_no_orphans(recorded.iter().map(String::as_str));
-        assert_eq!(ledger.alive_of("instance").len(), 4);
     }
 }
 
-fn killed_everywhere(is_answered: bool, parallelism: &str) {
-    let Some(scene) = Scene::new() else { return };
+fn killed_everywhere(resources: &str, is_answered: bool) {
+    let Some(scene) = Scene::of(resources) else { return };
+    // Many calls are on their way when there is no answer; each stands alone when there is one.
+    let parallelism = if is_answered { "1" } else { "16" };
     let words = |verb| [verb, "env", "--auto-approve", "--parallelism", parallelism];
     let kills = scene.kill_after_every_change(&words("apply"), is_answered);
     assert!(kills >= 20, "{kills} kills: every object takes a call or more");
     scene.assert_whole();
+    let instances = if resources == FLEET { 4 } else { 1 };
+    assert_eq!(scene.proxy.ledger().alive_of("instance").len(), instances);
     let kills = scene.kill_after_every_change(&words("destroy"), is_answered);
     assert!(kills >= 15, "{kills} kills");
     let alive: Vec<_> = scene.proxy.ledger().alive().iter().map(|it| it.id.clone()).collect();
@@ -192,11 +311,21 @@ fn killed_everywhere(is_answered: bool, parallelism: &str) {
 }
 
 #[test]
-fn killed_before_the_answer_of_every_single_call() {
-    killed_everywhere(false, "16");
+fn a_fleet_killed_before_the_answer_of_every_single_call() {
+    killed_everywhere(FLEET, false);
 }
 
 #[test]
-fn killed_after_the_answer_of_every_single_call() {
-    killed_everywhere(true, "1");
+fn a_fleet_killed_after_the_answer_of_every_single_call() {
+    killed_everywhere(FLEET, true);
+}
+
+#[test]
+fn what_is_kept_killed_before_the_answer_of_every_single_call() {
+    killed_everywhere(KEPT, false);
+}
+
+#[test]
+fn what_is_kept_killed_after_the_answer_of_every_single_call() {
+    killed_everywhere(KEPT, true);
 }

@@ -12,7 +12,7 @@
 //! - credits, monitoring, placement and processor options of instances, ends of what has ended, descriptions of what is not
 //!   there (`gaps`);
 //! - DetachVolume without the instance; a launch of as many instances as it may be, with any instance profile; tags for the
-//!   snapshots of an image; the answer of GetBucketVersioning has S3's name (`world`).
+//!   snapshots of an image and for a new bucket; the answer of GetBucketVersioning has S3's name (`world`).
 //!
 //! **For tests**: a log and counts of calls, faults (`faults`), a point at which everything stands still (`stop`), a ledger
 //! of all that was made (`ledger`), and a check of every request against botocore's model (`conformance`, `rest`): a request

@@ -306,6 +306,7 @@ impl World {
         };
         match (call.operation.as_str(), made) {
             ("RunInstances", ids) => self.kept.launched(call, ids, &ask),
+            ("CreateBucket", _) => tag_bucket(self.port, request),
             ("CreateImage", [image]) => {
                 let found = ask("DescribeImages", &[("ImageId.1", image)]);
                 for snapshot in found.all("snapshotId") {
@@ -322,6 +323,18 @@ impl World {
             _ => {}
         }
     }
+}
+
+/// Gives a new bucket the tags that it was asked for with, which moto leaves out.
+fn tag_bucket(port: u16, request: &Request) {
+    let body = String::from_utf8_lossy(&request.body);
+    let tags = body.split_once("<Tags>").and_then(|(_, rest)| rest.split_once("</Tags>"));
+    let Some((tags, _)) = tags else { return };
+    let body = format!("<Tagging><TagSet>{tags}</TagSet></Tagging>").into_bytes();
+    let target = format!("{}?tagging", request.path());
+    let tagging = Request { target, body, ..request.clone() };
+    // Where moto refuses, the bucket has no tags, which whoever made it sees.
+    let _ = tagging.send(port);
 }
 
 /// Resource types that moto tells by other names than Amazon.
