@@ -8,6 +8,7 @@ use crate::store::LOGIN_KEY_LATER;
 use crate::wiring::Factory;
 use engine::{Engine, Lookups, ProviderFactory as _, SystemClock};
 use lang::{Evaluated, FileSystem, Inputs, SourceLoader};
+use model::diagnostic::Told;
 use model::graph::{Desired, Import, Projection};
 use model::plan::{Actual, Adopted, Moved, Observation, Plan, Stray};
 use model::record::{Record, Recorded};
@@ -417,10 +418,11 @@ pub fn examine(
     lineage: &str,
     projection: &dyn Projection,
 ) -> (Desired, Vec<Diagnostic>) {
-    let Evaluated { desired, mut diagnostics } =
+    let Evaluated { desired, diagnostics } =
         lang::evaluate(&project.configuration, inputs, factory.schemas(), projection);
-    diagnostics.extend(validate_arguments(&desired, factory, lineage));
-    (desired, diagnostics)
+    let more = validate_arguments(&desired, factory, lineage);
+    let mut told: Told = diagnostics.into_iter().chain(more).collect();
+    (desired, told.take())
 }
 
 /// What the providers say of arguments, beyond their types.

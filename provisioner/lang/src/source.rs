@@ -126,13 +126,16 @@ impl SourceLoader for Recorder {
     }
 }
 
+/// What may stand at the very start of a text and means nothing.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// One file of configuration, or a text that stands for one.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
     /// Its name in spans.
     pub name: Arc<str>,
-    /// Its text, without a byte-order mark.
-    pub text: Arc<str>,
+    /// Its text, without a byte-order mark. It may be large, so it stays where it was read to.
+    pub text: Arc<String>,
     lines: Vec<u32>,
     /// What the text was made of, if people wrote something else.
     origin: Option<Origin>,
@@ -201,15 +204,18 @@ impl Origin {
 }
 
 impl SourceFile {
-    pub(crate) fn new(name: impl Into<Arc<str>>, text: &str) -> Arc<Self> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    pub(crate) fn new(name: impl Into<Arc<str>>, text: impl Into<String>) -> Arc<Self> {
+        let mut text = text.into();
+        if text.starts_with(BYTE_ORDER_MARK) {
+            text.drain(..BYTE_ORDER_MARK.len_utf8());
+        }
         let breaks = text.match_indices('\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| offset(at) + 1)).collect();
         Arc::new(Self { name: name.into(), text: text.into(), lines, origin: None })
     }
 
     /// A text that stands for another one, in whose places all spans are.
-    pub(crate) fn translated(text: &str, origin: Origin) -> Arc<Self> {
+    pub(crate) fn translated(text: String, origin: Origin) -> Arc<Self> {
         let name = origin.file.name.clone();
         Arc::new(Self { name, text: text.into(), lines: Vec::new(), origin: Some(origin) })
     }

@@ -173,7 +173,7 @@ fn conditions_that_test_nothing_are_mistakes() {
             error_message = "m"
           }
           precondition {
-            condition     = var.a == 1 ? null : true
+            condition     = var.b == 1 ? null : true
             error_message = "m"
           }
         }
@@ -209,4 +209,73 @@ fn a_validation_may_look_at_others_and_shows_where_the_value_came_from() {
         ),
     ]);
     insta::assert_snapshot!(render(&run.diagnostics, &run.sources));
+}
+
+#[test]
+fn what_follows_from_a_value_that_is_wrong_is_no_further_mistake() {
+    let text = said(
+        r#"
+        variable "size" {
+          default = -1
+          validation {
+            condition     = var.size > 0
+            error_message = "A size is above zero."
+          }
+        }
+        locals {
+          names = { for at in range(var.size) : "n${at}" => null }
+          one   = 1
+        }
+        resource "local_volume" "each" {
+          for_each = local.names
+          name     = each.key
+          size     = log(var.size, 2)
+        }
+        resource "local_volume" "self" {
+          name = "a"
+          size = 1
+          lifecycle {
+            postcondition {
+              condition     = self.size > 1
+              error_message = "Too small."
+            }
+          }
+        }
+        resource "local_volume" "after" {
+          name = "b"
+          size = log(local_volume.self.size - 1, 2)
+        }
+        output "wrong" {
+          value = 1
+          precondition {
+            condition     = local.one > 2
+            error_message = "Never."
+          }
+        }
+        output "size" { value = log(var.size, 2) }
+        "#,
+    );
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_mistake_that_many_instances_have_is_told_once_with_all_of_them() {
+    let run = plan(&[(
+        "/env/main.hcl",
+        r#"
+        resource "local_volume" "each" {
+          for_each = toset(["a", "b", "c"])
+          name     = each.key
+          size     = tonumber("many")
+        }
+        resource "local_volume" "other" {
+          count = 2
+          name  = "${count.index}"
+          size  = "few"
+        }
+        "#,
+    )]);
+    insta::assert_snapshot!(render(&run.diagnostics, &run.sources));
+    assert_eq!(run.diagnostics.len(), 2);
+    assert_eq!(run.diagnostics.iter().map(|told| told.also.len()).collect::<Vec<_>>(), [2, 1]);
 }

@@ -1,7 +1,8 @@
 //! Diagnostics: what went wrong, where in the source, and what to do. Data only; `views` renders.
 
+use crate::Address;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -55,8 +56,14 @@ pub struct Diagnostic {
     pub hints: Vec<String>,
     /// The instance it is about, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<crate::Address>,
+    pub address: Option<Address>,
+    /// Other instances that are wrong in the same way, in the order in which they were found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Address>,
 }
+
+/// What tells one problem from another, whatever instance it is about.
+type Problem = (String, Option<Span>, String, String);
 
 impl Diagnostic {
     /// A new error.
@@ -78,6 +85,7 @@ impl Diagnostic {
             labels: Vec::new(),
             hints: Vec::new(),
             address: None,
+            also: Vec::new(),
         }
     }
 
@@ -104,9 +112,15 @@ impl Diagnostic {
 
     /// About one instance.
     #[must_use]
-    pub fn about(mut self, address: &crate::Address) -> Self {
+    pub fn about(mut self, address: &Address) -> Self {
         self.address = Some(address.clone());
         self
+    }
+
+    /// Its code, its place and what it says.
+    fn problem(&self) -> Problem {
+        let place = self.labels.first().map(|label| label.span.clone());
+        (self.code.clone(), place, self.summary.clone(), self.detail.clone())
     }
 
     /// Whether it is an error.
@@ -123,25 +137,72 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
+/// Diagnostics of which each problem is told once, however many instances have it.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    diagnostics: Vec<Diagnostic>,
+    problems: BTreeMap<Problem, (usize, BTreeSet<Address>)>,
+}
+
+impl Told {
+    /// Adds a diagnostic. Where the problem was told before, only the instance that it is about is added to what was told.
+    pub fn tell(&mut self, diagnostic: Diagnostic) {
+        let at = self.diagnostics.len();
+        let (first, known) =
+            self.problems.entry(diagnostic.problem()).or_insert_with(|| (at, BTreeSet::new()));
+        let is_new =
+            diagnostic.address.as_ref().is_some_and(|address| known.insert(address.clone()));
+        match self.diagnostics.get_mut(*first) {
+            // What is wrong without any instance is not about one of them.
+            Some(told) if told.address.is_some() && is_new => told.also.extend(diagnostic.address),
+            Some(_) => {}
+            None => self.diagnostics.push(diagnostic),
+        }
+    }
+
+    /// What was told.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// All that was told; from now on it may be told again.
+    pub fn take(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(self).diagnostics
+    }
+}
+
+impl FromIterator<Diagnostic> for Told {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(diagnostics: I) -> Self {
+        let mut told = Self::default();
+        diagnostics.into_iter().for_each(|diagnostic| told.tell(diagnostic));
+        told
+    }
+}
+
 /// The text of every source file that was read, by the name used in spans.
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
-    files: BTreeMap<Arc<str>, Arc<str>>,
+    files: BTreeMap<Arc<str>, Arc<String>>,
 }
 
 impl SourceMap {
     /// Remembers a file's text.
-    pub fn insert(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) {
-        self.files.insert(name.into(), text.into());
+    pub fn insert(&mut self, name: impl Into<Arc<str>>, text: impl Into<String>) {
+        self.share(name, Arc::new(text.into()));
+    }
+
+    /// Remembers a file's text, which others have as well.
+    pub fn share(&mut self, name: impl Into<Arc<str>>, text: Arc<String>) {
+        self.files.insert(name.into(), text);
     }
 
     /// The text of a file.
-    pub fn text(&self, name: &str) -> Option<&Arc<str>> {
+    pub fn text(&self, name: &str) -> Option<&Arc<String>> {
         self.files.get(name)
     }
 
     /// All files, sorted by name.
-    pub fn files(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
+    pub fn files(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<String>)> {
         self.files.iter()
     }
 

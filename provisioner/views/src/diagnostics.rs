@@ -12,6 +12,9 @@ use std::fmt;
 use std::sync::Arc;
 use textwrap::WordSplitter;
 
+/// How many instances are named that are wrong in the same way as the one a diagnostic is about.
+const MOST_NAMED: usize = 3;
+
 /// All diagnostics as text, each followed by an empty line.
 pub fn human(
     diagnostics: &[Diagnostic],
@@ -79,6 +82,7 @@ fn one(diagnostic: &Diagnostic, sources: &SourceMap) -> Json {
         "summary": diagnostic.summary,
         "detail": diagnostic.detail,
         "address": diagnostic.address,
+        "also": diagnostic.also,
         "hints": diagnostic.hints,
         "labels": diagnostic.labels.iter().map(|label| place(label, sources)).collect::<Json>(),
     })
@@ -109,7 +113,7 @@ struct Report {
     message: String,
     detail: Option<Detail>,
     help: Option<String>,
-    source: Option<NamedSource<Arc<str>>>,
+    source: Option<NamedSource<Arc<String>>>,
     labels: Vec<LabeledSpan>,
     elsewhere: Vec<Report>,
 }
@@ -148,7 +152,7 @@ impl Report {
             },
             code: Some(diagnostic.code.clone()),
             message,
-            detail: (!diagnostic.detail.is_empty()).then(|| Detail(diagnostic.detail.clone())),
+            detail: detail(diagnostic).map(Detail),
             help: (!hints.is_empty()).then(|| hints.join("\n")),
             labels: if source.is_some() { spans(&here, sources) } else { Vec::new() },
             source,
@@ -174,7 +178,24 @@ impl Report {
     }
 }
 
-fn source(file: &Arc<str>, sources: &SourceMap) -> Option<NamedSource<Arc<str>>> {
+/// What there is to say beyond the summary, and which other instances it is said of.
+fn detail(diagnostic: &Diagnostic) -> Option<String> {
+    let own = Some(&diagnostic.detail).filter(|detail| !detail.is_empty()).cloned();
+    let others = diagnostic.also.len();
+    if others == 0 {
+        return own;
+    }
+    let named: Vec<_> =
+        diagnostic.also.iter().take(MOST_NAMED).map(|address| format!("`{address}`")).collect();
+    let more = match others - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let also = format!("It is the same for {}{more}: {} in all.", named.join(", "), others + 1);
+    Some(own.map_or_else(|| also.clone(), |own| format!("{own}\n{also}")))
+}
+
+fn source(file: &Arc<str>, sources: &SourceMap) -> Option<NamedSource<Arc<String>>> {
     sources.text(file).map(|text| NamedSource::new(file.as_ref(), text.clone()))
 }
 
@@ -240,7 +261,10 @@ impl miette::Diagnostic for Report {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
     use super::*;
+    use model::Address;
 
     fn sources() -> SourceMap {
         let mut sources = SourceMap::default();
@@ -256,6 +280,10 @@ mod tests {
         Span { file: file.into(), start, end }
     }
 
+    fn disk(address: &str) -> Address {
+        Address::parse(address).unwrap()
+    }
+
     fn examples() -> Vec<Diagnostic> {
         vec![
             Diagnostic::error("cycle", "`local.a` needs itself")
@@ -266,6 +294,11 @@ mod tests {
                 .with_detail("The value comes from the command line: --var size=many")
                 .with_label(span("main.hcl", 61, 68), "")
                 .with_label(span("modules/m/main.hcl", 0, 36), "declared here"),
+            Diagnostic {
+                also: ["disk.b", "disk.c", "disk.d", "disk.e"].map(disk).into(),
+                ..Diagnostic::error("aws-argument", "a disk has at least 1 GiB")
+                    .about(&disk("disk.a"))
+            },
             Diagnostic::warning("unused", "the variable `old` is not used"),
         ]
     }

@@ -10,5 +10,5 @@ fuzz_target!(|text: &str| {
     let files = Files::default();
     let files = files.with("main.hcl", root.as_bytes()).with("m/main.hcl", module.as_bytes());
     let (diagnostics, sources) = run(&files);
-    check_places(&diagnostics, |file| sources.text(file).cloned());
+    check_places(&diagnostics, |file| sources.text(file).map(|text| text.as_str().into()));
 });

@@ -3,16 +3,13 @@
 use super::residual::part_of_unknown;
 use super::{Evaluator, Found, Key, Reference, failed, is_failed};
 use crate::module::{list, suggest::did_you_mean};
-use crate::syntax::{Expr, Extent, Kind, Step, StepKind, Traversal};
+use crate::syntax::{Expr, Extent, Step, StepKind, Traversal};
 use model::convert::{article, convert};
 use model::{Data, Diagnostic, Refinement, Residual, Type, Value};
 use std::sync::Arc;
 
 impl Evaluator<'_> {
     pub(super) fn traversal(&mut self, expr: &Expr, traversal: &Traversal) -> Value {
-        if let Kind::Variable(root) = &traversal.base.kind {
-            return self.traverse_root(expr, root, &traversal.steps);
-        }
         let base = self.eval(&traversal.base);
         let keys = self.keys(&traversal.steps);
         self.apply(expr, base, &keys, &traversal.steps)

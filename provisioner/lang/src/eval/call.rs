@@ -163,7 +163,7 @@ impl Evaluator<'_> {
     }
 
     fn can(&mut self, expr: &Expr, call: &Call) -> Value {
-        let [argument] = call.arguments.as_slice() else {
+        let [argument] = call.arguments.as_ref() else {
             return self.call_error(call, call.name.extent, "it takes one argument");
         };
         if self.rests_on_unknown(argument) {
@@ -205,7 +205,7 @@ impl Evaluator<'_> {
             }
         };
         let file =
-            SourceFile::new(crate::source::normalise(&full).to_string_lossy().as_ref(), &text);
+            SourceFile::new(crate::source::normalise(&full).to_string_lossy().as_ref(), text);
         self.foreign_template(expr, call, &file, variables).with_marks(path.marks())
     }
 
@@ -341,7 +341,7 @@ pub(crate) fn template_value(
         let known = value.is_wholly_known().then_some(value);
         return (known, evaluator.diagnostics);
     }
-    let mut text = Text::default();
+    let mut text = Text::new();
     evaluator.parts(parts, &mut text);
     let known = (!text.unknown && !text.failed)
         .then(|| Value::string(&text.written).with_marks(&text.marks));

@@ -148,7 +148,7 @@ impl<'a> Evaluator<'a> {
     /// The value of an expression.
     pub(crate) fn eval(&mut self, expr: &Expr) -> Value {
         match &expr.kind {
-            Kind::Literal(value) => value.clone(),
+            Kind::Literal(literal) => literal.value(),
             Kind::Broken => failed(),
             Kind::Tuple(items) => {
                 Value::tuple(items.iter().map(|item| self.eval(item)).collect::<Vec<_>>())
@@ -157,6 +157,9 @@ impl<'a> Evaluator<'a> {
             Kind::Template(parts) => self.template(expr, parts),
             Kind::Parens(inner) => self.eval(inner),
             Kind::Variable(root) => self.traverse_root(expr, root, &[]),
+            Kind::Reference(reference) => {
+                self.traverse_root(expr, &reference.root, &reference.steps)
+            }
             Kind::Traversal(traversal) => self.traversal(expr, traversal),
             Kind::Conditional(parts) => self.conditional(expr, parts),
             Kind::Call(call) => self.call(expr, call),
@@ -203,9 +206,7 @@ impl<'a> Evaluator<'a> {
     fn key(&mut self, key: &Expr) -> Value {
         match &key.kind {
             Kind::Variable(name) => Value::string(name),
-            Kind::Traversal(traversal) if matches!(traversal.base.kind, Kind::Variable(_)) => {
-                self.ambiguous_key(key)
-            }
+            Kind::Reference(_) => self.ambiguous_key(key),
             _ => self.eval(key),
         }
     }

@@ -6,8 +6,10 @@ use crate::syntax::{Expr, Loop, Part};
 use model::convert::{article, convert};
 use model::{Diagnostic, Marks, Refinement, Type, Value};
 
+/// How many bytes a text made of parts mostly fits into.
+const MOSTLY_ENOUGH: usize = 64;
+
 /// The text made so far.
-#[derive(Default)]
 pub(super) struct Text {
     pub(super) written: String,
     pub(super) marks: Marks,
@@ -22,6 +24,18 @@ pub(super) struct Text {
 }
 
 impl Text {
+    pub(super) fn new() -> Self {
+        Self {
+            written: String::with_capacity(MOSTLY_ENOUGH),
+            marks: Marks::default(),
+            unknown: false,
+            failed: false,
+            weight: 0,
+            partial: false,
+            known: None,
+        }
+    }
+
     /// A directive cannot be carried out yet.
     fn leave_open(&mut self) {
         self.unknown_from(self.written.len());
@@ -47,7 +61,7 @@ impl Evaluator<'_> {
         if let [Part::Interpolation(inner)] = parts {
             return self.eval(inner);
         }
-        let mut text = Text::default();
+        let mut text = Text::new();
         self.parts(parts, &mut text);
         if text.failed {
             return failed();

@@ -29,20 +29,32 @@ impl From<StatedBy> for Stated {
     }
 }
 
+/// What conditions gave.
+pub(super) struct Tested {
+    /// The marks of what they came from.
+    pub marks: Marks,
+    /// Whether one does not hold, which has been reported.
+    pub violated: bool,
+}
+
 impl Graph<'_> {
-    /// Looks at conditions at a place. Gives the marks of what they came from.
+    /// Looks at conditions at a place.
     pub(super) fn require(
         &mut self,
         conditions: &[Condition],
         stated: &Stated,
         place: &Place,
-    ) -> Marks {
+    ) -> Tested {
         let mut marks = Marks::default();
+        let mut violated = false;
         for condition in conditions {
             let holds = self.holds(condition, place);
             marks = marks.union(&holds.deep_marks());
             match holds.data() {
-                Data::Bool(false) => self.violated(condition, stated, place),
+                Data::Bool(false) => {
+                    violated = true;
+                    self.violated(condition, stated, place);
+                }
                 Data::Unknown(_) if !is_failed(&holds) && !rests_on_opaque(&holds) => {
                     let message = self.message(condition, place);
                     marks = marks.union(&message.deep_marks());
@@ -56,7 +68,7 @@ impl Graph<'_> {
                 _ => {}
             }
         }
-        marks
+        Tested { marks, violated }
     }
 
     /// Keeps a condition, once: an evaluation that was broken off states its conditions again.

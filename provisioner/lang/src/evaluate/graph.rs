@@ -12,6 +12,7 @@ use crate::module::{Configuration, Module};
 use crate::source::Recorder;
 use crate::syntax::{Expression, Words};
 use foldhash::{HashMap, HashSet};
+use model::diagnostic::Told;
 use model::graph::{Condition, Desired, Instance, Projection};
 use model::schema::{Attribute, DataSchema, ProviderSchema, ResourceSchema};
 use model::{Address, Diagnostic, InstanceKey, PathStep, Span, Type, Value};
@@ -135,8 +136,7 @@ pub(super) struct Graph<'a> {
     pub cyclic: bool,
     /// How many calls have been given a run of their own: what tells them apart.
     pub runs: u64,
-    pub diagnostics: Vec<Diagnostic>,
-    told: BTreeSet<(String, Option<Span>, String)>,
+    pub told: Told,
 }
 
 impl<'a> Graph<'a> {
@@ -195,8 +195,7 @@ impl<'a> Graph<'a> {
             edges: trace.then(Edges::default),
             cyclic: false,
             runs: 0,
-            diagnostics: Vec::new(),
-            told: BTreeSet::new(),
+            told: Told::default(),
         }
     }
 
@@ -287,28 +286,16 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// Reports a mistake, once.
-    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+    /// Reports a mistake, once, with the instance in whose evaluation it shows.
+    pub(super) fn report(&mut self, mut diagnostic: Diagnostic) {
         if self.demand.is_broken_off() {
             return;
         }
-        let place = diagnostic.labels.first().map(|label| label.span.clone());
-        let key = (diagnostic.code.clone(), place, diagnostic.summary.clone());
-        if !self.told.insert(key) {
-            return;
-        }
-        let mut diagnostic = diagnostic;
         if diagnostic.address.is_none() {
             let mut around = self.demand.innermost_first();
             diagnostic.address = around.find_map(|decl| self.instance_address(decl));
         }
-        self.diagnostics.push(diagnostic);
-    }
-
-    /// The mistakes so far, which may be told once more from now on.
-    pub(super) fn take_diagnostics(&mut self) -> Vec<Diagnostic> {
-        self.told.clear();
-        std::mem::take(&mut self.diagnostics)
+        self.told.tell(diagnostic);
     }
 
     fn instance_address(&self, decl: &Decl) -> Option<Address> {

@@ -76,7 +76,7 @@ impl Graph<'_> {
     }
 
     fn not_configured(&mut self, block: &Import, endpoint: &Endpoint, address: &Address) {
-        if self.diagnostics.iter().any(Diagnostic::is_error) {
+        if self.told.diagnostics().iter().any(Diagnostic::is_error) {
             // The instance may be missing because of a mistake in it.
             return;
         }

@@ -5,7 +5,7 @@ use super::names::Place;
 use crate::eval::{is_failed, rests_on_opaque};
 use crate::module::suggest::did_you_mean;
 use crate::module::{Lifecycle, Resource, list};
-use crate::syntax::{Expr, Expression, Kind, StepKind};
+use crate::syntax::{Expr, Expression, Kind, Literal, StepKind};
 use model::graph::{self, Instance, StatedBy};
 use model::schema::{Mode, ResourceSchema};
 use model::{Address, ArgumentPath, Data, Diagnostic, Span, Type, Value};
@@ -90,7 +90,7 @@ impl Graph<'_> {
         into: &mut BTreeSet<ArgumentPath>,
     ) {
         let items = match &expression.root.kind {
-            Kind::Tuple(items) => items.as_slice(),
+            Kind::Tuple(items) => items,
             _ => std::slice::from_ref(expression.root.as_ref()),
         };
         for item in items {
@@ -176,25 +176,26 @@ impl Graph<'_> {
     ) {
         let Some(lifecycle) = &resource.lifecycle else { return };
         let stated_by = StatedBy::Precondition { address: address.clone() };
-        let marks = self.require(&lifecycle.preconditions, &stated_by.into(), place);
+        let marks = self.require(&lifecycle.preconditions, &stated_by.into(), place).marks;
         depends_on.extend(marks.origins.iter().flat_map(|origins| origins.iter().cloned()));
     }
 
-    /// Postconditions of an instance, with its attributes as `self`.
+    /// Postconditions of an instance, with its attributes as `self`. Gives whether none is known not to hold.
     pub(super) fn ensure(
         &mut self,
         resource: &Resource,
         instance: &mut Instance,
         attributes: &Value,
         place: Place,
-    ) {
-        let Some(lifecycle) = &resource.lifecycle else { return };
+    ) -> bool {
+        let Some(lifecycle) = &resource.lifecycle else { return true };
         let stated_by = StatedBy::Postcondition { address: instance.address.clone() };
         let place = Place { own: Some(attributes.clone()), ..place };
-        let marks = self.require(&lifecycle.postconditions, &stated_by.into(), &place);
-        let origins = marks.origins.iter().flat_map(|origins| origins.iter());
+        let tested = self.require(&lifecycle.postconditions, &stated_by.into(), &place);
+        let origins = tested.marks.origins.iter().flat_map(|origins| origins.iter());
         let others = origins.filter(|address| **address != instance.address).cloned();
         instance.depends_on.extend(others);
+        !tested.violated
     }
 }
 
@@ -202,14 +203,14 @@ impl Graph<'_> {
 fn argument_path(item: &Expr, schema: &ResourceSchema) -> Option<ArgumentPath> {
     match &item.kind {
         Kind::Variable(name) => Some(ArgumentPath::whole(name.clone())),
-        Kind::Traversal(traversal) => {
-            let Kind::Variable(name) = &traversal.base.kind else { return None };
+        Kind::Reference(reference) => {
+            let name = &reference.root;
             let is_argument = schema.attributes.contains_key(name.as_ref());
             if REFERENCES.contains(&name.as_ref()) && !is_argument {
                 return None;
             }
             let mut path = ArgumentPath::whole(name.clone());
-            for step in &traversal.steps {
+            for step in &reference.steps {
                 path.steps.push(match &step.kind {
                     StepKind::Attribute(name) => name.clone(),
                     StepKind::Index(index) => constant_step(index)?,
@@ -224,11 +225,8 @@ fn argument_path(item: &Expr, schema: &ResourceSchema) -> Option<ArgumentPath> {
 
 fn constant_step(index: &Expr) -> Option<Arc<str>> {
     match &index.kind {
-        Kind::Literal(value) => match value.data() {
-            Data::String(text) => Some(text.clone()),
-            Data::Number(number) => Some(number.to_string().into()),
-            _ => None,
-        },
+        Kind::Literal(Literal::Text(text)) => Some(text.clone()),
+        Kind::Literal(Literal::Number(number)) => Some(number.to_string().into()),
         _ => None,
     }
 }

@@ -60,12 +60,12 @@ pub fn evaluate(
     let mut graph = Graph::new(configuration, inputs, schemas, projection, false);
     let desired = graph.run();
     if !graph.cyclic {
-        return Evaluated { desired, diagnostics: graph.diagnostics };
+        return Evaluated { desired, diagnostics: graph.told.take() };
     }
     // Something needs itself. Go through it once more and note who needs what, to tell the shortest cycles.
     let mut graph = Graph::new(configuration, inputs, schemas, projection, true);
     let desired = graph.run();
     let mut diagnostics = cycle::describe(&graph);
-    diagnostics.append(&mut graph.diagnostics);
+    diagnostics.extend(graph.told.take());
     Evaluated { desired, diagnostics }
 }

@@ -150,11 +150,13 @@ impl Graph<'_> {
             // Whoever uses the value waits for what decides whether it may be used.
             let tested = graph.require(&output.preconditions, &stated_by.into(), &place);
             let mut after: BTreeSet<Address> =
-                tested.origins.iter().flat_map(|origins| origins.iter().cloned()).collect();
+                tested.marks.origins.iter().flat_map(|origins| origins.iter().cloned()).collect();
             for dependency in &output.depends_on {
                 graph.dependency(scope, dependency, &mut after);
             }
             let value = graph.eval(&output.value, &place);
+            // What is wrong with it has been told.
+            let value = if tested.violated { failed() } else { value };
             let value = if output.ephemeral && scope != 0 {
                 value.into_ephemeral()
             } else {

@@ -127,10 +127,13 @@ impl Graph<'_> {
             let Some(mut instance) = graph.make_instance(resource, at, key.cloned(), &place) else {
                 return failed();
             };
-            let attributes = graph.projected(&instance);
+            let mut attributes = graph.projected(&instance);
             if resource.lifecycle.as_ref().is_some_and(|it| !it.postconditions.is_empty()) {
                 let own = graph.marked_as(&attributes, &instance.address);
-                graph.ensure(resource, &mut instance, &own, place);
+                if !graph.ensure(resource, &mut instance, &own, place) {
+                    // What is wrong with it has been told.
+                    attributes = failed();
+                }
             }
             graph.instances.insert(decl.clone(), instance);
             attributes
@@ -148,11 +151,7 @@ impl Graph<'_> {
         let (provider, declared) = self.declared(resource.is_data, &resource.kind)?;
         let address = self.address(scope, at, key);
         let own = self.own_arguments(resource);
-        let given = Given {
-            owner: &format!("{} \"{}\"", resource.kind, resource.name),
-            attributes: &own,
-            blocks: &resource.blocks,
-        };
+        let given = Given { owner: &resource.title(), attributes: &own, blocks: &resource.blocks };
         let mut depends_on = (*self.scopes[scope].depends_on).clone();
         self.presuppose(resource, &address, place, &mut depends_on);
         let arguments = self.arguments(&given, declared, place);
@@ -261,11 +260,7 @@ impl Graph<'_> {
             return self.unknown_kind(resource);
         };
         let own = self.own_arguments(resource);
-        let given = Given {
-            owner: &format!("{} \"{}\"", resource.kind, resource.name),
-            attributes: &own,
-            blocks: &resource.blocks,
-        };
+        let given = Given { owner: &resource.title(), attributes: &own, blocks: &resource.blocks };
         self.check_arguments(&given, declared, &resource.span);
     }
 

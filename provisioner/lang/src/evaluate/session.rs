@@ -45,7 +45,7 @@ impl<'a> Session<'a> {
     /// What is wrong with the values given to variables, as far as their names tell.
     pub fn check_inputs(&mut self) -> Vec<Diagnostic> {
         self.graph.check_inputs();
-        self.graph.take_diagnostics()
+        self.graph.told.take()
     }
 
     /// The value of an expression, or all mistakes. Spans in the expression itself name it [`EXPRESSION`].
@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
         if self.graph.cyclic {
             diagnostics.extend(cycle::describe(&self.graph));
         }
-        diagnostics.extend(self.graph.take_diagnostics());
+        diagnostics.extend(self.graph.told.take());
         let is_elsewhere = |diagnostic: &Diagnostic| {
             diagnostic.labels.first().is_none_or(|label| label.span.file.as_ref() != EXPRESSION)
         };

@@ -60,7 +60,7 @@ pub fn settings(configuration: &Configuration, inputs: &Inputs) -> EvaluatedSett
     let mut graph = Graph::new(configuration, inputs, &schemas, &Nothing, true);
     let settings = graph.settings();
     let mut diagnostics = if graph.cyclic { cycle::describe(&graph) } else { Vec::new() };
-    diagnostics.append(&mut graph.diagnostics);
+    diagnostics.extend(graph.told.take());
     EvaluatedSettings { diagnostics, ..settings }
 }
 

@@ -5,7 +5,7 @@ use super::graph::Graph;
 use super::names::Place;
 use crate::module::Lifecycle;
 use crate::module::endpoint::key_of;
-use crate::syntax::{Expr, Expression, Kind, Step, StepKind};
+use crate::syntax::{Expr, Expression, Step, StepKind};
 use model::graph::Trigger;
 use model::{Address, Diagnostic};
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ impl Graph<'_> {
 
     fn trigger(&mut self, expression: &Expression, place: &Place) -> Option<Trigger> {
         let scope = place.scope;
-        let (kind, steps) = traversal(&expression.root)?;
+        let (kind, steps) = expression.root.reference()?;
         let named = match steps.split_first() {
             Some((Step { kind: StepKind::Attribute(name), .. }, rest)) => Some((name, rest)),
             _ => None,
@@ -78,12 +78,6 @@ impl Graph<'_> {
             StepKind::Splat(_) => None,
         }
     }
-}
-
-fn traversal(expr: &Expr) -> Option<(&Arc<str>, &[Step])> {
-    let Kind::Traversal(traversal) = &expr.kind else { return None };
-    let Kind::Variable(root) = &traversal.base.kind else { return None };
-    Some((root, &traversal.steps))
 }
 
 fn part(whole: &Expression, expr: &Expr) -> Expression {

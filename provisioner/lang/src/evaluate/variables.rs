@@ -55,8 +55,10 @@ impl Graph<'_> {
             let span = given.span.clone();
             let value = graph.fitted(variable, given);
             graph.settle(&decl, &value);
-            if !is_failed(&value) || !value.is_unknown() {
-                graph.validate(scope, variable, span);
+            let is_there = !is_failed(&value) || !value.is_unknown();
+            if is_there && !graph.is_valid(scope, variable, span) {
+                // What is wrong with it has been told, and what follows from it is no further mistake.
+                return failed();
             }
             value
         })
@@ -247,12 +249,14 @@ impl Graph<'_> {
         }
     }
 
-    fn validate(&mut self, scope: usize, variable: &Variable, given: Option<Span>) {
+    /// Whether no validation of a variable is known not to hold.
+    fn is_valid(&mut self, scope: usize, variable: &Variable, given: Option<Span>) -> bool {
         let by =
             StatedBy::Variable { module: self.module_path(scope), name: variable.name.to_string() };
         let mut labels = vec![(variable.span.clone(), "")];
         labels.extend(given.map(|span| (span, "this is its value")));
-        self.require(&variable.validations, &Stated { by, labels }, &Place::module(scope));
+        let stated = Stated { by, labels };
+        !self.require(&variable.validations, &stated, &Place::module(scope)).violated
     }
 }
 

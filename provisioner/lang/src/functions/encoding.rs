@@ -1,6 +1,7 @@
 //! Base64, character encodings and URL encoding.
 
 use super::arguments::text;
+use super::code_pages::CodePage;
 use super::{FunctionContext, FunctionError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,6 +55,7 @@ enum Encoding {
     Latin1,
     Utf16 { little: bool, marked: bool },
     Table(&'static encoding_rs::Encoding),
+    Page(&'static CodePage),
 }
 
 fn encoding(args: &[Value]) -> Result<Encoding, FunctionError> {
@@ -65,6 +67,9 @@ fn encoding(args: &[Value]) -> Result<Encoding, FunctionError> {
         "UTF-16LE" => Encoding::Utf16 { little: true, marked: false },
         "UTF-16BE" => Encoding::Utf16 { little: false, marked: false },
         _ => {
+            if let Some(page) = CodePage::of(name) {
+                return Ok(Encoding::Page(page));
+            }
             let table = encoding_rs::Encoding::for_label_no_replacement(name.as_bytes())
                 .filter(|_| is_registered(name))
                 .filter(|table| *table != encoding_rs::X_USER_DEFINED);
@@ -100,6 +105,7 @@ pub(super) fn textencodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answe
             let bytes = |unit: u16| if little { unit.to_le_bytes() } else { unit.to_be_bytes() };
             Some(units.flat_map(bytes).collect())
         }
+        Encoding::Page(page) => page.encode(text),
         Encoding::Table(table) => {
             let (bytes, _, unmapped) = table.encode(text);
             (!unmapped).then(|| bytes.into_owned())
@@ -119,6 +125,7 @@ pub(super) fn textdecodebase64(args: &[Value], _: &FunctionContext<'_>) -> Answe
         Encoding::Ascii => String::from_utf8(bytes).ok().filter(|text| text.is_ascii()),
         Encoding::Latin1 => Some(bytes.into_iter().map(char::from).collect()),
         Encoding::Utf16 { little, marked } => utf16(&bytes, little, marked),
+        Encoding::Page(page) => page.decode(&bytes),
         Encoding::Table(table) => {
             let (text, malformed) = table.decode_without_bom_handling(&bytes);
             // The tables of browsers fill the gaps of Windows' code pages with control characters.

@@ -13,6 +13,7 @@
 //! Refuses to know: syntax, scopes, residuals.
 
 mod arguments;
+mod code_pages;
 mod conversion;
 mod csv;
 mod encoding;

@@ -143,16 +143,13 @@ impl Checker<'_> {
     /// Names of arguments are no references; what is computed is.
     fn ignored(&mut self, expression: &Expression, extra: &Extra) {
         let items = match &expression.root.kind {
-            Kind::Tuple(items) => items.as_slice(),
+            Kind::Tuple(items) => items,
             _ => std::slice::from_ref(expression.root.as_ref()),
         };
         for item in items {
             let root = match &item.kind {
                 Kind::Variable(_) => continue,
-                Kind::Traversal(traversal) => match &traversal.base.kind {
-                    Kind::Variable(root) => Some(root.as_ref()),
-                    _ => None,
-                },
+                Kind::Reference(reference) => Some(reference.root.as_ref()),
                 _ => None,
             };
             if root.is_none_or(|root| ["var", "local", "each", "count"].contains(&root)) {

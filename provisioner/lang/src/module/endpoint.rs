@@ -63,10 +63,9 @@ fn parts(expression: &Expression) -> Result<Written, &'static str> {
 }
 
 fn names(expression: &Expression) -> Option<Vec<Named>> {
-    let Kind::Traversal(traversal) = &expression.root.kind else { return None };
-    let Kind::Variable(root) = &traversal.base.kind else { return None };
-    let mut names: Vec<Named> = vec![(root.clone(), None)];
-    for step in &traversal.steps {
+    let Kind::Reference(reference) = &expression.root.kind else { return None };
+    let mut names: Vec<Named> = vec![(reference.root.clone(), None)];
+    for step in &reference.steps {
         match &step.kind {
             StepKind::Attribute(name) => names.push((name.clone(), None)),
             StepKind::Index(index) => {

@@ -174,8 +174,8 @@ impl Load<'_> {
             let name = display_name(path, self.working_directory.as_deref());
             match self.loader.read(path) {
                 Ok(text) => {
-                    let file = SourceFile::new(name, &text);
-                    self.sources.insert(file.name.clone(), file.text.clone());
+                    let file = SourceFile::new(name, text);
+                    self.sources.share(file.name.clone(), file.text.clone());
                     let (body, errors) = if is_json(path) {
                         parse_json_file(&file, &Language)
                     } else {
@@ -322,7 +322,7 @@ const ANYTHING: char = '\0';
 
 fn pattern(source: &SourceOf) -> Option<String> {
     match &source.expression.root.kind {
-        Kind::Literal(value) => value.as_str().map(str::to_owned),
+        Kind::Literal(literal) => literal.as_text().map(ToString::to_string),
         Kind::Template(parts) => {
             let piece = |part: &Part| match part {
                 Part::Literal(text) => text.to_string(),

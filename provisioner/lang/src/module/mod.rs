@@ -240,10 +240,15 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
+    /// In words: `local_machine "web"`.
+    pub(crate) fn title(&self) -> String {
+        [&self.kind, " \"", &self.name, "\""].concat()
+    }
+
     /// As it is referred to: `type.name`, `data.type.name`.
     pub(crate) fn text(&self) -> String {
         let mode = if self.is_data { "data." } else { "" };
-        format!("{mode}{}.{}", self.kind, self.name)
+        [mode, &self.kind, ".", &self.name].concat()
     }
 }
 

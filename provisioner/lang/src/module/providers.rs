@@ -64,7 +64,7 @@ pub(super) fn read_providers(
 
 fn inner_name(file: &Arc<SourceFile>, key: &Expr) -> Option<String> {
     match &key.kind {
-        Kind::Literal(value) => value.as_str().map(str::to_owned),
+        Kind::Literal(literal) => literal.as_text().map(ToString::to_string),
         Kind::Parens(inner) => inner_name(file, inner),
         _ => provider_name(file, key).filter(|name| name.key.is_none()).map(|name| name.name),
     }
@@ -72,12 +72,10 @@ fn inner_name(file: &Arc<SourceFile>, key: &Expr) -> Option<String> {
 
 fn provider_name(file: &Arc<SourceFile>, expr: &Expr) -> Option<ProviderName> {
     let span = file.span(expr.extent);
-    let Kind::Traversal(traversal) = &expr.kind else {
-        let Kind::Variable(name) = &expr.kind else { return None };
+    let (name, steps) = expr.reference()?;
+    let Some((alias, rest)) = steps.split_first() else {
         return Some(ProviderName { name: name.to_string(), key: None, span });
     };
-    let Kind::Variable(name) = &traversal.base.kind else { return None };
-    let (alias, rest) = traversal.steps.split_first()?;
     let StepKind::Attribute(alias) = &alias.kind else { return None };
     let key = match rest {
         [] => None,

@@ -504,11 +504,7 @@ impl Reader {
         };
         let is_list = matches!(expression.root.kind, Kind::Tuple(_));
         for item in items {
-            let is_reference = match &item.kind {
-                Kind::Traversal(traversal) => matches!(traversal.base.kind, Kind::Variable(_)),
-                _ => false,
-            };
-            if is_list && is_reference {
+            if is_list && matches!(item.kind, Kind::Reference(_)) {
                 references.push(Expression {
                     file: expression.file.clone(),
                     root: Arc::new(item.clone()),

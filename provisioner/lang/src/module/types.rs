@@ -61,7 +61,7 @@ impl Reader<'_> {
     }
 
     fn constructor(&mut self, call: &Call, expr: &Expr) -> Type {
-        let [argument] = call.arguments.as_slice() else {
+        let [argument] = call.arguments.as_ref() else {
             return self.wrong(
                 expr,
                 &format!("`{}` takes one argument here", call.name.text),

@@ -1,7 +1,7 @@
 //! The tree.
 
 use crate::source::SourceFile;
-use model::{Span, Value};
+use model::{Data, Number, Span, Type, Value};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -83,22 +83,71 @@ pub(crate) struct Expr {
     pub kind: Kind,
 }
 
+impl Expr {
+    /// The name that a reference begins with, and the steps behind it.
+    pub(crate) fn reference(&self) -> Option<(&Arc<str>, &[Step])> {
+        match &self.kind {
+            Kind::Variable(root) => Some((root, &[])),
+            Kind::Reference(reference) => Some((&reference.root, &reference.steps)),
+            _ => None,
+        }
+    }
+}
+
+/// There may be millions of these, so what is seldom or large stands behind a pointer.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    Literal(Value),
+    Literal(Literal),
     /// What could not be read; reported already.
     Broken,
-    Tuple(Vec<Expr>),
-    Object(Vec<Item>),
-    Template(Vec<Part>),
+    Tuple(Box<[Expr]>),
+    Object(Box<[Item]>),
+    Template(Box<[Part]>),
     Parens(Box<Expr>),
     Variable(Arc<str>),
+    Reference(Box<Reference>),
     Traversal(Box<Traversal>),
     Conditional(Box<[Expr; 3]>),
     Call(Box<Call>),
     Unary(Unary, Box<Expr>),
     Binary(Binary, Operands),
     For(Box<For>),
+}
+
+/// What is written as it is: text without interpolations, a number, `true`, `null`.
+#[derive(Clone, Debug)]
+pub(crate) enum Literal {
+    Null,
+    Bool(bool),
+    Number(Number),
+    /// In NFC.
+    Text(Arc<str>),
+}
+
+impl Literal {
+    /// Text, brought to NFC.
+    pub(crate) fn text(text: &str) -> Self {
+        match Value::string(text).data() {
+            Data::String(text) => Self::Text(text.clone()),
+            _ => Self::Text(text.into()),
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            Self::Null => Value::null(Type::Any),
+            Self::Bool(truth) => (*truth).into(),
+            Self::Number(number) => number.clone().into(),
+            Self::Text(text) => Data::String(text.clone()).into(),
+        }
+    }
 }
 
 /// The two sides of an operator. A long chain of operators is as deep on the left as it is long, so these are dropped
@@ -172,11 +221,18 @@ pub(crate) enum ItemKey {
     Expr(Box<Expr>),
 }
 
-/// `base.a[0].b`.
+/// `root.a[0].b`.
+#[derive(Clone, Debug)]
+pub(crate) struct Reference {
+    pub root: Arc<str>,
+    pub steps: Box<[Step]>,
+}
+
+/// `f(x).a[0].b`: steps behind what is no name.
 #[derive(Clone, Debug)]
 pub(crate) struct Traversal {
     pub base: Expr,
-    pub steps: Vec<Step>,
+    pub steps: Box<[Step]>,
 }
 
 #[derive(Clone, Debug)]
@@ -190,14 +246,14 @@ pub(crate) enum StepKind {
     Attribute(Arc<str>),
     Index(Box<Expr>),
     /// `.*` or `[*]` with the steps that apply to each item.
-    Splat(Vec<Step>),
+    Splat(Box<[Step]>),
 }
 
 /// `name(arguments...)`.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub name: Name,
-    pub arguments: Vec<Expr>,
+    pub arguments: Box<[Expr]>,
     /// Whether `...` follows the last argument.
     pub expand: bool,
 }
@@ -250,8 +306,8 @@ pub(crate) enum Part {
 #[derive(Clone, Debug)]
 pub(crate) struct Choice {
     pub condition: Expr,
-    pub yes: Vec<Part>,
-    pub no: Vec<Part>,
+    pub yes: Box<[Part]>,
+    pub no: Box<[Part]>,
 }
 
 /// `%{ for }` with what it repeats.
@@ -260,5 +316,5 @@ pub(crate) struct Loop {
     pub key_name: Option<Arc<str>>,
     pub value_name: Arc<str>,
     pub collection: Expr,
-    pub body: Vec<Part>,
+    pub body: Box<[Part]>,
 }

@@ -14,8 +14,8 @@ mod references;
 mod words;
 
 pub(crate) use ast::{
-    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind, Loop,
-    Name, Operands, Part, Step, StepKind, Traversal, Unary,
+    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind,
+    Literal, Loop, Name, Operands, Part, Step, StepKind, Traversal, Unary,
 };
 pub(crate) use json::{Layout, Text, parse_json_file};
 pub(crate) use lex::is_unfinished;

@@ -87,11 +87,12 @@ impl<'e> Walk<'_, 'e> {
             Kind::Template(parts) => self.parts(parts),
             Kind::Parens(inner) | Kind::Unary(_, inner) => self.expr(inner),
             Kind::Variable(root) => self.reference(expr, root, &[]),
+            Kind::Reference(reference) => {
+                self.reference(expr, &reference.root, &reference.steps);
+                self.indexes(&reference.steps);
+            }
             Kind::Traversal(traversal) => {
-                match &traversal.base.kind {
-                    Kind::Variable(root) => self.reference(expr, root, &traversal.steps),
-                    _ => self.expr(&traversal.base),
-                }
+                self.expr(&traversal.base);
                 self.indexes(&traversal.steps);
             }
             Kind::Conditional(parts) => parts.iter().for_each(|part| self.expr(part)),
@@ -124,12 +125,7 @@ impl<'e> Walk<'_, 'e> {
 
     /// A bare word as an object's key is the key itself, and one with dots is a mistake; everything else is an expression.
     fn object_key(&mut self, key: &'e Expr) {
-        let is_word = match &key.kind {
-            Kind::Variable(_) => true,
-            Kind::Traversal(traversal) => matches!(traversal.base.kind, Kind::Variable(_)),
-            _ => false,
-        };
-        if !is_word {
+        if key.reference().is_none() {
             self.expr(key);
         }
     }

@@ -463,7 +463,8 @@ pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
             writeln!(text, "  hint: {hint}").unwrap();
         }
         if let Some(address) = &diagnostic.address {
-            writeln!(text, "  about: {address}").unwrap();
+            let others: Vec<_> = diagnostic.also.iter().map(|other| format!(", {other}")).collect();
+            writeln!(text, "  about: {address}{}", others.concat()).unwrap();
         }
     }
     text

@@ -48,7 +48,7 @@ pub(crate) fn parse_json_file(
     let mut translate = Translate::new(file, layout);
     translate.body(&node);
     let Translate { text, origin, mut diagnostics, incomplete, .. } = translate;
-    let translated = SourceFile::translated(&text, origin);
+    let translated = SourceFile::translated(text, origin);
     let (mut body, found) = parse_file(&translated);
     body.incomplete |= incomplete;
     diagnostics.extend(found);

@@ -69,41 +69,56 @@ enum Frame {
     Bare,
 }
 
+impl Frame {
+    /// Outside of all templates and braces.
+    const OUTERMOST: Self = Self::Code { braces: 0 };
+}
+
 /// Gives one token after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Lexer<'t> {
     text: &'t str,
     at: usize,
-    frames: Vec<Frame>,
+    /// What it is in the middle of, and what that is in the middle of, outermost first.
+    frame: Frame,
+    around: Vec<Frame>,
 }
 
 impl<'t> Lexer<'t> {
     /// At the start of a file or an expression.
     pub(crate) fn new(text: &'t str) -> Self {
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        Self { text, at, frames: vec![Frame::Code { braces: 0 }] }
+        Self { text, at, frame: Frame::OUTERMOST, around: Vec::new() }
     }
 
     /// At the start of a template without quotes.
     pub(crate) fn template(text: &'t str) -> Self {
-        Self { text, at: 0, frames: vec![Frame::Bare] }
+        Self { text, at: 0, frame: Frame::Bare, around: Vec::new() }
     }
 
     /// Goes on at another place (the start of a character), outside of all templates and braces.
     pub(crate) fn restart(&mut self, at: u32) {
         self.at = at as usize;
-        self.frames.clear();
-        self.frames.push(Frame::Code { braces: 0 });
+        self.frame = Frame::OUTERMOST;
+        self.around.clear();
+    }
+
+    fn enter(&mut self, frame: Frame) {
+        self.around.push(std::mem::replace(&mut self.frame, frame));
+    }
+
+    fn leave(&mut self) {
+        self.frame = self.around.pop().unwrap_or(Frame::OUTERMOST);
     }
 
     /// The next token. After [`TokenKind::End`] it stays the same.
     pub(crate) fn next_token(&mut self) -> Token {
         loop {
-            let token = match self.frames.last().copied() {
-                None | Some(Frame::Code { .. }) => Some(self.code()),
-                Some(Frame::Quoted) => self.quoted(),
-                Some(Frame::Heredoc { delimiter, fresh }) => self.heredoc(delimiter, fresh),
-                Some(Frame::Bare) => Some(self.bare()),
+            let token = match self.frame {
+                Frame::Code { .. } => return self.code(),
+                Frame::Quoted => self.quoted(),
+                Frame::Heredoc { delimiter, fresh } => self.heredoc(delimiter, fresh),
+                Frame::Bare => return self.bare(),
             };
             if let Some(token) = token {
                 return token;
@@ -127,18 +142,19 @@ impl<'t> Lexer<'t> {
     }
 
     fn code(&mut self) -> Token {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        while let Some(b' ' | b'\t') = self.byte(0) {
+            self.at += 1;
+        }
         let Some(first) = self.byte(0) else { return self.take(TokenKind::End, 0) };
         match first {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
             b'0'..=b'9' => self.number(),
             b'"' => {
-                self.frames.push(Frame::Quoted);
+                self.enter(Frame::Quoted);
                 self.take(TokenKind::OQuote, 1)
             }
             b'{' => {
-                if let Some(Frame::Code { braces }) = self.frames.last_mut() {
+                if let Frame::Code { braces } = &mut self.frame {
                     *braces += 1;
                 }
                 self.take(TokenKind::OBrace, 1)
@@ -194,17 +210,16 @@ impl<'t> Lexer<'t> {
 
     /// `}` or `~}`: the end of a template sequence if no brace is open inside of it.
     fn closing_brace(&mut self, length: usize) -> Token {
-        let inside = self.frames.len() > 1;
-        let ends = match self.frames.last_mut() {
-            Some(Frame::Code { braces: 0 }) => inside,
-            Some(Frame::Code { braces }) => {
+        let ends = match &mut self.frame {
+            Frame::Code { braces: 0 } => !self.around.is_empty(),
+            Frame::Code { braces } => {
                 *braces -= 1;
                 false
             }
             _ => false,
         };
         if ends {
-            self.frames.pop();
+            self.leave();
         }
         let kind = if ends || length == 2 { TokenKind::TemplateSeqEnd } else { TokenKind::CBrace };
         self.take(kind, length)
@@ -272,18 +287,18 @@ impl<'t> Lexer<'t> {
             return self.symbol(b'<');
         }
         let delimiter = Extent { start: offset(start), end: offset(start + name) };
-        self.frames.push(Frame::Heredoc { delimiter, fresh: true });
+        self.enter(Frame::Heredoc { delimiter, fresh: true });
         self.take(TokenKind::OHeredoc, 2 + dash + name + line_break)
     }
 
     fn quoted(&mut self) -> Option<Token> {
         match self.byte(0) {
             Some(b'"') => {
-                self.frames.pop();
+                self.leave();
                 Some(self.take(TokenKind::CQuote, 1))
             }
             None | Some(b'\r' | b'\n') => {
-                self.frames.pop();
+                self.leave();
                 None
             }
             Some(_) => {
@@ -300,11 +315,11 @@ impl<'t> Lexer<'t> {
         let name = &self.text[delimiter.start as usize..delimiter.end as usize];
         if fresh && self.line().trim() == name {
             let length = self.line().len();
-            self.frames.pop();
+            self.leave();
             return Some(self.take(TokenKind::CHeredoc, length));
         }
         if self.at == self.text.len() {
-            self.frames.pop();
+            self.leave();
             return None;
         }
         self.begins_line(false);
@@ -318,7 +333,7 @@ impl<'t> Lexer<'t> {
 
     /// Notes whether a line of the current heredoc begins here.
     fn begins_line(&mut self, begins: bool) {
-        if let Some(Frame::Heredoc { fresh, .. }) = self.frames.last_mut() {
+        if let Frame::Heredoc { fresh, .. } = &mut self.frame {
             *fresh = begins;
         }
     }
@@ -343,7 +358,7 @@ impl<'t> Lexer<'t> {
             (b'%', b'{') => TokenKind::TemplateControl,
             _ => return None,
         };
-        self.frames.push(Frame::Code { braces: 0 });
+        self.enter(Frame::OUTERMOST);
         let trim = usize::from(self.byte(2) == Some(b'~'));
         Some(self.take(kind, 2 + trim))
     }

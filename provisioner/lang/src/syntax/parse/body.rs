@@ -123,7 +123,8 @@ impl Parser<'_> {
     }
 
     fn block(&mut self, kind: Name, body: &mut Body) -> Parsed<()> {
-        let mut labels = Vec::new();
+        // There are two of a resource, and of most others one.
+        let mut labels = Vec::with_capacity(2);
         let header = self.labels(&kind, &mut labels);
         let end = labels.last().map_or(kind.extent.end, |label: &Name| label.extent.end);
         let extent = Extent { start: kind.extent.start, end };

@@ -1,8 +1,8 @@
 //! What stands in brackets: tuples, objects, `for` expressions and the arguments of calls.
 
-use super::super::ast::{Call, Expr, Extent, For, Item, ItemKey, Kind, Name};
+use super::super::ast::{Call, Expr, Extent, For, Item, ItemKey, Kind, Literal, Name};
 use super::super::lex::{Token, TokenKind};
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, taken};
 use foldhash::{HashMap, HashMapExt as _};
 use std::sync::Arc;
 
@@ -30,16 +30,16 @@ impl Parser<'_> {
             if parser.at_word("for") {
                 return parser.for_expression(open, TokenKind::CBrack);
             }
-            let mut items = Vec::new();
+            let first = parser.gathered.exprs.len();
             while parser.kind() != TokenKind::CBrack {
-                items.push(parser.expression()?);
+                let item = parser.expression()?;
+                parser.gathered.exprs.push(item);
                 if parser.eat(TokenKind::Comma).is_none() {
                     break;
                 }
             }
             parser.close(open, TokenKind::CBrack, Some(","))?;
-            items.shrink_to_fit();
-            Ok(Kind::Tuple(items))
+            Ok(Kind::Tuple(taken(&mut parser.gathered.exprs, first)))
         })?;
         Ok(Expr { extent: Extent { start: open.extent.start, end: self.end }, kind })
     }
@@ -56,20 +56,21 @@ impl Parser<'_> {
     }
 
     fn object_items(&mut self, open: Token) -> Parsed<Kind> {
-        let mut items = Vec::with_capacity(8);
+        let first = self.gathered.items.len();
         loop {
             while self.eat(TokenKind::Newline).is_some() {}
             if self.kind() == TokenKind::CBrace {
                 break;
             }
-            items.push(self.object_item(open)?);
+            let item = self.object_item(open)?;
+            self.gathered.items.push(item);
             if self.eat(TokenKind::Comma).or_else(|| self.eat(TokenKind::Newline)).is_none() {
                 break;
             }
         }
         self.close(open, TokenKind::CBrace, Some(","))?;
+        let items = taken(&mut self.gathered.items, first);
         self.keys_given_twice(&items);
-        items.shrink_to_fit();
         Ok(Kind::Object(items))
     }
 
@@ -93,10 +94,8 @@ impl Parser<'_> {
     fn item_key(&mut self, key: Expr) -> ItemKey {
         let text = match &key.kind {
             Kind::Variable(word) => Some(word.clone()),
-            Kind::Literal(value) if value.as_str().is_some() => value.as_str().map(Arc::from),
-            Kind::Literal(value) if value.is_null() || value.as_bool().is_some() => {
-                Some(self.word(key.extent))
-            }
+            Kind::Literal(Literal::Text(text)) => Some(text.clone()),
+            Kind::Literal(Literal::Null | Literal::Bool(_)) => Some(self.word(key.extent)),
             _ => None,
         };
         match text {
@@ -223,19 +222,19 @@ impl Parser<'_> {
         Ok(Expr { extent, kind: Kind::Call(Box::new(call)) })
     }
 
-    fn arguments(&mut self, open: Token) -> Parsed<(Vec<Expr>, bool)> {
-        let mut arguments = Vec::with_capacity(2);
+    fn arguments(&mut self, open: Token) -> Parsed<(Box<[Expr]>, bool)> {
+        let first = self.gathered.exprs.len();
         let mut expand = false;
         while self.kind() != TokenKind::CParen {
-            arguments.push(self.expression()?);
+            let argument = self.expression()?;
+            self.gathered.exprs.push(argument);
             expand = self.eat(TokenKind::Ellipsis).is_some();
             if expand || self.eat(TokenKind::Comma).is_none() {
                 break;
             }
         }
         self.close(open, TokenKind::CParen, (!expand).then_some(","))?;
-        arguments.shrink_to_fit();
-        Ok((arguments, expand))
+        Ok((taken(&mut self.gathered.exprs, first), expand))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Expressions: operators, operands and what follows them.
 
-use super::super::ast::{Binary, Expr, Extent, Kind, Step, StepKind, Traversal, Unary};
+use super::super::ast::{
+    Binary, Expr, Extent, Kind, Literal, Reference, Step, StepKind, Traversal, Unary,
+};
 use super::super::lex::{Token, TokenKind};
-use super::{Parsed, Parser};
-use model::{Number, Type, Value};
+use super::{Parsed, Parser, taken};
+use model::Number;
 
 impl Parser<'_> {
     /// An expression and nothing behind it.
@@ -93,9 +95,9 @@ impl Parser<'_> {
             return self.call(token);
         }
         let kind = match self.slice(token.extent) {
-            "true" => Kind::Literal(true.into()),
-            "false" => Kind::Literal(false.into()),
-            "null" => Kind::Literal(Value::null(Type::Any)),
+            "true" => Kind::Literal(Literal::Bool(true)),
+            "false" => Kind::Literal(Literal::Bool(false)),
+            "null" => Kind::Literal(Literal::Null),
             _ => Kind::Variable(self.word(token.extent)),
         };
         Ok(Expr { extent: token.extent, kind })
@@ -104,7 +106,9 @@ impl Parser<'_> {
     fn number(&mut self) -> Parsed<Expr> {
         let token = self.read();
         match Number::parse(self.slice(token.extent)) {
-            Some(number) => Ok(Expr { extent: token.extent, kind: Kind::Literal(number.into()) }),
+            Some(number) => {
+                Ok(Expr { extent: token.extent, kind: Kind::Literal(Literal::Number(number)) })
+            }
             None => Err(self.bad_number(token)),
         }
     }
@@ -123,11 +127,15 @@ impl Parser<'_> {
     fn traversal(&mut self, base: Expr) -> Parsed<Expr> {
         let steps = self.steps()?;
         let extent = Extent { start: base.extent.start, end: self.end };
-        Ok(Expr { extent, kind: Kind::Traversal(Box::new(Traversal { base, steps })) })
+        let kind = match base.kind {
+            Kind::Variable(root) => Kind::Reference(Box::new(Reference { root, steps })),
+            _ => Kind::Traversal(Box::new(Traversal { base, steps })),
+        };
+        Ok(Expr { extent, kind })
     }
 
-    fn steps(&mut self) -> Parsed<Vec<Step>> {
-        let mut steps = Vec::with_capacity(1);
+    fn steps(&mut self) -> Parsed<Box<[Step]>> {
+        let first = self.gathered.steps.len();
         loop {
             let token = self.peek();
             let kind = match token.kind {
@@ -136,13 +144,10 @@ impl Parser<'_> {
                     self.read();
                     self.after_bracket(token)?
                 }
-                _ => {
-                    steps.shrink_to_fit();
-                    return Ok(steps);
-                }
+                _ => return Ok(taken(&mut self.gathered.steps, first)),
             };
             let extent = Extent { start: token.extent.start, end: self.end };
-            steps.push(Step { extent, kind });
+            self.gathered.steps.push(Step { extent, kind });
         }
     }
 
@@ -162,7 +167,7 @@ impl Parser<'_> {
                     let extent = Extent { start: dot.extent.start, end: self.end };
                     each.push(Step { extent, kind });
                 }
-                Ok(StepKind::Splat(each))
+                Ok(StepKind::Splat(each.into()))
             }
             _ => Err(self.no_attribute_name(dot, token)),
         }
@@ -181,7 +186,7 @@ impl Parser<'_> {
                 let text = self.slice(token.extent);
                 let index = text.parse::<i64>().ok().filter(|_| !text.starts_with('+'));
                 let Some(index) = index else { return Err(self.chained_index(dot, token)) };
-                let kind = Kind::Literal(index.into());
+                let kind = Kind::Literal(Literal::Number(index.into()));
                 Ok(StepKind::Index(Box::new(Expr { extent: token.extent, kind })))
             }
             _ => Err(self.no_attribute_name(dot, token)),

@@ -14,7 +14,7 @@ mod mistake;
 mod recover;
 mod template;
 
-use super::ast::{Body, Expression, Extent, Part};
+use super::ast::{Body, Expr, Expression, Extent, Item, Part, Step};
 use super::lex::{Lexer, Token, TokenKind};
 use super::words::Words;
 use crate::source::SourceFile;
@@ -26,6 +26,21 @@ const MOST_ERRORS: usize = 20;
 
 /// How deep brackets, operators, templates and blocks may be nested.
 const MOST_NESTED: u32 = 200;
+
+/// What lists that are being read have so far: each list is above the ones that it stands in. So a list needs no memory
+/// of its own before it is whole, and then just as much as it has items. What a mistake left here is in nobody's way.
+#[derive(Default)]
+struct Gathered {
+    exprs: Vec<Expr>,
+    items: Vec<Item>,
+    steps: Vec<Step>,
+    parts: Vec<Part>,
+}
+
+/// Takes what was gathered since there were `first`.
+fn taken<T>(gathered: &mut Vec<T>, first: usize) -> Box<[T]> {
+    gathered.drain(first..).collect()
+}
 
 /// A mistake that has been reported.
 struct Broken;
@@ -62,7 +77,7 @@ pub(crate) fn parse_expression(name: &str, text: &str) -> Result<Expression, Vec
 /// Parses an expression as it would stand behind `name =`: a line break outside of brackets ends it, and only
 /// further line breaks may follow. Gives the mistakes when there are any.
 pub(crate) fn parse_line(name: &str, text: &str) -> Result<Expression, Vec<Diagnostic>> {
-    let file = SourceFile::new(name, &format!("{text}\n"));
+    let file = SourceFile::new(name, format!("{text}\n"));
     let mut parser = Parser::new(&file, Lexer::new(&file.text), Braces::AsWritten);
     while parser.eat(TokenKind::Newline).is_some() {}
     let root = parser.expression().and_then(|root| {
@@ -81,7 +96,7 @@ pub(crate) fn parse_line(name: &str, text: &str) -> Result<Expression, Vec<Diagn
 }
 
 /// Parses the text of a template. Gives the mistakes when there are any.
-pub(crate) fn parse_template(file: &Arc<SourceFile>) -> Result<Vec<Part>, Vec<Diagnostic>> {
+pub(crate) fn parse_template(file: &Arc<SourceFile>) -> Result<Box<[Part]>, Vec<Diagnostic>> {
     let mut parser = Parser::new(file, Lexer::template(&file.text), Braces::AsWritten);
     match parser.whole_template() {
         Ok(parts) if !parser.failed() => Ok(parts),
@@ -112,6 +127,7 @@ struct Parser<'t> {
     newlines: bool,
     depth: u32,
     words: Words,
+    gathered: Gathered,
     diagnostics: Vec<Diagnostic>,
     braces: Braces,
     /// How the braces of the file fail to match.
@@ -134,6 +150,7 @@ impl<'t> Parser<'t> {
             newlines: true,
             depth: 0,
             words: Words::default(),
+            gathered: Gathered::default(),
             diagnostics: Vec::new(),
             braces,
             unbalanced: None,

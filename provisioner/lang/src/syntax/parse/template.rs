@@ -3,10 +3,9 @@
 //! A template is read as a flat list of pieces first; white space is taken off them as `~` and `<<-` ask (a piece of
 //! text is at most one line, which is what both count by), and the directives are matched last.
 
-use super::super::ast::{Choice, Expr, Extent, Kind, Loop, Part};
+use super::super::ast::{Choice, Expr, Extent, Kind, Literal, Loop, Part};
 use super::super::lex::{Token, TokenKind};
-use super::{Parsed, Parser};
-use model::{Data, Value};
+use super::{Parsed, Parser, taken};
 use std::borrow::Cow;
 use std::iter::Peekable;
 use std::sync::Arc;
@@ -61,12 +60,12 @@ impl<'t> Parser<'t> {
     }
 
     /// A text of which `only` is what stands at `extent`. Short ones come again and again, so each is kept once.
-    fn literal(&mut self, extent: Extent, only: Cow<'t, str>) -> Value {
+    fn literal(&mut self, extent: Extent, only: Cow<'t, str>) -> Literal {
         match only {
             Cow::Borrowed(text) if text.is_ascii() && (1..=SHORT).contains(&text.len()) => {
-                Data::String(self.word(extent)).into()
+                Literal::Text(self.word(extent))
             }
-            text => Value::string(&text),
+            text => Literal::text(&text),
         }
     }
 
@@ -84,15 +83,13 @@ impl<'t> Parser<'t> {
         Ok(Expr { extent: Extent { start: open.extent.start, end: self.end }, kind })
     }
 
-    pub(super) fn whole_template(&mut self) -> Parsed<Vec<Part>> {
+    pub(super) fn whole_template(&mut self) -> Parsed<Box<[Part]>> {
         let mut pieces = Vec::new();
         self.pieces(&mut pieces)?;
         match self.assembled(pieces)? {
             Kind::Template(parts) => Ok(parts),
-            Kind::Literal(value) => {
-                Ok(vec![Part::Literal(value.as_str().unwrap_or_default().into())])
-            }
-            _ => Ok(Vec::new()),
+            Kind::Literal(Literal::Text(text)) => Ok([Part::Literal(text)].into()),
+            _ => Ok([].into()),
         }
     }
 
@@ -179,20 +176,23 @@ impl<'t> Parser<'t> {
         if let Some(stray) = pieces.next() {
             return Err(self.stray_directive(&stray));
         }
-        match parts.as_slice() {
-            [] => return Ok(Kind::Literal(Value::string(""))),
-            [Part::Literal(text)] => return Ok(Kind::Literal(Value::string(text))),
+        match parts.as_ref() {
+            [] => return Ok(Kind::Literal(Literal::text(""))),
+            [Part::Literal(text)] => return Ok(Kind::Literal(Literal::text(text))),
             // What was trimmed away beside an interpolation still makes it text.
-            [Part::Interpolation(_)] if count > 1 => parts.push(Part::Literal("".into())),
+            [Part::Interpolation(_)] if count > 1 => {
+                let mut more = parts.into_vec();
+                more.push(Part::Literal("".into()));
+                parts = more.into();
+            }
             _ => {}
         }
-        parts.shrink_to_fit();
         Ok(Kind::Template(parts))
     }
 
     /// The parts up to a directive that ends or divides what is around them.
-    fn parts(&mut self, pieces: &mut Pieces<'t>) -> Parsed<Vec<Part>> {
-        let mut parts = Vec::new();
+    fn parts(&mut self, pieces: &mut Pieces<'t>) -> Parsed<Box<[Part]>> {
+        let first = self.gathered.parts.len();
         let mut text = String::new();
         while let Some(piece) = pieces.next_if(|piece| !ends_parts(&piece.content)) {
             let part = match piece.content {
@@ -212,20 +212,20 @@ impl<'t> Parser<'t> {
                 Content::Else | Content::EndIf | Content::EndFor => continue,
             };
             if !text.is_empty() {
-                parts.push(Part::Literal(std::mem::take(&mut text).into()));
+                self.gathered.parts.push(Part::Literal(std::mem::take(&mut text).into()));
             }
-            parts.push(part);
+            self.gathered.parts.push(part);
         }
         if !text.is_empty() {
-            parts.push(Part::Literal(text.into()));
+            self.gathered.parts.push(Part::Literal(text.into()));
         }
-        Ok(parts)
+        Ok(taken(&mut self.gathered.parts, first))
     }
 
     fn branches(&mut self, open: Extent, condition: Expr, pieces: &mut Pieces<'t>) -> Parsed<Part> {
         let yes = self.parts(pieces)?;
         let divides = |piece: &Piece<'t>| matches!(piece.content, Content::Else);
-        let mut no = Vec::new();
+        let mut no: Box<[Part]> = [].into();
         if pieces.next_if(divides).is_some() {
             no = self.parts(pieces)?;
         }
