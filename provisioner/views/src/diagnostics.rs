@@ -261,8 +261,6 @@ impl miette::Diagnostic for Report {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
     use super::*;
     use model::Address;
 

@@ -144,7 +144,9 @@ async fn watch(session: &Session, environment: &Environment) -> Result<Exit, Com
     let mut next = head.began;
     loop {
         let entries = rollout_entries(records.store.port.as_ref(), &id, next).await?;
-        entries.iter().for_each(|(_, entry)| live.take(entry));
+        for (_, entry) in &entries {
+            live.take(entry);
+        }
         next = entries.last().map_or(next, |(sequence, _)| sequence + 1);
         live.tick(rollouts::now_ms());
         if matches!(entries.last(), Some((_, Entry { what: What::Ended { .. }, .. }))) {

@@ -122,8 +122,6 @@ static PAGES: [CodePage; 9] = [
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
     use super::*;
     use std::collections::BTreeSet;
 

@@ -17,6 +17,7 @@ const FILES: [(&str, &str); 2] =
 
 /// What is to be said of a profile that was chosen and is in no file; none where all is well, or where the files cannot be read,
 /// which the SDK tells.
+#[expect(clippy::default_trait_access, reason = "the SDK does not give the type a name of its own")]
 pub(crate) async fn missing(chosen: Option<&str>) -> Option<ProviderError> {
     let env = Env::real();
     let chosen_here = chosen.map(|name| Cow::Owned(name.to_owned()));

@@ -485,11 +485,11 @@ impl Provider for Aws {
 
     async fn delete_many(&self, requests: Vec<DeleteRequest>) -> Vec<Result<(), ProviderError>> {
         let Some(first) = requests.first() else { return Vec::new() };
-        let (kind, together) =
-            match (kind_of(&first.address), self.deletions.get(first.address.kind())) {
-                (Ok(kind), Some(together)) => (kind, together),
-                _ => return join_all(requests.into_iter().map(|it| self.delete(it))).await,
-            };
+        let (Ok(kind), Some(together)) =
+            (kind_of(&first.address), self.deletions.get(first.address.kind()))
+        else {
+            return join_all(requests.into_iter().map(|it| self.delete(it))).await;
+        };
         let ids = requests.iter().map(|request| request.id.clone()).collect();
         let asked = together.ask_all(ids).await;
         self.deleted(kind, &requests, asked).await
