@@ -307,7 +307,7 @@ fn killed_at_any_instant(fleet: &Fleet) {
     let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
     fleet.starts(&words, &candidate).finish().exits(0);
     let mut is_over = false;
-    for kill in 1..=setting("PROVISIONER_TEST_KILLS", 8) {
+    for kill in 1..=setting("PROVISIONER_TEST_KILLS", 5) {
         let instant = Duration::from_millis(random.below(4_000));
         println!("kill {kill}: after {} ms", instant.as_millis());
         let mut driving = fleet.starts(&RUN, &candidate);
