@@ -198,7 +198,7 @@ async fn say(session: &Session, said: Said, verb: Verb) -> Result<Exit, CommandE
     let fleet = opened(session, &said.environment).await?;
     let UnderWay { fleet, id, .. } = under_way(fleet).await?;
     rollouts::say(&fleet, &id, verb, said.why).await?;
-    told(&fleet, &id, views::rollout::telling::verb_name(verb)).await?;
+    told(&fleet, &id, views::rollout::telling::verb_name(verb), None).await?;
     Ok(Exit::Done)
 }
 
@@ -223,7 +223,7 @@ async fn approve(
         Ok(What::Approved { stage, by, through, until_ms, plan_hash })
     };
     rollouts::speak(&fleet, &id, what).await?;
-    told(&fleet, &id, &format!("approve, by {by}")).await?;
+    told(&fleet, &id, "approve", Some(&by)).await?;
     Ok(Exit::Done)
 }
 
@@ -238,24 +238,27 @@ fn named(name: &str) -> Result<String, CommandError> {
         .into())
 }
 
-/// What was said is durable; whether anybody hears it now is told.
-async fn told(fleet: &Fleet, id: &str, verb: &str) -> Result<(), CommandError> {
+/// What was said is durable, `by` somebody who counts; whether anybody hears it now is told.
+async fn told(fleet: &Fleet, id: &str, verb: &str, by: Option<&str>) -> Result<(), CommandError> {
     let leases = fleet.store.port.leases().await?;
     let driver = leases.iter().find(|info| matches!(info.scope, state::Scope::Rollout { .. }));
     let (session, target) = (&fleet.session, &fleet.project.target);
+    let person = by.map(|name| format!(" by {name}")).unwrap_or_default();
     let text = match driver {
         Some(info) => format!(
-            "`{verb}` is recorded; {} on {} (process {}) drives rollout {id} and follows it.",
+            "`{verb}`{person} is recorded; {} on {} (process {}) drives rollout {id} and follows it.",
             info.owner, info.host, info.pid
         ),
         None => format!(
-            "`{verb}` is recorded, and nobody drives rollout {id} now: {} rollout run {target}",
+            "`{verb}`{person} is recorded, and nobody drives rollout {id} now: {} rollout run {target}",
             session.program
         ),
     };
     if session.json {
         let is_driven = driver.is_some();
-        session.console.json(&json!({ "rollout": id, "said": verb, "driven": is_driven }));
+        session
+            .console
+            .json(&json!({ "rollout": id, "said": verb, "by": by, "driven": is_driven }));
     } else {
         session.console.message_line(&text);
     }
