@@ -152,6 +152,10 @@ pub struct Attribute {
     /// For an argument that is given as nested blocks: how many there may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocks: Option<BlockCount>,
+    /// Whether only one object has a value at a time: an address, a port, a disk. Where it is a collection, each of its
+    /// values is one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
     /// One line for people.
     pub description: String,
 }
@@ -209,6 +213,7 @@ impl Attribute {
             stable: mode == Mode::Computed,
             typed_as: None,
             blocks: None,
+            exclusive: false,
             description: description.to_owned(),
         }
     }
@@ -275,6 +280,13 @@ impl Attribute {
     #[must_use]
     pub fn secret(mut self) -> Self {
         self.sensitive = true;
+        self
+    }
+
+    /// No two objects have the same value at the same time.
+    #[must_use]
+    pub fn exclusive(mut self) -> Self {
+        self.exclusive = true;
         self
     }
 

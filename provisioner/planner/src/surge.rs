@@ -1,23 +1,27 @@
 //! Nodes that are there anew before the old ones go, because the rollout of their set has room for more nodes than it has.
 //!
 //! Invariants: a node surges wholly or not at all; what is half made, and what an earlier replacement left behind, goes first as ever; a
-//! service is made anew beside the old one only on another machine. What could only fail, since two objects cannot have one name, is refused.
+//! service is made anew beside the old one only on another machine. What could only fail, since two objects cannot have one name, one address
+//! or one disk at the same time, is refused.
 //! Refuses to know: how many nodes surge at a time.
 
 use crate::Planner;
-use crate::compare::same;
+use crate::compare::{same, shown};
 use crate::decide::replaces;
 use crate::fates::{Fate, Fates};
 use model::graph::Desired;
 use model::plan::{Action, Reason};
 use model::rollout::Amount;
-use model::{Address, Diagnostic};
+use model::{Address, Data, Diagnostic, Value};
 use std::collections::BTreeSet;
 
 /// The argument that names are in.
 const NAME: &str = "name";
 /// The argument of a service that says which machine it is on.
 const MACHINE: &str = "machine";
+
+/// Why there are two at a time.
+const WHY: &str = "`max_surge` of the rollout asks for the replacement before the node goes";
 
 /// Makes replacements of surging nodes create-first; gives back why some cannot be.
 pub(crate) fn surge(
@@ -45,7 +49,8 @@ pub(crate) fn surge(
             continue;
         }
         fate.action = Action::ReplaceCreateFirst;
-        errors.extend(same_name(planner, fate).map(|error| (fate.address.clone(), error)));
+        let obstacle = same_name(planner, fate).or_else(|| only_one(planner, fate));
+        errors.extend(obstacle.map(|error| (fate.address.clone(), error)));
     }
     errors
 }
@@ -80,9 +85,49 @@ fn same_name(planner: &Planner<'_>, fate: &Fate<'_>) -> Option<Diagnostic> {
     );
     let error = Diagnostic::error("surge-same-name", summary)
         .with_label(instance.span.clone(), "its name is unique, and stays the same")
-        .with_detail("`max_surge` of the rollout asks for the replacement before the node goes")
+        .with_detail(WHY)
         .with_hint(
             "let the name hang on what the object is made from; or leave `max_surge` out, and a node goes before its replacement comes",
         );
     Some(error.about(&fate.address))
+}
+
+/// Two objects cannot have what only one can have at a time.
+fn only_one(planner: &Planner<'_>, fate: &Fate<'_>) -> Option<Diagnostic> {
+    let instance = fate.instance?;
+    let schema = planner.schema(&instance.provider, fate.address.kind())?;
+    let (before, after) = (fate.before.as_ref()?, fate.after.as_ref()?);
+    let shared = |argument: &str, is_secret: bool| {
+        let (had, wanted) = (before.get(argument)?, after.get(argument)?);
+        let secret = is_secret || wanted.deep_marks().sensitive;
+        let common = single(&had).intersection(&single(&wanted)).next().cloned()?;
+        Some(if secret { "the same".to_owned() } else { common })
+    };
+    let mut exclusive = schema.attributes.iter().filter(|(_, attribute)| attribute.exclusive);
+    let (argument, value) =
+        exclusive.find_map(|(name, it)| Some((name, shared(name, it.sensitive)?)))?;
+    let summary = format!(
+        "{} cannot be there anew before the old one goes: both have {value} as `{argument}`",
+        fate.address
+    );
+    let error = Diagnostic::error("surge-only-one", summary)
+        .with_label(instance.span.clone(), format!("`{argument}` stays the same, and only one object can have it at a time"))
+        .with_detail(WHY)
+        .with_hint(
+            "leave `max_surge` out, and a node goes before its replacement comes; or give each node's replacement one of its own",
+        );
+    Some(error.about(&fate.address))
+}
+
+/// The texts and numbers in a value that are known, as they are shown.
+fn single(value: &Value) -> BTreeSet<String> {
+    let all = |items: &mut dyn Iterator<Item = &Value>| items.flat_map(single).collect();
+    match value.data() {
+        Data::String(_) | Data::Number(_) => BTreeSet::from([shown(value, false)]),
+        Data::List(_, items) | Data::Set(_, items) | Data::Tuple(items) => all(&mut items.iter()),
+        Data::Map(_, entries) | Data::Object(entries) => {
+            all(&mut entries.iter().map(|(_, item)| item))
+        }
+        Data::Null(_) | Data::Unknown(_) | Data::Bool(_) => BTreeSet::new(),
+    }
 }

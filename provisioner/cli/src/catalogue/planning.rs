@@ -34,6 +34,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         "The arguments of the `provider` block are refused by the provider itself."),
     entry("replace-outside-targets", "an object is to be replaced that the targets leave out",
         "`--target` limits the plan, and `--replace` names something outside of it. Add it to the targets, or drop one of the two."),
+    entry("surge-only-one", "a replacement wants what the old object has until it goes",
+        "`max_surge` of a rollout makes nodes anew before the old ones go. A fixed address, a port of this machine or a disk belongs to one object at a \
+         time, so the new one could only fail. Let each have its own, or leave `max_surge` out."),
     entry("surge-same-name", "a replacement cannot be there before the old object goes",
         "`max_surge` of a rollout makes nodes anew before the old ones go. Where names are unique, the new object needs another one: let it hang on what the \
          object is made from, or leave `max_surge` out."),

@@ -2,6 +2,7 @@
 
 use crate::world::{Block, Config, World, address};
 use model::plan::{Action, OperationKind, Plan};
+use model::{Type, Value};
 use std::collections::BTreeSet;
 
 fn on(node: &str, rest: &str) -> String {
@@ -74,6 +75,23 @@ fn two_objects_cannot_have_one_unique_name() {
     let errors = world.try_plan(&config("two")).unwrap_err();
     assert_eq!(errors[0].code, "surge-same-name");
     assert!(!errors[0].labels.is_empty());
+}
+
+#[test]
+fn two_objects_cannot_have_what_only_one_can_have() {
+    let at = on("a", "sim_bound.machine");
+    let config = |parent: &str, port: i64| {
+        let ports = Value::map(Type::Number, [("80", port.into()), ("81", (port + 1).into())]);
+        let block = Block::host(&at).with("parent", parent).with("ports", ports);
+        let mut config = Config::of([block]);
+        config.surges.insert("edge".to_owned(), 1);
+        config
+    };
+    let world = World::with(&config("one", 8080));
+    let errors = world.try_plan(&config("two", 8081)).unwrap_err();
+    assert_eq!(errors[0].code, "surge-only-one");
+    assert!(errors[0].summary.contains("have 8081 as `ports`"), "{}", errors[0].summary);
+    assert!(world.try_plan(&config("two", 8082)).is_ok(), "each has its own");
 }
 
 #[test]

@@ -57,6 +57,9 @@ pub fn schemas() -> BTreeMap<String, ProviderSchema> {
     };
     let mut named = host.clone();
     named.adoption.unique_name = true;
+    let mut bound = host.clone();
+    let ports = Attribute::optional(Type::map(Type::Number), "").exclusive();
+    bound.attributes.insert("ports".to_owned(), ports);
     let statement = ResourceSchema {
         attributes: attributes(vec![
             ("members", Attribute::optional(Type::list(Type::String), "")),
@@ -67,9 +70,14 @@ pub fn schemas() -> BTreeMap<String, ProviderSchema> {
     };
     let provider = ProviderSchema {
         name: "sim".to_owned(),
-        resources: [("sim_host", host), ("sim_named", named), ("sim_statement", statement)]
-            .map(|(kind, schema)| (kind.to_owned(), schema))
-            .into(),
+        resources: [
+            ("sim_host", host),
+            ("sim_named", named),
+            ("sim_bound", bound),
+            ("sim_statement", statement),
+        ]
+        .map(|(kind, schema)| (kind.to_owned(), schema))
+        .into(),
         ..ProviderSchema::default()
     };
     [("sim".to_owned(), provider)].into()

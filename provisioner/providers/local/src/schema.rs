@@ -72,10 +72,11 @@ fn machine() -> ResourceSchema {
             (
                 "address",
                 Attribute::optional_computed(Type::String, "Its address in the network.")
-                    .forces_replacement(),
+                    .forces_replacement()
+                    .exclusive(),
             ),
             ("authorized_keys", Attribute::optional(Type::list(Type::String), keys)),
-            ("publish", Attribute::optional(Type::map(Type::Number), publish)),
+            ("publish", Attribute::optional(Type::map(Type::Number), publish).exclusive()),
             ("volumes", Attribute::optional(Type::set(attachment()), volumes)),
             ("id", text("Its identity.")),
             ("host_key", text("Its public SSH host key: `ssh-ed25519 AAAA...`.")),

@@ -62,7 +62,7 @@ impl Kind for VolumeAttachment {
             slow(by_place(), DETACH_MINUTES),
             [
                 ("device_name", joins("What the machine is told to call it, such as /dev/sdf.")),
-                ("volume_id", joins("The disk.")),
+                ("volume_id", joins("The disk.").exclusive()),
                 ("instance_id", joins("The machine, in the same zone.")),
                 (
                     "force_detach",

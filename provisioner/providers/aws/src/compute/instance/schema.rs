@@ -37,7 +37,7 @@ fn place() -> Attributes<11> {
     [
         ("availability_zone", chosen("Its zone, such as eu-central-1a; a subnet says it, too.")),
         ("subnet_id", chosen("The subnet of its first network interface.")),
-        ("private_ip", chosen("Its first address in the subnet.")),
+        ("private_ip", chosen("Its first address in the subnet.").exclusive()),
         (
             "associate_public_ip_address",
             Attribute::optional_computed(
