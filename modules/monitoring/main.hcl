@@ -94,9 +94,6 @@ variable "alertmanager_package" {
 
 locals {
   nodes = flatten(var.node_sets)
-  # What is scraped besides is not waited for: a service that is down must not keep Prometheus from being changed.
-  up         = length(var.jobs) == 0 ? "up" : "up{job=~\"node|prometheus\"}"
-  targets_up = "count((${local.up} == 1) and (time() - timestamp(${local.up}) < ${3 * var.scrape_interval_s}))"
   exporters = [
     for node in local.nodes : {
       targets = ["${node.address}:${var.exporter_port}"]
@@ -108,7 +105,7 @@ locals {
       }
     }
   ]
-  others = flatten([
+  served = flatten([
     for name, job in var.jobs : [
       for node in job.nodes : {
         targets = ["${node.address}:${job.port}"]
@@ -123,7 +120,16 @@ locals {
       }
     ]
   ])
-  targets = concat(local.exporters, local.others)
+  targets = concat(local.exporters, local.served)
+
+  # Whether Prometheus scrapes just the targets: each was read lately, and nothing else is by now. Up or down is not asked: a node or a
+  # service that is down must not keep Prometheus from being changed. An instant query alone may still answer with what is gone.
+  lately    = "(time() - timestamp(up%s) < ${3 * var.scrape_interval_s})"
+  addresses = concat(["127.0.0.1:${var.port}"], flatten(local.targets[*].targets))
+  wanted    = "{instance=~\"${replace(join("|", local.addresses), ".", "[.]")}\"}"
+  read      = "count(count by (job, instance) (${format(local.lately, local.wanted)}))"
+  all       = "count(count by (job, instance) (${format(local.lately, "")}))"
+  scraped   = "${local.read} == ${length(local.addresses)} and ${local.all} == ${length(local.addresses)}"
   rules = merge(
     var.rules,
     var.alertmanager ? { monitoring = templatefile("${path.module}/rules.yml.tftpl", { runbooks = var.runbooks }) } : {},
@@ -209,10 +215,8 @@ service "prometheus" {
     deadline_ms = 60000
   }
 
-  # Every node's exporter, and Prometheus itself, must be up, by what was read lately: an instant query alone
-  # may still answer with what a node said that is gone by now.
   probe "targets" {
-    command     = "\"@artifact@/bin/promtool\" query instant http://127.0.0.1:${var.port} '${local.targets_up}' | grep -q '=> ${length(local.nodes) + 1} '"
+    command     = "\"@artifact@/bin/promtool\" query instant http://127.0.0.1:${var.port} '${local.scraped}' | grep -q '=>'"
     from        = "node"
     deadline_ms = 120000
   }

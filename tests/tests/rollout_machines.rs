@@ -1,5 +1,6 @@
 //! Rollouts of more than services, on real nodes: machines changed in place and anew, sets that grow and shrink, one set after
-//! another, replacements that are there before the old nodes go, and a configuration that cuts its node off.
+//! another, replacements that are there before the old nodes go, all judged by a Prometheus that lists the nodes and follows them; and a
+//! configuration that cuts its node off.
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -65,8 +66,8 @@ impl Fleet {
         self.bench.run(&["state", "check", self.environment]).exits(0);
     }
 
-    /// The nodes of the last rollout's waves, wave by wave.
-    fn waves(&self) -> Vec<Vec<String>> {
+    /// The entries of the last rollout.
+    fn entries(&self) -> Vec<Value> {
         let all =
             self.bench.run(&["rollout", "history", self.environment, "--json"]).exits(0).json();
         let last = all.as_array().and_then(|all| all.last()).expect("there was one");
@@ -74,12 +75,29 @@ impl Fleet {
         let words = ["rollout", "history", self.environment, &last, "--json"];
         let entries = self.bench.run(&words).exits(0).json();
         let entries = entries.as_array().expect("entries are a list").iter();
-        let ended = entries.map(|entry| &entry["what"]).filter(|it| it["entry"] == "wave_ended");
+        entries.map(|entry| entry["what"].clone()).collect()
+    }
+
+    /// The nodes of the last rollout's waves, wave by wave.
+    fn waves(&self) -> Vec<Vec<String>> {
+        let entries = self.entries();
+        let ended = entries.iter().filter(|it| it["entry"] == "wave_ended");
         let names = |wave: &Value| {
             let nodes = wave["changed"].as_array().expect("a wave has nodes").iter();
             nodes.map(|name| name.as_str().expect("a name").to_owned()).collect()
         };
         ended.map(names).collect()
+    }
+
+    /// How often what lists nodes was brought up to date in the last rollout, and how often it was brought back.
+    #[track_caller]
+    fn listed(&self) -> (usize, usize) {
+        let entries = self.entries();
+        let of = |kind: &str| entries.iter().filter(|it| it["entry"] == kind).collect::<Vec<_>>();
+        let failed = of("lists_ended").into_iter().filter(|it| !it["error"].is_null()).count();
+        assert_eq!(failed, 0, "{entries:?}");
+        let back = of("lists_started").into_iter().filter(|it| it["back"] == true).count();
+        (of("lists_ended").len() - back, back)
     }
 
     fn on(&self, node: &str, command: &str) -> Finished {
@@ -103,7 +121,10 @@ fn at_work(bench: &Workbench) -> usize {
 #[test]
 fn machines_change_sets_grow_and_shrink_one_set_after_the_other() {
     let fleet = Fleet::new("tests/data/machines", MACHINES, |bench| {
-        vec![format!("workload_binary={}", bench.path("workload").display())]
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        let binary = format!("workload_binary={}", bench.path("workload").display());
+        vec![binary, format!("prometheus_port={port}")]
     });
     in_place(&fleet);
     anew(&fleet);
@@ -115,19 +136,20 @@ fn machines_change_sets_grow_and_shrink_one_set_after_the_other() {
 fn in_place(fleet: &Fleet) {
     fleet.apply(&["data_path=/srv/data"]).exits(0).says("committed");
     let waves = fleet.waves();
-    assert_eq!(waves.concat().len(), 4, "{waves:?}");
+    assert_eq!(waves.concat().len(), 3, "{waves:?}");
+    assert_eq!(fleet.listed(), (0, 0), "no machine came or went");
     assert!(waves.concat().iter().all(|node| node.starts_with("front")), "{waves:?}");
     fleet.on("front-main-001", "test -d /srv/data").exits(0);
     fleet.assert_no_changes(&["data_path=/srv/data"]);
 }
 
-/// Another image is another machine. With room for one node more, it is there and well before the old one goes; a network below all
-/// nodes is not replaced under them; and where the replacement does not get well, the node goes back.
+/// Another image is another machine. With room for one node more, it is there and well before the old one goes, and Prometheus knows it
+/// before it is judged; a network below all nodes is not replaced under them; and where the replacement does not get well, the node goes back.
 fn anew(fleet: &Fleet) {
     let now = ["data_path=/srv/data", "image=two", "max_surge=1"];
     let network = ["data_path=/srv/data", "network=other"];
     fleet.apply(&network).exits(1).says("rollout-shared").says("modules/network/local/main.hcl");
-    assert_eq!(at_work(&fleet.bench), 6);
+    assert_eq!(at_work(&fleet.bench), 4);
 
     let mut applying = fleet.starts(&["apply", "--auto-approve"], &now);
     let mut fewest = usize::MAX;
@@ -135,11 +157,11 @@ fn anew(fleet: &Fleet) {
         fewest = fewest.min(at_work(&fleet.bench));
     }
     let said = applying.finish().exits(0).says("committed").to_string();
-    assert!(fewest >= 6, "{fewest} of 6 nodes were at work: {said}");
+    assert!(fewest >= 4, "{fewest} of 4 nodes were at work: {said}");
     let waves = fleet.waves();
     assert!(waves.iter().all(|wave| wave.len() == 1), "one more at a time: {waves:?}");
     let sets: Vec<&str> = waves.iter().flatten().map(|node| &node[..4]).collect();
-    assert_eq!(sets, ["fron", "fron", "fron", "fron", "back", "back"], "one set after the other");
+    assert_eq!(sets, ["fron", "fron", "fron", "back"], "one set after the other");
     for node in waves.concat() {
         let at = |what: &str| {
             let line = format!("{node}\"].service.workload: {what}");
@@ -147,35 +169,43 @@ fn anew(fleet: &Fleet) {
         };
         assert!(at("replacement created") < at("deleting the replaced object"), "{node}");
     }
+    assert_eq!(fleet.listed(), (4, 0), "after each wave");
+    assert!(!said.contains("rollout-unseen"), "{said}");
     fleet.assert_no_changes(&now);
 
     let sick = ["data_path=/srv/data", "image=three", "max_surge=1", "sick_from=0"];
     fleet.apply(&sick).exits(1).says("rollout-rolled-back");
-    assert_eq!(at_work(&fleet.bench), 6);
+    assert_eq!(at_work(&fleet.bench), 4);
+    assert_eq!(fleet.listed(), (0, 1));
     fleet.assert_no_changes(&now);
 }
 
-/// New nodes have stages, too; those that do not get well go away again.
+/// New nodes have stages, too. Those that Prometheus sees to be wrong go away again, and its list is as before.
 fn grows_and_shrinks(fleet: &Fleet) {
     let with = |more: &'static [&'static str]| {
         let mut values = vec!["data_path=/srv/data", "image=two"];
         values.extend(more);
         values
     };
-    fleet.apply(&with(&["front=6", "sick_from=4"])).exits(1).says("rollout-rolled-back");
-    assert_eq!(at_work(&fleet.bench), 6);
+    let odd = fleet.apply(&with(&["front=5", "odd_from=3"]));
+    odd.exits(1).says("rollout-rolled-back").says("gate seen");
+    assert_eq!(at_work(&fleet.bench), 4);
+    assert_eq!(fleet.waves().concat().len(), 1);
+    assert_eq!(fleet.listed(), (1, 1));
     fleet.assert_no_changes(&with(&[]));
 
-    fleet.apply(&with(&["front=6", "back=3"])).exits(0).says("committed");
+    fleet.apply(&with(&["front=5", "back=2"])).exits(0).says("committed");
     let grown: BTreeSet<String> = fleet.waves().concat().into_iter().collect();
-    let new = ["back-main-003", "front-main-005", "front-main-006"].map(str::to_owned);
+    let new = ["back-main-002", "front-main-004", "front-main-005"].map(str::to_owned);
     assert_eq!(grown, BTreeSet::from(new));
-    assert_eq!(at_work(&fleet.bench), 9);
-    fleet.assert_no_changes(&with(&["front=6", "back=3"]));
+    assert_eq!(at_work(&fleet.bench), 7);
+    assert_eq!(fleet.listed(), (fleet.waves().len(), 0));
+    fleet.assert_no_changes(&with(&["front=5", "back=2"]));
 
-    fleet.apply(&with(&["front=2", "back=2"])).exits(0).says("committed");
-    assert_eq!(at_work(&fleet.bench), 4);
-    fleet.assert_no_changes(&with(&["front=2", "back=2"]));
+    fleet.apply(&with(&["front=2"])).exits(0).says("committed");
+    assert_eq!(at_work(&fleet.bench), 3);
+    assert_eq!(fleet.listed(), (fleet.waves().len(), 0));
+    fleet.assert_no_changes(&with(&["front=2"]));
 }
 
 /// Whether whoever knocks at a port of this machine is told that an SSH server is there.

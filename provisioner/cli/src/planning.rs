@@ -46,6 +46,10 @@ pub struct Wishes {
     pub targets: Vec<Target>,
     /// Nodes that stay as they are recorded, by node set and name.
     pub held: BTreeSet<(String, String)>,
+    /// Node sets that have the nodes that are recorded, and not those that the configuration asks for.
+    pub present: BTreeSet<String>,
+    /// Whether warnings of the configuration were told already.
+    pub quiet: bool,
 }
 
 impl Wishes {
@@ -71,6 +75,7 @@ impl Wishes {
             replace: self.replace,
             targets: self.targets,
             held: self.held,
+            present: self.present,
             moved: moved.to_vec(),
             created_at,
             environment: environment.to_owned(),
@@ -116,6 +121,7 @@ pub async fn plan(
     let schemas = factory.schemas();
     let lineage = &world.recorded.lineage;
     let created_at = inputs.moment.time.to_string();
+    let quiet = wishes.quiet;
     let options = wishes.options(&project.environment, world.moved, created_at);
     let mut recorded = Cow::Borrowed(world.recorded);
     let mut actual = Cow::Borrowed(world.actual);
@@ -124,7 +130,10 @@ pub async fn plan(
     loop {
         let planner = Planner::new(&recorded, &actual, schemas, options.clone());
         let planner = planner.with_answers(&answers);
-        let (desired, diagnostics) = examine(project, inputs, factory, lineage, &planner);
+        let (desired, mut diagnostics) = examine(project, inputs, factory, lineage, &planner);
+        if quiet {
+            diagnostics.retain(Diagnostic::is_error);
+        }
         let new = |import: &&Import| !recorded.records.contains_key(&import.address);
         let wanted: Vec<_> = desired.imports.iter().filter(new).cloned().collect();
         // What is wrong already is told as that, not as what reading it all the same would say.

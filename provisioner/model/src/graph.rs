@@ -273,6 +273,18 @@ pub struct Node {
     /// What the pool's module returned as `machine` (an object; parts may be unknown):
     /// `address`, `port`, `user`, `host_key`, and perhaps `login_address` and `socket`.
     pub machine: Value,
+    /// What expressions see as its `revision`; empty where it was recorded before that was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revision: String,
+}
+
+/// A node that is there, for a configuration that is evaluated for the nodes that are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// From 0, within its pool.
+    pub index: u64,
+    /// Its revision as recorded; empty where that is not known.
+    pub revision: String,
 }
 
 /// Tells the evaluator what the attributes of an instance will be, given its arguments: recorded ones
@@ -282,6 +294,12 @@ pub trait Projection {
     /// All arguments and attributes of the instance as an object. Every attribute that an operation
     /// decides is a [`Value::output`] of the instance's address.
     fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>>;
+
+    /// The nodes that a pool has, where those that are there count and not those that the configuration asks for.
+    fn present(&self, node_set: &str, pool: &str) -> Option<Vec<Present>> {
+        let _ = (node_set, pool);
+        None
+    }
 
     /// Whether all that is unknown is [`crate::Residual::Opaque`], so that nothing is to be computed later.
     fn is_opaque(&self) -> bool {

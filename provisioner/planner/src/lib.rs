@@ -43,7 +43,7 @@ pub use scope::reach;
 pub use target::{Target, TargetError};
 
 use decide::{Decision, Subject, decide};
-use model::graph::{Desired, Instance, Lifecycle, Projection};
+use model::graph::{Desired, Instance, Lifecycle, Node, Present, Projection};
 use model::plan::{Action, Actual, Moved, Observation, Plan};
 use model::record::{Record, Recorded};
 use model::schema::{ProviderSchema, ResourceSchema};
@@ -63,6 +63,9 @@ pub struct Options {
     /// Nodes that stay as they are recorded, by node set and name, whatever the configuration says. What of them is not
     /// recorded is made only if a target needs it.
     pub held: BTreeSet<(String, String)>,
+    /// Node sets that are evaluated as having the nodes that are recorded, whatever the configuration says: those that are
+    /// to come are left out, and those that are to go are there.
+    pub present: BTreeSet<String>,
     /// What has another address in the given state than it is recorded at (see [`rename`]).
     pub moved: Vec<Moved>,
     /// RFC 3339 time that is written into the plan.
@@ -115,11 +118,16 @@ impl<'a> Planner<'a> {
         compose::plan(self, desired)
     }
 
-    /// The desired graph in which nodes (by node set and name) are as they were recorded `then`, and all else as it is
-    /// recorded now. Unlike [`stable`], what came from an object that is made anew, such as the address of a machine, is
+    /// The desired graph in which nodes (by node set and name) and `others`, which belong to none of them, are as they were
+    /// recorded `then`, and all else as it is recorded now. Unlike [`stable`], what came from an object that is made anew, such as the address of a machine, is
     /// what that object will have.
-    pub fn stable(&self, then: &Recorded, nodes: &BTreeSet<(String, String)>) -> Desired {
-        stable::followed(self, then, nodes)
+    pub fn stable(
+        &self,
+        then: &Recorded,
+        nodes: &BTreeSet<(String, String)>,
+        others: &BTreeSet<Address>,
+    ) -> Desired {
+        stable::followed(self, then, nodes, others)
     }
 
     /// What must be deleted so that nothing is left.
@@ -212,5 +220,17 @@ impl Projection for Planner<'_> {
     fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>> {
         // A refused change is told by `plan`, with all others; evaluation goes on meanwhile.
         self.decision(instance).map(|decision| decision.after.clone())
+    }
+
+    fn present(&self, node_set: &str, pool: &str) -> Option<Vec<Present>> {
+        if !self.options.present.contains(node_set) {
+            return None;
+        }
+        let recorded = self.recorded.node_sets.get(node_set).into_iter().flatten();
+        let recorded = recorded.filter(|node| node.pool == pool);
+        let present = |node: &Node| Present { index: node.index, revision: node.revision.clone() };
+        let mut present: Vec<Present> = recorded.map(present).collect();
+        present.sort_by_key(|node| node.index);
+        Some(present)
     }
 }

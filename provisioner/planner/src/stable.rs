@@ -13,17 +13,19 @@ use model::{Address, Data, Span, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// The desired graph in which nodes (by node set and name) are as they were recorded `then`, and all else as it is
+/// The desired graph in which nodes (by node set and name) and `others` are as they were recorded `then`, and all else as it is
 /// recorded `now`.
 pub fn stable(
     then: &Recorded,
     now: &Recorded,
-    nodes: &BTreeSet<(String, String)>,
+    (nodes, others): (&BTreeSet<(String, String)>, &BTreeSet<Address>),
     schemas: &BTreeMap<String, ProviderSchema>,
 ) -> Desired {
     let goes_back = with_what_they_need(then, now, nodes);
     let is_theirs = |address: &Address| {
-        goes_back.contains(address) || node_of(address).is_some_and(|node| nodes.contains(&node))
+        goes_back.contains(address)
+            || others.contains(address)
+            || node_of(address).is_some_and(|node| nodes.contains(&node))
     };
     let before = then.records.values().filter(|record| is_theirs(&record.address));
     let others = now.records.values().filter(|record| !is_theirs(&record.address));
@@ -72,12 +74,15 @@ pub(crate) fn followed(
     planner: &Planner<'_>,
     then: &Recorded,
     nodes: &BTreeSet<(String, String)>,
+    others: &BTreeSet<Address>,
 ) -> Desired {
     let now = planner.recorded;
-    let mut desired = stable(then, now, nodes, planner.schemas);
+    let mut desired = stable(then, now, (nodes, others), planner.schemas);
     let goes_back = with_what_they_need(then, now, nodes);
     let is_theirs = |address: &Address| {
-        goes_back.contains(address) || node_of(address).is_some_and(|node| nodes.contains(&node))
+        goes_back.contains(address)
+            || others.contains(address)
+            || node_of(address).is_some_and(|node| nodes.contains(&node))
     };
     let mut following = Following { planner, then, changed: BTreeMap::new() };
     let at = desired.instances.iter().enumerate();

@@ -6,7 +6,7 @@
 
 use crate::batch;
 use crate::command::Command;
-use crate::state::{Phase, Rest, Revision, State, later};
+use crate::state::{Lists, Phase, Rest, Revision, State, later};
 use crate::step::{Decision, change};
 use crate::window::closed;
 use crate::words::{duration, list};
@@ -97,7 +97,8 @@ impl Decision {
     /// Does the next thing, if there is one.
     pub(crate) fn advance(&mut self) -> bool {
         let state = &self.state;
-        let idle = state.wave.is_none() && state.rest != Rest::Running;
+        let listing = matches!(state.lists, Lists::Running { .. });
+        let idle = state.wave.is_none() && state.rest != Rest::Running && !listing;
         if state.phase == Phase::Ended {
             return false;
         }
@@ -312,6 +313,9 @@ impl Decision {
         if let Some(hold) = self.manual().or(paused) {
             return self.hold(Some(hold));
         }
+        if let Some(advanced) = self.bring_lists() {
+            return advanced;
+        }
         let (stage, wave) = (self.state.stage, self.state.waves);
         let nodes = batch::next(&self.state);
         if nodes.is_empty() {
@@ -324,6 +328,23 @@ impl Decision {
         let command = change(&self.state, wave, nodes);
         self.act(command);
         true
+    }
+
+    /// Before anything else is begun, what lists nodes is brought up to date. None if it is, or if a person says that it need not be.
+    fn bring_lists(&mut self) -> Option<bool> {
+        match self.state.lists.clone() {
+            Lists::Current => None,
+            Lists::Running { .. } => Some(false),
+            Lists::Failed(_) if self.state.promote.is_some() => None,
+            Lists::Failed(why) => Some(self.hold(Some(Hold::Manual { why }))),
+            Lists::Due if self.state.held.is_some() => Some(self.hold(None)),
+            Lists::Due => {
+                let back = self.state.phase == Phase::RollingBack;
+                self.record(What::ListsStarted { back });
+                self.act(Command::BringLists { back });
+                Some(true)
+            }
+        }
     }
 
     /// No node can be changed now: all are, or some must be waited for.
@@ -435,7 +456,7 @@ impl Decision {
     }
 
     fn roll_back(&mut self) -> bool {
-        if self.state.wave.is_some() {
+        if self.state.wave.is_some() || matches!(self.state.lists, Lists::Running { .. }) {
             return false;
         }
         let given_up = self.state.rollback.as_ref().is_some_and(|it| it.given_up);
@@ -457,12 +478,12 @@ impl Decision {
         let state = &self.state;
         let why = state.rollback.as_ref().map_or("", |it| it.why.as_str()).to_owned();
         let left: BTreeSet<String> = state.to_restore().into_iter().collect();
+        let overdue = state
+            .held
+            .as_ref()
+            .is_some_and(|held| self.now_ms >= later(held.since_ms, deadline_ms(state)));
         if !left.is_empty() {
             let text = format!("not brought back: {}; rolled back because {why}", list(&left));
-            let overdue = state
-                .held
-                .as_ref()
-                .is_some_and(|held| self.now_ms >= later(held.since_ms, deadline_ms(state)));
             let all_down = left.iter().all(|name| state.down.contains_key(name));
             if given_up || overdue || all_down {
                 return self.end(Outcome::RollbackFailed, text);
@@ -472,6 +493,14 @@ impl Decision {
         if state.touched.is_empty() {
             return self.end(Outcome::RolledBack, format!("no node was changed; {why}"));
         }
+        if let (Lists::Failed(failed), true) = (&state.lists, given_up || overdue) {
+            let text = format!("what lists nodes was not brought back: {failed}; {why}");
+            return self.end(Outcome::RollbackFailed, text);
+        }
+        if let Some(advanced) = self.bring_lists() {
+            return advanced;
+        }
+        let state = &self.state;
         if state.asked.seen.is_none() {
             return false;
         }

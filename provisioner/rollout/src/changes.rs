@@ -6,7 +6,7 @@
 //! Refuses to know: the order and the pace in which nodes are changed.
 
 use model::Address;
-use model::plan::{Action, Change, Plan, Reason};
+use model::plan::{Action, Change, Operation, OperationKind, Plan, Reason};
 use model::record::Recorded;
 use model::rollout::Rollout;
 use model::rollout::entry::{NodeChange, NodeStart, SetStart};
@@ -148,16 +148,92 @@ pub fn shared(plan: &Plan, recorded: &Recorded, sets: &[SetStart]) -> Vec<Shared
     shared.collect()
 }
 
+/// What a plan changes in place because of the nodes of these sets, and of nothing else: it belongs to none of them, none of them stands on
+/// it, and in `unmoved`, the plan of the same configuration in which all these nodes are as they were, nothing happens to it. What else
+/// changes with it must be such a list, too, or be made for a node.
+pub fn lists(
+    plan: &Plan,
+    unmoved: &Plan,
+    recorded: &Recorded,
+    sets: &[SetStart],
+) -> BTreeSet<Address> {
+    let rolled_out = |address: &Address| is_of(address, sets);
+    let stays: BTreeSet<&Address> = unmoved
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::NoOp)
+        .map(|change| &change.address)
+        .collect();
+    let stand_on = stand_on(recorded);
+    let names = || sets.iter().flat_map(|set| &set.nodes).map(|node| &node.name);
+    let carries = |address: &Address| {
+        stand_on.get(address).is_some_and(|nodes| names().any(|name| nodes.contains(name)))
+    };
+    let is_list = |change: &&Change| {
+        let statement = matches!(change.address.kind(), "facts" | "reachability");
+        change.action == Action::Update
+            && is_revision(change)
+            && !statement
+            && !rolled_out(&change.address)
+            && !carries(&change.address)
+            && stays.contains(&change.address)
+    };
+    let all = plan.changes.iter().filter(is_list).map(|change| change.address.clone());
+    settled(plan, sets, all.collect())
+}
+
+/// Without those that need a change which is to wait for the end.
+fn settled(plan: &Plan, sets: &[SetStart], mut lists: BTreeSet<Address>) -> BTreeSet<Address> {
+    let by_id: BTreeMap<u32, &Operation> =
+        plan.operations.iter().map(|operation| (operation.id, operation)).collect();
+    loop {
+        let waits = |address: &&Address| {
+            let mut waiting: Vec<u32> = plan
+                .operations
+                .iter()
+                .filter(|operation| operation.address == **address)
+                .flat_map(|operation| operation.needs.iter().copied())
+                .collect();
+            let mut seen = BTreeSet::new();
+            while let Some(id) = waiting.pop() {
+                let Some(operation) = by_id.get(&id).filter(|_| seen.insert(id)) else { continue };
+                if is_of(&operation.address, sets) || lists.contains(&operation.address) {
+                    continue;
+                }
+                if !matches!(operation.kind, OperationKind::Create | OperationKind::Read) {
+                    return true;
+                }
+                waiting.extend(&operation.needs);
+            }
+            false
+        };
+        let late: Vec<Address> = lists.iter().filter(waits).cloned().collect();
+        if late.is_empty() {
+            return lists;
+        }
+        lists.retain(|address| !late.contains(address));
+    }
+}
+
+/// Whether something belongs to a node of these sets.
+fn is_of(address: &Address, sets: &[SetStart]) -> bool {
+    address.node().is_some_and(|(set, _)| sets.iter().any(|start| start.node_set == set))
+}
+
 /// What lists nodes elsewhere and changes at the end only, while machines come that it does not know yet: the first service that the plan
-/// updates on a node whose set is not rolled out, if any set gets new machines.
-pub fn late_list<'a>(plan: &'a Plan, sets: &[SetStart]) -> Option<&'a Address> {
+/// updates on a node whose set is not rolled out, if any set gets new machines and it is none of the lists that follow them.
+pub fn late_list<'a>(
+    plan: &'a Plan,
+    sets: &[SetStart],
+    lists: &BTreeSet<Address>,
+) -> Option<&'a Address> {
     if !sets.iter().any(|set| new_machine(set).is_some()) {
         return None;
     }
     let is_elsewhere = |change: &&Change| {
         let updated = change.action == Action::Update && change.address.kind() == "service";
-        let rolled_out = |set: &str| sets.iter().any(|start| start.node_set == set);
-        updated && change.address.node().is_some_and(|(set, _)| !rolled_out(set))
+        let follows = lists.contains(&change.address) || is_of(&change.address, sets);
+        updated && change.address.node().is_some() && !follows
     };
     plan.changes.iter().find(is_elsewhere).map(|change| &change.address)
 }

@@ -68,6 +68,11 @@ pub enum Observation {
         /// Nodes that are not, and why.
         failed: BTreeMap<String, String>,
     },
+    /// What [`Command::BringLists`] asked for is over.
+    ListsEnded {
+        /// None when all was done.
+        error: Option<String>,
+    },
     /// What [`Command::ApplyRest`] asked for is over.
     RestEnded {
         /// None when all was done.
@@ -138,6 +143,11 @@ pub enum Command {
     LookAtNodes {
         /// Their names.
         nodes: Vec<String>,
+    },
+    /// Bring what lists nodes up to date with those that are there; answer with [`Observation::ListsEnded`].
+    BringLists {
+        /// Whether to what was recorded before the rollout.
+        back: bool,
     },
     /// Apply what does not belong to single nodes; answer with [`Observation::RestEnded`].
     ApplyRest,

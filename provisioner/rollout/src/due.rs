@@ -169,7 +169,10 @@ pub(crate) fn groups(state: &State) -> Groups {
     };
     let here = || {
         let started = set.nodes.iter();
-        let known = started.filter(|node| !state.excluded.contains(&node.name));
+        // Of a node that nobody lists yet there is no data, or that of the machine that it had.
+        let known = started.filter(|node| {
+            !state.excluded.contains(&node.name) && !state.unlisted.contains(&node.name)
+        });
         known.filter_map(|it| Some((it.name.as_str(), state.nodes.get(&it.name)?)))
     };
     let own = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect::<Vec<_>>();

@@ -2,9 +2,11 @@
 //!
 //! Invariant: an entry that is refused changes nothing. Refuses to know: why an entry was made.
 
-use crate::state::{Agreement, Down, Held, Illegal, Phase, Rest, Revision, Rollback, State, Wave};
+use crate::state::{
+    Agreement, Down, Held, Illegal, Lists, Phase, Rest, Revision, Rollback, State, Wave,
+};
 use crate::verdict::{Evidence, Seen};
-use model::rollout::entry::{Entry, Hold, Measurement, Start, Verb, What};
+use model::rollout::entry::{Entry, Hold, Measurement, NodeChange, Start, Verb, What};
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 
@@ -44,6 +46,7 @@ impl State {
             What::WaveStarted { stage, wave, nodes } => {
                 is(phase == Phase::Waves && *stage == self.stage, "the stage's nodes are not due")?;
                 is(self.wave.is_none(), "a wave is under way")?;
+                self.listed()?;
                 is(*wave == self.waves, "the wave is not due")?;
                 is(!nodes.is_empty() && nodes.iter().all(|node| self.can_change(node)), "its nodes")
             }
@@ -53,6 +56,7 @@ impl State {
             }
             What::BakeStarted { stage } => {
                 let fits = phase == Phase::Waves && self.wave.is_none() && *stage == self.stage;
+                self.listed()?;
                 is(fits, "the stage's nodes are not changed")
             }
             What::Measured(measurement) => self.legal_measurement(measurement),
@@ -97,9 +101,30 @@ impl State {
                 is(fits && self.rest != Rest::Done, "the rest is not due")
             }
             What::RestEnded { .. } => is(self.rest == Rest::Running, "the rest is not under way"),
-            What::Ended { .. } => {
-                is(self.wave.is_none() && self.rest != Rest::Running, "something is under way")
+            What::ListsStarted { back } => {
+                let due = if *back { phase == Phase::RollingBack } else { phase == Phase::Waves };
+                is(due && self.wave.is_none(), "what lists nodes is not due")?;
+                is(
+                    self.lists == Lists::Due,
+                    "what lists nodes is up to date, or is being brought so",
+                )
             }
+            What::ListsEnded { .. } => {
+                is(matches!(self.lists, Lists::Running { .. }), "what lists nodes is left alone")
+            }
+            What::Ended { .. } => {
+                let listing = matches!(self.lists, Lists::Running { .. });
+                let idle = self.wave.is_none() && self.rest != Rest::Running && !listing;
+                is(idle, "something is under way")
+            }
+        }
+    }
+
+    /// Nothing is begun or watched before what lists nodes was brought up to date, or was tried.
+    fn listed(&self) -> Result<(), String> {
+        match self.lists {
+            Lists::Current | Lists::Failed(_) => Ok(()),
+            Lists::Due | Lists::Running { .. } => Err("what lists nodes comes first".to_owned()),
         }
     }
 
@@ -195,6 +220,8 @@ impl State {
             What::RollbackWaveEnded { restored, failed, .. } => {
                 self.end_back(restored, failed, at_ms);
             }
+            What::ListsStarted { back } => self.lists = Lists::Running { back: *back },
+            What::ListsEnded { error } => self.end_lists(error.as_deref(), at_ms),
             What::RestStarted => {
                 self.rest = Rest::Running;
                 self.progress_ms = at_ms;
@@ -269,6 +296,34 @@ impl State {
             self.progress_ms = at_ms;
             self.watched_ms = self.watched_ms.or(Some(at_ms));
         }
+        self.outdate_lists(changed.iter().chain(failed.keys()));
+    }
+
+    /// Machines of these nodes came or went: what lists nodes does not know it. A node that changes in place is listed already.
+    fn outdate_lists<'a>(&mut self, nodes: impl Iterator<Item = &'a String>) {
+        if self.start.lists.is_empty() {
+            return;
+        }
+        let moves = |name: &&String| {
+            let change = self.nodes.get(*name).map(|node| node.change);
+            !matches!(change, None | Some(NodeChange::None | NodeChange::Update))
+        };
+        let moved: Vec<String> = nodes.filter(moves).cloned().collect();
+        if !moved.is_empty() {
+            self.lists = Lists::Due;
+            self.unlisted.extend(moved);
+        }
+    }
+
+    fn end_lists(&mut self, error: Option<&str>, at_ms: i64) {
+        self.progress_ms = at_ms;
+        match error {
+            Some(why) => self.lists = Lists::Failed(why.to_owned()),
+            None => {
+                self.lists = Lists::Current;
+                self.unlisted.clear();
+            }
+        }
     }
 
     fn end_back(&mut self, restored: &[String], failed: &BTreeMap<String, String>, at_ms: i64) {
@@ -288,6 +343,7 @@ impl State {
         if !restored.is_empty() {
             self.progress_ms = at_ms;
         }
+        self.outdate_lists(restored.iter().chain(failed.keys()));
         // Whatever was seen before says nothing of the nodes now.
         (self.asked.seen, self.asked.look) = (None, None);
     }
@@ -370,6 +426,9 @@ impl State {
     fn retry(&mut self) {
         if let Rest::Failed(_) = self.rest {
             self.rest = Rest::Open;
+        }
+        if let Lists::Failed(_) = self.lists {
+            self.lists = Lists::Due;
         }
         if let Some(rollback) = &mut self.rollback {
             rollback.attempts.clear();

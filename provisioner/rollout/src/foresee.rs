@@ -9,6 +9,7 @@ use crate::words::{duration, grouped, percent};
 use model::rollout::entry::{NodeChange, SetStart, StageNodes, Start};
 use model::rollout::foresight::{Blast, Foresight, GateForesight, StageForesight};
 use model::rollout::{Check, ErrorBudget, Stage, StageGate};
+use std::collections::BTreeSet;
 
 /// What is foreseen of a rollout of these node sets, in their order.
 pub fn foresee(id: &str, sets: &[SetStart]) -> Foresight {
@@ -29,7 +30,8 @@ pub fn foresee(id: &str, sets: &[SetStart]) -> Foresight {
         }
         stages.push(foreseen);
     }
-    Foresight { rollout: id.to_owned(), sets: sets.to_vec(), stages, total_ms }
+    let lists = BTreeSet::new();
+    Foresight { rollout: id.to_owned(), sets: sets.to_vec(), stages, total_ms, lists }
 }
 
 /// The rules of a stage of a set.
@@ -45,6 +47,7 @@ pub(crate) fn sizes(set: &SetStart, place: usize) -> (u32, u32) {
         configuration_digest: String::new(),
         plan_hash: String::new(),
         stable_serial: 0,
+        lists: BTreeSet::new(),
         by: String::new(),
     };
     let (mut state, _) = State::start(start, "", 0);

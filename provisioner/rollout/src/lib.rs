@@ -38,7 +38,7 @@ pub use foresee::foresee;
 pub use selection::select;
 pub use sequential::{Against, log_above};
 pub use state::{
-    Agreement, Down, Held, Illegal, Node, Phase, Rest, Revision, Rollback, State, Wave,
+    Agreement, Down, Held, Illegal, Lists, Node, Phase, Rest, Revision, Rollback, State, Wave,
 };
 pub use step::{admissible, approvable, resume, step};
 pub use validate::{validate, validate_nodes, validate_rules};

@@ -129,6 +129,22 @@ pub enum Rest {
     Failed(String),
 }
 
+/// How what lists nodes stands to the nodes that are there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lists {
+    /// It knows them.
+    Current,
+    /// Machines came or went since.
+    Due,
+    /// It is being brought up to date.
+    Running {
+        /// Whether to what was recorded before the rollout.
+        back: bool,
+    },
+    /// It was not, and why.
+    Failed(String),
+}
+
 /// An entry that cannot follow on those before it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("entry {number} of rollout {rollout} cannot follow on those before it: {why}")]
@@ -172,6 +188,8 @@ pub struct State {
     pub(crate) snapshot: Option<Result<(), String>>,
     pub(crate) rollback: Option<Rollback>,
     pub(crate) rest: Rest,
+    pub(crate) lists: Lists,
+    pub(crate) unlisted: BTreeSet<String>,
     pub(crate) notices: BTreeMap<String, String>,
     pub(crate) ended: Option<(Outcome, String)>,
     pub(crate) asked: Requests,
@@ -263,6 +281,8 @@ impl State {
             snapshot: None,
             rollback: None,
             rest: Rest::Open,
+            lists: Lists::Current,
+            unlisted: BTreeSet::new(),
             notices: notices.into(),
             ended: None,
             asked: Requests::default(),
@@ -394,6 +414,11 @@ impl State {
     /// What became of the rest of the plan.
     pub fn rest(&self) -> &Rest {
         &self.rest
+    }
+
+    /// How what lists nodes stands to the nodes that are there.
+    pub fn lists(&self) -> &Lists {
+        &self.lists
     }
 
     /// How it ended, and why.

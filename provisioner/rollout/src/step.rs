@@ -5,7 +5,7 @@
 //! know: clocks, networks, stores.
 
 use crate::command::{Command, Observation};
-use crate::state::{Phase, Rest, State, later};
+use crate::state::{Lists, Phase, Rest, State, later};
 use crate::verdict::Seen;
 use model::rollout::entry::{Entry, Hold, Measurement, Reading, Verb, What};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ pub fn step(state: &State, observation: &Observation, now_ms: i64) -> (State, Ve
     decision.finish()
 }
 
-/// What a controller that takes over does again, because its entries say that it was under way: waves and the rest, which
+/// What a controller that takes over does again, because its entries say that it was under way: waves, lists and the rest, which
 /// are idempotent. Give [`Observation::Tick`] next: it asks for everything else.
 pub fn resume(state: &State, _now_ms: i64) -> Vec<Command> {
     let mut commands = Vec::new();
@@ -38,6 +38,9 @@ pub fn resume(state: &State, _now_ms: i64) -> Vec<Command> {
         } else {
             change(state, number, nodes)
         });
+    }
+    if let Lists::Running { back } = state.lists {
+        commands.push(Command::BringLists { back });
     }
     if state.rest == Rest::Running {
         commands.push(Command::ApplyRest);
@@ -71,7 +74,11 @@ pub fn admissible(state: &State, verb: Verb) -> Result<(), String> {
             let tried = state.rollback.as_ref().is_some_and(|it| !it.attempts.is_empty());
             let rest = matches!(state.rest, Rest::Failed(_));
             let failed = !back && !state.failed.is_empty();
-            is((back && tried) || rest || failed, "nothing has failed that could be tried again")
+            let lists = matches!(state.lists, Lists::Failed(_));
+            is(
+                (back && tried) || rest || failed || lists,
+                "nothing has failed that could be tried again",
+            )
         }
         Verb::Supersede => is(state.superseded.is_none(), "it was asked for already"),
     }
@@ -169,6 +176,11 @@ impl Decision {
             Observation::RollbackWaveEnded { restored, failed } => {
                 if let Some((wave, restored, failed)) = self.ended(true, restored, failed) {
                     self.record(What::RollbackWaveEnded { wave, restored, failed });
+                }
+            }
+            Observation::ListsEnded { error } => {
+                if matches!(self.state.lists, Lists::Running { .. }) {
+                    self.record(What::ListsEnded { error: error.clone() });
                 }
             }
             Observation::RestEnded { error } => {

@@ -10,8 +10,8 @@ use model::rollout::{
     Amount, Check, Gate, Queries, RollbackRule, Rollout, Source, Stage, StageGate,
 };
 use rollout::driver::{
-    Audience, DriveError, Driven, Holding, Notice, Ports, Wanted, Wave, Waved, World, begin, drive,
-    folded, say,
+    Audience, DriveError, Driven, Holding, Listing, Notice, Ports, Wanted, Wave, Waved, World,
+    begin, drive, folded, say,
 };
 use state::memory::MemoryStore;
 use state::{Lease, LeaseRequest, Scope, StateError, StateStore};
@@ -70,6 +70,14 @@ impl World for Nodes {
         candidates.retain(|node| !wave.nodes.contains(node));
         self.restored.lock().unwrap().extend(wave.nodes.iter().cloned());
         Some(Waved { done: wave.nodes, ..Waved::default() })
+    }
+
+    async fn bring_lists(&self, listing: &Listing) -> Option<Result<(), String>> {
+        Some(Err(format!("nothing lists nodes: {listing:?}")))
+    }
+
+    async fn restore_lists(&self, listing: &Listing, _: u64) -> Option<Result<(), String>> {
+        self.bring_lists(listing).await
     }
 
     async fn finish(&self, excluded: &[String]) -> Option<Result<(), String>> {
@@ -193,6 +201,7 @@ fn start() -> Start {
         configuration_digest: "d".to_owned(),
         plan_hash: "p".to_owned(),
         stable_serial: 3,
+        lists: BTreeSet::new(),
         by: "ana".to_owned(),
     }
 }

@@ -305,6 +305,7 @@ async fn results(scene: Scene<'_>) {
         index: 0,
         domain: "a".to_owned(),
         machine,
+        revision: String::new(),
     };
     let written = RunResults {
         outputs: BTreeMap::from([

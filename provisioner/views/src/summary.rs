@@ -157,6 +157,7 @@ pub(crate) mod tests {
             index,
             domain: domain.to_owned(),
             machine: Value::object([("address", Value::from(address)), ("port", 22.into())]),
+            revision: String::new(),
         };
         BTreeMap::from([
             (

@@ -1,4 +1,4 @@
-# Nodes whose machines, number and network change: rollouts of more than services are tried on it.
+# Nodes whose machines, number and network change, and one that watches them: rollouts of more than services are tried on it.
 # The tests copy it to environments/machines.
 
 environment "machines" {
@@ -16,6 +16,15 @@ module "workload" {
   binary    = var.workload_binary
   release   = var.workload_version
   sick_from = var.sick_from
+  odd_from  = var.odd_from
+}
+
+# It lists the nodes of both sets, and belongs to neither.
+module "monitoring" {
+  source            = "../../modules/monitoring"
+  node_sets         = [node_set.watch.nodes]
+  jobs              = { workload = { nodes = concat(node_set.front.nodes, node_set.back.nodes), port = 8080 } }
+  scrape_interval_s = 1
 }
 
 gate "nodes" {
@@ -23,6 +32,22 @@ gate "nodes" {
   consecutive = 3
 
   nodes {}
+}
+
+# Every node on the candidate is scraped where it is now, and says that it is not odd.
+gate "seen" {
+  interval = "1s"
+
+  prometheus {
+    url       = "http://127.0.0.1:${var.prometheus_port}"
+    staleness = "5s"
+    value     = "min(workload_info{version!=\"odd\",$candidate} or workload_info{$candidate} * 0)"
+  }
+  value {
+    proceed_above  = 0.5
+    rollback_below = 0.5
+    consecutive    = 2
+  }
 }
 
 rollout "small" {
@@ -37,6 +62,7 @@ rollout "small" {
     deadline = "60s"
 
     gate "nodes" {}
+    gate "seen" {}
   }
 
   stage "full" {
@@ -45,6 +71,7 @@ rollout "small" {
     deadline = "60s"
 
     gate "nodes" {}
+    gate "seen" {}
   }
 }
 
@@ -69,4 +96,14 @@ node_set "back" {
   services = [module.workload.service]
   rollout  = rollout.small
   after    = [node_set.front]
+}
+
+node_set "watch" {
+  pool "main" {
+    source  = "../../modules/node/local"
+    size    = 1
+    domains = ["a"]
+    inputs  = { network = module.network.id, publish = { "9090" = var.prometheus_port } }
+  }
+  services = [module.monitoring.node_exporter, module.monitoring.prometheus]
 }

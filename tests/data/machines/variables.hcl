@@ -15,6 +15,18 @@ variable "sick_from" {
   description = "Nodes with this ordinal and above get a program that is not well."
 }
 
+variable "odd_from" {
+  type        = number
+  default     = 1000
+  description = "Nodes with this ordinal and above say that they are odd: they are well, and Prometheus sees that they are not right."
+}
+
+variable "prometheus_port" {
+  type        = number
+  default     = 19090
+  description = "Port on 127.0.0.1 of this machine where Prometheus is offered."
+}
+
 variable "image" {
   type        = string
   default     = "one"
@@ -41,12 +53,12 @@ variable "max_surge" {
 
 variable "front" {
   type        = number
-  default     = 4
+  default     = 3
   description = "How many nodes the front has."
 }
 
 variable "back" {
   type        = number
-  default     = 2
+  default     = 1
   description = "How many nodes the back has."
 }

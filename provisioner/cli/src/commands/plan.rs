@@ -4,12 +4,14 @@ use crate::arguments::{Environment, Planning};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, Sweeping, Wishes, World};
 use crate::project::Project;
+use crate::rollouts::lists::{self, Workshop};
 use crate::rollouts::{self, Foreseen, saved};
 use crate::session::Session;
 use crate::store::{self, Store};
-use crate::wiring::{self, Factory};
+use crate::wiring;
 use lang::{FileSystem, Recording};
 use model::Diagnostic;
+use model::event::Discard;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
 use model::rollout::foresight::Foresight;
@@ -90,14 +92,20 @@ async fn rolled_out(
     if !project.configuration.has_rollouts() {
         return Ok(None);
     }
-    let inputs = project.inputs(&store.login_key()?);
-    let factory = Factory::for_checking(session)?;
+    let inputs = &project.inputs(&store.login_key()?);
+    let wired = wiring::wire_with(session, store, Arc::new(Discard))?;
+    let factory = &wired.factory;
     let recorded = store.load().await?;
     let world = World { recorded: &recorded, actual: &Actual::new(), moved: &[] };
-    let rules = planning::rules(project, &inputs, &factory, &world);
+    let rules = planning::rules(project, inputs, factory, &world);
     let under_way = recorded.rollouts.values().next();
     let serial = under_way.map_or(recorded.serial, |head| head.stable_serial);
-    rollouts::foresee(plan, &recorded, (rules.rollouts, &rules.order), serial)
+    let mut foreseen = rollouts::foresee(plan, &recorded, (rules.rollouts, &rules.order), serial)?;
+    if let Some(foreseen) = &mut foreseen {
+        let workshop = Workshop { session, project, inputs, factory, store };
+        lists::find(&workshop, plan, &recorded, foreseen).await?;
+    }
+    Ok(foreseen)
 }
 
 async fn recorded(

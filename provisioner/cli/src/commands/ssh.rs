@@ -82,6 +82,7 @@ mod tests {
             index: 0,
             domain: "a".to_owned(),
             machine,
+            revision: String::new(),
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Foreseen {
     pub shared: Vec<SharedChange>,
     /// A service that may list the machines that come, and learns of them at the end.
     pub late_list: Option<Address>,
+    /// Why it does not follow them wave by wave; empty where that was not tried.
+    pub late_because: String,
 }
 
 impl Foreseen {
@@ -41,6 +43,7 @@ impl Foreseen {
             plan_hash: self.plan_hash.clone(),
             stable_serial: self.stable_serial,
             by,
+            lists: self.foresight.lists.clone(),
         }
     }
 }
@@ -64,8 +67,17 @@ pub fn foresee(
     let plan_hash = hash(plan, &sets)?;
     let under_way = recorded.rollouts.keys().next().cloned();
     let shared = rollout::changes::shared(plan, recorded, &sets);
-    let late_list = rollout::changes::late_list(plan, &sets).cloned();
-    Ok(Some(Foreseen { foresight, rules, plan_hash, stable_serial, under_way, shared, late_list }))
+    let late_list = rollout::changes::late_list(plan, &sets, &foresight.lists).cloned();
+    Ok(Some(Foreseen {
+        foresight,
+        rules,
+        plan_hash,
+        stable_serial,
+        under_way,
+        shared,
+        late_list,
+        late_because: String::new(),
+    }))
 }
 
 /// The hash of what is going to happen: what changes, and in which stages.
@@ -87,7 +99,8 @@ pub async fn check(
     let mut found = rollout::validate(sets, now_ms);
     found.extend(foreseen.shared.iter().map(|shared| told(shared, &project.sources)));
     for set in sets {
-        found.extend(foreseen.late_list.iter().flat_map(|list| unseen(set, list)));
+        let late = foreseen.late_list.iter();
+        found.extend(late.flat_map(|list| unseen(set, list, &foreseen.late_because)));
         if set.rollout.snapshot_before {
             let summary = "restore points before a rollout cannot be made yet";
             let mut error = Diagnostic::error("rollout-snapshot", summary)
@@ -106,18 +119,20 @@ pub async fn check(
 }
 
 /// Gates that ask for the metrics of new machines, which nobody may be collecting yet.
-fn unseen(set: &SetStart, list: &Address) -> Vec<Diagnostic> {
+fn unseen(set: &SetStart, list: &Address, because: &str) -> Vec<Diagnostic> {
     let Some(node) = rollout::changes::new_machine(set) else { return Vec::new() };
     let gates = set.rollout.gates.values();
     let asking = gates.filter(|gate| matches!(gate.source, Source::Prometheus { .. }));
+    let late = format!("{list} changes at the end of the rollout: until then it may not know them");
+    let detail = if because.is_empty() { late } else { format!("{late}\n{because}") };
     let warning = |gate: &Gate| {
         let summary = format!(
             "gate `{}` asks for metrics of new machines, such as {}'s, that may not be collected yet",
             gate.name, node.name
         );
         let mut warning = Diagnostic::warning("rollout-unseen", summary)
-            .with_detail(format!("{list} changes at the end of the rollout: until then it may not know them"))
-            .with_hint("if it is what collects them, the gate has no data and the stage is rolled back at its deadline: let them be judged by `nodes` or `http` gates");
+            .with_detail(detail.clone())
+            .with_hint("if it is what collects them, the gate has no data and the stage is rolled back at its deadline: change the rest of it alone, before the nodes; or let them be judged by `nodes` or `http` gates");
         if let Some(span) = &gate.span {
             warning = warning.with_label(span.clone(), "in this gate");
         }

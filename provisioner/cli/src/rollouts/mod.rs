@@ -5,6 +5,7 @@
 
 mod drive;
 mod foresee;
+pub mod lists;
 pub mod saved;
 mod start;
 mod world;

@@ -19,6 +19,7 @@ use lang::Recording;
 use model::Diagnostic;
 use model::plan::{Plan, PlannedRollout};
 use model::rollout::entry::What;
+use model::rollout::foresight::Foresight;
 use planner::Renamed;
 use state::rollout_entries;
 use std::path::Path;
@@ -108,6 +109,8 @@ pub async fn apply(
     expect_first(&fleet.store, &plan, id).await?;
     // Those who read it know it; what does not fit any more is told before anything is begun.
     fleet.wired.engine.check_beginning(&plan).await?;
+    let Foresight { sets, lists, .. } = &rollout.foresight;
+    let late_list = ::rollout::changes::late_list(&plan, sets, lists);
     let foreseen = Foreseen {
         foresight: rollout.foresight.clone(),
         rules: fleet.rules.clone(),
@@ -115,7 +118,8 @@ pub async fn apply(
         stable_serial: recorded.serial,
         under_way: None,
         shared: ::rollout::changes::shared(&plan, &recorded, &rollout.foresight.sets),
-        late_list: ::rollout::changes::late_list(&plan, &rollout.foresight.sets).cloned(),
+        late_list: late_list.cloned(),
+        late_because: String::new(),
     };
     let warnings = check(&fleet.project, &foreseen, now_ms()).await?;
     session.show(&warnings, &fleet.project.sources);

@@ -5,6 +5,7 @@
 
 use super::drive::{self, HANDOVER};
 use super::foresee::{Foreseen, check, foresee};
+use super::lists;
 use super::world::Fleet;
 use crate::arguments::Planning;
 use crate::error::{CommandError, Exit};
@@ -65,7 +66,7 @@ pub async fn apply(
             return Ok(Begun::Ended(fleet, exit));
         }
     }
-    let Some(foreseen) = foreseen else {
+    let Some(mut foreseen) = foreseen else {
         if let Some((id, head)) = under_way {
             let fleet = end_running(Arc::new(fleet), &id, &head).await?;
             let fleet = Arc::into_inner(fleet).ok_or_else(busy)?;
@@ -76,6 +77,7 @@ pub async fn apply(
     let sets: Vec<String> =
         foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
     refuse_targets(wishes, &sets)?;
+    lists::find(&fleet.workshop(), &plan, &recorded, &mut foreseen).await?;
     let warnings = check(&fleet.project, &foreseen, now_ms()).await?;
     fleet.session.show(&warnings, &fleet.project.sources);
     fleet.ready().announce(&plan);

@@ -5,6 +5,7 @@
 //! cannot be reached is nobody's fault and is waited for. Evaluation is not `Send`, so each call plans on a thread of its own.
 //! Refuses to know: stages, gates, verdicts.
 
+use super::lists::Workshop;
 use crate::arguments::{Running, Strays};
 use crate::error::CommandError;
 use crate::planning::{self, Wishes, World as Seen};
@@ -24,7 +25,7 @@ use model::rollout::entry::Reading;
 use model::rollout::{Rollout, Source};
 use model::{Address, Diagnostic};
 use planner::{Planner, Target};
-use rollout::driver::{Notice, Wanted, Wave, Waved, World};
+use rollout::driver::{Listing, Notice, Wanted, Wave, Waved, World};
 use rollout::source::source_for;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -37,6 +38,9 @@ const ROUNDS: u32 = 8;
 const PATIENCE: u32 = 60;
 /// How long between two tries.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// How often what lists nodes is tried to be brought up to date before a person is asked.
+const LISTING_TRIES: u32 = 3;
 
 /// Everything that waves are made with.
 pub struct Fleet {
@@ -98,6 +102,29 @@ impl FleetWorld {
         let fleet = self.0.clone();
         let handle = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || handle.block_on(work(fleet))).await.ok()
+    }
+
+    /// Runs what brings lists up to date; what fails is tried again.
+    async fn listed<F>(
+        &self,
+        work: impl Fn(Arc<Fleet>) -> F + Clone + Send + 'static,
+    ) -> Option<Result<(), String>>
+    where
+        F: Future<Output = Ran>,
+    {
+        let mut tries = 1;
+        loop {
+            let done = whole(self.apart(work.clone()).await?)?;
+            let Err(why) = done else { return Some(Ok(())) };
+            if tries >= LISTING_TRIES {
+                return Some(Err(why));
+            }
+            tries += 1;
+            tokio::select! {
+                () = self.0.cancel.reached(Level::Finish) => return None,
+                () = self.0.clock.sleep(PAUSE) => {}
+            }
+        }
     }
 
     /// What came of the nodes of a wave.
@@ -169,6 +196,17 @@ impl Fleet {
         }
     }
 
+    /// What it takes to plan the configuration.
+    pub fn workshop(&self) -> Workshop<'_> {
+        Workshop {
+            session: &self.session,
+            project: &self.project,
+            inputs: &self.inputs,
+            factory: &self.wired.factory,
+            store: &self.store,
+        }
+    }
+
     fn request(&self) -> RunRequest {
         self.ready().request()
     }
@@ -178,9 +216,12 @@ impl Fleet {
         let targets = wishes.targets.clone();
         let make = async |seen: &Seen<'_>| {
             let (project, factory) = (&self.project, &self.wired.factory);
-            let wishes = wishes.clone();
+            let (session, inputs) = (&self.session, &self.inputs);
             let plan =
-                planning::plan(&self.session, project, &self.inputs, factory, seen, wishes).await?;
+                planning::plan(session, project, inputs, factory, seen, wishes.clone()).await?;
+            if !wishes.present.is_empty() {
+                still(&plan)?;
+            }
             let beyond = self.agreed.as_ref().map(|agreed| planner::beyond(agreed, &plan));
             match beyond.filter(|beyond| !beyond.is_empty()) {
                 Some(diagnostics) => Err(CommandError::new(diagnostics, &self.project.sources)),
@@ -192,9 +233,6 @@ impl Fleet {
 
     /// A plan of what was recorded of these nodes in a former version of the state.
     async fn back(&self, wave: &Wave, stable_serial: u64) -> Ran {
-        let version = self.store.port.version(stable_serial).await;
-        let version = version.map_err(|error| Trouble::Refused(error.to_string()))?;
-        let then = version.into_recorded(self.store.identity.lineage.clone());
         let nodes: BTreeSet<_> =
             wave.nodes.iter().map(|node| (wave.node_set.clone(), node.clone())).collect();
         let wishes = Wishes {
@@ -202,19 +240,47 @@ impl Fleet {
             held: self.held(&[&wave.nodes]),
             ..Wishes::default()
         };
+        self.as_before(wishes, &nodes, &BTreeSet::new(), stable_serial).await
+    }
+
+    /// A plan of what was recorded of nodes, and of others, in a former version of the state.
+    async fn as_before(
+        &self,
+        wishes: Wishes,
+        nodes: &BTreeSet<(String, String)>,
+        others: &BTreeSet<Address>,
+        stable_serial: u64,
+    ) -> Ran {
+        let version = self.store.port.version(stable_serial).await;
+        let version = version.map_err(|error| Trouble::Refused(error.to_string()))?;
+        let then = version.into_recorded(self.store.identity.lineage.clone());
         let targets = wishes.targets.clone();
         let make = async |seen: &Seen<'_>| {
             let schemas = self.wired.factory.schemas();
             let options =
                 wishes.clone().options(&self.project.environment, seen.moved, planning::now());
             let planner = Planner::new(seen.recorded, seen.actual, schemas, options);
-            let mut desired = planner.stable(&then, &nodes);
+            let mut desired = planner.stable(&then, nodes, others);
             // On the way back, too, a set has room for as many nodes more.
             desired.rollouts.clone_from(&self.rules);
             let error = |diagnostics| CommandError { diagnostics, ..CommandError::default() };
             planning::checked(planner.plan(&desired).map_err(error)?)
         };
         self.plan_and_run(&targets, make).await
+    }
+
+    /// What brings lists up to date is planned with all nodes of the sets as they are recorded.
+    fn listing(&self, Listing { node_sets, lists }: &Listing) -> Wishes {
+        let mut held = self.held(&[]);
+        held.retain(|(set, _)| node_sets.contains(set));
+        let target = |address: &Address| Target::parse(&address.to_string()).ok();
+        Wishes {
+            targets: lists.iter().filter_map(target).collect(),
+            held,
+            present: node_sets.clone(),
+            quiet: true,
+            ..Wishes::default()
+        }
     }
 
     async fn plan_and_run(
@@ -315,6 +381,31 @@ impl World for FleetWorld {
         self.waved(&nodes, ran.await?).await
     }
 
+    async fn bring_lists(&self, listing: &Listing) -> Option<Result<(), String>> {
+        let listing = listing.clone();
+        self.listed(move |fleet| {
+            let listing = listing.clone();
+            async move { fleet.forward(fleet.listing(&listing)).await }
+        })
+        .await
+    }
+
+    async fn restore_lists(
+        &self,
+        listing: &Listing,
+        stable_serial: u64,
+    ) -> Option<Result<(), String>> {
+        let listing = listing.clone();
+        self.listed(move |fleet| {
+            let listing = listing.clone();
+            async move {
+                let wishes = fleet.listing(&listing);
+                fleet.as_before(wishes, &BTreeSet::new(), &listing.lists, stable_serial).await
+            }
+        })
+        .await
+    }
+
     async fn finish(&self, excluded: &[String]) -> Option<Result<(), String>> {
         let excluded = excluded.to_vec();
         let ran = self.apart(move |fleet| async move {
@@ -324,13 +415,7 @@ impl World for FleetWorld {
             let held = fleet.held(&[&moving]);
             fleet.forward(Wishes { held, ..Wishes::default() }).await
         });
-        match ran.await? {
-            Ok(report) if report.interrupted => None,
-            Ok(report) if report.is_complete() => Some(Ok(())),
-            Ok(report) => Some(Err(said(&report.diagnostics))),
-            Err(Trouble::Left) => None,
-            Err(Trouble::Refused(why)) => Some(Err(why)),
-        }
+        whole(ran.await?)
     }
 
     async fn look(&self, nodes: &[String]) -> BTreeMap<String, String> {
@@ -379,6 +464,33 @@ impl World for FleetWorld {
         }
         Ok(())
     }
+}
+
+/// Whether a run did everything; none when it was interrupted.
+fn whole(ran: Ran) -> Option<Result<(), String>> {
+    match ran {
+        Ok(report) if report.interrupted => None,
+        Ok(report) if report.is_complete() => Some(Ok(())),
+        Ok(report) => Some(Err(said(&report.diagnostics))),
+        Err(Trouble::Left) => None,
+        Err(Trouble::Refused(why)) => Some(Err(why)),
+    }
+}
+
+/// A plan changes nothing of nodes that are held: what would is refused before it is run.
+fn still(plan: &Plan) -> Result<(), CommandError> {
+    let is_held = |address: &Address| {
+        address
+            .node()
+            .is_some_and(|(set, node)| plan.held.contains(&(set.to_owned(), node.to_owned())))
+    };
+    let moved = plan.operations.iter().find(|it| is_held(&it.address));
+    let Some(operation) = moved else { return Ok(()) };
+    let summary = format!("{} is not there, and its node is to stay as it is", operation.address);
+    Err(Diagnostic::error("rollout-list", summary)
+        .with_hint("`retry` when the node is whole; `abort` takes the rollout back")
+        .about(&operation.address)
+        .into())
 }
 
 /// Nodes as targets.

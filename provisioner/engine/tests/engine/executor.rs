@@ -61,6 +61,7 @@ fn with_nodes(bed: &Bed, mut plan: Plan) -> Plan {
             index,
             domain: "a".to_owned(),
             machine: Value::object([("address", id)]),
+            revision: String::new(),
         }
     };
     let nodes = [(0, "one"), (1, "two")].map(node).to_vec();

@@ -6,7 +6,7 @@ use super::names::Place;
 use crate::eval::{failed, is_failed, part, rests_on_opaque};
 use crate::module::Pool;
 use crate::module::suggest::did_you_mean;
-use model::graph::{Instance, Node, NodeSet};
+use model::graph::{Instance, Node, NodeSet, Present};
 use model::{Address, Data, Diagnostic, PathStep, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(super) struct NodeState {
     pub pool: usize,
     pub index: u64,
     pub domain: Arc<str>,
+    /// Its revision, where that is not what the configuration says.
+    pub revision: Option<String>,
     /// The instance of the pool's module.
     pub scope: usize,
 }
@@ -79,8 +81,12 @@ impl Graph<'_> {
         let module = self.configuration.module(&directory)?.clone();
         let root = self.configuration.root.clone();
         let set_name = &root.node_sets.get(set).name;
+        let present = self.projection.present(set_name, &pool.name);
+        let present = present.unwrap_or_else(|| {
+            (0..size).map(|index| Present { index, revision: String::new() }).collect()
+        });
         let mut nodes = Vec::new();
-        for index in 0..size {
+        for Present { index, revision } in present {
             let name: Arc<str> = format!("{set_name}-{}-{:03}", pool.name, index + 1).into();
             let domain = domains[usize::try_from(index).unwrap_or(0) % domains.len()].clone();
             let number = |value: u64| Value::from(i64::try_from(value).unwrap_or(i64::MAX));
@@ -100,7 +106,8 @@ impl Graph<'_> {
                 depends_on: Arc::default(),
                 providers: Arc::default(),
             });
-            nodes.push(NodeState { name, pool: at, index, domain, scope });
+            let revision = Some(revision).filter(|revision| !revision.is_empty());
+            nodes.push(NodeState { name, pool: at, index, domain, revision, scope });
         }
         self.check_pool(set, at, pool, &module);
         Some(nodes)
@@ -241,7 +248,7 @@ impl Graph<'_> {
             }
             entries.insert("machine".into(), machine);
             entries.insert("facts".into(), Value::object(facts));
-            entries.insert("revision".into(), graph.revision(set, node.pool));
+            entries.insert("revision".into(), Value::string(&graph.revision(set, node)));
             Data::Object(Arc::new(entries)).into()
         })
     }
@@ -290,9 +297,12 @@ impl Graph<'_> {
         Data::Object(Arc::new(entries)).into()
     }
 
-    /// A short name of everything that the configuration decides about the nodes of a pool.
-    fn revision(&mut self, set: usize, pool: usize) -> Value {
-        let root = self.configuration.root.clone();
+    /// A short name of everything that the configuration decides about a node: the same for all of its pool.
+    fn revision(&mut self, set: usize, node: &NodeState) -> String {
+        if let Some(recorded) = &node.revision {
+            return recorded.clone();
+        }
+        let (root, pool) = (self.configuration.root.clone(), node.pool);
         let declared = &root.node_sets.get(set).pools[pool];
         let source = self.eval(&declared.source.expression, &Place::module(0));
         let inputs = self.pool_inputs(set, pool);
@@ -307,7 +317,7 @@ impl Graph<'_> {
         }
         let text = format!("{:?}\n{}\n{}", source.as_str(), decided(&inputs), services.join("\n"));
         let digest = model::digest::sha256_hex(text.as_bytes());
-        Value::string(&digest[..12])
+        digest[..12].to_owned()
     }
 
     /// Node sets as the desired graph has them.
@@ -317,7 +327,8 @@ impl Graph<'_> {
         let mut names: HashMap<Arc<str>, Span> = HashMap::new();
         for (at, declared) in root.node_sets.iter().enumerate() {
             let mut nodes = Vec::new();
-            for node in self.nodes_of(at).iter().flat_map(|nodes| nodes.iter()) {
+            let all = self.nodes_of(at);
+            for (place, node) in all.iter().flat_map(|nodes| nodes.iter().enumerate()) {
                 let pool = &declared.pools[node.pool];
                 if let Some(first) = names.insert(node.name.clone(), pool.span.clone()) {
                     let diagnostic = Diagnostic::error(
@@ -330,12 +341,14 @@ impl Graph<'_> {
                     self.report(diagnostic);
                 }
                 let machine = self.machine(at, node);
+                let revision = part(&self.node(at, place), "revision");
                 nodes.push(Node {
                     name: node.name.to_string(),
                     pool: pool.name.to_string(),
                     index: node.index,
                     domain: node.domain.to_string(),
                     machine,
+                    revision: revision.as_str().unwrap_or_default().to_owned(),
                 });
             }
             let names =

@@ -4,6 +4,7 @@
 //! a secret. Times are Unix milliseconds of the wall clock of whoever drove the rollout.
 
 use super::Rollout;
+use crate::Address;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -207,6 +208,16 @@ pub enum What {
         /// Nodes that are not, and why.
         failed: BTreeMap<String, String>,
     },
+    /// What lists nodes is about to be brought up to date with those that are there.
+    ListsStarted {
+        /// Whether to what was recorded before the rollout.
+        back: bool,
+    },
+    /// It was; or why not.
+    ListsEnded {
+        /// None when all was done.
+        error: Option<String>,
+    },
     /// What does not belong to single nodes follows: the rest of the plan.
     RestStarted,
     /// It did; or why not.
@@ -250,6 +261,10 @@ pub struct Start {
     pub stable_serial: u64,
     /// Who started it.
     pub by: String,
+    /// What lists nodes, belongs to none of them, and is changed by the candidate in nothing but what follows from them: it is
+    /// brought up to date after every wave in which machines come or go.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lists: BTreeSet<Address>,
 }
 
 impl Start {

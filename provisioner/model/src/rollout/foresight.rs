@@ -1,7 +1,9 @@
 //! What a plan says of a rollout before it begins: which nodes come when, what each gate can prove, what is at stake.
 
 use super::entry::SetStart;
+use crate::Address;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A rollout, foreseen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,9 @@ pub struct Foresight {
     pub stages: Vec<Vec<StageForesight>>,
     /// Milliseconds that all stages take at least.
     pub total_ms: u64,
+    /// What lists nodes and follows them wave by wave; see [`super::entry::Start::lists`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lists: BTreeSet<Address>,
 }
 
 /// A stage, foreseen.

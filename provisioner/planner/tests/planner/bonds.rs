@@ -90,6 +90,7 @@ fn nodes_bind_to_what_their_machines_come_from() {
         index: 0,
         domain: "d".to_owned(),
         machine: Value::from("192.0.2.1").with_origin(&address("sim_host.near")),
+        revision: String::new(),
     };
     let set = NodeSet { nodes: vec![node], services: vec![] };
     desired.node_sets.insert("edge".to_owned(), set);

@@ -66,6 +66,7 @@ fn specimen() -> Plan {
         index: 0,
         domain: "a".to_owned(),
         machine: Value::object([("address", Value::from("192.0.2.1"))]),
+        revision: String::new(),
     };
     let set = NodeSet { nodes: vec![node], services: vec!["nebula".to_owned()] };
     plan.node_sets.insert("edge".to_owned(), set);

@@ -154,7 +154,7 @@ fn back(world: &mut World, then: &Recorded, of: &[&str], held: &[&str]) -> Plan 
         ..Options::default()
     };
     let planner = Planner::new(&now, &actual, &schemas, options);
-    let plan = checked(planner.plan(&planner.stable(then, &nodes(of))).unwrap());
+    let plan = checked(planner.plan(&planner.stable(then, &nodes(of), &BTreeSet::new())).unwrap());
     world.run(&plan, plan.operations.len());
     plan
 }

@@ -287,6 +287,7 @@ fn nodes_outside_are_left_out() {
             index: 0,
             domain: "d".to_owned(),
             machine: Value::output(&address(&name(node)), "digest", model::Type::String),
+            revision: String::new(),
         };
         let nodes = ["n1", "n2", "n3"].map(node).into();
         desired.node_sets.insert("edge".to_owned(), NodeSet { nodes, services: vec![] });
@@ -299,6 +300,7 @@ fn nodes_outside_are_left_out() {
         index: 0,
         domain: "d".to_owned(),
         machine: Value::from("recorded"),
+        revision: String::new(),
     };
     let nodes = vec![recorded("n1"), recorded("n2")];
     world.recorded.node_sets.insert("edge".to_owned(), nodes);

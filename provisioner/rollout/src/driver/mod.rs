@@ -8,7 +8,7 @@
 
 mod world;
 
-pub use world::{Notice, Wanted, Wave, Waved, World};
+pub use world::{Listing, Notice, Wanted, Wave, Waved, World};
 
 use crate::command::{Command, Observation};
 use crate::source::{Ask, Selectors};
@@ -326,6 +326,22 @@ impl<'a> Driver<'a> {
                 self.under_way.spawn(async move {
                     let Waved { done, failed, .. } = world.restore(wave, serial).await?;
                     Some(Observation::RollbackWaveEnded { restored: done, failed })
+                });
+            }
+            Command::BringLists { back } => {
+                let started = self.state.started();
+                let listing = Listing {
+                    node_sets: started.sets.iter().map(|set| set.node_set.clone()).collect(),
+                    lists: started.lists.clone(),
+                };
+                let serial = started.stable_serial;
+                self.under_way.spawn(async move {
+                    let brought = if back {
+                        world.restore_lists(&listing, serial).await
+                    } else {
+                        world.bring_lists(&listing).await
+                    };
+                    Some(Observation::ListsEnded { error: brought?.err() })
                 });
             }
             Command::ApplyRest => {

@@ -5,6 +5,7 @@
 
 use crate::source::Ask;
 use async_trait::async_trait;
+use model::Address;
 use model::rollout::entry::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +33,15 @@ pub struct Waved {
     pub unreachable: BTreeSet<String>,
 }
 
+/// What lists nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The node sets that are rolled out: their nodes stay as they are recorded.
+    pub node_sets: BTreeSet<String>,
+    /// What lists them.
+    pub lists: BTreeSet<Address>,
+}
+
 /// The world, as far as a rollout changes it or looks at it.
 #[async_trait]
 pub trait World: Send + Sync {
@@ -40,6 +50,18 @@ pub trait World: Send + Sync {
 
     /// Brings the nodes of a wave back to the revision that is recorded in the state version of that serial.
     async fn restore(&self, wave: Wave, stable_serial: u64) -> Option<Waved>;
+
+    /// Brings what lists nodes up to date with those that are there, and changes nothing else of it; an error says what was not
+    /// done. None when it was interrupted.
+    async fn bring_lists(&self, listing: &Listing) -> Option<Result<(), String>>;
+
+    /// Brings what lists nodes back to what is recorded in the state version of that serial, but for machines that were made anew
+    /// since.
+    async fn restore_lists(
+        &self,
+        listing: &Listing,
+        stable_serial: u64,
+    ) -> Option<Result<(), String>>;
 
     /// Applies what is left of the configuration, but for the nodes that were left out; an error says what was not done.
     /// None when it was interrupted.

@@ -8,7 +8,7 @@ use model::rollout::entry::{
     Measurement, NodeChange, NodeStart, Reading, SetStart, StageNodes, Verdict,
 };
 use model::rollout::{Amount, Check, RollbackRule, Rollout, Stage, StageGate};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const FIXTURE: &str = include_str!("../../fixtures/evidence-format-1.json");
 
@@ -70,6 +70,7 @@ fn start() -> Start {
         configuration_digest: "c0".repeat(32),
         plan_hash: "9a".repeat(32),
         stable_serial: 3,
+        lists: BTreeSet::new(),
         by: "ana".to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use model::rollout::Rollout;
 use model::rollout::entry::{
     Entry, Measurement, Outcome, Reading, RolloutHead, SetStart, Start, Verb, Verdict, What,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An entry of a rollout.
@@ -30,6 +30,7 @@ pub fn started(rollout: &str, sets: &[&str], stable_serial: u64) -> Entry {
         configuration_digest: "c0".to_owned(),
         plan_hash: "b0".to_owned(),
         stable_serial,
+        lists: BTreeSet::new(),
         by: "ada".to_owned(),
     };
     entry(rollout, 0, What::Started(Box::new(start)))

@@ -31,6 +31,7 @@ fn node(address: Value) -> Node {
         index: 0,
         domain: "a".to_owned(),
         machine: Value::object([("address", address)]),
+        revision: String::new(),
     }
 }
 
@@ -80,6 +81,7 @@ fn rollout() -> PlannedRollout {
             sets: vec![set],
             stages: vec![Vec::new()],
             total_ms: 60_000,
+            lists: std::collections::BTreeSet::new(),
         },
         plan_hash: "hash".to_owned(),
         candidate: Value::from(CANARY).into_sensitive(),

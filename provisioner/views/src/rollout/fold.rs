@@ -322,7 +322,11 @@ impl Model {
                     agreed.push(AgreedView { by: by.clone(), until_ms: *until_ms });
                 }
             }
-            What::SnapshotTaken { .. } | What::Notified { .. } | What::TakenOver { .. } => {}
+            What::SnapshotTaken { .. }
+            | What::ListsStarted { .. }
+            | What::ListsEnded { .. }
+            | What::Notified { .. }
+            | What::TakenOver { .. } => {}
         }
     }
 

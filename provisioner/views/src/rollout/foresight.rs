@@ -24,6 +24,11 @@ pub fn human(foresight: &Foresight, palette: Palette, width: usize) -> String {
         }
         text.push('\n');
     }
+    if !foresight.lists.is_empty() {
+        let lists: Vec<String> = foresight.lists.iter().map(ToString::to_string).collect();
+        let heading = "As machines come and go, these follow: ";
+        paragraph(&mut text, heading, &lists.join(", "), width);
+    }
     push!(text, "It takes at least {}", palette.bold(&span(foresight.total_ms)));
     if sets.len() > 1 {
         let order: Vec<&str> = sets.iter().map(|set| set.node_set.as_str()).collect();
@@ -212,7 +217,9 @@ mod tests {
         });
         let stages = vec![stages.collect()];
         let total_ms = 99_900_000;
-        Foresight { rollout: "r-7f3a90c1".to_owned(), sets: vec![set], stages, total_ms }
+        let watching = "node_set.watch.node[\"watch-main-001\"].service.prometheus";
+        let lists = model::Address::parse(watching).into_iter().collect();
+        Foresight { rollout: "r-7f3a90c1".to_owned(), sets: vec![set], stages, total_ms, lists }
     }
 
     #[test]

@@ -78,6 +78,10 @@ pub fn sentence(entry: &Entry, model: &Model) -> String {
         What::RollbackWaveEnded { wave, restored, failed } => {
             format!("rollback, wave {}: {}", wave + 1, ended(restored.len(), "restored", failed))
         }
+        What::ListsStarted { back: false } => "what lists nodes follows".to_owned(),
+        What::ListsStarted { back: true } => "what lists nodes goes back".to_owned(),
+        What::ListsEnded { error: None } => "what lists nodes knows them".to_owned(),
+        What::ListsEnded { error: Some(error) } => format!("what lists nodes failed: {error}"),
         What::RestStarted => "applying the rest of the plan".to_owned(),
         What::RestEnded { error: None } => "the rest of the plan is applied".to_owned(),
         What::RestEnded { error: Some(error) } => format!("the rest of the plan failed: {error}"),
@@ -104,7 +108,7 @@ pub fn weight(what: &What) -> Weight {
         What::WaveEnded { failed, .. } | What::RollbackWaveEnded { failed, .. } => {
             if failed.is_empty() { Weight::Plain } else { Weight::Bad }
         }
-        What::RestEnded { error } | What::SnapshotTaken { error } => {
+        What::ListsEnded { error } | What::RestEnded { error } | What::SnapshotTaken { error } => {
             if_error(error.is_some(), Weight::Plain)
         }
         What::Notified { error, .. } => if_error(error.is_some(), Weight::Small),

@@ -9,7 +9,7 @@ use model::rollout::entry::{
 use model::rollout::{
     Amount, Check, ErrorBudget, Gate, RollbackRule, Rollout, Source, Stage, StageGate,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// 2026-11-23 02:00:00 UTC.
 pub const BEGAN_MS: i64 = 1_795_399_200_000;
@@ -266,6 +266,7 @@ pub fn start(nodes: u32, set: &str) -> Start {
         configuration_digest: "c0".repeat(32),
         plan_hash: "9a".repeat(32),
         stable_serial: 41,
+        lists: BTreeSet::new(),
         by: "ana on build-7".to_owned(),
     }
 }

@@ -16,6 +16,12 @@ variable "sick_from" {
   description = "Nodes with this ordinal and above get a program that is not well."
 }
 
+variable "odd_from" {
+  type        = number
+  default     = 1000
+  description = "Nodes with this ordinal and above say that they are of version `odd`."
+}
+
 service "workload" {
   version = var.release
 
@@ -25,7 +31,7 @@ service "workload" {
     paths  = { "workload" = "bin/workload" }
   }
 
-  command = ["@artifact@/bin/workload", "serve", "--listen=0.0.0.0:8080", "--version=${var.release}"]
+  command = ["@artifact@/bin/workload", "serve", "--listen=0.0.0.0:8080", "--version=${node.ordinal >= var.odd_from ? "odd" : var.release}"]
   environment = {
     WORKLOAD_UNHEALTHY = tostring(node.ordinal >= var.sick_from)
   }

@@ -199,6 +199,10 @@ impl World {
                 reading: self.measure(gate, *from_ms, *to_ms, groups),
             },
             Command::LookAtNodes { nodes } => self.look(nodes),
+            Command::BringLists { .. } => {
+                let fails = self.random.happens(self.mishaps.rest);
+                Observation::ListsEnded { error: fails.then(|| "no".to_owned()) }
+            }
             Command::ApplyRest => {
                 let fails = self.random.happens(self.mishaps.rest);
                 Observation::RestEnded { error: fails.then(|| "no".to_owned()) }

@@ -4,7 +4,7 @@ use model::rollout::entry::{NodeChange, NodeStart, Start};
 use model::rollout::{
     Amount, Check, Gate, Queries, RollbackRule, Rollout, Source, Stage, StageGate,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A minute, in milliseconds.
 pub const MINUTE: u64 = 60_000;
@@ -125,6 +125,7 @@ pub fn start(id: &str, rules: Rollout, nodes: Vec<NodeStart>) -> Start {
         configuration_digest: "c".repeat(64),
         plan_hash: "p".repeat(64),
         stable_serial: 7,
+        lists: BTreeSet::new(),
         by: "ada".to_owned(),
     }
 }

@@ -132,6 +132,7 @@ async fn write(files: &Files, format: u32) -> Recorded {
         index: 0,
         domain: "a".to_owned(),
         machine: model::Value::object([("address", model::Value::from("10.0.0.2"))]),
+        revision: String::new(),
     };
     results.node_sets.insert("edge".to_owned(), Some(vec![node]));
     store.write_results(&lease, results).await.unwrap();
