@@ -106,4 +106,7 @@ fn measured(proxy: &Proxy, bench: &Workbench, n: u64, name: &str, words: &[&str]
         cost.disk_bytes / 1e6,
         all - launches - descriptions,
     );
+    for (operation, count) in &counts {
+        println!("{:>20}  {operation} {count}", "");
+    }
 }

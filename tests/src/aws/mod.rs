@@ -44,6 +44,7 @@ mod proxy;
 mod rest;
 mod states;
 mod stop;
+mod tags;
 mod throttle;
 mod tokens;
 mod world;

@@ -15,6 +15,7 @@ use super::moto::{Moto, Said};
 use super::nodes::Nodes;
 use super::placement::PlacementGroups;
 use super::states::States;
+use super::tags;
 use super::tokens::Tokens;
 use super::xml::Element;
 use std::collections::BTreeMap;
@@ -146,6 +147,7 @@ impl World {
         };
         match call.operation.as_str() {
             "DescribeInstances" => asked = self.by_token(asked),
+            "DescribeTags" => asked = tags::asked(asked),
             "DetachVolume" if call.parameter("InstanceId").is_none() => {
                 let volume = call.parameter("VolumeId").unwrap_or_default();
                 let found = ask(self.port, request, "DescribeVolumes", &[("VolumeId.1", volume)]);
@@ -273,8 +275,10 @@ impl World {
             return Outcome { response: refusal.response(call), took_effect: false };
         }
         if call.operation == "DescribeTags" {
-            answer.each_mut(&mut as_amazon_names);
+            tags::told(&mut answer);
+            answer.append("tagSet", &self.placement.tags(call));
         }
+        tags::page(call, &mut answer);
         response.replace(&unedited, &answer);
         Outcome { response, took_effect: false }
     }
@@ -335,17 +339,6 @@ fn tag_bucket(port: u16, request: &Request) {
     let tagging = Request { target, body, ..request.clone() };
     // Where moto refuses, the bucket has no tags, which whoever made it sees.
     let _ = tagging.send(port);
-}
-
-/// Resource types that moto tells by other names than Amazon.
-const RENAMED: [(&str, &str); 2] =
-    [("nat-gateway", "natgateway"), ("vpc-elastic-ip", "elastic-ip")];
-
-fn as_amazon_names(element: &mut Element) {
-    let renamed = RENAMED.iter().find(|(name, _)| element.text == *name);
-    if let Some((_, amazons)) = renamed.filter(|_| element.name == "resourceType") {
-        (*amazons).clone_into(&mut element.text);
-    }
 }
 
 impl Response {

@@ -72,7 +72,15 @@ impl Kind for Instance {
         seen: &mut Seen,
         recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
-        read::complete(session, seen, recorded).await
+        Box::pin(read::complete(session, seen, recorded)).await
+    }
+
+    async fn complete_all(
+        &self,
+        session: &Session,
+        all: Vec<(Seen, Given<'_>)>,
+    ) -> Vec<Result<Seen, ProviderError>> {
+        Box::pin(read::complete_all(session, all)).await
     }
 
     async fn found(
@@ -81,7 +89,7 @@ impl Kind for Instance {
         seen: &mut Seen,
         asked: Given<'_>,
     ) -> Result<(), ProviderError> {
-        read::found(session, seen, asked).await
+        Box::pin(read::found(session, seen, asked)).await
     }
 
     fn look_again(&self) -> Duration {
