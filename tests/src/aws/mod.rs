@@ -39,6 +39,7 @@ mod metadata;
 mod model;
 mod moto;
 mod nodes;
+mod origin;
 mod placement;
 mod proxy;
 mod rest;

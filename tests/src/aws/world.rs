@@ -13,6 +13,7 @@ use super::ledger::Ledger;
 use super::model::Models;
 use super::moto::{Moto, Said};
 use super::nodes::Nodes;
+use super::origin::Origins;
 use super::placement::PlacementGroups;
 use super::states::States;
 use super::tags;
@@ -32,6 +33,7 @@ pub(super) struct World {
     hidden: Hidden,
     placement: PlacementGroups,
     kept: Kept,
+    origins: Origins,
     nodes: Option<Nodes>,
     calls: usize,
 }
@@ -61,6 +63,7 @@ impl World {
             hidden,
             placement: PlacementGroups::default(),
             kept: Kept::default(),
+            origins: Origins::default(),
             nodes: None,
             calls: 0,
         }
@@ -124,7 +127,7 @@ impl World {
                 .then(|| Ok(super::answer::ec2(call, "<instancesSet></instancesSet>")));
         }
         let placement = self.placement.answer(call);
-        placement.or_else(|| self.kept.answer(call).map(Ok))
+        placement.or_else(|| self.origins.answer(call)).or_else(|| self.kept.answer(call).map(Ok))
     }
 
     /// What the proxy refuses and moto would not.
@@ -269,6 +272,7 @@ impl World {
         }
         self.hidden.show(call, &mut answer);
         self.kept.show(call, &mut answer);
+        self.origins.show(call, &mut answer);
         self.tell_nodes(&mut answer);
         self.states.show(call, wanted, &mut answer);
         if let Some(refusal) = gaps::missing(call, &answer).filter(|_| is_ec2) {
@@ -309,7 +313,10 @@ impl World {
             ask(self.port, request, operation, parameters)
         };
         match (call.operation.as_str(), made) {
-            ("RunInstances", ids) => self.kept.launched(call, ids, &ask),
+            ("RunInstances", ids) => {
+                self.kept.launched(call, ids, &ask);
+                self.origins.launched(call, ids, &ask);
+            }
             ("CreateBucket", _) => tag_bucket(self.port, request),
             ("CreateImage", [image]) => {
                 let found = ask("DescribeImages", &[("ImageId.1", image)]);

@@ -1,6 +1,6 @@
 //! Machines, the disks at them, and what they are made from.
 
-use crate::support::{Cloud, address, arguments, conforms, made};
+use crate::support::{Cloud, address, arguments, conforms, imported, made};
 use model::plan::Observation;
 use model::{Address, Type, Value};
 use provider::{
@@ -215,6 +215,107 @@ async fn a_machine_is_imported_by_its_id() {
     for left_out in ["ebs_block_device", "user_data_base64", "disable_api_stop", "volume_tags"] {
         assert!(told(left_out).is_null(), "{left_out}: {:?}", told(left_out));
     }
+}
+
+/// What an import of a machine tells of an argument that it is configured with.
+async fn told(aws: &Aws, id: &str, name: &'static str, given: Value) -> Value {
+    let asked = machine(aws, &vec![(name, given)]);
+    let found = imported(aws, &address("aws_instance", "web"), id, asked).await;
+    found.unwrap().unwrap().attributes.get(name).unwrap()
+}
+
+#[tokio::test]
+async fn an_imported_machine_has_the_template_that_it_was_launched_from() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let said = cloud.python(&format!(
+        "data = {{'ImageId': '{IMAGE}', 'InstanceType': 't3.micro'}}\n\
+         one = ec2.create_launch_template(LaunchTemplateName='edge', LaunchTemplateData=data)['LaunchTemplate']\n\
+         id = one['LaunchTemplateId']\n\
+         ec2.create_launch_template_version(LaunchTemplateId=id, LaunchTemplateData=data)\n\
+         template = {{'LaunchTemplateName': 'edge', 'Version': '$Latest'}}\n\
+         made = ec2.run_instances(LaunchTemplate=template, MinCount=1, MaxCount=1)\n\
+         print(made['Instances'][0]['InstanceId'])\n\
+         print(id)\n\
+         print(instance())"
+    ));
+    let [machine, template, plain] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    let asked = |fields: &[(&'static str, &str)]| {
+        let all = ["id", "name", "version"].map(|name| {
+            let given = fields.iter().find(|(known, _)| *known == name);
+            (name, given.map_or_else(|| Value::null(Type::String), |(_, text)| Value::from(*text)))
+        });
+        block(all)
+    };
+    let told =
+        async |id: &str, given: &Value| told(&aws, id, "launch_template", given.clone()).await;
+    for (given, expected) in [
+        // Everything that is so is told as it is written.
+        (asked(&[("id", template)]), asked(&[("id", template)])),
+        (
+            asked(&[("id", template), ("version", "2")]),
+            asked(&[("id", template), ("version", "2")]),
+        ),
+        (
+            asked(&[("name", "edge"), ("version", "$Latest")]),
+            asked(&[("name", "edge"), ("version", "$Latest")]),
+        ),
+        // What is not so, as it is.
+        (asked(&[("name", "core")]), asked(&[("name", "edge")])),
+        (
+            asked(&[("id", template), ("version", "$Default")]),
+            asked(&[("id", template), ("version", "2")]),
+        ),
+        (asked(&[("id", "lt-0"), ("version", "1")]), asked(&[("id", template), ("version", "2")])),
+    ] {
+        let found = told(machine, &given).await;
+        let [found, expected] = [found, expected].map(|value| value.as_items().unwrap()[0].clone());
+        assert!(found.same_content(&expected), "{given:?}: {found:?}, not {expected:?}");
+    }
+    let none = told(plain, &asked(&[("name", "edge")])).await;
+    assert_eq!(none.as_items().map(<[Value]>::len), Some(0), "it is of no template");
+    let left_out =
+        imported(&aws, &address("aws_instance", "web"), machine, self::machine(&aws, &Vec::new()))
+            .await;
+    assert!(left_out.unwrap().unwrap().attributes.get("launch_template").unwrap().is_null());
+}
+
+#[tokio::test]
+async fn an_imported_spot_machine_has_what_it_was_asked_for_with() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let said = cloud.python(&format!(
+        "options = {{'MaxPrice': '0.05', 'SpotInstanceType': 'one-time', 'InstanceInterruptionBehavior': 'terminate'}}\n\
+         market = {{'MarketType': 'spot', 'SpotOptions': options}}\n\
+         made = ec2.run_instances(ImageId='{IMAGE}', InstanceType='t3.micro', MinCount=1, MaxCount=1, InstanceMarketOptions=market)\n\
+         print(made['Instances'][0]['InstanceId'])\n\
+         print(instance())"
+    ));
+    let [spot, plain] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    let asked = |price: Option<&str>, behaviour: Option<&str>| {
+        let text = |text: Option<&str>| text.map_or_else(|| Value::null(Type::String), Value::from);
+        let options = block([
+            ("max_price", text(price)),
+            ("spot_instance_type", text(None)),
+            ("instance_interruption_behavior", text(behaviour)),
+        ]);
+        block([("market_type", "spot".into()), ("spot_options", options)])
+    };
+    let told = async |id: &str, given: Value| {
+        told(&aws, id, "instance_market_options", given).await.as_items().unwrap().to_vec()
+    };
+    for (price, behaviour, amount) in [
+        (Some("0.050"), Some("terminate"), Some("0.050")),
+        (None, None, None),
+        (Some("0.07"), None, Some("0.050000")),
+    ] {
+        let found = told(spot, asked(price, behaviour)).await;
+        assert_eq!(found[0].get("market_type").unwrap(), "spot".into());
+        let options = found[0].get("spot_options").unwrap().as_items().unwrap()[0].clone();
+        assert_eq!(options.get("max_price").unwrap().as_str(), amount);
+        assert_eq!(options.get("instance_interruption_behavior").unwrap().as_str(), behaviour);
+    }
+    assert_eq!(told(plain, asked(None, None)).await, [], "it is paid for as most are");
 }
 
 #[test]

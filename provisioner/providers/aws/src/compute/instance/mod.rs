@@ -2,6 +2,7 @@
 
 mod change;
 mod launch;
+mod origin;
 mod problems;
 mod read;
 mod schema;

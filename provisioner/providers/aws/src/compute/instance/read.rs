@@ -1,6 +1,6 @@
 //! What a description of a machine means, and what is asked beside it.
 
-use super::NAME;
+use super::{NAME, origin};
 use crate::arguments::{Given, filled, flag, number, text, text_set, texts, with, within};
 use crate::client::Session;
 use crate::configuration::object;
@@ -286,6 +286,7 @@ pub(super) async fn found(
         all = with(&all, name, "terminate".into());
     }
     complete(session, seen, Given(&all)).await?;
+    origin::found(session, seen, asked).await?;
     for name in ["user_data", "user_data_base64"] {
         // It is told where it differs.
         if let Some(same) = asked.0.get(name).filter(|value| !value.is_null()) {
@@ -410,7 +411,7 @@ fn disks(
     Ok(())
 }
 
-fn element(session: &Session, argument: &str) -> Type {
+pub(super) fn element(session: &Session, argument: &str) -> Type {
     let schema: Option<&ResourceSchema> = session.schemas.get(NAME);
     match schema.and_then(|schema| schema.attributes.get(argument)).map(|it| &it.ty) {
         Some(Type::List(element) | Type::Set(element)) => element.as_ref().clone(),
