@@ -335,6 +335,48 @@ fn a_machine_that_is_as_configured_is_imported_without_a_change() {
     assert_eq!(site.ids(), ids);
 }
 
+/// A spot machine of a template, and the template.
+const TEMPLATED: &str = r#"environment "web" {}
+
+provider "aws" { region = "eu-central-1" }
+
+resource "aws_launch_template" "web" {
+  name          = "web"
+  image_id      = "ami-0123456789abcdef0"
+  instance_type = "t3.micro"
+}
+
+resource "aws_instance" "web" {
+  launch_template {
+    id      = aws_launch_template.web.id
+    version = "$Latest"
+  }
+
+  instance_market_options {
+    market_type = "spot"
+    spot_options { max_price = "0.05" }
+  }
+}
+
+output "ids" { value = aws_instance.web.id }
+"#;
+
+#[test]
+fn a_spot_machine_of_a_template_is_imported_without_a_change() {
+    let Some(cloud) = Cloud::start() else { return };
+    let site = Site { cloud, bench: Workbench::of(TEMPLATED) };
+    site.apply().exits(0);
+    let ids = site.ids();
+    site.run(&["plan", "env"]).exits(0).says("No changes");
+    site.run(&["state", "rm", "env", "aws_instance.web", "--auto-approve"]).exits(0);
+    let import = format!("import {{\n  to = aws_instance.web\n  id = \"{}\"\n}}\n", ids[0]);
+    site.bench.write("env/import.hcl", &import);
+    site.apply().exits(0).says("1 to import").says("0 to replace");
+    assert_eq!(site.count("RunInstances"), 0);
+    site.run(&["plan", "env"]).exits(0).says("No changes");
+    assert_eq!(site.ids(), ids);
+}
+
 #[tokio::test]
 async fn disks_and_their_attachments_conform() {
     let Some(cloud) = Cloud::start() else { return };
@@ -391,6 +433,51 @@ async fn launch_templates_conform_and_machines_are_made_from_them() {
     let machine = launched(&aws, &vec![("launch_template", of)]).await;
     assert_eq!(machine.attributes.get("instance_type").unwrap(), "t3.micro".into());
     assert_eq!(machine.attributes.get("ami").unwrap(), IMAGE.into());
+}
+
+#[tokio::test]
+async fn an_imported_launch_template_has_its_contents() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let id = cloud.python(&format!(
+        "data = {{'ImageId': '{IMAGE}', 'InstanceType': 't3.micro', 'UserData': 'aGVsbG8=', 'EbsOptimized': True,\n\
+         \x20 'MetadataOptions': {{'HttpTokens': 'required', 'HttpEndpoint': 'enabled'}},\n\
+         \x20 'BlockDeviceMappings': [{{'DeviceName': '/dev/xvda', 'Ebs': {{'VolumeSize': 8, 'VolumeType': 'gp3'}}}}]}}\n\
+         made = ec2.create_launch_template(LaunchTemplateName='edge', LaunchTemplateData={{'ImageId': 'ami-0'}})\n\
+         id = made['LaunchTemplate']['LaunchTemplateId']\n\
+         ec2.create_launch_template_version(LaunchTemplateId=id, LaunchTemplateData=data, VersionDescription='two')\n\
+         print(id)"
+    ));
+    let ebs = block([("volume_size", 20.into()), ("volume_type", "gp3".into())]);
+    let asked = [
+        ("name", Value::from("edge")),
+        ("image_id", IMAGE.into()),
+        ("instance_type", "t3.large".into()),
+        ("user_data", "aGVsbG8=".into()),
+        ("block_device_mappings", block([("device_name", "/dev/xvda".into()), ("ebs", ebs)])),
+        ("metadata_options", block([("http_tokens", "required".into())])),
+    ];
+    let address = address("aws_launch_template", "edge");
+    let asked = arguments(&aws, "aws_launch_template", asked);
+    let found = imported(&aws, &address, id.trim(), asked).await.unwrap().unwrap();
+    let told = |name: &str| found.attributes.get(name).unwrap();
+    // What the configuration has, as it is: the same, or something else.
+    for (name, expected) in [
+        ("image_id", IMAGE),
+        ("instance_type", "t3.micro"),
+        ("description", "two"),
+        ("name", "edge"),
+    ] {
+        assert_eq!(told(name).as_str(), Some(expected), "{name}");
+    }
+    assert!(told("user_data").same_content(&"aGVsbG8=".into()), "{:?}", told("user_data"));
+    assert_eq!(told("latest_version"), 2.into());
+    let first = |value: &Value| value.as_items().unwrap()[0].clone();
+    let ebs = first(&first(&told("block_device_mappings")).get("ebs").unwrap());
+    assert_eq!(ebs.get("volume_size").unwrap(), 8.into());
+    let options = first(&told("metadata_options"));
+    assert_eq!(options.get("http_tokens").unwrap(), "required".into());
+    assert!(options.get("http_endpoint").unwrap().is_null(), "the configuration does not say it");
 }
 
 async fn looked_up<const N: usize>(
