@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         "   nodes  command          time      CPU   peak memory    written    to disk   calls: all   RunInstances   Describe*   others"
     );
     let most = setting("PROVISIONER_BENCH_NODES", 1_000);
-    for n in [10, 100, 1_000].into_iter().filter(|n| *n <= most) {
+    for n in [10, 100, 300, 1_000].into_iter().filter(|n| *n <= most) {
         let Some(moto) = Moto::start() else { return ExitCode::SUCCESS };
         let throttled = setting("PROVISIONER_BENCH_LIMITS", 0) > 0;
         let proxy = Proxy::start(moto, Options { throttled, ..Options::default() });
@@ -106,4 +106,7 @@ fn measured(proxy: &Proxy, bench: &Workbench, n: u64, name: &str, words: &[&str]
         cost.disk_bytes / 1e6,
         all - launches - descriptions,
     );
+    for (operation, count) in &counts {
+        println!("{:>20}  {operation} {count}", "");
+    }
 }

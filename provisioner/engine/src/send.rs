@@ -67,15 +67,26 @@ pub(crate) async fn delete_all(calls: &[&Call<'_>]) -> Vec<Result<Sent, Provider
     let Some(first) = calls.first() else { return Vec::new() };
     let requests =
         calls.iter().map(|made| deletion(made.schema()?, made.intent, made.teller.clone()));
-    let requests: Result<Vec<_>, ProviderError> = requests.collect();
-    let answers = match requests {
-        Ok(requests) => first.provider.delete_many(requests).await,
-        Err(error) => return calls.iter().map(|_| Err(error.clone())).collect(),
-    };
+    let answers = delete_made(first.provider, requests.collect()).await;
+    answers.into_iter().map(|answer| answer.map(|()| removed())).collect()
+}
+
+/// Sends those deletions whose requests could be made; the others fail by themselves.
+async fn delete_made(
+    provider: &dyn Provider,
+    requests: Vec<Result<DeleteRequest, ProviderError>>,
+) -> Vec<Result<(), ProviderError>> {
+    let unmade: Vec<Option<ProviderError>> =
+        requests.iter().map(|request| request.as_ref().err().cloned()).collect();
+    let made: Vec<DeleteRequest> = requests.into_iter().flatten().collect();
+    let answers = if made.is_empty() { Vec::new() } else { provider.delete_many(made).await };
     let mut answers = answers.into_iter();
     let unanswered = || Err(invalid("the provider gave no answer".to_owned()).maybe_done());
-    let of = |_: &&Call<'_>| answers.next().unwrap_or_else(unanswered).map(|()| removed());
-    calls.iter().map(of).collect()
+    let answer = |unmade: Option<ProviderError>| match unmade {
+        Some(error) => Err(error),
+        None => answers.next().unwrap_or_else(unanswered),
+    };
+    unmade.into_iter().map(answer).collect()
 }
 
 fn deletion(
@@ -190,4 +201,40 @@ pub(crate) fn token(
     let Try { epoch, number } = attempt;
     let text = format!("{lineage}\0{address}\0{generation}\0{epoch}.{number}\0{action}");
     model::digest::sha256_hex(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use provider::memory::{Cloud, MemoryProvider};
+    use provider::{Owner, Silent};
+
+    fn address(name: &str) -> Address {
+        Address::parse(&format!("memory_bucket.{name}")).unwrap()
+    }
+
+    async fn bucket(provider: &MemoryProvider, name: &str) -> DeleteRequest {
+        let request = CreateRequest {
+            address: address(name),
+            token: name.to_owned(),
+            arguments: Value::object([("name", Value::from(name)), ("label", "l".into())]),
+            batch: None,
+            progress: Arc::new(Silent),
+        };
+        let Object { id, attributes, .. } = provider.create(request).await.unwrap();
+        DeleteRequest { address: address(name), id, attributes, progress: Arc::new(Silent) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deletion_whose_request_cannot_be_made_fails_alone() {
+        let owner = Owner { environment: "test".to_owned(), lineage: "l".to_owned() };
+        let provider = MemoryProvider::new(Cloud::new(), owner);
+        let (one, other) = (bucket(&provider, "one").await, bucket(&provider, "other").await);
+        let broken = || invalid("the intent holds no record".to_owned());
+        let requests = vec![Ok(one), Err(broken()), Ok(other)];
+        let answers = delete_made(&provider, requests).await;
+        assert_eq!(answers, [Ok(()), Err(broken()), Ok(())]);
+        assert_eq!(provider.list_owned().await.unwrap(), [], "the others are gone");
+        assert_eq!(delete_made(&provider, vec![Err(broken())]).await, [Err(broken())]);
+    }
 }

@@ -3,6 +3,7 @@
 use super::answer::{Refusal, ec2};
 use super::call::Call;
 use super::http::Response;
+use super::tags;
 use super::xml::escaped;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -42,6 +43,22 @@ impl PlacementGroups {
             }
             _ => None,
         }
+    }
+
+    /// What DescribeTags tells of them.
+    pub(super) fn tags(&self, call: &Call) -> String {
+        let ty = "placement-group";
+        let here = self.groups.iter().filter(|((region, _), _)| *region == call.region);
+        let all = here.flat_map(|(_, group)| group.tags.iter().map(|tag| (&group.id, tag)));
+        let fitting = all.filter(|(id, (key, value))| tags::fits(call, ty, id, key, value));
+        let item = |(id, (key, value)): (&String, (&String, &String))| {
+            format!(
+                "<item><resourceId>{id}</resourceId><resourceType>{ty}</resourceType><key>{}</key><value>{}</value></item>",
+                escaped(key),
+                escaped(value)
+            )
+        };
+        fitting.map(item).collect()
     }
 
     fn create(&mut self, call: &Call, name: &str) -> Result<Response, Refusal> {

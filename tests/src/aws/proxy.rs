@@ -104,7 +104,7 @@ pub struct Proxy {
     shared: Arc<Shared>,
     address: SocketAddr,
     server: Option<JoinHandle<()>>,
-    _moto: Moto,
+    moto: Moto,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,7 +136,7 @@ impl Proxy {
         });
         let serving = shared.clone();
         let server = std::thread::spawn(move || serve(&listener, &serving));
-        Self { shared, address, server: Some(server), _moto: moto }
+        Self { shared, address, server: Some(server), moto }
     }
 
     /// A moto and a proxy with the default options; none, having said why, where moto cannot be had.
@@ -192,6 +192,11 @@ impl Proxy {
     /// Empties the log, so that what comes next can be counted.
     pub fn forget_calls(&self) {
         locked(&self.shared.log).clear();
+    }
+
+    /// What a script leaves in `answer` that runs in moto itself, of which the ledger hears nothing.
+    pub fn inside(&self, script: &str) -> serde_json::Value {
+        self.moto.inside(script)
     }
 
     /// What was made and deleted so far.

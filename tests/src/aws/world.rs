@@ -13,8 +13,10 @@ use super::ledger::Ledger;
 use super::model::Models;
 use super::moto::{Moto, Said};
 use super::nodes::Nodes;
+use super::origin::Origins;
 use super::placement::PlacementGroups;
 use super::states::States;
+use super::tags;
 use super::tokens::Tokens;
 use super::xml::Element;
 use std::collections::BTreeMap;
@@ -31,6 +33,7 @@ pub(super) struct World {
     hidden: Hidden,
     placement: PlacementGroups,
     kept: Kept,
+    origins: Origins,
     nodes: Option<Nodes>,
     calls: usize,
 }
@@ -60,6 +63,7 @@ impl World {
             hidden,
             placement: PlacementGroups::default(),
             kept: Kept::default(),
+            origins: Origins::default(),
             nodes: None,
             calls: 0,
         }
@@ -123,7 +127,7 @@ impl World {
                 .then(|| Ok(super::answer::ec2(call, "<instancesSet></instancesSet>")));
         }
         let placement = self.placement.answer(call);
-        placement.or_else(|| self.kept.answer(call).map(Ok))
+        placement.or_else(|| self.origins.answer(call)).or_else(|| self.kept.answer(call).map(Ok))
     }
 
     /// What the proxy refuses and moto would not.
@@ -146,6 +150,7 @@ impl World {
         };
         match call.operation.as_str() {
             "DescribeInstances" => asked = self.by_token(asked),
+            "DescribeTags" => asked = tags::asked(asked),
             "DetachVolume" if call.parameter("InstanceId").is_none() => {
                 let volume = call.parameter("VolumeId").unwrap_or_default();
                 let found = ask(self.port, request, "DescribeVolumes", &[("VolumeId.1", volume)]);
@@ -267,14 +272,17 @@ impl World {
         }
         self.hidden.show(call, &mut answer);
         self.kept.show(call, &mut answer);
+        self.origins.show(call, &mut answer);
         self.tell_nodes(&mut answer);
         self.states.show(call, wanted, &mut answer);
         if let Some(refusal) = gaps::missing(call, &answer).filter(|_| is_ec2) {
             return Outcome { response: refusal.response(call), took_effect: false };
         }
         if call.operation == "DescribeTags" {
-            answer.each_mut(&mut as_amazon_names);
+            tags::told(&mut answer);
+            answer.append("tagSet", &self.placement.tags(call));
         }
+        tags::page(call, &mut answer);
         response.replace(&unedited, &answer);
         Outcome { response, took_effect: false }
     }
@@ -305,7 +313,10 @@ impl World {
             ask(self.port, request, operation, parameters)
         };
         match (call.operation.as_str(), made) {
-            ("RunInstances", ids) => self.kept.launched(call, ids, &ask),
+            ("RunInstances", ids) => {
+                self.kept.launched(call, ids, &ask);
+                self.origins.launched(call, ids, &ask);
+            }
             ("CreateBucket", _) => tag_bucket(self.port, request),
             ("CreateImage", [image]) => {
                 let found = ask("DescribeImages", &[("ImageId.1", image)]);
@@ -335,17 +346,6 @@ fn tag_bucket(port: u16, request: &Request) {
     let tagging = Request { target, body, ..request.clone() };
     // Where moto refuses, the bucket has no tags, which whoever made it sees.
     let _ = tagging.send(port);
-}
-
-/// Resource types that moto tells by other names than Amazon.
-const RENAMED: [(&str, &str); 2] =
-    [("nat-gateway", "natgateway"), ("vpc-elastic-ip", "elastic-ip")];
-
-fn as_amazon_names(element: &mut Element) {
-    let renamed = RENAMED.iter().find(|(name, _)| element.text == *name);
-    if let Some((_, amazons)) = renamed.filter(|_| element.name == "resourceType") {
-        (*amazons).clone_into(&mut element.text);
-    }
 }
 
 impl Response {

@@ -1,6 +1,6 @@
 //! Machines, the disks at them, and what they are made from.
 
-use crate::support::{Cloud, address, arguments, conforms, made};
+use crate::support::{Cloud, address, arguments, conforms, imported, made};
 use model::plan::Observation;
 use model::{Address, Type, Value};
 use provider::{
@@ -217,6 +217,107 @@ async fn a_machine_is_imported_by_its_id() {
     }
 }
 
+/// What an import of a machine tells of an argument that it is configured with.
+async fn told(aws: &Aws, id: &str, name: &'static str, given: Value) -> Value {
+    let asked = machine(aws, &vec![(name, given)]);
+    let found = imported(aws, &address("aws_instance", "web"), id, asked).await;
+    found.unwrap().unwrap().attributes.get(name).unwrap()
+}
+
+#[tokio::test]
+async fn an_imported_machine_has_the_template_that_it_was_launched_from() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let said = cloud.python(&format!(
+        "data = {{'ImageId': '{IMAGE}', 'InstanceType': 't3.micro'}}\n\
+         one = ec2.create_launch_template(LaunchTemplateName='edge', LaunchTemplateData=data)['LaunchTemplate']\n\
+         id = one['LaunchTemplateId']\n\
+         ec2.create_launch_template_version(LaunchTemplateId=id, LaunchTemplateData=data)\n\
+         template = {{'LaunchTemplateName': 'edge', 'Version': '$Latest'}}\n\
+         made = ec2.run_instances(LaunchTemplate=template, MinCount=1, MaxCount=1)\n\
+         print(made['Instances'][0]['InstanceId'])\n\
+         print(id)\n\
+         print(instance())"
+    ));
+    let [machine, template, plain] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    let asked = |fields: &[(&'static str, &str)]| {
+        let all = ["id", "name", "version"].map(|name| {
+            let given = fields.iter().find(|(known, _)| *known == name);
+            (name, given.map_or_else(|| Value::null(Type::String), |(_, text)| Value::from(*text)))
+        });
+        block(all)
+    };
+    let told =
+        async |id: &str, given: &Value| told(&aws, id, "launch_template", given.clone()).await;
+    for (given, expected) in [
+        // Everything that is so is told as it is written.
+        (asked(&[("id", template)]), asked(&[("id", template)])),
+        (
+            asked(&[("id", template), ("version", "2")]),
+            asked(&[("id", template), ("version", "2")]),
+        ),
+        (
+            asked(&[("name", "edge"), ("version", "$Latest")]),
+            asked(&[("name", "edge"), ("version", "$Latest")]),
+        ),
+        // What is not so, as it is.
+        (asked(&[("name", "core")]), asked(&[("name", "edge")])),
+        (
+            asked(&[("id", template), ("version", "$Default")]),
+            asked(&[("id", template), ("version", "2")]),
+        ),
+        (asked(&[("id", "lt-0"), ("version", "1")]), asked(&[("id", template), ("version", "2")])),
+    ] {
+        let found = told(machine, &given).await;
+        let [found, expected] = [found, expected].map(|value| value.as_items().unwrap()[0].clone());
+        assert!(found.same_content(&expected), "{given:?}: {found:?}, not {expected:?}");
+    }
+    let none = told(plain, &asked(&[("name", "edge")])).await;
+    assert_eq!(none.as_items().map(<[Value]>::len), Some(0), "it is of no template");
+    let left_out =
+        imported(&aws, &address("aws_instance", "web"), machine, self::machine(&aws, &Vec::new()))
+            .await;
+    assert!(left_out.unwrap().unwrap().attributes.get("launch_template").unwrap().is_null());
+}
+
+#[tokio::test]
+async fn an_imported_spot_machine_has_what_it_was_asked_for_with() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let said = cloud.python(&format!(
+        "options = {{'MaxPrice': '0.05', 'SpotInstanceType': 'one-time', 'InstanceInterruptionBehavior': 'terminate'}}\n\
+         market = {{'MarketType': 'spot', 'SpotOptions': options}}\n\
+         made = ec2.run_instances(ImageId='{IMAGE}', InstanceType='t3.micro', MinCount=1, MaxCount=1, InstanceMarketOptions=market)\n\
+         print(made['Instances'][0]['InstanceId'])\n\
+         print(instance())"
+    ));
+    let [spot, plain] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    let asked = |price: Option<&str>, behaviour: Option<&str>| {
+        let text = |text: Option<&str>| text.map_or_else(|| Value::null(Type::String), Value::from);
+        let options = block([
+            ("max_price", text(price)),
+            ("spot_instance_type", text(None)),
+            ("instance_interruption_behavior", text(behaviour)),
+        ]);
+        block([("market_type", "spot".into()), ("spot_options", options)])
+    };
+    let told = async |id: &str, given: Value| {
+        told(&aws, id, "instance_market_options", given).await.as_items().unwrap().to_vec()
+    };
+    for (price, behaviour, amount) in [
+        (Some("0.050"), Some("terminate"), Some("0.050")),
+        (None, None, None),
+        (Some("0.07"), None, Some("0.050000")),
+    ] {
+        let found = told(spot, asked(price, behaviour)).await;
+        assert_eq!(found[0].get("market_type").unwrap(), "spot".into());
+        let options = found[0].get("spot_options").unwrap().as_items().unwrap()[0].clone();
+        assert_eq!(options.get("max_price").unwrap().as_str(), amount);
+        assert_eq!(options.get("instance_interruption_behavior").unwrap().as_str(), behaviour);
+    }
+    assert_eq!(told(plain, asked(None, None)).await, [], "it is paid for as most are");
+}
+
 #[test]
 fn a_machine_that_is_as_configured_is_imported_without_a_change() {
     let Some(site) = Site::new() else { return };
@@ -230,6 +331,48 @@ fn a_machine_that_is_as_configured_is_imported_without_a_change() {
     for api in ["StopInstances", "RunInstances", "TerminateInstances", "ModifyVolume"] {
         assert_eq!(site.count(api), 0, "{api}");
     }
+    site.run(&["plan", "env"]).exits(0).says("No changes");
+    assert_eq!(site.ids(), ids);
+}
+
+/// A spot machine of a template, and the template.
+const TEMPLATED: &str = r#"environment "web" {}
+
+provider "aws" { region = "eu-central-1" }
+
+resource "aws_launch_template" "web" {
+  name          = "web"
+  image_id      = "ami-0123456789abcdef0"
+  instance_type = "t3.micro"
+}
+
+resource "aws_instance" "web" {
+  launch_template {
+    id      = aws_launch_template.web.id
+    version = "$Latest"
+  }
+
+  instance_market_options {
+    market_type = "spot"
+    spot_options { max_price = "0.05" }
+  }
+}
+
+output "ids" { value = aws_instance.web.id }
+"#;
+
+#[test]
+fn a_spot_machine_of_a_template_is_imported_without_a_change() {
+    let Some(cloud) = Cloud::start() else { return };
+    let site = Site { cloud, bench: Workbench::of(TEMPLATED) };
+    site.apply().exits(0);
+    let ids = site.ids();
+    site.run(&["plan", "env"]).exits(0).says("No changes");
+    site.run(&["state", "rm", "env", "aws_instance.web", "--auto-approve"]).exits(0);
+    let import = format!("import {{\n  to = aws_instance.web\n  id = \"{}\"\n}}\n", ids[0]);
+    site.bench.write("env/import.hcl", &import);
+    site.apply().exits(0).says("1 to import").says("0 to replace");
+    assert_eq!(site.count("RunInstances"), 0);
     site.run(&["plan", "env"]).exits(0).says("No changes");
     assert_eq!(site.ids(), ids);
 }
@@ -290,6 +433,51 @@ async fn launch_templates_conform_and_machines_are_made_from_them() {
     let machine = launched(&aws, &vec![("launch_template", of)]).await;
     assert_eq!(machine.attributes.get("instance_type").unwrap(), "t3.micro".into());
     assert_eq!(machine.attributes.get("ami").unwrap(), IMAGE.into());
+}
+
+#[tokio::test]
+async fn an_imported_launch_template_has_its_contents() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let id = cloud.python(&format!(
+        "data = {{'ImageId': '{IMAGE}', 'InstanceType': 't3.micro', 'UserData': 'aGVsbG8=', 'EbsOptimized': True,\n\
+         \x20 'MetadataOptions': {{'HttpTokens': 'required', 'HttpEndpoint': 'enabled'}},\n\
+         \x20 'BlockDeviceMappings': [{{'DeviceName': '/dev/xvda', 'Ebs': {{'VolumeSize': 8, 'VolumeType': 'gp3'}}}}]}}\n\
+         made = ec2.create_launch_template(LaunchTemplateName='edge', LaunchTemplateData={{'ImageId': 'ami-0'}})\n\
+         id = made['LaunchTemplate']['LaunchTemplateId']\n\
+         ec2.create_launch_template_version(LaunchTemplateId=id, LaunchTemplateData=data, VersionDescription='two')\n\
+         print(id)"
+    ));
+    let ebs = block([("volume_size", 20.into()), ("volume_type", "gp3".into())]);
+    let asked = [
+        ("name", Value::from("edge")),
+        ("image_id", IMAGE.into()),
+        ("instance_type", "t3.large".into()),
+        ("user_data", "aGVsbG8=".into()),
+        ("block_device_mappings", block([("device_name", "/dev/xvda".into()), ("ebs", ebs)])),
+        ("metadata_options", block([("http_tokens", "required".into())])),
+    ];
+    let address = address("aws_launch_template", "edge");
+    let asked = arguments(&aws, "aws_launch_template", asked);
+    let found = imported(&aws, &address, id.trim(), asked).await.unwrap().unwrap();
+    let told = |name: &str| found.attributes.get(name).unwrap();
+    // What the configuration has, as it is: the same, or something else.
+    for (name, expected) in [
+        ("image_id", IMAGE),
+        ("instance_type", "t3.micro"),
+        ("description", "two"),
+        ("name", "edge"),
+    ] {
+        assert_eq!(told(name).as_str(), Some(expected), "{name}");
+    }
+    assert!(told("user_data").same_content(&"aGVsbG8=".into()), "{:?}", told("user_data"));
+    assert_eq!(told("latest_version"), 2.into());
+    let first = |value: &Value| value.as_items().unwrap()[0].clone();
+    let ebs = first(&first(&told("block_device_mappings")).get("ebs").unwrap());
+    assert_eq!(ebs.get("volume_size").unwrap(), 8.into());
+    let options = first(&told("metadata_options"));
+    assert_eq!(options.get("http_tokens").unwrap(), "required".into());
+    assert!(options.get("http_endpoint").unwrap().is_null(), "the configuration does not say it");
 }
 
 async fn looked_up<const N: usize>(

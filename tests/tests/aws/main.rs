@@ -4,6 +4,7 @@
 
 mod buckets;
 mod compute;
+mod many;
 mod network;
 mod storage;
 mod support;

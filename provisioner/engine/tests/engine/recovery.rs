@@ -2,6 +2,7 @@
 //! everything right: nothing orphaned, nothing duplicated.
 
 use crate::bed::{Bed, Block, address, diamond};
+use crate::configuration::block;
 use engine::{ApplyError, CancelToken, Purpose};
 use provider::ErrorClass;
 use provider::memory::Fault;
@@ -196,4 +197,22 @@ async fn a_creation_whose_place_is_out_of_reach_is_left_to_the_plan() {
     assert!(recorded.records[&address("memory_disk.a")].tainted, "nothing is orphaned");
     bed.cloud.heal();
     bed.settle_down(&diamond(), 1, "reachable again").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_slow_to_be_ready_is_not_waited_for_that_long_where_nothing_came_of_it() {
+    let bed = Bed::default();
+    let mut nature = bed.cloud.nature("memory_address");
+    nature.adoption.deadline_ms = 60 * 60 * 1_000;
+    nature.adoption.effect_ms = Some(2 * 60 * 1_000);
+    bed.cloud.set_nature("memory_address", nature);
+    let blocks = [block("memory_address.a", &[])];
+    bed.cloud.fault_next("memory_address.a", Fault::HangBefore);
+    let (engine, never) = (bed.engine(), CancelToken::new());
+    let dying = bed.apply_on(&engine, &blocks, &never);
+    let _ = tokio::time::timeout(Duration::from_secs(1), dying).await;
+    // Well before the call itself would be given up, by the clock of the test.
+    let again = tokio::time::timeout(Duration::from_mins(10), bed.apply(&blocks)).await;
+    assert!(again.unwrap().is_complete());
+    bed.assert_converged(&blocks, "made anew").await;
 }

@@ -179,3 +179,42 @@ pub fn provider_schema() -> ProviderSchema {
         limits: limits::published(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::{by_place, by_tags, by_token, slow};
+
+    const MINUTE_MS: u64 = 60 * 1_000;
+
+    fn with(given: impl IntoIterator<Item = (&'static str, u32)>) -> Configuration {
+        let given =
+            given.into_iter().map(|(name, seconds)| (name, Value::from(i64::from(seconds))));
+        Configuration::read(&Value::object(given)).unwrap()
+    }
+
+    #[test]
+    fn what_is_slow_to_be_ready_is_there_as_soon_as_anything_else() {
+        let quick = with([]).adoption(by_tags());
+        let slow = with([]).adoption(slow(by_token(), 20));
+        assert_eq!((quick.deadline_ms, quick.effect_ms), (2 * MINUTE_MS, None));
+        assert_eq!((slow.deadline_ms, slow.effect_ms), (20 * MINUTE_MS, Some(2 * MINUTE_MS)));
+        assert_eq!((quick.settle_ms, slow.settle_ms), (5 * MINUTE_MS, 5 * MINUTE_MS));
+    }
+
+    #[test]
+    fn the_times_of_the_configuration_are_those_of_all_types() {
+        let configuration = with([("settle_seconds", 1), ("timeout_seconds", 4)]);
+        let quick = configuration.adoption(by_place());
+        assert_eq!((quick.settle_ms, quick.deadline_ms, quick.effect_ms), (1_000, 8_000, None));
+        let slow = configuration.adoption(slow(by_token(), 20));
+        let times = (slow.settle_ms, slow.deadline_ms, slow.effect_ms);
+        assert_eq!(times, (1_000, 20 * MINUTE_MS, Some(8_000)), "it may still take long");
+        let patient = with([("settle_seconds", 3_600)]).adoption(by_tags());
+        assert_eq!(
+            patient.settle_ms,
+            5 * MINUTE_MS,
+            "a type is not waited for longer than it takes"
+        );
+    }
+}

@@ -7,6 +7,7 @@ use crate::query::Query;
 use crate::{compute, network, storage};
 use async_trait::async_trait;
 use aws_sdk_ec2::types::ResourceType;
+use futures::future::join_all;
 use model::record::Batch;
 use model::schema::{Adoption, Attribute, ResourceSchema};
 use model::{Address, Type, Value};
@@ -131,6 +132,18 @@ pub(crate) trait Kind: Send + Sync {
         _recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
         Ok(())
+    }
+
+    /// The same of many: what they need beside their description is asked for at once. The answers are in their order.
+    async fn complete_all(
+        &self,
+        session: &Session,
+        all: Vec<(Seen, Given<'_>)>,
+    ) -> Vec<Result<Seen, ProviderError>> {
+        let each = all.into_iter().map(|(mut seen, recorded)| async move {
+            self.complete(session, &mut seen, recorded).await.map(|()| seen)
+        });
+        join_all(each).await
     }
 
     /// The same of an object that is to be imported, of which nothing is recorded: reads what `asked`, the arguments that it is

@@ -32,6 +32,7 @@ mod permissions;
 mod profile;
 mod provider;
 mod query;
+mod recent;
 mod storage;
 mod tagging;
 mod together;

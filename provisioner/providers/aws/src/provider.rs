@@ -10,9 +10,11 @@ use crate::gather::Gather;
 use crate::kind::{self, Kind, Phase, Seen};
 use crate::looks::{by_ids, names};
 use crate::query::Query;
+use crate::recent::Recent;
 use crate::waits::{self, Wait};
 use crate::{data, marker, tagging};
 use async_trait::async_trait;
+use aws_sdk_ec2::types::ResourceType;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use model::plan::{CloudIdentity, Observation};
@@ -26,17 +28,17 @@ use provider::{
     UpdateRequest,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// For how long what a deletion's call does not know must not show to be gone, in milliseconds.
 const SURE_MS: u64 = 5_000;
 /// Values that a filter takes.
 const TOKENS: usize = 200;
 
-/// When objects were read, and what was seen of them.
-type Recent = (u64, BTreeMap<String, Seen>);
-/// For how long what was read is as good as another description, in milliseconds.
-const RECENT_MS: u64 = 60_000;
+/// Reads at once from which on a type is read by a listing of all that the environment has of it, if so many of it are read:
+/// they would be several pages of the list of all tags, which then is asked for the other types only.
+const MANY: usize = 1_000;
+const MANY_OF_A_TYPE: usize = 100;
 
 /// AWS in one region, for one environment.
 pub struct Aws {
@@ -44,8 +46,7 @@ pub struct Aws {
     schema: ProviderSchema,
     /// What creations have left, by their token, by resource type.
     finds: BTreeMap<&'static str, Arc<Gather<String, Vec<Seen>>>>,
-    /// What was read last, by resource type: a listing right after it need not describe the same once more.
-    recent: Mutex<BTreeMap<&'static str, Recent>>,
+    recent: Recent,
     /// Deletions of types of which one call deletes many.
     deletions: BTreeMap<&'static str, Arc<Gather<String, ()>>>,
 }
@@ -71,7 +72,8 @@ impl Aws {
         });
         let finds = kind::all().map(|kind| (kind.name(), finds(&session, kind)));
         let (finds, deletions) = (finds.collect(), deletions.collect());
-        Ok(Self { session, schema, finds, recent: Mutex::default(), deletions })
+        let recent = Recent::new(session.clock.clone());
+        Ok(Self { session, schema, finds, recent, deletions })
     }
 
     /// An object, whole, as the schema has it: what the cloud does not tell is as `known`. None if it turns out not to
@@ -83,11 +85,15 @@ impl Aws {
         known: &Value,
     ) -> Result<Option<Object>, ProviderError> {
         kind.complete(&self.session, &mut seen, Given(known)).await?;
+        Ok(self.completed(kind, seen, known))
+    }
+
+    fn completed(&self, kind: &dyn Kind, seen: Seen, known: &Value) -> Option<Object> {
         if seen.phase == Phase::Gone {
-            return Ok(None);
+            return None;
         }
-        let id = seen.id.clone();
-        Ok(Some(Object { id, attributes: self.attributes(kind, &seen, known), note: None }))
+        let attributes = self.attributes(kind, &seen, known);
+        Some(Object { id: seen.id, attributes, note: None })
     }
 
     /// An object that was just made or changed.
@@ -218,46 +224,61 @@ impl Aws {
         ends
     }
 
-    fn recent(&self) -> MutexGuard<'_, BTreeMap<&'static str, Recent>> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// These objects as the last read has seen them, if that was just now and saw all of them.
-    fn recently(&self, kind: &dyn Kind, ids: &[String]) -> Option<Vec<Seen>> {
-        let recent = self.recent();
-        let (at_ms, seen) = recent.get(kind.name())?;
-        let is_recent = self.session.clock.now_ms().saturating_sub(*at_ms) <= RECENT_MS;
-        if is_recent { ids.iter().map(|id| seen.get(id).cloned()).collect() } else { None }
+    /// What the cloud shows of objects of one type. Of many, what carries our marker is listed, and only the rest of them is asked
+    /// for by id.
+    async fn seen(
+        &self,
+        kind: &'static dyn Kind,
+        ids: Vec<String>,
+        are_many: bool,
+    ) -> Result<BTreeMap<String, Seen>, ProviderError> {
+        let is_tagged = self.session.schemas[kind.name()].adoption.tagged;
+        let is_listed =
+            are_many && is_tagged && kind.tag_type().is_some() && ids.len() >= MANY_OF_A_TYPE;
+        let mut seen = BTreeMap::new();
+        if is_listed {
+            let query = Query::Owned(self.session.owner.lineage.clone());
+            let listed = kind.describe(&self.session, &query).await?;
+            seen.extend(listed.into_iter().map(|seen| (seen.id.clone(), seen)));
+        }
+        let rest: Vec<String> = ids.into_iter().filter(|id| !seen.contains_key(id)).collect();
+        seen.extend(by_ids(&self.session, kind, rest).await?);
+        self.recent.keep(kind.name(), seen.clone(), is_listed);
+        Ok(seen)
     }
 
     /// Reads the objects of one type: the answers, with the places of their requests.
     async fn read_kind(
         &self,
-        kind: &dyn Kind,
+        kind: &'static dyn Kind,
         requests: &[(usize, &ReadRequest)],
+        are_many: bool,
     ) -> Vec<(usize, Result<Observation, ProviderError>)> {
-        let ids = requests.iter().map(|(_, request)| request.id.clone());
-        let seen = match by_ids(&self.session, kind, ids).await {
+        let ids = requests.iter().map(|(_, request)| request.id.clone()).collect();
+        let seen = match self.seen(kind, ids, are_many).await {
             Ok(seen) => seen,
             Err(error) => {
                 return requests.iter().map(|(place, _)| (*place, Err(error.clone()))).collect();
             }
         };
-        self.recent().insert(kind.name(), (self.session.clock.now_ms(), seen.clone()));
-        let each = requests.iter().map(|(place, request)| async {
-            let answer = match seen.get(&request.id) {
-                Some(seen) if !seen.phase.is_over() => {
-                    self.object(kind, seen.clone(), &request.attributes).await
-                }
-                _ => Ok(None),
-            };
+        let there = requests.iter().filter_map(|(_, request)| {
+            let seen = seen.get(&request.id).filter(|seen| !seen.phase.is_over())?;
+            Some((seen.clone(), Given(&request.attributes)))
+        });
+        let completed = kind.complete_all(&self.session, there.collect()).await;
+        let mut completed = completed.into_iter();
+        let each = requests.iter().map(|(place, request)| {
+            let is_there = seen.get(&request.id).is_some_and(|seen| !seen.phase.is_over());
+            let answer = if is_there { completed.next().transpose() } else { Ok(None) };
+            let object = answer
+                .map(|seen| seen.and_then(|seen| self.completed(kind, seen, &request.attributes)));
             let absent = || Observation::Absent(format!("`{}` does not exist", request.id));
-            let answer = answer.map(|object| {
+            let answer = object.map(|object| {
                 object.map_or_else(absent, |object| Observation::Present(object.attributes))
             });
             (*place, answer)
         });
-        join_all(each).await
+        each.collect()
     }
 
     async fn import_one(&self, request: &ImportRequest) -> Result<Option<Object>, ProviderError> {
@@ -441,9 +462,10 @@ impl Provider for Aws {
         for (place, request) in requests.iter().enumerate() {
             kinds.entry(request.address.kind()).or_default().push((place, request));
         }
+        let are_many = requests.len() > MANY;
         let each = kinds.into_values().map(|requests| async move {
             match kind_of(&requests[0].1.address) {
-                Ok(kind) => self.read_kind(kind, &requests).await,
+                Ok(kind) => self.read_kind(kind, &requests, are_many).await,
                 Err(error) => {
                     requests.iter().map(|(place, _)| (*place, Err(error.clone()))).collect()
                 }
@@ -456,6 +478,7 @@ impl Provider for Aws {
 
     async fn create(&self, request: CreateRequest) -> Result<Object, ProviderError> {
         let kind = kind_of(&request.address)?;
+        self.recent.forget(kind.name());
         request.progress.step("asking for it");
         let id = kind.create(&self.session, &request).await.map_err(not_shown_yet)?;
         // From here on something is there, whatever goes wrong.
@@ -528,16 +551,26 @@ impl Provider for Aws {
 
     async fn list_owned(&self) -> Result<Vec<Owned>, ProviderError> {
         let lineage = &self.session.owner.lineage;
-        let present = tagging::ids_with(&self.session, marker::LINEAGE, lineage).await?;
+        let whole: BTreeMap<&str, Vec<Seen>> = kind::all()
+            .filter_map(|kind| Some((kind.name(), self.recent.take_whole(kind.name())?)))
+            .collect();
+        let mut rest: Vec<ResourceType> = Vec::new();
+        for kind in kind::all().filter(|kind| !whole.contains_key(kind.name())) {
+            rest.extend(kind.tag_type().filter(|ty| !rest.contains(ty)));
+        }
+        let types = (!whole.is_empty()).then_some(rest);
+        let present = tagging::ids_with(&self.session, marker::LINEAGE, lineage, types).await?;
         let mut owned = Vec::new();
-        for kind in kind::all() {
+        for kind in kind::all().filter(|kind| self.session.schemas[kind.name()].adoption.tagged) {
             let listed = kind.tag_type();
             let ids = listed.as_ref().map(|ty| present.iter().find(|(known, _)| known == ty));
-            if !self.session.schemas[kind.name()].adoption.tagged || ids == Some(None) {
+            let read = whole.get(kind.name());
+            if read.is_none() && ids == Some(None) {
                 continue;
             }
             let ids = ids.flatten().map(|(_, ids)| ids.as_slice());
-            let seen = match ids.and_then(|ids| self.recently(kind, ids)) {
+            let recent = || ids.and_then(|ids| self.recent.these(kind.name(), ids));
+            let seen = match read.cloned().or_else(recent) {
                 Some(seen) => seen,
                 None => kind.describe(&self.session, &Query::Owned(lineage.clone())).await?,
             };

@@ -79,12 +79,16 @@ pub(crate) async fn bring(
     Ok(())
 }
 
-/// Ids of the objects with that tag, by their types.
+/// Ids of the objects with that tag, by their types: of these types only, where some are given.
 pub(crate) async fn ids_with(
     session: &Session,
     key: &str,
     value: &str,
+    types: Option<Vec<ResourceType>>,
 ) -> Result<Vec<(ResourceType, Vec<String>)>, ProviderError> {
+    let wanted = types.map(|types| filter("resource-type", types.iter().map(ResourceType::as_str)));
+    let filters: Vec<_> =
+        [filter("key", [key]), filter("value", [value])].into_iter().chain(wanted).collect();
     let mut types: Vec<(ResourceType, Vec<String>)> = Vec::new();
     let mut next: Option<String> = None;
     loop {
@@ -92,8 +96,7 @@ pub(crate) async fn ids_with(
             .ec2()
             .await?
             .describe_tags()
-            .filters(filter("key", [key]))
-            .filters(filter("value", [value]))
+            .set_filters(Some(filters.clone()))
             .max_results(1_000)
             .set_next_token(next.take());
         let page = session.call("DescribeTags", asking.send()).await?;

@@ -38,6 +38,7 @@ pub(crate) const APIS: Apis = Apis {
         "DescribeLaunchTemplateVersions",
         "DescribeLaunchTemplates",
         "DescribePlacementGroups",
+        "DescribeSpotInstanceRequests",
         "DescribeVolumes",
     ],
     changing: &[

@@ -59,9 +59,8 @@ impl Kind for PlacementGroup {
         )
     }
 
-    /// There are few, all told by one call: whether there are any is not worth a question of its own.
     fn tag_type(&self) -> Option<ResourceType> {
-        None
+        Some(ResourceType::PlacementGroup)
     }
 
     fn problems(&self, given: Given<'_>) -> Vec<(&'static str, String)> {

@@ -2,6 +2,7 @@
 
 mod change;
 mod launch;
+mod origin;
 mod problems;
 mod read;
 mod schema;
@@ -72,7 +73,15 @@ impl Kind for Instance {
         seen: &mut Seen,
         recorded: Given<'_>,
     ) -> Result<(), ProviderError> {
-        read::complete(session, seen, recorded).await
+        Box::pin(read::complete(session, seen, recorded)).await
+    }
+
+    async fn complete_all(
+        &self,
+        session: &Session,
+        all: Vec<(Seen, Given<'_>)>,
+    ) -> Vec<Result<Seen, ProviderError>> {
+        Box::pin(read::complete_all(session, all)).await
     }
 
     async fn found(
@@ -81,7 +90,7 @@ impl Kind for Instance {
         seen: &mut Seen,
         asked: Given<'_>,
     ) -> Result<(), ProviderError> {
-        read::found(session, seen, asked).await
+        Box::pin(read::found(session, seen, asked)).await
     }
 
     fn look_again(&self) -> Duration {

@@ -1,6 +1,6 @@
 //! What a description of a machine means, and what is asked beside it.
 
-use super::NAME;
+use super::{NAME, origin};
 use crate::arguments::{Given, filled, flag, number, text, text_set, texts, with, within};
 use crate::client::Session;
 use crate::configuration::object;
@@ -12,11 +12,11 @@ use aws_sdk_ec2::types::{
 use aws_smithy_types::date_time::Format;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::future::try_join_all;
+use futures::future::{join, join_all};
 use model::schema::ResourceSchema;
 use model::{Type, Value};
 use provider::ProviderError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Kept beside the attributes, which have no such name: the disks by device, and which of them is the root.
 const DEVICES: &str = "devices";
@@ -158,6 +158,28 @@ pub(super) async fn complete(
     seen: &mut Seen,
     recorded: Given<'_>,
 ) -> Result<(), ProviderError> {
+    let beside = Beside::of(session, &[(seen.clone(), recorded)]).await;
+    complete_with(session, &beside, seen, recorded).await
+}
+
+/// The same of many.
+pub(super) async fn complete_all(
+    session: &Session,
+    all: Vec<(Seen, Given<'_>)>,
+) -> Vec<Result<Seen, ProviderError>> {
+    let beside = &Beside::of(session, &all).await;
+    let each = all.into_iter().map(|(mut seen, recorded)| async move {
+        complete_with(session, beside, &mut seen, recorded).await.map(|()| seen)
+    });
+    join_all(each).await
+}
+
+async fn complete_with(
+    session: &Session,
+    beside: &Beside,
+    seen: &mut Seen,
+    recorded: Given<'_>,
+) -> Result<(), ProviderError> {
     let is_from_template = !recorded.blocks("launch_template").is_empty();
     if is_from_template && recorded.is_left_out("iam_instance_profile") {
         seen.attributes.remove("iam_instance_profile");
@@ -187,12 +209,62 @@ pub(super) async fn complete(
         seen.attributes.insert(name, text(value.and_then(|it| it.value())));
     }
     if !recorded.blocks("credit_specification").is_empty() {
-        let credits = session.credits.ask(seen.id.clone()).await?;
-        let block = Value::object([("cpu_credits", text(credits.as_deref()))]);
+        let credits = told(&beside.credits, &seen.id)?;
+        let block = Value::object([("cpu_credits", text(credits.map(String::as_str)))]);
         seen.attributes.insert("credit_specification", Value::list(block.ty(), [block.clone()]));
     }
     read_user_data(session, seen, recorded).await?;
-    disks(session, seen, recorded).await
+    disks(session, beside, seen, recorded)
+}
+
+type Told<T> = BTreeMap<String, Result<Option<T>, ProviderError>>;
+
+/// What is told of machines beside their description. However many they are, all of it is asked for at the same moment: machines
+/// that ask one after the other, each when its turn comes, would be served by several calls.
+struct Beside {
+    /// By their ids.
+    volumes: Told<Seen>,
+    /// By the ids of their machines.
+    credits: Told<String>,
+}
+
+impl Beside {
+    async fn of(session: &Session, all: &[(Seen, Given<'_>)]) -> Self {
+        let volumes = all.iter().flat_map(|(seen, recorded)| asked_disks(seen, *recorded));
+        let volumes: Vec<String> = volumes.collect::<BTreeSet<_>>().into_iter().collect();
+        let has_credits = |recorded: Given<'_>| !recorded.blocks("credit_specification").is_empty();
+        let credited = all.iter().filter(|(_, recorded)| has_credits(*recorded));
+        let credited: Vec<String> = credited.map(|(seen, _)| seen.id.clone()).collect();
+        let (disks, credits) = join(
+            session.look_all("aws_ebs_volume", volumes.clone()),
+            session.credits.ask_all(credited.clone()),
+        )
+        .await;
+        Self {
+            volumes: volumes.into_iter().zip(disks).collect(),
+            credits: credited.into_iter().zip(credits).collect(),
+        }
+    }
+}
+
+fn told<'t, T>(all: &'t Told<T>, id: &str) -> Result<Option<&'t T>, ProviderError> {
+    match all.get(id) {
+        Some(Ok(told)) => Ok(told.as_ref()),
+        Some(Err(error)) => Err(error.clone()),
+        None => Ok(None),
+    }
+}
+
+/// The disks of a machine that the configuration says something of.
+fn asked_disks(seen: &Seen, recorded: Given<'_>) -> Vec<String> {
+    let is_root_asked =
+        !recorded.blocks("root_block_device").is_empty() || !recorded.is_left_out("volume_tags");
+    let blocks = recorded.blocks("ebs_block_device");
+    let names: BTreeSet<String> =
+        blocks.iter().filter_map(|block| Given(block).text("device_name")).collect();
+    let root = root(seen).filter(|_| is_root_asked);
+    let named = devices(seen).into_iter().filter(|device| names.contains(&device.name));
+    named.chain(root).map(|device| device.volume).collect()
 }
 
 /// The same of a machine that is to be imported: whatever the configuration says is read, also where it says what a new machine
@@ -214,6 +286,7 @@ pub(super) async fn found(
         all = with(&all, name, "terminate".into());
     }
     complete(session, seen, Given(&all)).await?;
+    origin::found(session, seen, asked).await?;
     for name in ["user_data", "user_data_base64"] {
         // It is told where it differs.
         if let Some(same) = asked.0.get(name).filter(|value| !value.is_null()) {
@@ -301,14 +374,15 @@ pub(super) fn root(seen: &Seen) -> Option<Device> {
     devices(seen).into_iter().find(|device| device.name == name)
 }
 
-async fn disks(
+fn disks(
     session: &Session,
+    beside: &Beside,
     seen: &mut Seen,
     recorded: Given<'_>,
 ) -> Result<(), ProviderError> {
     if let Some(block) = recorded.blocks("root_block_device").first() {
         let root = match root(seen) {
-            Some(device) => Some(disk(session, &device, block).await?),
+            Some(device) => Some(disk(beside, &device, block)?),
             None => None,
         };
         let ty = element(session, "root_block_device");
@@ -322,14 +396,14 @@ async fn disks(
             let name = Given(block).text("device_name")?;
             Some((devices.iter().find(|device| device.name == name)?, block))
         });
-        let found = found.map(|(device, block)| disk(session, device, block));
-        let found = try_join_all(found).await?;
+        let found = found.map(|(device, block)| disk(beside, device, block));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
         let ty = element(session, "ebs_block_device");
         seen.attributes.insert("ebs_block_device", Value::set(ty, found));
     }
     if !recorded.is_left_out("volume_tags")
         && let Some(device) = root(seen)
-        && let Some(volume) = session.look("aws_ebs_volume", &device.volume).await?
+        && let Some(volume) = told(&beside.volumes, &device.volume)?
         && let Some(tags) = volume.attributes.get("tags")
     {
         seen.attributes.insert("volume_tags", tags.clone());
@@ -337,7 +411,7 @@ async fn disks(
     Ok(())
 }
 
-fn element(session: &Session, argument: &str) -> Type {
+pub(super) fn element(session: &Session, argument: &str) -> Type {
     let schema: Option<&ResourceSchema> = session.schemas.get(NAME);
     match schema.and_then(|schema| schema.attributes.get(argument)).map(|it| &it.ty) {
         Some(Type::List(element) | Type::Set(element)) => element.as_ref().clone(),
@@ -346,12 +420,12 @@ fn element(session: &Session, argument: &str) -> Type {
 }
 
 /// A block of a disk as it is; what the configuration leaves out stays out.
-async fn disk(session: &Session, device: &Device, given: &Value) -> Result<Value, ProviderError> {
-    let Some(volume) = session.look("aws_ebs_volume", &device.volume).await? else {
+fn disk(beside: &Beside, device: &Device, given: &Value) -> Result<Value, ProviderError> {
+    let Some(volume) = told(&beside.volumes, &device.volume)? else {
         // It does not show yet, or is described by nobody: as it was asked for.
         return Ok(given.clone());
     };
-    let told = |name: &str| volume.attributes.get(name).cloned();
+    let shown = |name: &str| volume.attributes.get(name).cloned();
     let mut fields: BTreeMap<&str, Value> = BTreeMap::new();
     for (field, attribute) in [
         ("volume_size", "size"),
@@ -362,7 +436,7 @@ async fn disk(session: &Session, device: &Device, given: &Value) -> Result<Value
         ("snapshot_id", "snapshot_id"),
         ("kms_key_id", "kms_key_id"),
     ] {
-        if let (Some(_), Some(value)) = (given.get(field), told(attribute)) {
+        if let (Some(_), Some(value)) = (given.get(field), shown(attribute)) {
             fields.insert(field, value);
         }
     }
