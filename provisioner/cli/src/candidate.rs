@@ -6,11 +6,14 @@
 //! Refuses to know: the language, where plans are kept.
 
 use lang::{InputValue, Kept, Moment, VariableInput};
+use model::digest::sha256_hex;
+use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
 use planner::{Answers, Question};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A candidate, to be loaded again.
@@ -90,7 +93,7 @@ impl Candidate {
 
     /// What data sources say.
     pub fn answers(&self) -> AnswerBook {
-        AnswerBook { given: self.answers.clone(), heard: Mutex::default() }
+        AnswerBook { given: self.answers.clone(), ..AnswerBook::default() }
     }
 }
 
@@ -127,6 +130,8 @@ impl Variable {
 pub struct AnswerBook {
     given: Vec<Answered>,
     heard: Mutex<BTreeMap<Address, Answered>>,
+    /// Whether what was read is not asked for again.
+    is_kept: AtomicBool,
 }
 
 impl AnswerBook {
@@ -134,18 +139,42 @@ impl AnswerBook {
     pub fn known(&self, asked: Vec<Question>) -> (Answers, Vec<Question>) {
         let mut answers = Answers::new();
         let mut left = Vec::new();
+        let heard = if self.is_kept.load(Ordering::Relaxed) { self.heard() } else { Vec::new() };
         for question in asked {
             let is_same = |it: &&Answered| {
                 it.address == question.address && same(&it.arguments, &question.arguments)
             };
-            match self.given.iter().find(is_same) {
-                Some(given) => {
-                    answers.insert(question.address, given.answer.clone());
+            match self.given.iter().chain(&heard).find(is_same) {
+                Some(known) => {
+                    answers.insert(question.address, known.answer.clone());
                 }
                 None => left.push(question),
             }
         }
         (answers, left)
+    }
+
+    /// From now on, whoever asks the same again is told the same: all waves of a rollout are of one candidate.
+    pub fn keep(&self) {
+        self.is_kept.store(true, Ordering::Relaxed);
+    }
+
+    /// What was read, as digests: enough to see that a data source says something else. What is secret, or may change at any
+    /// time, is not looked at.
+    pub fn digests(&self, schemas: &BTreeMap<String, ProviderSchema>) -> BTreeMap<Address, String> {
+        let schema = |kind: &str| schemas.values().find_map(|provider| provider.data.get(kind));
+        let lasts = |kind: &str, name: &str| {
+            let attribute = schema(kind).and_then(|it| it.attributes.get(name));
+            attribute.is_none_or(|it| !it.sensitive && it.stable)
+        };
+        let digest = |it: &Answered| {
+            let attributes = it.answer.as_entries().into_iter().flat_map(|it| it.iter());
+            let lasting = attributes.filter(|(name, _)| lasts(it.address.kind(), name));
+            let open = lasting.filter(|(_, value)| !value.deep_marks().sensitive);
+            let told: Vec<_> = open.map(|(name, value)| (name, value.to_json().ok())).collect();
+            sha256_hex(serde_json::json!(told).to_string().as_bytes())
+        };
+        self.heard().iter().map(|it| (it.address.clone(), digest(it))).collect()
     }
 
     /// Remembers what was read.
@@ -176,7 +205,8 @@ fn same(one: &Value, other: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Span;
+    use model::schema::{Attribute, DataSchema};
+    use model::{Span, Type};
 
     fn question(name: &str) -> Question {
         Question {
@@ -213,6 +243,45 @@ mod tests {
         assert_eq!(answers[&asked[0].address].get("id"), said.get("id"));
         let (answers, left) = read.answers().known(vec![question("other")]);
         assert!(answers.is_empty() && left.len() == 1);
+    }
+
+    #[test]
+    fn what_was_heard_is_asked_for_again_until_it_is_kept() {
+        let book = AnswerBook::default();
+        let asked = [question("linux")];
+        let said = Value::object([("id", Value::from("image-1"))]);
+        book.hear(&asked, &Answers::from([(asked[0].address.clone(), said)]));
+        assert_eq!(book.known(vec![question("linux")]).1.len(), 1);
+        book.keep();
+        let (answers, left) = book.known(vec![question("linux"), question("other")]);
+        assert_eq!((answers.len(), left.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_digest_changes_with_what_lasts_and_is_open() {
+        let attribute = |ty: Type| Attribute::computed(ty, "");
+        let image = DataSchema {
+            attributes: BTreeMap::from([
+                ("id".to_owned(), attribute(Type::String)),
+                ("seen_at".to_owned(), attribute(Type::String).volatile()),
+                ("key".to_owned(), attribute(Type::String).secret()),
+            ]),
+            ..DataSchema::default()
+        };
+        let provider =
+            ProviderSchema { data: [("sim_image".to_owned(), image)].into(), ..Default::default() };
+        let schemas = BTreeMap::from([("sim".to_owned(), provider)]);
+        let digests = |id: &str, seen_at: &str, key: &str| {
+            let said = [("id", id), ("seen_at", seen_at), ("key", key)];
+            let said = Value::object(said.map(|(name, text)| (name, Value::from(text))));
+            let (book, asked) = (AnswerBook::default(), [question("linux")]);
+            book.hear(&asked, &Answers::from([(asked[0].address.clone(), said)]));
+            book.digests(&schemas)
+        };
+        let before = digests("image-1", "now", "hush");
+        assert_eq!(before.len(), 1);
+        assert_eq!(before, digests("image-1", "later", "other"));
+        assert_ne!(before, digests("image-2", "now", "hush"));
     }
 
     #[test]

@@ -77,7 +77,8 @@ impl DataSchema {
             let mode =
                 if arguments.contains(&name.as_str()) { Mode::Required } else { Mode::Computed };
             let found = Attribute::with_mode(attribute.ty.clone(), mode, &attribute.description);
-            (name.clone(), Attribute { sensitive: attribute.sensitive, ..found })
+            let stable = attribute.stable || attribute.mode != Mode::Computed;
+            (name.clone(), Attribute { sensitive: attribute.sensitive, stable, ..found })
         };
         Self {
             description: resource.description.clone(),

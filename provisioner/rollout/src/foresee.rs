@@ -9,7 +9,7 @@ use crate::words::{duration, grouped, percent};
 use model::rollout::entry::{NodeChange, SetStart, StageNodes, Start};
 use model::rollout::foresight::{Blast, Foresight, GateForesight, StageForesight};
 use model::rollout::{Check, ErrorBudget, Stage, StageGate};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is foreseen of a rollout of these node sets, in their order.
 pub fn foresee(id: &str, sets: &[SetStart]) -> Foresight {
@@ -48,6 +48,7 @@ pub(crate) fn sizes(set: &SetStart, place: usize) -> (u32, u32) {
         plan_hash: String::new(),
         stable_serial: 0,
         lists: BTreeSet::new(),
+        answers: BTreeMap::new(),
         by: String::new(),
     };
     let (mut state, _) = State::start(start, "", 0);

@@ -202,6 +202,7 @@ fn start() -> Start {
         plan_hash: "p".to_owned(),
         stable_serial: 3,
         lists: BTreeSet::new(),
+        answers: BTreeMap::new(),
         by: "ana".to_owned(),
     }
 }

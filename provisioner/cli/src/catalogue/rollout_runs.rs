@@ -30,6 +30,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         "A saved plan is bound to what was recorded when it was made, and a rollout that is under way changes that. Only `apply` of the environment takes its place."),
     entry("rollout-other-configuration", "a rollout began with another configuration",
         "It is driven with the files and variables that it began with. A newer configuration is applied, and takes its place."),
+    entry("rollout-other-data", "data sources say something else than when a rollout began",
+        "All waves of a rollout are of one candidate. Whoever goes on with one that began without a saved plan asks the data sources again, and what they say \
+         differs: the nodes that are left would get something that nobody judged. `apply` begins a rollout of what they say now, which takes the place of the \
+         old one."),
     entry("rollout-person", "an approval is by nobody",
         "`--as` takes the name of whoever agrees: people are counted by it."),
     entry("rollout-rolled-back", "a rollout was rolled back",

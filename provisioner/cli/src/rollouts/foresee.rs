@@ -34,8 +34,8 @@ pub struct Foreseen {
 }
 
 impl Foreseen {
-    /// What the rollout begins with.
-    pub fn start(&self, plan: &Plan, by: String) -> Start {
+    /// What the rollout begins with; `answers` are digests of what data sources said.
+    pub fn start(&self, plan: &Plan, answers: BTreeMap<Address, String>, by: String) -> Start {
         Start {
             environment: plan.environment.clone(),
             sets: self.foresight.sets.clone(),
@@ -44,6 +44,7 @@ impl Foreseen {
             stable_serial: self.stable_serial,
             by,
             lists: self.foresight.lists.clone(),
+            answers,
         }
     }
 }

@@ -12,10 +12,10 @@ use crate::error::{CommandError, Exit};
 use crate::planning::{self, Wishes, World};
 use crate::running::Looking;
 use engine::{ApplyError, Clock as _, Level, Purpose, Run, RunRequest, SystemClock};
-use model::Diagnostic;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
-use model::rollout::entry::{RolloutHead, Verb, What};
+use model::rollout::entry::{RolloutHead, Start, Verb, What};
+use model::{Address, Diagnostic};
 use planner::Renamed;
 use rollout::driver;
 use serde_json::json;
@@ -59,7 +59,8 @@ pub async fn apply(
         refuse_targets(wishes, &head.node_sets)?;
         let (_, state) =
             driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
-        if state.started().configuration_digest == plan.configuration_digest {
+        let same_answers = other_answers(&fleet, state.started()).is_empty();
+        if state.started().configuration_digest == plan.configuration_digest && same_answers {
             let text = format!("Rollout {id} is under way; this goes on with it.");
             fleet.session.console.message_line(&text);
             let (fleet, exit) = go_on(fleet, id, head).await?;
@@ -107,6 +108,7 @@ pub(super) async fn begin(
     foreseen: &Foreseen,
     detach: bool,
 ) -> Result<Begun, CommandError> {
+    fleet.project.answers.keep();
     let id = foreseen.foresight.rollout.clone();
     let sets = foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
     let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;
@@ -138,7 +140,49 @@ async fn record_start(
         fleet.wired.engine.check_beginning(plan).await?;
     }
     let (store, id) = (fleet.store.port.as_ref(), &foreseen.foresight.rollout);
-    Ok(driver::begin(store, run.lease()?, foreseen.start(plan, who()), id, now_ms()).await?)
+    let answers = fleet.project.answers.digests(fleet.wired.factory.schemas());
+    let start = foreseen.start(plan, answers, who());
+    Ok(driver::begin(store, run.lease()?, start, id, now_ms()).await?)
+}
+
+/// The data sources that say something else than when the rollout began.
+fn other_answers(fleet: &Fleet, start: &Start) -> Vec<Address> {
+    let now = fleet.project.answers.digests(fleet.wired.factory.schemas());
+    let differs = |(address, digest): &(&Address, &String)| {
+        start.answers.get(*address).is_some_and(|before| before != *digest)
+    };
+    now.iter().filter(differs).map(|(address, _)| address.clone()).collect()
+}
+
+/// All waves are of one candidate, so whoever goes on asks the data sources once, and they must say what they said when the
+/// rollout began. What a saved plan brought with it is not asked for.
+async fn expect_same_answers(
+    fleet: &Fleet,
+    recorded: &Recorded,
+    id: &str,
+    start: &Start,
+) -> Result<(), CommandError> {
+    if start.answers.is_empty() {
+        return Ok(());
+    }
+    let Renamed { recorded, moved, .. } =
+        planning::renamed(&fleet.session, &fleet.project, recorded);
+    let world = World { recorded: &recorded, actual: &Actual::new(), moved: &moved };
+    let wishes = Wishes { quiet: true, ..Wishes::default() };
+    let (factory, inputs) = (&fleet.wired.factory, &fleet.inputs);
+    planning::plan(&fleet.session, &fleet.project, inputs, factory, &world, wishes).await?;
+    let others = other_answers(fleet, start);
+    let Some(first) = others.first() else { return Ok(()) };
+    let names: Vec<_> = others.iter().map(ToString::to_string).collect();
+    let summary =
+        format!("rollout {id} began when data sources said something else: {}", names.join(", "));
+    Err(Diagnostic::error("rollout-other-data", summary)
+        .with_detail(
+            "The nodes that are left would get something else than those that were judged.",
+        )
+        .with_hint("`apply` takes its place, with what they say now; or `rollout abort`")
+        .about(first)
+        .into())
 }
 
 /// Goes on with a rollout whose configuration is still the one that it began with.
@@ -161,6 +205,9 @@ pub async fn resumed(
             .with_hint("give the files and the variables that it began with; or `apply`, which takes its place; or `rollout abort`")
             .into());
     }
+    if fleet.agreed.is_none() && !is_going_back {
+        expect_same_answers(&fleet, &recorded, id, state.started()).await?;
+    }
     go_on(fleet, id, head).await
 }
 
@@ -170,6 +217,7 @@ async fn go_on(
     id: &str,
     head: &RolloutHead,
 ) -> Result<(Arc<Fleet>, Exit), CommandError> {
+    fleet.project.answers.keep();
     let fleet = Arc::new(fleet);
     let sets = head.node_sets.iter().cloned().collect();
     let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;

@@ -265,6 +265,10 @@ pub struct Start {
     /// brought up to date after every wave in which machines come or go.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub lists: BTreeSet<Address>,
+    /// SHA-256 of what each data source said that was read before it began: whoever goes on sees if one says something else,
+    /// and then it is another candidate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub answers: BTreeMap<Address, String>,
 }
 
 impl Start {

@@ -71,6 +71,7 @@ fn start() -> Start {
         plan_hash: "9a".repeat(32),
         stable_serial: 3,
         lists: BTreeSet::new(),
+        answers: BTreeMap::new(),
         by: "ana".to_owned(),
     }
 }

@@ -31,6 +31,7 @@ pub fn started(rollout: &str, sets: &[&str], stable_serial: u64) -> Entry {
         plan_hash: "b0".to_owned(),
         stable_serial,
         lists: BTreeSet::new(),
+        answers: BTreeMap::new(),
         by: "ada".to_owned(),
     };
     entry(rollout, 0, What::Started(Box::new(start)))

@@ -267,6 +267,7 @@ pub fn start(nodes: u32, set: &str) -> Start {
         plan_hash: "9a".repeat(32),
         stable_serial: 41,
         lists: BTreeSet::new(),
+        answers: BTreeMap::new(),
         by: "ana on build-7".to_owned(),
     }
 }

@@ -126,6 +126,7 @@ pub fn start(id: &str, rules: Rollout, nodes: Vec<NodeStart>) -> Start {
         plan_hash: "p".repeat(64),
         stable_serial: 7,
         lists: BTreeSet::new(),
+        answers: BTreeMap::new(),
         by: "ada".to_owned(),
     }
 }
