@@ -43,6 +43,7 @@ mod origin;
 mod placement;
 mod proxy;
 mod rest;
+mod servers;
 mod states;
 mod stop;
 mod tags;
