@@ -4,7 +4,9 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-use tests::aws::{Backing, Fault, Moto, Options, Proxy, Refusal, SSH_PORT, Which, python, rate};
+use tests::aws::{
+    Backing, Fault, Moto, Options, PORTAL_TOKEN, Proxy, Refusal, SSH_PORT, Which, python, rate,
+};
 use tests::wait_until;
 
 /// What every script begins with: clients that ask once, and a way to tell how a call ended.
@@ -548,5 +550,31 @@ fn a_held_call_of_a_client_that_is_gone_is_dropped() {
     });
     assert_eq!(proxy.count("CreateVpc"), 1);
     proxy.fail(Which::Changing, 1, Fault::Throttle);
+    proxy.finish();
+}
+
+/// Another client than ours gets credentials of the portal, by the model that it brings along.
+#[test]
+fn the_portal_answers_by_botocores_model() {
+    let Some(proxy) = start(Options::default()) else { return };
+    let said = run(
+        &proxy,
+        &r"
+sso = boto3.client('sso', config=config)
+asked = {'accountId': '123456789012', 'roleName': 'Admin'}
+print(ends(sso.get_role_credentials, accessToken='of-nobody', **asked))
+found = sso.get_role_credentials(accessToken='TOKEN', **asked)['roleCredentials']
+print(sorted(found), found['expiration'] > 1e12)
+keys = {'aws_access_key_id': found['accessKeyId'], 'aws_secret_access_key': found['secretAccessKey'], 'aws_session_token': found['sessionToken']}
+print(boto3.client('sts', config=config, **keys).get_caller_identity()['Arn'].split('/')[1:])
+"
+        .replace("TOKEN", PORTAL_TOKEN),
+    );
+    let expected = [
+        "UnauthorizedException",
+        "['accessKeyId', 'expiration', 'secretAccessKey', 'sessionToken'] True",
+        "['AWSReservedSSO_Admin_0123456789abcdef', 'ada']",
+    ];
+    assert_eq!(said, expected);
     proxy.finish();
 }

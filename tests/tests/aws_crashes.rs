@@ -14,7 +14,7 @@ environment "fleet" {}
 provider "aws" {
   region            = "eu-central-1"
   settle_seconds    = 1
-  timeout_seconds   = 4
+  timeout_seconds   = 2
   s3_use_path_style = true
 }
 "#;

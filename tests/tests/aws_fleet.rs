@@ -2,7 +2,7 @@
 //! environments of this repository with their nodes on AWS.
 
 use std::time::Duration;
-use tests::aws::{Backing, IMAGE, Moto, Options, Proxy, SSH_PORT};
+use tests::aws::{Backing, IMAGE, Moto, Options, PORTAL_TOKEN, Proxy, SSH_PORT};
 use tests::{Finished, Workbench, wait_until};
 
 const FLEET: &str = r#"
@@ -329,5 +329,41 @@ fn credentials_come_from_the_instance_that_the_program_runs_on() {
         .says("123456789012")
         .never_says("test-secret-key")
         .never_says("test-session-token");
+    proxy.finish();
+}
+
+/// What somebody has who has signed in at the portal of a company: a token there, and no key.
+#[test]
+fn credentials_come_from_the_portal_where_somebody_has_signed_in() {
+    let Some(proxy) = Proxy::start_default() else { return };
+    let bench = Workbench::of(&WHO.replace("\"aws\" {}", "\"aws\" {\n  profile = \"team\"\n}"));
+    bench.write(
+        "config",
+        "[profile team]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\nregion = eu-central-1\n\n\
+         [sso-session corp]\nsso_region = eu-central-1\nsso_start_url = https://corp.awsapps.com/start\n",
+    );
+    let signed_in = |token: &str, until: &str| {
+        let url = "https://corp.awsapps.com/start";
+        let token = serde_json::json!({
+            "accessToken": token, "expiresAt": until, "region": "eu-central-1", "startUrl": url,
+        });
+        // The name of the session, by SHA-1.
+        let name = "ee0bfd2552fbd840c02cc48b6e823320543c450f";
+        bench.write(&format!("home/.aws/sso/cache/{name}.json"), &token.to_string());
+        let mut command = bench.command(&["apply", "env", "--auto-approve"]);
+        command.envs(proxy.environment_without_keys()).env("RUST_LOG", "trace");
+        command.env("HOME", bench.path("home")).env("AWS_CONFIG_FILE", bench.path("config"));
+        Finished::new("apply env".to_owned(), &command.output().expect("the program starts"))
+    };
+    let again = "aws sso login --profile team";
+    let old = signed_in(PORTAL_TOKEN, "2020-01-01T00:00:00Z").exits(1).says(again);
+    old.says("cannot be refreshed").never_says(PORTAL_TOKEN);
+    assert_eq!(proxy.count("GetRoleCredentials"), 0, "nobody is asked with an old token");
+    signed_in("of-somebody-who-has-signed-out", "2100-01-01T00:00:00Z").exits(1).says(again);
+    signed_in(PORTAL_TOKEN, "2100-01-01T00:00:00Z")
+        .exits(0)
+        .says("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/ada")
+        .never_says(PORTAL_TOKEN);
+    assert!(proxy.count("GetRoleCredentials") >= 2, "{:?}", proxy.counts());
     proxy.finish();
 }

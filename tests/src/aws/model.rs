@@ -24,6 +24,7 @@ pub(super) struct Models {
     pub(super) ec2: Service,
     pub(super) s3: Service,
     pub(super) sts: Service,
+    pub(super) sso: Service,
 }
 
 static MODELS: LazyLock<Result<Models, String>> = LazyLock::new(|| {
@@ -32,6 +33,7 @@ static MODELS: LazyLock<Result<Models, String>> = LazyLock::new(|| {
         ec2: Service::read(&data.join("ec2/2016-11-15"))?,
         s3: Service::read(&data.join("s3/2006-03-01"))?,
         sts: Service::read(&data.join("sts/2011-06-15"))?,
+        sso: Service::read(&data.join("sso/2019-06-10"))?,
     })
 });
 

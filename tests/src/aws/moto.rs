@@ -4,46 +4,17 @@
 //! Invariant: the server ends with its `Moto`, and with the test program if that is killed. Where it cannot be had this
 //! says so, and fails where CI is set.
 
+use super::servers::{self, PATIENCE};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-/// How long an installation or a start may take.
-const PATIENCE: Duration = Duration::from_mins(2);
-
 /// Bytes of what a server says first that are kept, to be told if it does not start.
 const REMEMBERED: usize = 10_000;
-
-/// What runs the server: it ends when its standard input does, so that it outlives nobody. Each line there is a script, which
-/// leaves its answer in `answer`. For the tags of one object it looks at that object's: by itself moto looks through those of
-/// all, for each object that it describes.
-const SERVE: &str = "
-import json, os, sys, threading, traceback
-def listen():
-    for line in sys.stdin:
-        names = {'answer': None}
-        try:
-            exec(json.loads(line), names)
-            told = {'answer': names['answer']}
-        except Exception:
-            told = {'error': traceback.format_exc()}
-        print('told ' + json.dumps(told), flush=True)
-    os._exit(0)
-threading.Thread(target=listen, daemon=True).start()
-from moto.server import main
-from moto.ec2.models.tags import TagBackend
-look_through_all = TagBackend.describe_tags
-def describe_tags(self, filters=None):
-    if filters is None or list(filters) != ['resource-id']:
-        return look_through_all(self, filters)
-    few = TagBackend()
-    few.tags.update((id, self.tags[id]) for id in filters['resource-id'] if id in self.tags)
-    return look_through_all(few, filters)
-TagBackend.describe_tags = describe_tags
-main(['-H', '127.0.0.1', '-p', '0'])
-";
 
 /// Images that a server has from the beginning: one for machines of either architecture.
 const IMAGES: &str = r#"[
@@ -79,7 +50,7 @@ impl Said {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, line: &str) {
+    pub(super) fn push(&self, line: &str) {
         let mut lines = self.lines();
         if lines.first.len() < REMEMBERED {
             lines.first.push_str(line);
@@ -89,6 +60,11 @@ impl Said {
             lines.exceptions.push(line.to_owned());
             self.0.1.notify_all();
         }
+    }
+
+    /// What was said first.
+    pub(super) fn first(&self) -> String {
+        self.lines().first.clone()
     }
 
     /// How many exceptions there were.
@@ -117,18 +93,17 @@ fn is_exception(line: &str) -> bool {
 /// A running server.
 #[derive(Debug)]
 pub struct Moto {
-    child: Child,
+    line: UnixStream,
     port: u16,
     said: Said,
-    inside: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
-    _images: tempfile::NamedTempFile,
+    /// What scripts came to.
+    told: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Drop for Moto {
     fn drop(&mut self) {
         // It may be gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.line.shutdown(Shutdown::Both);
     }
 }
 
@@ -136,40 +111,22 @@ impl Moto {
     /// Starts one and waits until it answers. None, having said why, where it cannot be had and CI is not set.
     pub fn start() -> Option<Self> {
         let python = python()?;
-        let images = tempfile::NamedTempFile::new().expect("a file can be made");
-        std::fs::write(images.path(), IMAGES).expect("a file can be written");
-        let mut child = Command::new(python)
-            .args(["-u", "-c", SERVE])
-            .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-            .env("MOTO_AMIS_PATH", images.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("moto starts");
+        let line = servers::start(&python, IMAGES);
         let said = Said::default();
-        let port = told_port(&mut child, said.clone());
-        let stdin = child.stdin.take().expect("it is a pipe");
-        let stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
-        Some(Self { child, port, said, inside: Mutex::new((stdin, stdout)), _images: images })
+        let lines = BufReader::new(line.try_clone().expect("a line can be shared"));
+        let (port, told) = heard(lines, said.clone());
+        Some(Self { line, port, said, told: Mutex::new(told) })
     }
 
     /// What a script leaves in `answer` that runs in the server itself: to have there at once what would take thousands of
     /// calls. Panics if it fails.
     pub(super) fn inside(&self, script: &str) -> serde_json::Value {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stdin, stdout) = &mut *inside;
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let line = serde_json::Value::from(script).to_string();
-        writeln!(stdin, "{line}").expect("moto listens");
-        let mut line = String::new();
-        // It says other things there too, at its start.
-        while !line.starts_with("told ") {
-            line.clear();
-            let read = stdout.read_line(&mut line).expect("moto answers");
-            assert!(read > 0, "moto has ended");
-        }
+        writeln!(&self.line, "{line}").expect("moto listens");
+        let answer = told.recv_timeout(PATIENCE).expect("moto answers");
         let mut told: serde_json::Value =
-            serde_json::from_str(&line["told ".len()..]).expect("moto answers in JSON");
+            serde_json::from_str(&answer).expect("moto answers in JSON");
         assert!(told["error"].is_null(), "the script failed: {}", told["error"]);
         told["answer"].take()
     }
@@ -185,25 +142,32 @@ impl Moto {
     }
 }
 
-/// The port that the server says it listens on. What it says afterwards is read too, or it would stand still.
-fn told_port(child: &mut Child, said: Said) -> u16 {
-    let errors = BufReader::new(child.stderr.take().expect("it is a pipe"));
+/// The port that a server says it listens on, and what scripts in it will come to. What it says afterwards is read too, or it
+/// would stand still.
+fn heard(lines: BufReader<UnixStream>, said: Said) -> (u16, mpsc::Receiver<String>) {
     let (found, port) = mpsc::channel();
+    let (answers, told) = mpsc::channel();
+    let first = said.clone();
     std::thread::spawn(move || {
-        for line in errors.lines().map_while(Result::ok) {
+        for line in lines.lines().map_while(Result::ok) {
+            if let Some(answer) = line.strip_prefix("told ") {
+                // Whoever has asked may have given up.
+                let _ = answers.send(answer.to_owned());
+                continue;
+            }
             let told = line.split("http://127.0.0.1:").nth(1);
             if let Some(port) = told.and_then(|port| port.trim().parse::<u16>().ok()) {
                 // Nobody waits for it twice.
-                let _ = found.send(Ok(port));
+                let _ = found.send(port);
             }
             said.push(&line);
         }
-        let _ = found.send(Err(said.lines().first.clone()));
     });
     match port.recv_timeout(PATIENCE) {
-        Ok(Ok(port)) => port,
-        Ok(Err(said)) => panic!("moto does not start:\n{said}"),
-        Err(error) => panic!("moto does not say where it listens: {error}"),
+        Ok(port) => (port, told),
+        Err(error) => {
+            panic!("moto does not say where it listens ({error}):\n{}", first.first())
+        }
     }
 }
 

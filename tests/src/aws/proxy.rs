@@ -14,6 +14,7 @@ use super::metadata;
 use super::model::{Models, models};
 use super::moto::Moto;
 use super::nodes::{Backing, Nodes};
+use super::portal;
 use super::states::States;
 use super::stop::{Gate, StopPoint, is_there};
 use super::throttle::{Rate, Throttle};
@@ -317,6 +318,9 @@ impl Shared {
         if metadata::is_asked(request) {
             return Answer::Whole(metadata::answer(request, self.moto));
         }
+        if portal::is_asked(request) {
+            return Answer::Whole(self.sign_in(request));
+        }
         let call = Call::of(request, self.models);
         let wrong = conformance::violations(request, &call, self.models);
         locked(&self.violations).extend(wrong.clone());
@@ -353,6 +357,16 @@ impl Shared {
             }
             _ => Answer::Whole(outcome.response),
         }
+    }
+
+    /// The answer of the portal where people sign in.
+    fn sign_in(&self, request: &Request) -> Response {
+        let (call, wrong) = portal::call(request, self.models);
+        locked(&self.violations).extend(wrong.clone());
+        let response = portal::answer(request, &call, self.models, self.moto);
+        let outcome = Outcome { response, took_effect: false };
+        self.note(Seen { call: &call, violations: wrong }, Some(&outcome), None);
+        outcome.response
     }
 
     fn is_too_much(&self, call: &Call) -> bool {

@@ -124,12 +124,22 @@ async fn a_bucket_is_deleted_with_what_is_in_it_only_if_asked_to() {
     let aws = cloud.provider(REGION);
     let place = address(BUCKET, "full-bucket");
     let object = bucket(&aws, "full-bucket").await;
+    let versioned = "s3.put_bucket_versioning(Bucket='full-bucket', VersioningConfiguration={'Status': 'Enabled'})";
+    script(&cloud, versioned);
+    // More than a page, and more than one call deletes.
+    let put = cloud.inside(
+        r"
+from moto.s3.models import s3_backends
+bucket = s3_backends['123456789012']['aws']
+for number in range(1100):
+    bucket.put_object('full-bucket', f'{number}', b'x')
+answer = len(bucket.list_object_versions('full-bucket')[0])
+",
+    );
+    assert_eq!(put, 1_000, "there are more pages");
     script(
         &cloud,
         r"
-s3.put_bucket_versioning(Bucket='full-bucket', VersioningConfiguration={'Status': 'Enabled'})
-for number in range(1100):
-    s3.put_object(Bucket='full-bucket', Key=f'{number}', Body=b'x')
 s3.put_object(Bucket='full-bucket', Key='7', Body=b'y')
 s3.delete_object(Bucket='full-bucket', Key='8')
 ",

@@ -50,6 +50,8 @@ pub(crate) struct Session {
     caller: OnceCell<Caller>,
     /// What is to be said where there are no credentials because the profile of the environment is missing.
     missing_profile: OnceLock<ProviderError>,
+    /// What signs in again where the credentials are those of somebody who has signed in.
+    sign_in: OnceLock<String>,
 }
 
 struct Shared {
@@ -83,6 +85,7 @@ impl Session {
                 shared,
                 caller,
                 missing_profile: OnceLock::new(),
+                sign_in: OnceLock::new(),
             }
         })
     }
@@ -130,6 +133,9 @@ impl Session {
         if let Some(missing) = missing {
             // Said only if there are no other credentials. A second attempt to connect finds the same.
             let _ = self.missing_profile.set(missing);
+        }
+        if let Some(sign_in) = profile::sign_in(configuration.profile.as_deref()).await {
+            let _ = self.sign_in.set(sign_in);
         }
         if let Some(Keys { access_key, secret_key, token }) = configuration.keys.clone() {
             let keys = Credentials::new(access_key, secret_key, token, None, "provider block");
@@ -229,12 +235,15 @@ impl Session {
         debug_assert!(limits::is_known(api), "{api} is in no list of `limits`");
         self.limiter.take(api).await;
         sending.await.map_err(|error| {
-            if let Some(missing) = self.missing_profile.get()
-                && error::lacks_credentials(&error)
-            {
+            let lacks_credentials = error::lacks_credentials(&error);
+            if let Some(missing) = self.missing_profile.get().filter(|_| lacks_credentials) {
                 return missing.clone();
             }
             let error = error::failed(api, &error);
+            if let Some(sign_in) = self.sign_in.get().filter(|_| lacks_credentials) {
+                let hints = vec![format!("sign in again: `{sign_in}`")];
+                return ProviderError { hints, ..error };
+            }
             if error.class == ErrorClass::Throttled {
                 self.limiter.throttled(api, error.retry_after_ms);
             }

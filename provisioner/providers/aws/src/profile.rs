@@ -35,6 +35,18 @@ pub(crate) async fn missing(chosen: Option<&str>) -> Option<ProviderError> {
     Some(ProviderError::new(ErrorClass::Invalid, message).with_hint(hint(&there)))
 }
 
+/// What signs somebody in again where the chosen profile gets its credentials from a portal; none where it does not.
+#[expect(clippy::default_trait_access, reason = "the SDK does not give the type a name of its own")]
+pub(crate) async fn sign_in(chosen: Option<&str>) -> Option<String> {
+    let chosen = chosen.map(|name| Cow::Owned(name.to_owned()));
+    let found = profile::load(&Fs::real(), &Env::real(), &Default::default(), chosen).await.ok()?;
+    let name = found.selected_profile();
+    let profile = found.get_profile(name)?;
+    let is_of_a_portal =
+        ["sso_session", "sso_start_url"].iter().any(|key| profile.get(key).is_some());
+    is_of_a_portal.then(|| format!("aws sso login --profile {name}"))
+}
+
 fn hint(there: &[&str]) -> String {
     let (named, others) = there.split_at(there.len().min(NAMED));
     let more =

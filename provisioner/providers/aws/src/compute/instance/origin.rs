@@ -1,9 +1,8 @@
 //! How a machine came to be: the launch template it was made from, and how it is paid for. Its description does not say so as its
 //! arguments do, and neither ever changes: both are asked for at an import only.
 //!
-//! AWS tags a machine with the id and the version of its template
-//! (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>); what a spot machine was asked for with, its request
-//! says. Refuses to know: what is in a template.
+//! AWS tags a machine with the id and the version of its template, as Terraform's provider reads them too; what a spot machine was
+//! asked for with, its request says. Refuses to know: what is in a template.
 
 use super::read::element;
 use crate::arguments::{Given, text};
