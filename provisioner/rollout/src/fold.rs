@@ -316,10 +316,10 @@ impl State {
     }
 
     fn end_lists(&mut self, error: Option<&str>, at_ms: i64) {
-        self.progress_ms = at_ms;
         match error {
             Some(why) => self.lists = Lists::Failed(why.to_owned()),
             None => {
+                self.progress_ms = at_ms;
                 self.lists = Lists::Current;
                 self.unlisted.clear();
             }
