@@ -137,7 +137,9 @@ fn holds_no_secret(staging: &Staging) {
 fn grows_and_shrinks(staging: &Staging) {
     let seven = ["--var", "size=7"];
     // By itself it is a rollout, and Prometheus knows the new node before it is judged.
-    let staged = staging.run("plan", &["--var", "size=7", "--var", "rollout=null"]).exits(0);
+    let port = format!("prometheus_port={}", staging.port);
+    let plan = ["plan", STAGING, "--var", &port, "--var", "size=7"];
+    let staged = staging.bench.run(&plan).exits(0);
     let staged = staged.says("Rollout of edge").says("edge-main-007").says("these follow");
     staged.never_says("rollout-unseen");
     let planned = staging.planned(&seven);
