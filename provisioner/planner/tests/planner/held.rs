@@ -128,6 +128,11 @@ fn what_is_said_about_held_nodes_waits() {
     wave(&mut world, &["a", "b"], &[]);
     let both = BTreeSet::from([service("b"), "sim_statement.reach".to_owned()]);
     assert_eq!(touched(&world.plan(&candidate)), both);
+    world.apply(&candidate);
+    // In a plan of everything, too: a held node may be dead.
+    wave(&mut world, &[], &["b"]);
+    let newer = about(fleet(&names, 3, "one"), &names);
+    assert_eq!(touched(&world.plan(&newer)), BTreeSet::from([service("a")]));
 }
 
 #[test]
