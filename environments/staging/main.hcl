@@ -60,11 +60,11 @@ module "monitoring" {
   node_sets = [node_set.edge.nodes, node_set.monitoring.nodes]
 }
 
-# How changes reach the edge nodes, if they are rolled out: in the stages of modules/rollout/standard, judged by what these nodes export. They
+# How changes reach the edge nodes: in the stages of modules/rollout/standard, judged by what these nodes export. They
 # serve no requests of users, so it is the requests of Prometheus itself that must not fail, and every node has to be seen and in the mesh.
 module "rollout" {
   source         = "../../modules/rollout/standard"
-  enabled        = var.rollout
+  enabled        = var.rollout == null ? var.cloud == "local" : var.rollout
   prometheus_url = "http://127.0.0.1:${var.prometheus_port}"
   selector       = "node_set=\"edge\""
   requests       = "promhttp_metric_handler_requests_total"
@@ -72,6 +72,7 @@ module "rollout" {
   min_sample     = 2
   interval       = "${var.rollout_interval_s}s"
   time_scale     = var.rollout_time_scale
+  bakes          = { gradual-75 = 60, full = 60 }
   gates          = { seen = gate.seen, mesh = gate.mesh }
 }
 

@@ -52,11 +52,11 @@ variable "prometheus_port" {
 
 variable "rollout" {
   type        = bool
-  default     = false
-  description = "Whether changes reach the edge nodes in stages, judged by Prometheus. It is off at first: Prometheus knows new machines only when a rollout is over, so more nodes and other machines are for a run without it."
+  default     = null
+  description = "Whether changes reach the edge nodes in stages, judged by Prometheus; if nothing is said, where it can be asked. What all nodes must have alike, such as the cipher of the mesh, is for a run without it."
 
   validation {
-    condition     = !var.rollout || var.cloud == "local"
+    condition     = var.rollout != true || var.cloud == "local"
     error_message = "Prometheus on AWS is reached from within the mesh only, and whoever drives a rollout asks it: leave rollout out."
   }
 }

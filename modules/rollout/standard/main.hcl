@@ -126,6 +126,17 @@ variable "time_scale" {
   }
 }
 
+variable "bakes" {
+  type        = map(number)
+  default     = {}
+  description = "For how many minutes stages bake instead of 15, 30, 60, 120 and 1440, by the name of the stage, before `time_scale`."
+
+  validation {
+    condition     = length(setsubtract(keys(var.bakes), local.stages[*].name)) == 0
+    error_message = "There are the stages ${join(", ", local.stages[*].name)}."
+  }
+}
+
 variable "max_parallel" {
   type        = number
   default     = 4
@@ -386,7 +397,7 @@ rollout "standard" {
 
     content {
       nodes    = stage.value.nodes
-      bake     = "${stage.value.bake * 60 * var.time_scale}s"
+      bake     = "${lookup(var.bakes, stage.value.name, stage.value.bake) * 60 * var.time_scale}s"
       deadline = "${stage.value.deadline * 60 * var.time_scale}s"
 
       dynamic "gate" {

@@ -2,8 +2,8 @@
 
 mod support;
 
-use model::graph::Desired;
-use model::{Address, Value};
+use model::graph::{Desired, Instance, Present, Projection};
+use model::{Address, Diagnostic, Value};
 use support::{Everything, Nothing, Run, good, instance, render, run, schemas};
 
 const MACHINE: &str = r#"
@@ -344,4 +344,51 @@ fn an_empty_set_is_a_set() {
     let desired = run(&FILES, &[("size", "0")], &Nothing(schemas()));
     assert!(desired.diagnostics.is_empty(), "{}", render(&desired.diagnostics, &desired.sources));
     assert_eq!(desired.desired.node_sets["edge"].nodes.len(), 1);
+}
+
+/// Of the set `edge` other nodes are there than the configuration asks for.
+struct There(Everything);
+
+impl Projection for There {
+    fn attributes(&self, instance: &Instance) -> Result<Value, Vec<Diagnostic>> {
+        self.0.attributes(instance)
+    }
+
+    fn present(&self, node_set: &str, pool: &str) -> Option<Vec<Present>> {
+        let there = |index, revision: &str| Present { index, revision: revision.to_owned() };
+        let is_edge = (node_set, pool) == ("edge", "main");
+        is_edge.then(|| vec![there(0, "before"), there(4, "")])
+    }
+}
+
+#[test]
+fn a_set_may_have_the_nodes_that_are_there_instead_of_those_it_asks_for() {
+    const MAIN: &str = r#"
+environment "e" {}
+node_set "edge" {
+  pool "main" {
+    source = "./node"
+    size   = 2
+  }
+  services = []
+}
+output "nodes" { value = [for node in node_set.edge.nodes : "${node.name} ${node.ordinal}"] }
+output "revisions" { value = node_set.edge.nodes[*].revision }
+"#;
+    let files = [("/env/main.hcl", MAIN), ("/env/node/main.hcl", MACHINE)];
+    let asked = run(&files, &[], &Everything(schemas())).desired;
+    assert_eq!(asked.node_sets["edge"].nodes.len(), 2);
+    let configured = asked.node_sets["edge"].nodes[0].revision.clone();
+    let there = run(&files, &[], &There(Everything(schemas())));
+    assert!(there.diagnostics.is_empty(), "{}", render(&there.diagnostics, &there.sources));
+    let there = there.desired;
+    let nodes = &there.node_sets["edge"].nodes;
+    let told: Vec<_> = nodes.iter().map(|it| (it.name.as_str(), it.revision.as_str())).collect();
+    assert_eq!(told, [("edge-main-001", "before"), ("edge-main-005", configured.as_str())]);
+    let output = |name: &str| {
+        let items = there.outputs[name].value.as_items().unwrap_or_default().to_vec();
+        items.iter().map(|it| it.as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(output("nodes"), ["edge-main-001 0", "edge-main-005 4"]);
+    assert_eq!(output("revisions"), ["before", configured.as_str()]);
 }

@@ -3,7 +3,7 @@
 //! Invariants: what is recorded of a held node is decided to be as it is, so that whatever depends on it sees the recorded
 //! values; it is neither changed, mended nor deleted, its record is not brought up to date, and it needs nothing. What it stands on
 //! that belongs to no node stays, too: it is not deleted, and a plan that replaces it is refused. What is not recorded of a held node is left
-//! out of a plan of everything, with all that needs it; a plan with targets makes what they need. Refuses to know: why a node is held.
+//! out of a plan of everything, with all that needs it and with statements about held nodes; a plan with targets makes what they need. Refuses to know: why a node is held.
 
 use crate::Planner;
 use crate::compose::Instances;
@@ -103,7 +103,15 @@ pub(crate) fn undermined(
     shared.map(error).collect()
 }
 
-/// Takes what is not recorded of held nodes out of a plan of everything, with all that waits for it.
+/// Whether an instance only says something about others.
+fn is_statement(planner: &Planner<'_>, instances: &Instances<'_>, address: &Address) -> bool {
+    instances.get(address).is_some_and(|(instance, _)| {
+        let schema = planner.schema(&instance.provider, address.kind());
+        schema.is_some_and(|schema| schema.follows_dependencies)
+    })
+}
+
+/// Takes what is not recorded of held nodes out of a plan of everything, with all that waits for it and what is said about held nodes.
 pub(crate) fn leave_out(
     planner: &Planner<'_>,
     instances: &Instances<'_>,
@@ -120,7 +128,11 @@ pub(crate) fn leave_out(
         let Some((_, dependencies)) = instances.get(address) else { continue };
         let is_new = is_held(planner, address) && planner.record(address).is_none();
         let waits = moving.contains(address) && dependencies.iter().any(|it| left.contains(it));
-        if is_new || waits {
+        // Of a node that is to stay as it is nothing is claimed: it may be dead.
+        let claims = moving.contains(address)
+            && is_statement(planner, instances, address)
+            && dependencies.iter().any(|it| is_held(planner, it));
+        if is_new || waits || claims {
             left.insert(address);
         }
     }

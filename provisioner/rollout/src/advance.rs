@@ -97,8 +97,7 @@ impl Decision {
     /// Does the next thing, if there is one.
     pub(crate) fn advance(&mut self) -> bool {
         let state = &self.state;
-        let listing = matches!(state.lists, Lists::Running { .. });
-        let idle = state.wave.is_none() && state.rest != Rest::Running && !listing;
+        let idle = state.is_idle();
         if state.phase == Phase::Ended {
             return false;
         }

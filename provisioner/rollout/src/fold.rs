@@ -101,23 +101,26 @@ impl State {
                 is(fits && self.rest != Rest::Done, "the rest is not due")
             }
             What::RestEnded { .. } => is(self.rest == Rest::Running, "the rest is not under way"),
-            What::ListsStarted { back } => {
-                let due = if *back { phase == Phase::RollingBack } else { phase == Phase::Waves };
-                is(due && self.wave.is_none(), "what lists nodes is not due")?;
-                is(
-                    self.lists == Lists::Due,
-                    "what lists nodes is up to date, or is being brought so",
-                )
-            }
+            What::ListsStarted { back } => self.begins_lists(*back),
             What::ListsEnded { .. } => {
                 is(matches!(self.lists, Lists::Running { .. }), "what lists nodes is left alone")
             }
-            What::Ended { .. } => {
-                let listing = matches!(self.lists, Lists::Running { .. });
-                let idle = self.wave.is_none() && self.rest != Rest::Running && !listing;
-                is(idle, "something is under way")
-            }
+            What::Ended { .. } => is(self.is_idle(), "something is under way"),
         }
+    }
+
+    fn begins_lists(&self, back: bool) -> Result<(), String> {
+        let due = if back { self.phase == Phase::RollingBack } else { self.phase == Phase::Waves };
+        if due && self.wave.is_none() && self.lists == Lists::Due {
+            return Ok(());
+        }
+        Err("what lists nodes is not due".to_owned())
+    }
+
+    /// Whether nothing is being done.
+    pub(crate) fn is_idle(&self) -> bool {
+        let listing = matches!(self.lists, Lists::Running { .. });
+        self.wave.is_none() && self.rest != Rest::Running && !listing
     }
 
     /// Nothing is begun or watched before what lists nodes was brought up to date, or was tried.
@@ -316,10 +319,10 @@ impl State {
     }
 
     fn end_lists(&mut self, error: Option<&str>, at_ms: i64) {
-        self.progress_ms = at_ms;
         match error {
             Some(why) => self.lists = Lists::Failed(why.to_owned()),
             None => {
+                self.progress_ms = at_ms;
                 self.lists = Lists::Current;
                 self.unlisted.clear();
             }

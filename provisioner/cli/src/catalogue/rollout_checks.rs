@@ -69,9 +69,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("rollout-unknown-gate", "a stage names a gate that there is not",
         "The gates of a rollout are declared beside its stages."),
     entry("rollout-unseen", "the metrics of new machines may not be collected yet",
-        "What lists all nodes, as the Prometheus of `modules/monitoring` does, is changed at the end of a rollout. Until then nobody collects the metrics of machines that \
-         the rollout makes, for new nodes or instead of others: a gate that asks for them has no data, and a stage without data is never promoted. Judge them by `nodes` or `http` gates, or let \
-         the metrics be collected by something that finds nodes by itself."),
+        "What lists nodes, as the Prometheus of `modules/monitoring` does, follows them after each wave, if the configuration changes nothing of it but what follows from \
+         the nodes. This one changes in more, which waits for the end of the rollout. Until then nobody collects the metrics of machines that the rollout makes, for new nodes or instead of others: \
+         a gate that asks for them has no data, and a stage without data is never promoted. Change the rest of it alone, before the nodes, or judge them by `nodes` or `http` gates."),
     entry("rollout-window", "a window is at no time",
         "A window ends after it begins, its days are days of the week, its hours lie within a day, and its time zone has a name of the IANA database."),
     entry("rollout-window-never", "no stage may ever begin",

@@ -22,6 +22,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Nothing is lost: `rollout run` goes on from what is recorded."),
     entry("rollout-entry", "an entry of a rollout does not read",
         "It was written by a newer program, or the state is damaged: `state check` tells."),
+    entry("rollout-list", "what lists nodes cannot be brought up to date",
+        "It would need something of a node that is not there, because the node's change failed half-way. The stage is held: `rollout retry` tries it again, `rollout abort` takes the rollout back."),
     entry("rollout-not-now", "a rollout does not take that now",
         "What people say to a rollout must fit where it is: nothing is promoted before a stage bakes, and what is rolled back is not paused."),
     entry("rollout-not-rolled-back", "some nodes could not be rolled back",

@@ -1,6 +1,7 @@
 //! Waves: some nodes change while others stay as they are recorded; and the way back.
 
 use crate::world::{Block, Config, World, address, checked, schemas};
+use model::graph::{Node, Present, Projection as _};
 use model::plan::{Action, Plan};
 use model::record::Recorded;
 use planner::{Options, Planner, Target};
@@ -127,6 +128,11 @@ fn what_is_said_about_held_nodes_waits() {
     wave(&mut world, &["a", "b"], &[]);
     let both = BTreeSet::from([service("b"), "sim_statement.reach".to_owned()]);
     assert_eq!(touched(&world.plan(&candidate)), both);
+    world.apply(&candidate);
+    // In a plan of everything, too: a held node may be dead.
+    wave(&mut world, &[], &["b"]);
+    let newer = about(fleet(&names, 3, "one"), &names);
+    assert_eq!(touched(&world.plan(&newer)), BTreeSet::from([service("a")]));
 }
 
 #[test]
@@ -199,4 +205,65 @@ fn a_replaced_node_goes_back_and_what_knows_its_machine_follows() {
     assert!(!world.recorded.records.contains_key(&address(more)));
     let kept = &world.recorded.records[&address(&service("b"))];
     assert_eq!(kept, &then.records[&address(&service("b"))], "b never changed");
+}
+
+#[test]
+fn sets_that_are_as_recorded_have_the_nodes_that_are_there() {
+    let mut recorded = Recorded::default();
+    let node = |index: u64, pool: &str| Node {
+        name: format!("edge-{pool}-{index}"),
+        pool: pool.to_owned(),
+        index,
+        domain: "a".to_owned(),
+        machine: model::Value::from(1),
+        revision: format!("r{index}"),
+    };
+    let nodes = vec![node(4, "main"), node(0, "main"), node(1, "other")];
+    recorded.node_sets.insert("edge".to_owned(), nodes);
+    let (actual, schemas) = (model::plan::Actual::new(), schemas());
+    let present = BTreeSet::from(["edge".to_owned(), "core".to_owned()]);
+    let options = Options { present, ..Options::default() };
+    let planner = Planner::new(&recorded, &actual, &schemas, options);
+    let there = |index: u64| Present { index, revision: format!("r{index}") };
+    assert_eq!(planner.present("edge", "main"), Some(vec![there(0), there(4)]));
+    assert_eq!(planner.present("core", "main"), Some(Vec::new()), "none is there yet");
+    assert_eq!(planner.present("watch", "main"), None, "as the configuration says");
+}
+
+#[test]
+fn a_list_goes_back_behind_nodes_with_the_machines_that_they_have_then() {
+    let list = "sim_host.list";
+    let listed = |revision, name| {
+        let mut config = fleet(&["a", "b"], revision, name);
+        config.blocks.push(Block::host(list).with("size", revision).from(
+            "peer",
+            &machine("a"),
+            "id",
+        ));
+        config
+    };
+    let mut world = World::with(&listed(1, "one"));
+    let then = world.recorded.clone();
+    wave(&mut world, &["a"], &["b"]);
+    world.apply(&listed(1, "two"));
+    world.target(&[list]);
+    world.held = nodes(&["a", "b"]);
+    world.apply(&listed(2, "two"));
+    back(&mut world, &then, &["a"], &["b"]);
+
+    let (actual, schemas, now) = (world.actual(), schemas(), world.recorded.clone());
+    let options = Options {
+        targets: vec![Target::parse(list).unwrap()],
+        held: nodes(&["a", "b"]),
+        environment: "test".to_owned(),
+        ..Options::default()
+    };
+    let planner = Planner::new(&now, &actual, &schemas, options);
+    let lists = BTreeSet::from([address(list)]);
+    let plan = checked(planner.plan(&planner.stable(&then, &BTreeSet::new(), &lists)).unwrap());
+    assert_eq!(touched(&plan), BTreeSet::from([list.to_owned()]));
+    world.run(&plan, plan.operations.len());
+    assert_eq!(argument(&world.recorded, list, "size"), 1.into());
+    let id = world.recorded.records[&address(&machine("a"))].id.clone();
+    assert_eq!(argument(&world.recorded, list, "peer").as_str(), Some(id.as_str()));
 }

@@ -2,7 +2,7 @@
 //! windows, approvals.
 
 use crate::world::rules::{
-    MINUTE, answer, counts, nodes, rate, rules, stage, standard, start, value,
+    MINUTE, answer, counts, lists, nodes, rate, rules, stage, standard, start, value,
 };
 use crate::world::{Mishaps, Truth, World};
 use model::rollout::entry::{Hold, NodeChange, Outcome, Reading, Verb, Verdict, What};
@@ -557,4 +557,69 @@ fn entries_can_be_written_and_read_whatever_a_source_answers() {
         .collect();
     let state = State::fold(&read).unwrap();
     assert_eq!((state.phase(), state.outcome()), (world.state.phase(), world.state.outcome()));
+}
+
+/// A set that grows from 12 nodes to 24 and is listed somewhere.
+fn growing(mishaps: Mishaps) -> World {
+    let mut all = nodes(24, 3, NodeChange::Create);
+    all.iter_mut().take(12).for_each(|node| node.change = NodeChange::None);
+    let mut start = start("rollout-7", small(), all);
+    start.lists = lists();
+    World::new(start, 7, truth(0.000_3, 0.01), mishaps)
+}
+
+#[test]
+fn nodes_that_come_are_judged_when_what_lists_nodes_knows_them() {
+    let mut world = growing(Mishaps::default());
+    assert_eq!(world.run(MOST), Some(Outcome::Committed), "{:?}", world.state.outcome());
+    let mut known = true;
+    let (mut waves, mut brought) = (0, 0);
+    for entry in &world.entries {
+        match &entry.what {
+            What::WaveEnded { .. } => (known, waves) = (false, waves + 1),
+            What::ListsEnded { error } => {
+                (known, brought) = (true, brought + 1);
+                assert_eq!(*error, None);
+            }
+            What::WaveStarted { .. } | What::BakeStarted { .. } => assert!(known, "{entry:?}"),
+            _ => {}
+        }
+    }
+    assert_eq!((waves, brought), (4, 4), "after each wave");
+}
+
+#[test]
+fn a_list_that_fails_holds_the_stage_until_it_is_tried_again_or_rolled_back() {
+    let mut world = growing(Mishaps { rest: 1_000, ..Mishaps::default() });
+    hold_until(&mut world, |hold| matches!(hold, Hold::Manual { why } if why == "no"));
+    let measured = |what: &What| matches!(what, What::Measured(_));
+    assert!(!world.entries.iter().any(|it| measured(&it.what)), "nobody is judged unlisted");
+    world.mishaps.rest = 0;
+    ask(&mut world, Verb::Retry);
+    assert_eq!(world.run(MOST), Some(Outcome::Committed), "{:?}", world.state.outcome());
+
+    let mut world = growing(Mishaps { rest: 1_000, ..Mishaps::default() });
+    hold_until(&mut world, |hold| matches!(hold, Hold::Manual { .. }));
+    until(&mut world, |state| state.phase() == Phase::RollingBack);
+    world.mishaps.rest = 0;
+    assert_eq!(world.run(MOST), Some(Outcome::RolledBack), "{:?}", world.state.outcome());
+    let last = world.entries.iter().rev().find_map(|it| match &it.what {
+        What::ListsStarted { back } => Some(*back),
+        _ => None,
+    });
+    assert_eq!(last, Some(true), "what lists nodes goes back behind them");
+
+    let mut world = growing(Mishaps { rest: 1_000, ..Mishaps::default() });
+    let outcome = world.run(MOST);
+    assert_eq!(outcome, Some(Outcome::RollbackFailed), "{:?}", world.state.outcome());
+}
+
+#[test]
+fn nodes_that_change_in_place_are_listed_already() {
+    let all = nodes(24, 3, NodeChange::Update);
+    let mut start = start("rollout-7", small(), all);
+    start.lists = lists();
+    let mut world = World::new(start, 7, truth(0.000_3, 0.01), Mishaps::default());
+    assert_eq!(world.run(MOST), Some(Outcome::Committed));
+    assert!(!world.entries.iter().any(|it| matches!(it.what, What::ListsStarted { .. })));
 }

@@ -67,6 +67,7 @@ prop_compose! {
         apart in prop::collection::vec((0..20_usize, 0..20_usize), 0..20),
         windows in prop::collection::vec(window(), 0..2),
         (manual, people, notify, snapshot) in (any::<bool>(), 0..3_u32, any::<bool>(), any::<bool>()),
+        listed in any::<bool>(),
         compares in any::<bool>()) -> Start {
         let mut errors = rules::rate(0.001, 0.01, 1_000);
         if let (Check::Rate { worse_than_control, .. }, true) = (&mut errors, compares) {
@@ -95,7 +96,9 @@ prop_compose! {
         if notify {
             rules.notify = vec![model::rollout::Notify::Command { command: vec!["tell".to_owned()] }];
         }
-        rules::start(&format!("rollout-{seed}"), rules, nodes)
+        let mut start = rules::start(&format!("rollout-{seed}"), rules, nodes);
+        start.lists = if listed { rules::lists() } else { BTreeSet::new() };
+        start
     }
 }
 

@@ -2,7 +2,7 @@
 
 use model::rollout::entry::{Entry, NodeChange, Reading, SetStart, What};
 use model::rollout::{Amount, Window};
-use rollout::{Command, Phase, Revision, State};
+use rollout::{Command, Lists, Phase, Revision, State};
 use std::collections::BTreeMap;
 
 /// When each gate of the stage under way brought data.
@@ -79,6 +79,8 @@ pub fn command(state: &State, command: &Command) {
     match command {
         Command::ChangeNodes { nodes, surge, stage, .. } => {
             assert_eq!(state.phase(), Phase::Waves);
+            let comes_first = matches!(state.lists(), Lists::Due | Lists::Running { .. });
+            assert!(!comes_first, "what lists nodes is brought up to date before the next wave");
             let (set, _, _) = state.rules(*stage).expect("a stage");
             together(state, set, nodes, *surge, false);
             for node in nodes {

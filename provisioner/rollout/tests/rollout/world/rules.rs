@@ -1,5 +1,6 @@
 //! Rules and nodes to roll out: the table of stages that the project ships, and what tests need besides.
 
+use model::Address;
 use model::rollout::entry::{NodeChange, NodeStart, Start};
 use model::rollout::{
     Amount, Check, Gate, Queries, RollbackRule, Rollout, Source, Stage, StageGate,
@@ -129,4 +130,10 @@ pub fn start(id: &str, rules: Rollout, nodes: Vec<NodeStart>) -> Start {
         answers: BTreeMap::new(),
         by: "ada".to_owned(),
     }
+}
+
+/// Something that lists nodes.
+pub fn lists() -> BTreeSet<Address> {
+    let watching = "node_set.watch.node[\"watch-main-001\"].service.prometheus";
+    BTreeSet::from([Address::parse(watching).expect("an address")])
 }
