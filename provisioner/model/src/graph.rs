@@ -273,7 +273,7 @@ pub struct Node {
     /// What the pool's module returned as `machine` (an object; parts may be unknown):
     /// `address`, `port`, `user`, `host_key`, and perhaps `login_address` and `socket`.
     pub machine: Value,
-    /// What expressions see as its `revision`; empty where it was recorded before that was kept.
+    /// What expressions see as its `revision`: of the last apply that made it whole; empty where none has yet.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub revision: String,
 }

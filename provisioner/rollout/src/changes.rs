@@ -2,7 +2,7 @@
 //!
 //! A revision is what a node is made of: the arguments of its machine and what its module makes beside it, and its services. An
 //! object that only drifted, or was left half made, has the revision that it had; mending it is no change.
-//! A node set that has no node yet has no stable revision, so what it is made with is no rollout.
+//! A node set of which no node was ever made whole has no stable revision, so what it is made with is no rollout.
 //! Refuses to know: the order and the pace in which nodes are changed.
 
 use model::Address;
@@ -52,8 +52,8 @@ pub fn sets(
     for set in order {
         let (Some(rules), Some(changed)) = (rules.get(set), changes.get(set)) else { continue };
         let before = recorded.node_sets.get(set).map(Vec::as_slice).unwrap_or_default();
-        // Without a node that stays or changes there is no stable revision.
-        if before.is_empty() {
+        // Without a node that was made whole once there is no stable revision: the first apply is still to be finished.
+        if before.iter().all(|node| node.revision.is_empty()) {
             continue;
         }
         let planned = plan.node_sets.get(set).map(|set| set.nodes.as_slice()).unwrap_or_default();

@@ -198,14 +198,23 @@ impl Ending<'_> {
         sets
     }
 
-    /// A node with its machine known, or as it was recorded, or nothing yet.
+    /// A node with its machine known, or as it was recorded, or nothing yet. Its revision is the plan's if all of it was done, and stays if
+    /// something failed, or if the node was to stay as it is; of a node that was never made whole it is empty.
     fn node(&self, set: &str, node: &Node) -> Option<Node> {
+        let recorded = self.recorded.node_sets.get(set);
+        let recorded = recorded.and_then(|known| known.iter().find(|it| it.name == node.name));
         match self.resolve(&node.machine) {
-            Ok(machine) if machine.is_wholly_known() => Some(Node { machine, ..node.clone() }),
-            _ => {
-                let recorded = self.recorded.node_sets.get(set)?;
-                recorded.iter().find(|known| known.name == node.name).cloned()
+            Ok(machine) if machine.is_wholly_known() => {
+                let is_of_it = |address: &Address| address.node() == Some((set, &node.name));
+                let stays = self.plan.held.contains(&(set.to_owned(), node.name.clone()));
+                let revision = if stays || self.undone.iter().any(is_of_it) {
+                    recorded.map(|it| it.revision.clone()).unwrap_or_default()
+                } else {
+                    node.revision.clone()
+                };
+                Some(Node { machine, revision, ..node.clone() })
             }
+            _ => recorded.cloned(),
         }
     }
 }
