@@ -319,14 +319,13 @@ impl State {
     }
 
     fn end_lists(&mut self, error: Option<&str>, at_ms: i64) {
-        match error {
-            Some(why) => self.lists = Lists::Failed(why.to_owned()),
-            None => {
-                self.progress_ms = at_ms;
-                self.lists = Lists::Current;
-                self.unlisted.clear();
-            }
+        if let Some(why) = error {
+            self.lists = Lists::Failed(why.to_owned());
+            return;
         }
+        self.progress_ms = at_ms;
+        self.lists = Lists::Current;
+        self.unlisted.clear();
     }
 
     fn end_back(&mut self, restored: &[String], failed: &BTreeMap<String, String>, at_ms: i64) {

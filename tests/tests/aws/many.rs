@@ -36,7 +36,7 @@ answer = {
 }
 ";
 
-fn request(kind: &str, name: String, id: &str, attributes: &Value) -> ReadRequest {
+fn request(kind: &str, name: &str, id: &str, attributes: &Value) -> ReadRequest {
     let address = model::Address::parse(&format!("{kind}.{name}")).unwrap();
     ReadRequest { address, id: id.to_owned(), attributes: attributes.clone() }
 }
@@ -67,7 +67,7 @@ async fn one_of_each(aws: &Aws) -> (Vec<ReadRequest>, String) {
         ("aws_ebs_volume", &disk),
         ("aws_eip", &eip),
     ];
-    let all = all.map(|(kind, it)| request(kind, "main".to_owned(), &it.id, &it.attributes));
+    let all = all.map(|(kind, it)| request(kind, "main", &it.id, &it.attributes));
     (all.into(), subnet.id)
 }
 
@@ -95,7 +95,7 @@ async fn a_thousand_of_each_are_looked_at_by_ten_calls() {
         let kind = one.address.kind();
         for (number, id) in copies[kind].as_array().unwrap().iter().enumerate() {
             let name = format!("copy[{number}]");
-            requests.push(request(kind, name, id.as_str().unwrap(), &one.attributes));
+            requests.push(request(kind, &name, id.as_str().unwrap(), &one.attributes));
         }
     }
     let stray = requests.pop().unwrap();

@@ -47,7 +47,8 @@ pub async fn run(
     let mut fleet = Fleet::new(session, project, store, running)?;
     let under_way = !fleet.store.load().await?.rollouts.is_empty();
     if under_way || fleet.project.configuration.has_rollouts() {
-        match rollouts::apply(fleet, planning, &wishes, detach).await? {
+        // What a rollout waits with is large, and most runs have none.
+        match Box::pin(rollouts::apply(fleet, planning, &wishes, detach)).await? {
             Begun::Plain(plain) => fleet = *plain,
             Begun::Ended(fleet, exit) => {
                 if exit == Exit::Done && !detach {
