@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn pages_are_followed_to_the_last() {
-        let items: String = (0..12).map(|n| format!("<item><key>{n}</key></item>")).collect();
+        let items: Vec<_> = (0..12).map(|n| format!("<item><key>{n}</key></item>")).collect();
+        let items = items.concat();
         let document = format!("<R><tagSet>{items}</tagSet></R>");
         let (mut lengths, mut next) = (Vec::new(), String::new());
         loop {

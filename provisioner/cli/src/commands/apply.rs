@@ -32,7 +32,8 @@ pub async fn run(
 ) -> Result<Exit, CommandError> {
     if environment.target.is_file() {
         refuse_options(&environment.variables, planning)?;
-        return saved(session, &environment.target, running, detach).await;
+        // What either waits with is large.
+        return Box::pin(saved(session, &environment.target, running, detach)).await;
     }
     running::refuse_to_ask(session, &running)?;
     let wishes = Wishes::of(planning)?;
@@ -47,8 +48,7 @@ pub async fn run(
     let mut fleet = Fleet::new(session, project, store, running)?;
     let under_way = !fleet.store.load().await?.rollouts.is_empty();
     if under_way || fleet.project.configuration.has_rollouts() {
-        // What a rollout waits with is large, and most runs have none.
-        match Box::pin(rollouts::apply(fleet, planning, &wishes, detach)).await? {
+        match rollouts::apply(fleet, planning, &wishes, detach).await? {
             Begun::Plain(plain) => fleet = *plain,
             Begun::Ended(fleet, exit) => {
                 if exit == Exit::Done && !detach {

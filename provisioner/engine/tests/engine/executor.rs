@@ -90,6 +90,38 @@ async fn nodes_are_recorded_as_far_as_their_machines_are_known() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_has_the_revision_of_the_last_apply_that_made_it_whole() {
+    let two = "node_set.edge.node[\"two\"].memory_disk.d";
+    let fleet = [block("node_set.edge.node[\"one\"].memory_disk.d", &[]), block(two, &[])];
+    let bed = Bed::default();
+    for (revision, expected) in [("first", ["first", ""]), ("second", ["second", "second"])] {
+        if revision == "first" {
+            bed.cloud.fault_always(two, Fault::Fail(ErrorClass::Quota));
+        }
+        let engine = bed.engine();
+        let mut plan = bed.plan(&engine, &fleet).await;
+        let node = |(index, name): (u64, &str)| Node {
+            name: name.to_owned(),
+            pool: "p".to_owned(),
+            index,
+            domain: "a".to_owned(),
+            machine: Value::object([("address", "192.0.2.1".into())]),
+            revision: revision.to_owned(),
+        };
+        let nodes = [(0, "one"), (1, "two")].map(node).to_vec();
+        plan.node_sets.insert("edge".to_owned(), NodeSet { nodes, services: Vec::new() });
+        let run = bed.begin(&engine, &plan).await.unwrap();
+        run.apply(&plan, 4, &CancelToken::new()).await.unwrap();
+        run.finish().await.unwrap();
+        let recorded = bed.store.load().await.unwrap();
+        let found: Vec<&str> =
+            recorded.node_sets["edge"].iter().map(|node| node.revision.as_str()).collect();
+        assert_eq!(found, expected);
+        bed.cloud.heal();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_without_changes_writes_nothing_but_its_lease() {
     let bed = Bed::default();
     bed.apply(&diamond()).await;

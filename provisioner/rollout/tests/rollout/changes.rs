@@ -1,13 +1,14 @@
 //! What of a plan follows nodes wave by wave, what waits for the end, and what is shared by nodes.
 
 use crate::world::rules::{nodes, rules, stage};
+use model::graph::{Node, NodeSet};
 use model::plan::{Action, Operation, OperationKind, Plan, Reason};
 use model::record::Recorded;
 use model::rollout::entry::{NodeChange, SetStart};
 use model::{Address, Value};
-use rollout::changes::{late_list, lists, shared};
+use rollout::changes::{late_list, lists, sets, shared};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const PROMETHEUS: &str = "node_set.watch.node[\"watch-001\"].service.prometheus";
 const MACHINE: &str = "node_set.edge.node[\"edge-001\"].local_machine.this";
@@ -189,4 +190,30 @@ fn what_several_nodes_stand_on_is_shared_and_is_no_list() {
     assert!(shared(&all, &recorded(), &edge(NodeChange::None)).is_empty(), "no node changes");
     let still = unmoved(&["local_key.this", "local_list.all"], &[]);
     assert_eq!(texts(&lists(&all, &still, &recorded(), &sets)), ["local_list.all"]);
+}
+
+#[test]
+fn a_set_of_which_no_node_was_ever_whole_is_made_at_once() {
+    let node = |(index, revision): (u64, &str)| Node {
+        name: format!("edge-00{index}"),
+        pool: "p".to_owned(),
+        index,
+        domain: "a".to_owned(),
+        machine: Value::object::<&str>([]),
+        revision: revision.to_owned(),
+    };
+    let service = "node_set.edge.node[\"edge-000\"].service.web";
+    let mut all = plan(&[(service, Action::Create, Reason::New, &[])]);
+    let started = |all: &Plan, revisions: [&str; 2]| {
+        let mut recorded = recorded();
+        let nodes = (0..).zip(revisions).map(node).collect();
+        recorded.node_sets.insert("edge".to_owned(), nodes);
+        let rules = rules(vec![stage("full", 100.0, 60_000, Vec::new())], Vec::new());
+        let rules = BTreeMap::from([("edge".to_owned(), rules)]);
+        sets("r", all, &recorded, &rules, &["edge".to_owned()]).len()
+    };
+    let nodes = (0..).zip(["new", "new"]).map(node).collect();
+    all.node_sets.insert("edge".to_owned(), NodeSet { nodes, services: Vec::new() });
+    assert_eq!(started(&all, ["", ""]), 0, "its first apply is still to be finished");
+    assert_eq!(started(&all, ["", "old"]), 1);
 }
