@@ -81,6 +81,11 @@ fn is_revision(change: &Change) -> bool {
     counts && (change.reasons.is_empty() || !change.reasons.iter().all(mended))
 }
 
+/// Whether a machine comes, goes or is replaced: what lists nodes does not know it then.
+pub fn moves_machine(change: NodeChange) -> bool {
+    matches!(change, NodeChange::Create | NodeChange::Replace | NodeChange::Delete)
+}
+
 fn is_known(recorded: &Recorded, set: &str, node: &str) -> bool {
     let nodes = recorded.node_sets.get(set);
     nodes.is_some_and(|nodes| nodes.iter().any(|it| it.name == node))

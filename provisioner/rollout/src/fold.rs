@@ -2,11 +2,12 @@
 //!
 //! Invariant: an entry that is refused changes nothing. Refuses to know: why an entry was made.
 
+use crate::changes::moves_machine;
 use crate::state::{
     Agreement, Down, Held, Illegal, Lists, Phase, Rest, Revision, Rollback, State, Wave,
 };
 use crate::verdict::{Evidence, Seen};
-use model::rollout::entry::{Entry, Hold, Measurement, NodeChange, Start, Verb, What};
+use model::rollout::entry::{Entry, Hold, Measurement, Start, Verb, What};
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 
@@ -307,10 +308,8 @@ impl State {
         if self.start.lists.is_empty() {
             return;
         }
-        let moves = |name: &&String| {
-            let change = self.nodes.get(*name).map(|node| node.change);
-            !matches!(change, None | Some(NodeChange::None | NodeChange::Update))
-        };
+        let moves =
+            |name: &&String| self.nodes.get(*name).is_some_and(|node| moves_machine(node.change));
         let moved: Vec<String> = nodes.filter(moves).cloned().collect();
         if !moved.is_empty() {
             self.lists = Lists::Due;

@@ -14,7 +14,8 @@ use crate::wiring::Factory;
 use lang::Inputs;
 use model::plan::{Action, Actual, Plan};
 use model::record::Recorded;
-use model::rollout::entry::{NodeChange, SetStart};
+use model::rollout::entry::SetStart;
+use rollout::changes::moves_machine;
 use std::collections::BTreeSet;
 
 /// What a configuration is planned with.
@@ -39,7 +40,7 @@ pub async fn find(
     foreseen: &mut Foreseen,
 ) -> Result<(), CommandError> {
     let sets = &foreseen.foresight.sets;
-    if !sets.iter().flat_map(|set| &set.nodes).any(|node| moves(node.change)) {
+    if !sets.iter().flat_map(|set| &set.nodes).any(|node| moves_machine(node.change)) {
         return Ok(());
     }
     let Workshop { project, store, .. } = workshop;
@@ -66,11 +67,6 @@ pub async fn find(
         }
     }
     Ok(())
-}
-
-/// Whether a machine comes or goes.
-fn moves(change: NodeChange) -> bool {
-    matches!(change, NodeChange::Create | NodeChange::Replace | NodeChange::Delete)
 }
 
 /// The plan of the candidate in which all nodes of the sets are as they were.

@@ -36,7 +36,7 @@ impl Recent {
         self.kinds().insert(kind, Read { at_ms, seen, is_whole });
     }
 
-    /// Something of a type is to be made or changed, which what was read does not show.
+    /// Something of a type is to be made, which what was read does not show.
     pub(crate) fn forget(&self, kind: &str) {
         self.kinds().remove(kind);
     }
