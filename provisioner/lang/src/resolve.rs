@@ -128,7 +128,7 @@ fn expression(
     let (value, diagnostics) = if template {
         let file = SourceFile::new(place, source);
         let parts = parse_template(&file).map_err(|mistakes| first(&mistakes))?;
-        template_value(&file, &parts, &mut names)
+        template_value(&file, parts, &mut names)
     } else {
         let expression = parse_expression(place, source).map_err(|mistakes| first(&mistakes))?;
         let (value, diagnostics) = evaluate(&expression, &mut names);

@@ -4,12 +4,12 @@
 //! [`SourceLoader`]. Names of files in spans are paths as the user would write them, relative to the
 //! working directory where possible.
 
-use crate::syntax::Extent;
+use crate::syntax::{Extent, Tree};
 use model::Span;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Reads configuration. Paths are as given to [`crate::load`], joined with what the configuration says.
 pub trait SourceLoader: Send + Sync {
@@ -139,6 +139,8 @@ pub(crate) struct SourceFile {
     lines: Vec<u32>,
     /// What the text was made of, if people wrote something else.
     origin: Option<Origin>,
+    /// The expressions in it, once it is parsed.
+    tree: OnceLock<Tree>,
 }
 
 /// Where the parts of a text come from that was made of another one.
@@ -211,13 +213,26 @@ impl SourceFile {
         }
         let breaks = text.match_indices('\n');
         let lines = std::iter::once(0).chain(breaks.map(|(at, _)| offset(at) + 1)).collect();
-        Arc::new(Self { name: name.into(), text: text.into(), lines, origin: None })
+        let (name, text) = (name.into(), text.into());
+        Arc::new(Self { name, text, lines, origin: None, tree: OnceLock::new() })
     }
 
     /// A text that stands for another one, in whose places all spans are.
     pub(crate) fn translated(text: String, origin: Origin) -> Arc<Self> {
         let name = origin.file.name.clone();
-        Arc::new(Self { name, text: text.into(), lines: Vec::new(), origin: Some(origin) })
+        let (text, origin) = (text.into(), Some(origin));
+        Arc::new(Self { name, text, lines: Vec::new(), origin, tree: OnceLock::new() })
+    }
+
+    /// The expressions in it; none before it is parsed.
+    pub(crate) fn tree(&self) -> &Tree {
+        self.tree.get_or_init(Tree::default)
+    }
+
+    /// Keeps the expressions in it. A text is parsed once: what was read of it before would look into another tree.
+    pub(crate) fn keep(&self, tree: Tree) {
+        let kept = self.tree.set(tree);
+        debug_assert!(kept.is_ok(), "{} is parsed twice", self.name);
     }
 
     pub(crate) fn span(&self, extent: Extent) -> Span {

@@ -3,29 +3,35 @@
 use super::residual::part_of_unknown;
 use super::{Evaluator, Found, Key, Reference, failed, is_failed};
 use crate::module::{list, suggest::did_you_mean};
-use crate::syntax::{Expr, Extent, Step, StepKind, Traversal};
+use crate::syntax::{Expr, Extent, Step, StepKind, Steps, Traversal};
 use model::convert::{article, convert};
 use model::{Data, Diagnostic, Refinement, Residual, Type, Value};
 use std::sync::Arc;
 
 impl Evaluator<'_> {
-    pub(super) fn traversal(&mut self, expr: &Expr, traversal: &Traversal) -> Value {
-        let base = self.eval(&traversal.base);
-        let keys = self.keys(&traversal.steps);
-        self.apply(expr, base, &keys, &traversal.steps)
+    pub(super) fn traversal(&mut self, expr: Expr<'_>, traversal: Traversal<'_>) -> Value {
+        let base = self.eval(traversal.base);
+        let keys = self.keys(traversal.steps);
+        self.apply(expr, base, &keys, traversal.steps)
     }
 
-    pub(super) fn traverse_root(&mut self, expr: &Expr, root: &Arc<str>, steps: &[Step]) -> Value {
-        let attribute = |name: &Arc<str>| Key::Attribute(name.clone());
+    /// A name alone.
+    pub(super) fn variable(&mut self, expr: Expr<'_>, root: &Arc<str>) -> Value {
+        let found = self.root_value(root, &[], expr.extent());
+        found.map_or_else(failed, |found| found.value)
+    }
+
+    pub(super) fn traverse_root(
+        &mut self,
+        expr: Expr<'_>,
+        root: &Arc<str>,
+        steps: Steps<'_>,
+    ) -> Value {
         // Most references are a root and a name or two.
-        match steps {
-            [Step { kind: StepKind::Attribute(one), .. }] => {
-                self.rooted(expr, root, &[attribute(one)], steps)
-            }
-            [
-                Step { kind: StepKind::Attribute(one), .. },
-                Step { kind: StepKind::Attribute(two), .. },
-            ] => self.rooted(expr, root, &[attribute(one), attribute(two)], steps),
+        let name = |at: usize| steps.name(at).map(|name| Key::Attribute(name.clone()));
+        match (steps.len(), name(0), name(1)) {
+            (1, Some(one), _) => self.rooted(expr, root, &[one], steps),
+            (2, Some(one), Some(two)) => self.rooted(expr, root, &[one, two], steps),
             _ => {
                 let keys = self.keys(steps);
                 self.rooted(expr, root, &keys, steps)
@@ -33,8 +39,8 @@ impl Evaluator<'_> {
         }
     }
 
-    fn rooted(&mut self, expr: &Expr, root: &Arc<str>, keys: &[Key], steps: &[Step]) -> Value {
-        let Some(found) = self.root_value(root, keys, expr.extent) else {
+    fn rooted(&mut self, expr: Expr<'_>, root: &Arc<str>, keys: &[Key], steps: Steps<'_>) -> Value {
+        let Some(found) = self.root_value(root, keys, expr.extent()) else {
             return failed();
         };
         let mut value = found.value;
@@ -43,7 +49,7 @@ impl Evaluator<'_> {
                 value = value.with_marks(index.marks());
             }
         }
-        self.apply(expr, value, &keys[found.consumed..], &steps[found.consumed..])
+        self.apply(expr, value, &keys[found.consumed..], steps.behind(found.consumed))
     }
 
     /// The value that a root name with its next steps stands for.
@@ -60,10 +66,10 @@ impl Evaluator<'_> {
     }
 
     /// The steps with every index evaluated, up to the first splat.
-    pub(super) fn keys(&mut self, steps: &[Step]) -> Vec<Key> {
+    pub(super) fn keys(&mut self, steps: Steps<'_>) -> Vec<Key> {
         let mut keys = Vec::with_capacity(steps.len());
-        for step in steps {
-            keys.push(match &step.kind {
+        for step in steps.iter() {
+            keys.push(match step.kind {
                 StepKind::Attribute(name) => Key::Attribute(name.clone()),
                 StepKind::Index(index) => Key::Index(self.eval(index)),
                 StepKind::Splat(_) => Key::Splat,
@@ -72,13 +78,13 @@ impl Evaluator<'_> {
         keys
     }
 
-    fn apply(&mut self, expr: &Expr, value: Value, keys: &[Key], steps: &[Step]) -> Value {
+    fn apply(&mut self, expr: Expr<'_>, value: Value, keys: &[Key], steps: Steps<'_>) -> Value {
         let mut value = value;
-        for (at, (key, step)) in keys.iter().zip(steps).enumerate() {
+        for (at, (key, step)) in keys.iter().zip(steps.iter()).enumerate() {
             if is_failed_itself(&value) {
                 return value;
             }
-            let StepKind::Splat(each) = &step.kind else {
+            let StepKind::Splat(each) = step.kind else {
                 value = self.step(value, key, step);
                 continue;
             };
@@ -99,7 +105,7 @@ impl Evaluator<'_> {
     }
 
     /// One attribute or index of a value.
-    pub(super) fn step(&mut self, value: Value, key: &Key, step: &Step) -> Value {
+    pub(super) fn step(&mut self, value: Value, key: &Key, step: Step<'_>) -> Value {
         if value.is_null() {
             let summary = "this value is null, so it has no attributes or elements";
             return self.error(step.extent, "null-access", summary, "");
@@ -254,7 +260,7 @@ impl Evaluator<'_> {
     }
 
     /// The splat of a value.
-    fn splat(&mut self, value: &Value, each: &[Step], extent: Extent) -> Splat {
+    fn splat(&mut self, value: &Value, each: Steps<'_>, extent: Extent) -> Splat {
         let (items, is_list) = match value.data() {
             Data::Null(Type::List(_) | Type::Set(_) | Type::Tuple(_)) => {
                 let summary = "this value is null, so it has no elements";
@@ -316,7 +322,7 @@ impl Evaluator<'_> {
     fn list_of(
         &mut self,
         value: &Value,
-        each: &[Step],
+        each: Steps<'_>,
         items: Vec<Value>,
         extent: Extent,
     ) -> Value {
@@ -343,7 +349,7 @@ impl Evaluator<'_> {
     }
 
     /// The type of what the steps behind a splat take of an element.
-    fn type_of_each(&mut self, element: &Type, each: &[Step]) -> Option<Type> {
+    fn type_of_each(&mut self, element: &Type, each: Steps<'_>) -> Option<Type> {
         let stand_in = Value::unknown(element.clone(), Residual::Opaque);
         match self.splat_item(stand_in, each) {
             Splat::Made(value) if is_failed_itself(&value) => None,
@@ -352,14 +358,14 @@ impl Evaluator<'_> {
         }
     }
 
-    fn splat_item(&mut self, item: Value, each: &[Step]) -> Splat {
+    fn splat_item(&mut self, item: Value, each: Steps<'_>) -> Splat {
         let mut item = item;
         let keys = self.keys(each);
-        for (key, step) in keys.iter().zip(each) {
+        for (key, step) in keys.iter().zip(each.iter()) {
             if is_failed_itself(&item) {
                 return Splat::Made(item);
             }
-            item = match &step.kind {
+            item = match step.kind {
                 StepKind::Splat(inner) => match self.splat(&item, inner, step.extent) {
                     Splat::Made(item) => item,
                     Splat::Later(..) => return Splat::Later(Type::Any, Refinement::default()),

@@ -7,7 +7,7 @@ use super::{Evaluator, Found, Names, Reference, failed, is_failed};
 use crate::functions::{self, Function, FunctionContext, FunctionError, Run};
 use crate::module::suggest::did_you_mean;
 use crate::source::{SourceFile, SourceLoader};
-use crate::syntax::{Call, Expr, Extent, Part, parse_template};
+use crate::syntax::{Call, Expr, Extent, Parts, parse_template};
 use model::convert::{article, convert};
 use model::{Data, Diagnostic, Marks, RUN, Refinement, Type, Value};
 use std::path::Path;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(crate) const SPECIAL: [&str; 4] = ["can", "templatefile", "templatestring", "try"];
 
 impl Evaluator<'_> {
-    pub(super) fn call(&mut self, expr: &Expr, call: &Call) -> Value {
+    pub(super) fn call(&mut self, expr: Expr<'_>, call: Call<'_>) -> Value {
         match call.name.text.as_ref() {
             "try" => return self.try_each(expr, call),
             "can" => return self.can(expr, call),
@@ -38,7 +38,7 @@ impl Evaluator<'_> {
             "templatestring" => return self.template_string(expr, call, &values),
             _ => {}
         }
-        let Some(function) = functions::get(&call.name.text) else {
+        let Some(function) = functions::get(call.name.text) else {
             return self.unknown_function(call);
         };
         if values.iter().any(|value| value.is_unknown() && is_failed(value)) {
@@ -71,14 +71,14 @@ impl Evaluator<'_> {
     }
 
     /// A function's own refusal.
-    fn refused(&mut self, call: &Call, error: &FunctionError) -> Value {
+    fn refused(&mut self, call: Call<'_>, error: &FunctionError) -> Value {
         let argument = error.argument.and_then(|index| call.arguments.get(index));
-        let extent = argument.map_or(call.name.extent, |argument| argument.extent);
+        let extent = argument.map_or(call.name.extent, Expr::extent);
         self.call_error(call, extent, &error.message)
     }
 
     /// The result of a call as far as it is known; what is not is left to the whole call.
-    fn call_later(&mut self, expr: &Expr, later: Later, values: &[Value]) -> Value {
+    fn call_later(&mut self, expr: Expr<'_>, later: Later, values: &[Value]) -> Value {
         let marks = &deep_union(values);
         match later {
             Later::Unknown(ty, refinement) => {
@@ -103,12 +103,12 @@ impl Evaluator<'_> {
         }
     }
 
-    fn call_error(&mut self, call: &Call, extent: Extent, problem: &str) -> Value {
+    fn call_error(&mut self, call: Call<'_>, extent: Extent, problem: &str) -> Value {
         let summary = format!("the call of `{}` failed", call.name.text);
         self.error(extent, "call", summary, problem)
     }
 
-    fn unknown_function(&mut self, call: &Call) -> Value {
+    fn unknown_function(&mut self, call: Call<'_>) -> Value {
         // It has been reported when the module was read, unless `try` or `can` is to catch it.
         if self.names.is_checked() && self.attempts == 0 {
             return failed();
@@ -117,7 +117,7 @@ impl Evaluator<'_> {
         self.report(diagnostic)
     }
 
-    fn arguments(&mut self, expr: &Expr, call: &Call) -> Option<Arguments> {
+    fn arguments(&mut self, expr: Expr<'_>, call: Call<'_>) -> Option<Arguments> {
         let mut values: Vec<_> =
             call.arguments.iter().map(|argument| self.eval(argument)).collect();
         if !call.expand {
@@ -130,7 +130,7 @@ impl Evaluator<'_> {
             _ => last.as_items(),
         };
         let Some(items) = items else {
-            let extent = call.arguments.last().map_or(expr.extent, |argument| argument.extent);
+            let extent = call.arguments.last().map_or(expr.extent(), Expr::extent);
             let label = format!("this is {}", article(&last.ty()));
             self.error(extent, "expansion", "`...` follows a list, set or tuple", &label);
             return None;
@@ -140,8 +140,8 @@ impl Evaluator<'_> {
     }
 
     /// The first argument that can be evaluated.
-    fn try_each(&mut self, expr: &Expr, call: &Call) -> Value {
-        for argument in &call.arguments {
+    fn try_each(&mut self, expr: Expr<'_>, call: Call<'_>) -> Value {
+        for argument in call.arguments.iter() {
             // What is unknown now may still fail when it is known.
             if self.rests_on_unknown(argument) {
                 return self.residual(expr, Type::Any, None);
@@ -162,8 +162,8 @@ impl Evaluator<'_> {
         self.call_error(call, call.name.extent, "none of its arguments can be evaluated")
     }
 
-    fn can(&mut self, expr: &Expr, call: &Call) -> Value {
-        let [argument] = call.arguments.as_ref() else {
+    fn can(&mut self, expr: Expr<'_>, call: Call<'_>) -> Value {
+        let Some(argument) = call.arguments.only() else {
             return self.call_error(call, call.name.extent, "it takes one argument");
         };
         if self.rests_on_unknown(argument) {
@@ -178,7 +178,7 @@ impl Evaluator<'_> {
         Value::from(!caught)
     }
 
-    fn template_file(&mut self, expr: &Expr, call: &Call, values: &[Value]) -> Value {
+    fn template_file(&mut self, expr: Expr<'_>, call: Call<'_>, values: &[Value]) -> Value {
         let [path, variables] = values else {
             return self.call_error(
                 call,
@@ -192,7 +192,7 @@ impl Evaluator<'_> {
         if path.is_unknown() || variables.is_unknown() {
             return self.residual(expr, Type::String, Some(&deep_union(values)));
         }
-        let path_extent = call.arguments.first().map_or(expr.extent, |argument| argument.extent);
+        let path_extent = call.arguments.get(0).map_or(expr.extent(), Expr::extent);
         let Some(name) = path.as_str() else {
             return self.call_error(call, path_extent, "the path is text");
         };
@@ -209,7 +209,7 @@ impl Evaluator<'_> {
         self.foreign_template(expr, call, &file, variables).with_marks(path.marks())
     }
 
-    fn template_string(&mut self, expr: &Expr, call: &Call, values: &[Value]) -> Value {
+    fn template_string(&mut self, expr: Expr<'_>, call: Call<'_>, values: &[Value]) -> Value {
         let [text, variables] = values else {
             return self.call_error(
                 call,
@@ -233,13 +233,13 @@ impl Evaluator<'_> {
     /// Evaluates a template of another file with an object of variables.
     fn foreign_template(
         &mut self,
-        expr: &Expr,
-        call: &Call,
+        expr: Expr<'_>,
+        call: Call<'_>,
         file: &Arc<SourceFile>,
         variables: &Value,
     ) -> Value {
         if variables.as_entries().is_none() {
-            return self.call_error(call, expr.extent, "the variables are an object");
+            return self.call_error(call, expr.extent(), "the variables are an object");
         }
         let parts = match parse_template(file) {
             Ok(parts) => parts,
@@ -261,7 +261,7 @@ impl Evaluator<'_> {
                 template: true,
                 errors: Vec::new(),
             };
-            let (value, mut diagnostics) = template_value(file, &parts, &mut names);
+            let (value, mut diagnostics) = template_value(file, parts, &mut names);
             diagnostics.extend(names.errors);
             (value, diagnostics)
         };
@@ -274,13 +274,13 @@ impl Evaluator<'_> {
         match value {
             Some(value) => value.with_marks(variables.marks()),
             None => {
-                self.template_residual(file, &parts, variables, expr).with_marks(variables.marks())
+                self.template_residual(file, parts, variables, expr).with_marks(variables.marks())
             }
         }
     }
 
     /// A mistake inside a template, told at the call: the template's text is not part of the sources.
-    fn in_template(&mut self, call: &Call, file: &SourceFile, inner: Diagnostic) -> Value {
+    fn in_template(&mut self, call: Call<'_>, file: &SourceFile, inner: Diagnostic) -> Value {
         let place = inner.labels.first().map_or_else(
             || file.name.to_string(),
             |label| file.place(Extent { start: label.span.start, end: label.span.end }),
@@ -317,12 +317,12 @@ fn not_yet(
 }
 
 /// A call of a function that does not exist.
-pub(crate) fn unknown_function(file: &SourceFile, call: &Call) -> Diagnostic {
+pub(crate) fn unknown_function(file: &SourceFile, call: Call<'_>) -> Diagnostic {
     let names = functions::names().chain(SPECIAL);
     let diagnostic =
         Diagnostic::error("unknown-function", format!("there is no function `{}`", call.name.text))
             .with_label(file.span(call.name.extent), "");
-    match did_you_mean(&call.name.text, names) {
+    match did_you_mean(call.name.text, names) {
         Some(hint) => diagnostic.with_hint(hint),
         None => diagnostic,
     }
@@ -331,11 +331,11 @@ pub(crate) fn unknown_function(file: &SourceFile, call: &Call) -> Diagnostic {
 /// The text of a template; `None` when it is unknown.
 pub(crate) fn template_value(
     file: &Arc<SourceFile>,
-    parts: &[Part],
+    parts: Parts<'_>,
     names: &mut dyn Names,
 ) -> (Option<Value>, Vec<Diagnostic>) {
     let mut evaluator = Evaluator::new(names, file.clone());
-    if let [Part::Interpolation(inner)] = parts {
+    if let Some(inner) = parts.only_interpolation() {
         let value = evaluator.eval(inner);
         let value = convert(&value, &Type::String).unwrap_or(value);
         let known = value.is_wholly_known().then_some(value);

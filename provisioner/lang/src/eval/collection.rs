@@ -15,7 +15,7 @@ impl Evaluator<'_> {
     pub(super) fn elements(
         &mut self,
         collection: &Value,
-        expr: &Expr,
+        expr: Expr<'_>,
     ) -> Result<Option<Elements>, ()> {
         let indexed = |items: &[Value]| {
             let pairs = (0_i64..).zip(items.iter());
@@ -32,7 +32,7 @@ impl Evaluator<'_> {
                 .collect(),
             Data::Null(_) => {
                 self.error(
-                    expr.extent,
+                    expr.extent(),
                     "for-over-null",
                     "null has no elements to go through",
                     "this is null",
@@ -42,16 +42,16 @@ impl Evaluator<'_> {
             _ => {
                 let label = format!("this is {}", article(&collection.ty()));
                 let summary = "`for` goes through a list, set, tuple, map or object";
-                self.error(expr.extent, "for-over-value", summary, &label);
+                self.error(expr.extent(), "for-over-value", summary, &label);
                 return Err(());
             }
         };
         Ok(Some(elements))
     }
 
-    pub(super) fn for_expr(&mut self, expr: &Expr, parsed: &For) -> Value {
-        let collection = self.eval(&parsed.collection);
-        let Ok(elements) = self.elements(&collection, &parsed.collection) else {
+    pub(super) fn for_expr(&mut self, expr: Expr<'_>, parsed: For<'_>) -> Value {
+        let collection = self.eval(parsed.collection);
+        let Ok(elements) = self.elements(&collection, parsed.collection) else {
             return failed();
         };
         let Some(elements) = elements else {
@@ -60,10 +60,10 @@ impl Evaluator<'_> {
         let mut made = Made { marks: collection.marks().clone(), ..Made::default() };
         for (key, value) in elements {
             let mut locals = Vec::with_capacity(2);
-            if let Some(name) = &parsed.key_name {
+            if let Some(name) = parsed.key_name {
                 locals.push(Local::new(name, key, collection.marks()));
             }
-            locals.push(Local::new(&parsed.value_name, value, collection.marks()));
+            locals.push(Local::new(parsed.value_name, value, collection.marks()));
             match self.with_locals(locals, |inner| inner.for_element(parsed, &mut made)) {
                 Step::Next => {}
                 Step::Unknown => return self.residual(expr, Type::Any, None),
@@ -73,8 +73,8 @@ impl Evaluator<'_> {
         made.finish(parsed)
     }
 
-    fn for_element(&mut self, parsed: &For, made: &mut Made) -> Step {
-        if let Some(condition) = &parsed.condition {
+    fn for_element(&mut self, parsed: For<'_>, made: &mut Made) -> Step {
+        if let Some(condition) = parsed.condition {
             let value = self.eval(condition);
             made.marks = made.marks.union(value.marks());
             match self.condition(&value, condition) {
@@ -84,8 +84,8 @@ impl Evaluator<'_> {
                 Err(()) => return Step::Failed,
             }
         }
-        let Some(key_expr) = &parsed.key else {
-            let value = self.eval(&parsed.value);
+        let Some(key_expr) = parsed.key else {
+            let value = self.eval(parsed.value);
             made.items.push(value);
             return Step::Next;
         };
@@ -94,11 +94,11 @@ impl Evaluator<'_> {
             return Step::Failed;
         }
         made.marks.add(key.marks());
-        let Some(name) = self.object_key(&key, key_expr.extent) else {
+        let Some(name) = self.object_key(&key, key_expr.extent()) else {
             return Step::Failed;
         };
         let Some(name) = name else { return Step::Unknown };
-        let value = self.eval(&parsed.value);
+        let value = self.eval(parsed.value);
         if parsed.group {
             made.groups.entry(name).or_default().push(value);
         } else if let std::collections::btree_map::Entry::Vacant(entry) =
@@ -112,7 +112,7 @@ impl Evaluator<'_> {
                 format!("two elements give the same key `{name}`")
             };
             let diagnostic = Diagnostic::error("duplicate-for-key", summary)
-                .with_label(self.file.span(key_expr.extent), "")
+                .with_label(self.file.span(key_expr.extent()), "")
                 .with_hint("write `...` after the value to group the values of equal keys");
             self.report(diagnostic);
             return Step::Failed;
@@ -136,7 +136,7 @@ struct Made {
 }
 
 impl Made {
-    fn finish(self, parsed: &For) -> Value {
+    fn finish(self, parsed: For<'_>) -> Value {
         let value: Value = if parsed.key.is_none() {
             Value::tuple(self.items)
         } else if parsed.group {

@@ -20,7 +20,7 @@ pub(crate) use residual::{failed, is_failed, part, rests_on_opaque};
 
 use crate::functions::Run;
 use crate::source::{SourceFile, SourceLoader};
-use crate::syntax::{Expr, Expression, Extent, Item, ItemKey, Kind};
+use crate::syntax::{Expr, Expression, Extent, ItemKey, Items, Kind};
 use model::convert::convert;
 use model::{Diagnostic, Marks, Span, Type, Value};
 use std::path::Path;
@@ -136,7 +136,7 @@ pub(crate) struct Evaluator<'a> {
 /// Evaluates an expression; the diagnostics are those of the expression itself.
 pub(crate) fn evaluate(expression: &Expression, names: &mut dyn Names) -> (Value, Vec<Diagnostic>) {
     let mut evaluator = Evaluator::new(names, expression.file.clone());
-    let value = evaluator.eval(&expression.root);
+    let value = evaluator.eval(expression.root());
     (value, evaluator.diagnostics)
 }
 
@@ -146,8 +146,8 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The value of an expression.
-    pub(crate) fn eval(&mut self, expr: &Expr) -> Value {
-        match &expr.kind {
+    pub(crate) fn eval(&mut self, expr: Expr<'_>) -> Value {
+        match expr.kind() {
             Kind::Literal(literal) => literal.value(),
             Kind::Broken => failed(),
             Kind::Tuple(items) => {
@@ -156,31 +156,29 @@ impl<'a> Evaluator<'a> {
             Kind::Object(items) => self.object(expr, items),
             Kind::Template(parts) => self.template(expr, parts),
             Kind::Parens(inner) => self.eval(inner),
-            Kind::Variable(root) => self.traverse_root(expr, root, &[]),
-            Kind::Reference(reference) => {
-                self.traverse_root(expr, &reference.root, &reference.steps)
-            }
+            Kind::Variable(root) => self.variable(expr, root),
+            Kind::Reference(reference) => self.traverse_root(expr, reference.root, reference.steps),
             Kind::Traversal(traversal) => self.traversal(expr, traversal),
             Kind::Conditional(parts) => self.conditional(expr, parts),
             Kind::Call(call) => self.call(expr, call),
-            Kind::Unary(operator, operand) => self.unary(expr, *operator, operand),
+            Kind::Unary(operator, operand) => self.unary(expr, operator, operand),
             Kind::Binary(..) => self.operators(expr),
             Kind::For(parsed) => self.for_expr(expr, parsed),
         }
     }
 
-    fn object(&mut self, expr: &Expr, items: &[Item]) -> Value {
+    fn object(&mut self, expr: Expr<'_>, items: Items<'_>) -> Value {
         let mut entries: Vec<(Arc<str>, Value)> = Vec::with_capacity(items.len());
         let mut marks = Marks::default();
         let (mut unknown, mut broken) = (false, false);
-        for item in items {
-            let value = self.eval(&item.value);
-            let (key, extent) = match &item.key {
+        for item in items.iter() {
+            let value = self.eval(item.value);
+            let (key, extent) = match item.key {
                 ItemKey::Name(name) => {
                     entries.push((name.text.clone(), value));
                     continue;
                 }
-                ItemKey::Expr(key) => (self.key(key), key.extent),
+                ItemKey::Expr(key) => (self.key(key), key.extent()),
             };
             marks.add(key.marks());
             if is_failed(&key) {
@@ -203,18 +201,18 @@ impl<'a> Evaluator<'a> {
         Value::object(entries).with_marks(&marks)
     }
 
-    fn key(&mut self, key: &Expr) -> Value {
-        match &key.kind {
+    fn key(&mut self, key: Expr<'_>) -> Value {
+        match key.kind() {
             Kind::Variable(name) => Value::string(name),
             Kind::Reference(_) => self.ambiguous_key(key),
             _ => self.eval(key),
         }
     }
 
-    fn ambiguous_key(&mut self, key: &Expr) -> Value {
-        let text = self.file.slice(key.extent);
+    fn ambiguous_key(&mut self, key: Expr<'_>) -> Value {
+        let text = self.file.slice(key.extent());
         let diagnostic = Diagnostic::error("object-key", "this key may be meant in two ways")
-            .with_label(self.file.span(key.extent), "a text with dots, or a reference")
+            .with_label(self.file.span(key.extent()), "a text with dots, or a reference")
             .with_hint(format!("for the text write \"{}\"", text.replace('"', "\\\"")))
             .with_hint(format!("for what is referred to write ({text})"));
         self.report(diagnostic)
@@ -253,7 +251,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Evaluates without reporting; gives the diagnostics that nothing may hide, and whether it failed.
-    fn attempt(&mut self, expr: &Expr) -> (Value, bool) {
+    fn attempt(&mut self, expr: Expr<'_>) -> (Value, bool) {
         let before = self.diagnostics.len();
         self.attempts += 1;
         let value = self.eval(expr);

@@ -2,14 +2,14 @@
 
 use super::equality::equal;
 use super::{Evaluator, failed, is_failed};
-use crate::syntax::{Binary, Expr, Kind, Operands, Unary, references};
+use crate::syntax::{Binary, Expr, Kind, Unary, references};
 use model::convert::{article, convert};
 use model::unify::unify;
 use model::{Bound, Data, Diagnostic, Marks, Number, Refinement, Type, Value};
 use std::cmp::Ordering;
 
 impl Evaluator<'_> {
-    pub(super) fn unary(&mut self, expr: &Expr, operator: Unary, operand: &Expr) -> Value {
+    pub(super) fn unary(&mut self, expr: Expr<'_>, operator: Unary, operand: Expr<'_>) -> Value {
         let wanted = if operator == Unary::Not { Type::Bool } else { Type::Number };
         let value = self.eval(operand);
         let Some(value) = self.operand(&value, operand, &wanted) else {
@@ -28,17 +28,17 @@ impl Evaluator<'_> {
     }
 
     /// A chain of operators, from the innermost: it may be long, and the stack is not.
-    pub(super) fn operators(&mut self, expr: &Expr) -> Value {
-        if let Kind::Binary(operator, operands) = &expr.kind
-            && !matches!(operands[0].kind, Kind::Binary(..))
+    pub(super) fn operators(&mut self, expr: Expr<'_>) -> Value {
+        if let Kind::Binary(operator, operands) = expr.kind()
+            && !operands[0].is_binary()
         {
-            let (left, right) = (self.eval(&operands[0]), self.eval(&operands[1]));
-            return self.binary(expr, *operator, left, right, operands);
+            let (left, right) = (self.eval(operands[0]), self.eval(operands[1]));
+            return self.binary(expr, operator, left, right, operands);
         }
-        let mut chain = Operands::chain(expr);
-        let mut left = chain.last().map_or_else(failed, |(_, _, first)| self.eval(&first[0]));
+        let mut chain = expr.chain();
+        let mut left = chain.last().map_or_else(failed, |(_, _, first)| self.eval(first[0]));
         while let Some((expr, operator, operands)) = chain.pop() {
-            let right = self.eval(&operands[1]);
+            let right = self.eval(operands[1]);
             left = self.binary(expr, operator, left, right, operands);
         }
         left
@@ -46,11 +46,11 @@ impl Evaluator<'_> {
 
     fn binary(
         &mut self,
-        expr: &Expr,
+        expr: Expr<'_>,
         operator: Binary,
         left: Value,
         right: Value,
-        operands: &[Expr; 2],
+        operands: [Expr<'_>; 2],
     ) -> Value {
         match operator {
             Binary::Equal | Binary::NotEqual => self.equality(expr, operator, &left, &right),
@@ -59,7 +59,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn equality(&mut self, expr: &Expr, operator: Binary, left: &Value, right: &Value) -> Value {
+    fn equality(&mut self, expr: Expr<'_>, operator: Binary, left: &Value, right: &Value) -> Value {
         if is_failed(left) || is_failed(right) {
             return failed();
         }
@@ -73,20 +73,20 @@ impl Evaluator<'_> {
     fn both(
         &mut self,
         [left, right]: &[Value; 2],
-        exprs: &[Expr; 2],
+        exprs: [Expr<'_>; 2],
         wanted: &Type,
     ) -> Option<[Value; 2]> {
-        let left = self.operand(left, &exprs[0], wanted);
-        let right = self.operand(right, &exprs[1], wanted);
+        let left = self.operand(left, exprs[0], wanted);
+        let right = self.operand(right, exprs[1], wanted);
         Some([left?, right?])
     }
 
     fn logical(
         &mut self,
-        expr: &Expr,
+        expr: Expr<'_>,
         operator: Binary,
         values: &[Value; 2],
-        exprs: &[Expr; 2],
+        exprs: [Expr<'_>; 2],
     ) -> Value {
         let Some([left, right]) = self.both(values, exprs, &Type::Bool) else {
             return failed();
@@ -106,10 +106,10 @@ impl Evaluator<'_> {
 
     fn numeric(
         &mut self,
-        expr: &Expr,
+        expr: Expr<'_>,
         operator: Binary,
         values: &[Value; 2],
-        exprs: &[Expr; 2],
+        exprs: [Expr<'_>; 2],
     ) -> Value {
         let Some([left, right]) = self.both(values, exprs, &Type::Number) else {
             return failed();
@@ -132,7 +132,7 @@ impl Evaluator<'_> {
         match arithmetic(operator, l, r) {
             Some(number) => Value::from(number).with_marks(&marks),
             None => self.error(
-                expr.extent,
+                expr.extent(),
                 "arithmetic",
                 "the result is not a number",
                 "of zero and infinite numbers, this operator makes none",
@@ -141,7 +141,7 @@ impl Evaluator<'_> {
     }
 
     /// An operand brought to the type that the operator takes.
-    fn operand(&mut self, value: &Value, expr: &Expr, wanted: &Type) -> Option<Value> {
+    fn operand(&mut self, value: &Value, expr: Expr<'_>, wanted: &Type) -> Option<Value> {
         if is_failed(value) {
             return None;
         }
@@ -153,12 +153,12 @@ impl Evaluator<'_> {
                 Err(error) => error.to_string(),
             }
         };
-        self.error(expr.extent, "operand", "the operator does not take this operand", &label);
+        self.error(expr.extent(), "operand", "the operator does not take this operand", &label);
         None
     }
 
     /// The truth of a condition: `Ok(None)` when unknown, an error when reported.
-    pub(super) fn condition(&mut self, value: &Value, expr: &Expr) -> Result<Option<bool>, ()> {
+    pub(super) fn condition(&mut self, value: &Value, expr: Expr<'_>) -> Result<Option<bool>, ()> {
         if is_failed(value) {
             return Err(());
         }
@@ -170,28 +170,28 @@ impl Evaluator<'_> {
                 Err(error) => error.to_string(),
             }
         };
-        self.error(expr.extent, "condition", "a condition is true or false", &label);
+        self.error(expr.extent(), "condition", "a condition is true or false", &label);
         Err(())
     }
 
-    pub(super) fn conditional(&mut self, expr: &Expr, parts: &[Expr; 3]) -> Value {
-        let condition = self.eval(&parts[0]);
-        let Ok(truth) = self.condition(&condition, &parts[0]) else {
+    pub(super) fn conditional(&mut self, expr: Expr<'_>, parts: [Expr<'_>; 3]) -> Value {
+        let condition = self.eval(parts[0]);
+        let Ok(truth) = self.condition(&condition, parts[0]) else {
             return failed();
         };
         let Some(truth) = truth else {
             return self.undecided(expr, &condition, parts);
         };
         let (taken, other) = if truth { (1, 2) } else { (2, 1) };
-        let value = self.eval(&parts[taken]);
+        let value = self.eval(parts[taken]);
         if is_failed(&value) {
             return value;
         }
         // The branch not taken only lends its type; it may fail.
-        if !self.lends_its_type(&parts[other]) {
+        if !self.lends_its_type(parts[other]) {
             return value.with_marks(condition.marks());
         }
-        let (alternative, caught) = self.attempt(&parts[other]);
+        let (alternative, caught) = self.attempt(parts[other]);
         if caught || is_failed(&alternative) {
             return value.with_marks(condition.marks());
         }
@@ -201,9 +201,9 @@ impl Evaluator<'_> {
     }
 
     /// A conditional whose condition is not known: what holds for both branches holds for it.
-    fn undecided(&mut self, expr: &Expr, condition: &Value, parts: &[Expr; 3]) -> Value {
+    fn undecided(&mut self, expr: Expr<'_>, condition: &Value, parts: [Expr<'_>; 3]) -> Value {
         let before = self.diagnostics.len();
-        let (yes, no) = (self.eval(&parts[1]), self.eval(&parts[2]));
+        let (yes, no) = (self.eval(parts[1]), self.eval(parts[2]));
         if self.diagnostics.len() > before || is_failed(&yes) || is_failed(&no) {
             return failed();
         }
@@ -229,14 +229,14 @@ impl Evaluator<'_> {
 
     /// Whether a branch that is not taken is evaluated for its type. Instances and modules are not made
     /// for that: they may need what is being evaluated, for instance where a chain of instances begins.
-    fn lends_its_type(&self, branch: &Expr) -> bool {
+    fn lends_its_type(&self, branch: Expr<'_>) -> bool {
         const CHEAP: [&str; 8] =
             ["var", "local", "each", "count", "path", "environment", "terraform", "node"];
         let cheap = |root: &str| CHEAP.contains(&root) || self.local(root).is_some();
         references(branch).iter().all(|free| cheap(free.root))
     }
 
-    fn unified(&mut self, expr: &Expr, value: Value, alternative: &Value) -> Value {
+    fn unified(&mut self, expr: Expr<'_>, value: Value, alternative: &Value) -> Value {
         let (ty, other) = (value.ty(), alternative.ty());
         if ty == other {
             return value;
@@ -251,11 +251,11 @@ impl Evaluator<'_> {
         }
     }
 
-    fn unlike_branches(&mut self, expr: &Expr, one: &Type, other: &Type) -> Value {
+    fn unlike_branches(&mut self, expr: Expr<'_>, one: &Type, other: &Type) -> Value {
         let label = format!("one branch gives {}, the other {}", article(one), article(other));
         let diagnostic =
             Diagnostic::error("branches", "the two branches have types that do not fit together")
-                .with_label(self.file.span(expr.extent), label)
+                .with_label(self.file.span(expr.extent()), label)
                 .with_hint("convert one of them, for example with `tostring(...)`");
         self.report(diagnostic)
     }

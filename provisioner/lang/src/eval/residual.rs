@@ -3,7 +3,7 @@
 use super::{Evaluator, Found, Key};
 use crate::functions::{is_later, needs_run};
 use crate::source::SourceFile;
-use crate::syntax::{Expr, Extent, Part, Step, Uses, template_uses, uses};
+use crate::syntax::{Expr, Extent, Parts, Steps, Uses, template_uses, uses};
 use model::{Data, Diagnostic, Marks, RUN, Refinement, Residual, Type, Unknown, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -95,7 +95,7 @@ impl Tree {
 impl Evaluator<'_> {
     /// The unknown value of `expr`, to be computed when what it refers to is known. `operands` are the marks of
     /// what was evaluated; without them everything that the expression refers to counts.
-    pub(super) fn residual(&mut self, expr: &Expr, ty: Type, operands: Option<&Marks>) -> Value {
+    pub(super) fn residual(&mut self, expr: Expr<'_>, ty: Type, operands: Option<&Marks>) -> Value {
         let file = self.file.clone();
         let mut scope = Tree::Parts(BTreeMap::new());
         let uses = uses(expr);
@@ -109,16 +109,16 @@ impl Evaluator<'_> {
         if is_failed(&scope) {
             return failed();
         }
-        let text = file.slice(expr.extent);
-        let value = unknown(ty, text, false, scope, file.place(expr.extent), operands);
-        self.bounded(value, expr.extent)
+        let text = file.slice(expr.extent());
+        let value = unknown(ty, text, false, scope, file.place(expr.extent()), operands);
+        self.bounded(value, expr.extent())
     }
 
     /// The same for the result of operands, where nobody will ever compute it: what it would be computed from is not
     /// gathered. Of many unknown values the gathering must say how often they are used.
     pub(super) fn residual_of(
         &mut self,
-        expr: &Expr,
+        expr: Expr<'_>,
         ty: Type,
         operands: &[Value],
         marks: &Marks,
@@ -157,7 +157,7 @@ impl Evaluator<'_> {
     }
 
     /// Whether something that the expression refers to or calls is not wholly known.
-    pub(super) fn rests_on_unknown(&mut self, expr: &Expr) -> bool {
+    pub(super) fn rests_on_unknown(&mut self, expr: Expr<'_>) -> bool {
         let uses = uses(expr);
         if uses.calls.iter().any(|name| is_later(name))
             && self.names.run().is_some_and(|run| run.time.is_none())
@@ -174,11 +174,11 @@ impl Evaluator<'_> {
     }
 
     /// Whether a reference leads to something that is not wholly known; one that leads nowhere does not.
-    fn is_open(&mut self, root: &Arc<str>, steps: &[Step], extent: Extent) -> bool {
+    fn is_open(&mut self, root: &Arc<str>, steps: Steps<'_>, extent: Extent) -> bool {
         let keys = self.keys(steps);
         let Some(found) = self.root_value(root, &keys, extent) else { return false };
         let mut value = found.value;
-        for (key, step) in keys.iter().zip(steps).skip(found.consumed) {
+        for (key, step) in keys.iter().zip(steps.iter()).skip(found.consumed) {
             value = self.step(value, key, step);
             if is_failed(&value) {
                 return false;
@@ -191,9 +191,9 @@ impl Evaluator<'_> {
     pub(super) fn template_residual(
         &mut self,
         file: &SourceFile,
-        parts: &[Part],
+        parts: Parts<'_>,
         variables: &Value,
-        call: &Expr,
+        call: Expr<'_>,
     ) -> Value {
         let mut scope = BTreeMap::new();
         let uses = template_uses(parts);
@@ -209,11 +209,11 @@ impl Evaluator<'_> {
         if is_failed(&scope) {
             return failed();
         }
-        let place = self.file.place(call.extent);
+        let place = self.file.place(call.extent());
         unknown(Type::String, &file.text, true, scope, place, None)
     }
 
-    fn gather(&mut self, scope: &mut Tree, root: &Arc<str>, steps: &[Step], extent: Extent) {
+    fn gather(&mut self, scope: &mut Tree, root: &Arc<str>, steps: Steps<'_>, extent: Extent) {
         let before = self.diagnostics.len();
         let keys = self.keys(steps);
         let found = match self.local(root) {
@@ -226,7 +226,7 @@ impl Evaluator<'_> {
             let mut value = found.value;
             let consumed = &keys[..found.consumed];
             path.extend(consumed.iter().filter_map(key_name));
-            for (key, step) in keys.iter().zip(steps).skip(found.consumed) {
+            for (key, step) in keys.iter().zip(steps.iter()).skip(found.consumed) {
                 let Some(name) = key_name(key) else { break };
                 if value.is_unknown() {
                     break;

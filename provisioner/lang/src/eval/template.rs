@@ -2,7 +2,7 @@
 
 use super::residual::opaque;
 use super::{Evaluator, Local, failed, is_failed};
-use crate::syntax::{Expr, Loop, Part};
+use crate::syntax::{Expr, Loop, Part, Parts};
 use model::convert::{article, convert};
 use model::{Diagnostic, Marks, Refinement, Type, Value};
 
@@ -56,9 +56,9 @@ impl Text {
 }
 
 impl Evaluator<'_> {
-    pub(super) fn template(&mut self, expr: &Expr, parts: &[Part]) -> Value {
+    pub(super) fn template(&mut self, expr: Expr<'_>, parts: Parts<'_>) -> Value {
         // A template that is one interpolation gives its value as it is.
-        if let [Part::Interpolation(inner)] = parts {
+        if let Some(inner) = parts.only_interpolation() {
             return self.eval(inner);
         }
         let mut text = Text::new();
@@ -79,17 +79,17 @@ impl Evaluator<'_> {
         Value::string(&text.written).with_marks(&text.marks)
     }
 
-    pub(super) fn parts(&mut self, parts: &[Part], text: &mut Text) {
-        for part in parts {
+    pub(super) fn parts(&mut self, parts: Parts<'_>, text: &mut Text) {
+        for part in parts.iter() {
             match part {
                 Part::Literal(literal) => text.written.push_str(literal),
                 Part::Interpolation(expr) => self.interpolation(expr, text),
                 Part::If(choice) => {
-                    let value = self.eval(&choice.condition);
+                    let value = self.eval(choice.condition);
                     text.marks = text.marks.union(value.marks());
-                    match self.condition(&value, &choice.condition) {
-                        Ok(Some(true)) => self.parts(&choice.yes, text),
-                        Ok(Some(false)) => self.parts(&choice.no, text),
+                    match self.condition(&value, choice.condition) {
+                        Ok(Some(true)) => self.parts(choice.yes, text),
+                        Ok(Some(false)) => self.parts(choice.no, text),
                         Ok(None) => text.leave_open(),
                         Err(()) => text.failed = true,
                     }
@@ -99,10 +99,10 @@ impl Evaluator<'_> {
         }
     }
 
-    fn for_directive(&mut self, each: &Loop, text: &mut Text) {
-        let value = self.eval(&each.collection);
+    fn for_directive(&mut self, each: Loop<'_>, text: &mut Text) {
+        let value = self.eval(each.collection);
         text.marks = text.marks.union(value.marks());
-        let elements = match self.elements(&value, &each.collection) {
+        let elements = match self.elements(&value, each.collection) {
             Ok(Some(elements)) => elements,
             Ok(None) => return text.leave_open(),
             Err(()) => return text.failed = true,
@@ -110,18 +110,18 @@ impl Evaluator<'_> {
         let start = text.written.len();
         for (key, element) in elements {
             let mut locals = Vec::with_capacity(2);
-            if let Some(name) = &each.key_name {
+            if let Some(name) = each.key_name {
                 locals.push(Local::new(name, key, value.marks()));
             }
-            locals.push(Local::new(&each.value_name, element, value.marks()));
-            self.with_locals(locals, |inner| inner.parts(&each.body, text));
+            locals.push(Local::new(each.value_name, element, value.marks()));
+            self.with_locals(locals, |inner| inner.parts(each.body, text));
         }
         if text.known.is_some_and(|known| known > start) {
             text.unknown_from(start);
         }
     }
 
-    fn interpolation(&mut self, expr: &Expr, text: &mut Text) {
+    fn interpolation(&mut self, expr: Expr<'_>, text: &mut Text) {
         let value = self.eval(expr);
         text.marks = text.marks.union(value.marks());
         if is_failed(&value) {
@@ -147,7 +147,7 @@ impl Evaluator<'_> {
         text.failed = true;
         let diagnostic =
             Diagnostic::error("interpolation", "only text, numbers and bools can stand in a text")
-                .with_label(self.file.span(expr.extent), problem);
+                .with_label(self.file.span(expr.extent()), problem);
         let has_parts = value.as_items().is_some() || value.as_entries().is_some();
         let hint =
             has_parts.then_some("use `join(\", \", ...)` or `jsonencode(...)` to make text of it");

@@ -134,7 +134,7 @@ impl Graph<'_> {
             let given = values.next_if(|(given, _)| given.as_ref() == name);
             let (name, given) = match given {
                 Some((name, given)) => (name, Some(given)),
-                None => (self.words.get(name), None),
+                None => (self.words.word(name), None),
             };
             let value = match given {
                 Some(value) if !value.is_null() || attribute.default.is_none() => value,

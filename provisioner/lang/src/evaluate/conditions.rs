@@ -9,7 +9,6 @@ use model::convert::article;
 use model::graph::{self, StatedBy};
 use model::{Address, Data, Diagnostic, Marks, Span, Type, Value};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// How many values a message shows.
 const MOST_SHOWN: usize = 5;
@@ -119,13 +118,12 @@ impl Graph<'_> {
     fn found(&mut self, expression: &Expression, place: &Place) -> Vec<(Span, String)> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
-        for free in references(&expression.root) {
+        for free in references(expression.root()) {
             let text = expression.file.slice(free.extent);
             if found.len() == MOST_SHOWN || !seen.insert(text) {
                 continue;
             }
-            let root = Arc::new(free.expr.clone());
-            let value = self.eval(&Expression { file: expression.file.clone(), root }, place);
+            let value = self.eval(&expression.part(free.expr), place);
             if let Some(shown) = shown(&value) {
                 found.push((expression.file.span(free.extent), format!("`{text}` is {shown}")));
             }

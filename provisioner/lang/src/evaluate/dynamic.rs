@@ -197,7 +197,7 @@ fn list_text(blocks: &[&Block]) -> String {
         let for_each = block.body.attributes.iter().find(|it| it.name.text.as_ref() == "for_each");
         match (made_by(block) == &block.kind.text, for_each, content(block), iterator_name(block)) {
             (false, Some(for_each), Some(content), Some(iterator)) => {
-                let elements = block.file.slice(for_each.value.root.extent);
+                let elements = block.file.slice(for_each.value.root().extent());
                 let _ = write!(
                     text,
                     "for {iterator} in [for key, value in ({elements}\n) : {{ key = key, value = value }}] : "
@@ -215,7 +215,7 @@ fn list_text(blocks: &[&Block]) -> String {
 fn object_text(block: &Block, text: &mut String) {
     text.push_str("{\n");
     for attribute in &block.body.attributes {
-        let value = block.file.slice(attribute.value.root.extent);
+        let value = block.file.slice(attribute.value.root().extent());
         let _ = writeln!(text, "{} = {value}", attribute.name.text);
     }
     let mut kinds: Vec<&Arc<str>> = block.body.blocks.iter().map(made_by).collect();

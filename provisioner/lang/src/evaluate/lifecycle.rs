@@ -89,17 +89,13 @@ impl Graph<'_> {
         place: &Place,
         into: &mut BTreeSet<ArgumentPath>,
     ) {
-        let items = match &expression.root.kind {
-            Kind::Tuple(items) => items,
-            _ => std::slice::from_ref(expression.root.as_ref()),
-        };
-        for item in items {
-            let span = expression.file.span(item.extent);
+        for item in expression.items() {
+            let span = expression.file.span(item.extent());
             if let Some(path) = argument_path(item, schema) {
                 self.ignore(path, &span, schema, into);
                 continue;
             }
-            let part = Expression { file: expression.file.clone(), root: Arc::new(item.clone()) };
+            let part = expression.part(item);
             let value = self.eval(&part, place);
             if !self.is_decided(&value, &part, "`ignore_changes`") {
                 continue;
@@ -200,18 +196,18 @@ impl Graph<'_> {
 }
 
 /// The argument that an item names: a word, or a word with steps to a part of it.
-fn argument_path(item: &Expr, schema: &ResourceSchema) -> Option<ArgumentPath> {
-    match &item.kind {
+fn argument_path(item: Expr<'_>, schema: &ResourceSchema) -> Option<ArgumentPath> {
+    match item.kind() {
         Kind::Variable(name) => Some(ArgumentPath::whole(name.clone())),
         Kind::Reference(reference) => {
-            let name = &reference.root;
+            let name = reference.root;
             let is_argument = schema.attributes.contains_key(name.as_ref());
             if REFERENCES.contains(&name.as_ref()) && !is_argument {
                 return None;
             }
             let mut path = ArgumentPath::whole(name.clone());
-            for step in &reference.steps {
-                path.steps.push(match &step.kind {
+            for step in reference.steps.iter() {
+                path.steps.push(match step.kind {
                     StepKind::Attribute(name) => name.clone(),
                     StepKind::Index(index) => constant_step(index)?,
                     StepKind::Splat(_) => return None,
@@ -223,8 +219,8 @@ fn argument_path(item: &Expr, schema: &ResourceSchema) -> Option<ArgumentPath> {
     }
 }
 
-fn constant_step(index: &Expr) -> Option<Arc<str>> {
-    match &index.kind {
+fn constant_step(index: Expr<'_>) -> Option<Arc<str>> {
+    match index.kind() {
         Kind::Literal(Literal::Text(text)) => Some(text.clone()),
         Kind::Literal(Literal::Number(number)) => Some(number.to_string().into()),
         _ => None,

@@ -7,7 +7,7 @@ use crate::eval::{failed, is_failed};
 use crate::module::SourceOf;
 use crate::module::suggest::did_you_mean;
 use crate::source::normalise;
-use crate::syntax::{Expression, Kind, Step, StepKind, references};
+use crate::syntax::{Expression, Kind, Steps, references};
 use model::graph::{Output, StatedBy};
 use model::{Address, Diagnostic, InstanceKey, Marks, PathStep, Span, Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,7 +122,7 @@ impl Graph<'_> {
         if self.configuration.module(&directory).is_some() {
             return Some(directory);
         }
-        if matches!(expression.root.kind, Kind::Literal(_)) {
+        if matches!(expression.root().kind(), Kind::Literal(_)) {
             // Reported when it was loaded.
             return None;
         }
@@ -236,7 +236,7 @@ impl Graph<'_> {
         into: &mut BTreeSet<Address>,
     ) {
         // Evaluating it makes the instances and finds cycles; the origins name them.
-        let free = references(&reference.root);
+        let free = references(reference.root());
         let span = reference.span();
         let is_group = free.first().is_some_and(|free| {
             self.dependency_addresses(scope, (free.root, free.steps), &span, into)
@@ -251,14 +251,14 @@ impl Graph<'_> {
     fn dependency_addresses(
         &mut self,
         scope: usize,
-        (root, steps): (&str, &[Step]),
+        (root, steps): (&str, Steps<'_>),
         span: &Span,
         into: &mut BTreeSet<Address>,
     ) -> bool {
-        let [step, rest @ ..] = steps else { return false };
-        let StepKind::Attribute(name) = &step.kind else { return false };
+        let Some(name) = steps.name(0) else { return false };
+        let is_whole = steps.len() == 1;
         match root {
-            "module" if rest.is_empty() => {
+            "module" if is_whole => {
                 let Some(at) = self.module(scope).calls.position(name) else { return true };
                 self.reason = Some(span.clone());
                 for key in self.call_keys(scope, at).keys() {
@@ -269,7 +269,7 @@ impl Graph<'_> {
                 }
                 true
             }
-            "node_set" if rest.is_empty() && scope == 0 => {
+            "node_set" if is_whole && scope == 0 => {
                 let Some(set) = self.configuration.root.node_sets.position(name) else {
                     return true;
                 };

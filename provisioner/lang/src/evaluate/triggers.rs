@@ -5,7 +5,7 @@ use super::graph::Graph;
 use super::names::Place;
 use crate::module::Lifecycle;
 use crate::module::endpoint::key_of;
-use crate::syntax::{Expr, Expression, Step, StepKind};
+use crate::syntax::{Expression, Reference, Step, StepKind};
 use model::graph::Trigger;
 use model::{Address, Diagnostic};
 use std::collections::BTreeSet;
@@ -31,11 +31,8 @@ impl Graph<'_> {
 
     fn trigger(&mut self, expression: &Expression, place: &Place) -> Option<Trigger> {
         let scope = place.scope;
-        let (kind, steps) = expression.root.reference()?;
-        let named = match steps.split_first() {
-            Some((Step { kind: StepKind::Attribute(name), .. }, rest)) => Some((name, rest)),
-            _ => None,
-        };
+        let Reference { root: kind, steps } = expression.root().reference()?;
+        let named = steps.name(0).map(|name| (name, steps.behind(1)));
         let resources = &self.scopes[scope].module.resources;
         let found = named
             .and_then(|(name, rest)| Some((resources.position(&format!("{kind}.{name}"))?, rest)));
@@ -52,34 +49,30 @@ impl Graph<'_> {
         // Makes the instances, and tells what is wrong with the reference.
         self.eval(expression, place);
         let expansion = self.resource_keys(scope, at);
-        let (keys, rest) = match (&expansion, rest) {
+        let (keys, rest) = match (&expansion, rest.get(0)) {
             (Expansion::Absent | Expansion::Disabled(_), _) => return None,
-            (Expansion::Single, rest) => (vec![None], rest),
-            (_, [Step { kind: StepKind::Index(index), .. }, rest @ ..]) => {
-                let key = key_of(&self.eval(&part(expression, index), place))?;
-                (vec![Some(key)], rest)
+            (Expansion::Single, _) => (vec![None], rest),
+            (_, Some(Step { kind: StepKind::Index(index), .. })) => {
+                let key = key_of(&self.eval(&expression.part(index), place))?;
+                (vec![Some(key)], rest.behind(1))
             }
-            (expansion, _) => (expansion.keys(), [].as_slice()),
+            (expansion, _) => (expansion.keys(), rest.first(0)),
         };
         let path = rest.iter().map_while(|step| self.name_of(step, expression, place)).collect();
         let addresses = keys.into_iter().map(|key| self.address(scope, at, key)).collect();
-        let text = expression.file.slice(expression.root.extent).to_owned();
+        let text = expression.file.slice(expression.root().extent()).to_owned();
         Some(Trigger { addresses, path, text })
     }
 
     /// A step as a path has it; none where the path must end, because the step means several parts.
-    fn name_of(&mut self, step: &Step, whole: &Expression, place: &Place) -> Option<Arc<str>> {
-        match &step.kind {
+    fn name_of(&mut self, step: Step<'_>, whole: &Expression, place: &Place) -> Option<Arc<str>> {
+        match step.kind {
             StepKind::Attribute(name) => Some(name.clone()),
-            StepKind::Index(index) => match key_of(&self.eval(&part(whole, index), place))? {
+            StepKind::Index(index) => match key_of(&self.eval(&whole.part(index), place))? {
                 model::InstanceKey::Name(name) => Some(name),
                 model::InstanceKey::Index(at) => Some(at.to_string().into()),
             },
             StepKind::Splat(_) => None,
         }
     }
-}
-
-fn part(whole: &Expression, expr: &Expr) -> Expression {
-    Expression { file: whole.file.clone(), root: Arc::new(expr.clone()) }
 }

@@ -9,7 +9,7 @@ use crate::eval::{SPECIAL, unknown_function};
 use crate::functions;
 use crate::source::SourceFile;
 use crate::syntax::{
-    Block, Body, Call, Expression, Extent, Free, Kind, Step, StepKind, Visit, references, walk,
+    Block, Body, Call, Expression, Extent, Free, Kind, Steps, Visit, references, walk,
 };
 use model::Diagnostic;
 use std::sync::Arc;
@@ -142,19 +142,14 @@ impl Checker<'_> {
 
     /// Names of arguments are no references; what is computed is.
     fn ignored(&mut self, expression: &Expression, extra: &Extra) {
-        let items = match &expression.root.kind {
-            Kind::Tuple(items) => items,
-            _ => std::slice::from_ref(expression.root.as_ref()),
-        };
-        for item in items {
-            let root = match &item.kind {
+        for item in expression.items() {
+            let root = match item.kind() {
                 Kind::Variable(_) => continue,
                 Kind::Reference(reference) => Some(reference.root.as_ref()),
                 _ => None,
             };
             if root.is_none_or(|root| ["var", "local", "each", "count"].contains(&root)) {
-                let (file, root) = (expression.file.clone(), Arc::new(item.clone()));
-                self.expression(&Expression { file, root }, extra);
+                self.expression(&expression.part(item), extra);
             }
         }
     }
@@ -165,9 +160,9 @@ impl Checker<'_> {
             for condition in &variable.validations {
                 let own = |free: &Free<'_>| {
                     free.root.as_ref() == "var"
-                        && attribute(free.steps, 0) == Some(variable.name.as_ref())
+                        && free.steps.text(0) == Some(variable.name.as_ref())
                 };
-                let free = references(&condition.test.root);
+                let free = references(condition.test.root());
                 if free.is_empty() || free.iter().any(own) {
                     continue;
                 }
@@ -191,7 +186,7 @@ impl Checker<'_> {
             .blocks("artifact")
             .flat_map(|block| block.body.attributes.iter().map(|a| &a.value));
         for expression in whole.chain(artifact) {
-            for free in references(&expression.root) {
+            for free in references(expression.root()) {
                 if free.root.as_ref() == "node" {
                     let diagnostic = Diagnostic::error(
                         "unknown-reference",
@@ -209,7 +204,7 @@ impl Checker<'_> {
 
     fn expression(&mut self, expression: &Expression, extra: &Extra) {
         let mut visitor = Visitor { caught_until: 0, checker: self, file: &expression.file, extra };
-        walk(&expression.root, &mut visitor);
+        walk(expression.root(), &mut visitor);
     }
 }
 
@@ -228,7 +223,7 @@ impl<'e> Visit<'e> for Visitor<'_, '_> {
         }
     }
 
-    fn call(&mut self, call: &'e Call, extent: Extent) {
+    fn call(&mut self, call: Call<'e>, extent: Extent) {
         let name = call.name.text.as_ref();
         // Calls are visited from the outside in: `try` and `can` catch what stands within them.
         if matches!(name, "try" | "can") {
@@ -240,13 +235,6 @@ impl<'e> Visit<'e> for Visitor<'_, '_> {
         if !functions::exists(name) && !SPECIAL.contains(&name) {
             self.checker.diagnostics.push(unknown_function(self.file, call));
         }
-    }
-}
-
-fn attribute(steps: &[Step], at: usize) -> Option<&str> {
-    match &steps.get(at)?.kind {
-        StepKind::Attribute(name) => Some(name),
-        _ => None,
     }
 }
 
@@ -267,7 +255,7 @@ impl Visitor<'_, '_> {
         self.extra.words.contains(&word)
     }
 
-    fn problem(&mut self, root: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+    fn problem(&mut self, root: &str, steps: Steps<'_>, extent: Extent) -> Option<Diagnostic> {
         let module = self.checker.module;
         if self.extra.iterators.iter().any(|name| name.as_ref() == root) {
             return self.one_of(root, &["key", "value"], steps, extent);
@@ -333,11 +321,11 @@ impl Visitor<'_, '_> {
         &self,
         table: &Table<T>,
         (what, root): (&str, &str),
-        steps: &[Step],
+        steps: Steps<'_>,
         extent: Extent,
         advice: &str,
     ) -> Option<Diagnostic> {
-        let Some(name) = attribute(steps, 0) else {
+        let Some(name) = steps.text(0) else {
             return Some(self.error(
                 extent,
                 format!("`{root}` must be followed by a name"),
@@ -356,10 +344,10 @@ impl Visitor<'_, '_> {
         &self,
         root: &str,
         names: &[&str],
-        steps: &[Step],
+        steps: Steps<'_>,
         extent: Extent,
     ) -> Option<Diagnostic> {
-        let name = attribute(steps, 0)?;
+        let name = steps.text(0)?;
         if names.contains(&name) {
             return None;
         }
@@ -368,9 +356,9 @@ impl Visitor<'_, '_> {
         Some(self.error(extent, format!("`{root}` has no `{name}`"), Some(hint)))
     }
 
-    fn data(&self, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+    fn data(&self, steps: Steps<'_>, extent: Extent) -> Option<Diagnostic> {
         let resources = &self.checker.module.resources;
-        let (Some(kind), Some(name)) = (attribute(steps, 0), attribute(steps, 1)) else {
+        let (Some(kind), Some(name)) = (steps.text(0), steps.text(1)) else {
             let summary = "`data` must be followed by a type and a name";
             return Some(self.error(extent, summary, Some("write `data.TYPE.NAME`".to_owned())));
         };
@@ -406,9 +394,9 @@ impl Visitor<'_, '_> {
         }
     }
 
-    fn resource(&mut self, kind: &str, steps: &[Step], extent: Extent) -> Option<Diagnostic> {
+    fn resource(&mut self, kind: &str, steps: Steps<'_>, extent: Extent) -> Option<Diagnostic> {
         let module = self.checker.module;
-        let Some(name) = attribute(steps, 0) else {
+        let Some(name) = steps.text(0) else {
             let roots = [
                 "var",
                 "local",

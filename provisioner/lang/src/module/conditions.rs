@@ -17,7 +17,7 @@ const CHECK: Shape = Shape {
 };
 
 /// Whether an expression gives the same at every run.
-fn is_constant(expr: &Expr) -> bool {
+fn is_constant(expr: Expr<'_>) -> bool {
     let uses = uses(expr);
     uses.references.is_empty() && !uses.calls.iter().any(|name| needs_run(name))
 }
@@ -29,7 +29,7 @@ pub(super) fn read_condition(
 ) -> Option<Condition> {
     let fields = read(block, &CONDITION, diagnostics);
     let condition = fields.get("condition")?;
-    if !condition.is_broken() && is_constant(&condition.root) {
+    if !condition.is_broken() && is_constant(condition.root()) {
         diagnostics.push(
             Diagnostic::error(
                 "constant-condition",

@@ -36,7 +36,7 @@ pub(super) fn is_nameless(block: &Block) -> bool {
 /// What the blocks of a `dynamic` block call the element at hand: its `iterator`, else its label.
 pub(crate) fn iterator_name(block: &Block) -> Option<Arc<str>> {
     let given = block.body.attributes.iter().find(|it| it.name.text.as_ref() == "iterator");
-    match given.map(|attribute| &attribute.value.root.kind) {
+    match given.map(|attribute| attribute.value.root().kind()) {
         Some(Kind::Variable(name)) => Some(name.clone()),
         Some(_) => None,
         None => block.labels.first().map(|label| label.text.clone()),
@@ -107,7 +107,7 @@ fn one(block: &Block, shape: &Shape, diagnostics: &mut Vec<Diagnostic>) {
         );
     }
     if let Some(iterator) = fields.get("iterator").filter(|value| !value.is_broken())
-        && !matches!(iterator.root.kind, Kind::Variable(_))
+        && !matches!(iterator.root().kind(), Kind::Variable(_))
     {
         diagnostics.push(
             Diagnostic::error("iterator", "an `iterator` is a name")

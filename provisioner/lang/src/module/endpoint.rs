@@ -1,6 +1,6 @@
 //! Addresses as they are written in `moved`, `removed` and `import`: read, not evaluated, but for the keys.
 
-use crate::syntax::{Expr, Expression, Kind, StepKind};
+use crate::syntax::{Expression, Kind, StepKind};
 use model::moves::{Endpoint, ResourceName};
 use model::{Diagnostic, InstanceKey, Value};
 use std::sync::Arc;
@@ -63,26 +63,22 @@ fn parts(expression: &Expression) -> Result<Written, &'static str> {
 }
 
 fn names(expression: &Expression) -> Option<Vec<Named>> {
-    let Kind::Reference(reference) = &expression.root.kind else { return None };
+    let Kind::Reference(reference) = expression.root().kind() else { return None };
     let mut names: Vec<Named> = vec![(reference.root.clone(), None)];
-    for step in &reference.steps {
-        match &step.kind {
+    for step in reference.steps.iter() {
+        match step.kind {
             StepKind::Attribute(name) => names.push((name.clone(), None)),
             StepKind::Index(index) => {
                 let (_, key) = names.last_mut()?;
                 if key.is_some() {
                     return None;
                 }
-                *key = Some(part(expression, index));
+                *key = Some(expression.part(index));
             }
             StepKind::Splat(_) => return None,
         }
     }
     Some(names)
-}
-
-fn part(whole: &Expression, expr: &Expr) -> Expression {
-    Expression { file: whole.file.clone(), root: Arc::new(expr.clone()) }
 }
 
 /// The key that a value stands for.

@@ -5,7 +5,7 @@
 
 use super::fields::{Fields, Shape, read};
 use super::{Environment, Module, SettingsBlock};
-use crate::syntax::{Block, Expression, Free, StepKind, references};
+use crate::syntax::{Block, Expression, Free, references};
 use model::{Diagnostic, Span};
 use std::collections::HashSet;
 
@@ -89,7 +89,7 @@ struct Search<'m, 'd> {
 impl Search<'_, '_> {
     /// `from` is the reference in the setting that led here.
     fn expression(&mut self, what: &str, expression: &Expression, from: Option<&Span>) {
-        for free in references(&expression.root) {
+        for free in references(expression.root()) {
             let here = expression.file.span(free.extent);
             let first = from.unwrap_or(&here);
             let name = name(&free);
@@ -132,10 +132,7 @@ impl Search<'_, '_> {
 }
 
 fn name<'e>(free: &Free<'e>) -> Option<&'e str> {
-    match &free.steps.first()?.kind {
-        StepKind::Attribute(name) => Some(name),
-        _ => None,
-    }
+    free.steps.text(0)
 }
 
 /// `what` is where it stands, `reference` what it may not be.

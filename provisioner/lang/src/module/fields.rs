@@ -5,7 +5,7 @@
 
 use super::dynamic::DYNAMIC;
 use super::suggest::{did_you_mean, nearest};
-use crate::syntax::{Attribute, Block, Body, Expr, Expression, Kind, Name};
+use crate::syntax::{Attribute, Block, Body, Expression, Name};
 use foldhash::HashMap;
 use model::{Diagnostic, Span};
 use std::sync::Arc;
@@ -44,10 +44,7 @@ impl Fields {
     /// Takes an argument with a name that there is not for the one that was meant, as one that cannot be read.
     fn misspelt(&mut self, attribute: &Attribute, known: impl Iterator<Item = &'static str>) {
         let Some(meant) = nearest(&attribute.name.text, known) else { return };
-        let Expression { file, root } = &attribute.value;
-        let root = Arc::new(Expr { extent: root.extent, kind: Kind::Broken });
-        let unread = Expression { file: file.clone(), root };
-        self.arguments.entry(meant.into()).or_insert(unread);
+        self.arguments.entry(meant.into()).or_insert_with(|| attribute.value.to_broken());
     }
 
     /// The nested blocks of one kind.

@@ -321,10 +321,10 @@ impl Load<'_> {
 const ANYTHING: char = '\0';
 
 fn pattern(source: &SourceOf) -> Option<String> {
-    match &source.expression.root.kind {
+    match source.expression.root().kind() {
         Kind::Literal(literal) => literal.as_text().map(ToString::to_string),
         Kind::Template(parts) => {
-            let piece = |part: &Part| match part {
+            let piece = |part: Part<'_>| match part {
                 Part::Literal(text) => text.to_string(),
                 _ => ANYTHING.to_string(),
             };

@@ -4,10 +4,8 @@
 
 use super::ProviderName;
 use super::fields::Fields;
-use crate::source::SourceFile;
-use crate::syntax::{Expr, Expression, ItemKey, Kind, StepKind};
+use crate::syntax::{Expr, Expression, ItemKey, Kind, Reference, StepKind};
 use model::Diagnostic;
-use std::sync::Arc;
 
 const HINT: &str =
     "write the provider's name, or name and alias: local.west, local.by_region[each.key]";
@@ -18,7 +16,7 @@ pub(super) fn read_provider(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<ProviderName> {
     let expression = fields.get("provider").filter(|value| !value.is_broken())?;
-    let name = provider_name(&expression.file, &expression.root);
+    let name = provider_name(expression, expression.root());
     if name.is_none() {
         diagnostics.push(
             Diagnostic::error("provider-reference", "`provider` names a provider block")
@@ -44,47 +42,42 @@ pub(super) fn read_providers(
                 .with_hint("write `providers = { local = local.west }`: the module's name for it, and the name here"),
         );
     };
-    let Kind::Object(items) = &expression.root.kind else {
+    let Kind::Object(items) = expression.root().kind() else {
         refuse(expression.span());
         return Vec::new();
     };
     let mut providers = Vec::new();
-    for item in items {
-        let inner = match &item.key {
+    for item in items.iter() {
+        let inner = match item.key {
             ItemKey::Name(name) => Some(name.text.to_string()),
-            ItemKey::Expr(key) => inner_name(&expression.file, key),
+            ItemKey::Expr(key) => inner_name(expression, key),
         };
-        match (inner, provider_name(&expression.file, &item.value)) {
+        match (inner, provider_name(expression, item.value)) {
             (Some(inner), Some(outer)) => providers.push((inner, outer)),
-            _ => refuse(expression.file.span(item.value.extent)),
+            _ => refuse(expression.file.span(item.value.extent())),
         }
     }
     providers
 }
 
-fn inner_name(file: &Arc<SourceFile>, key: &Expr) -> Option<String> {
-    match &key.kind {
+fn inner_name(whole: &Expression, key: Expr<'_>) -> Option<String> {
+    match key.kind() {
         Kind::Literal(literal) => literal.as_text().map(ToString::to_string),
-        Kind::Parens(inner) => inner_name(file, inner),
-        _ => provider_name(file, key).filter(|name| name.key.is_none()).map(|name| name.name),
+        Kind::Parens(inner) => inner_name(whole, inner),
+        _ => provider_name(whole, key).filter(|name| name.key.is_none()).map(|name| name.name),
     }
 }
 
-fn provider_name(file: &Arc<SourceFile>, expr: &Expr) -> Option<ProviderName> {
-    let span = file.span(expr.extent);
-    let (name, steps) = expr.reference()?;
-    let Some((alias, rest)) = steps.split_first() else {
+fn provider_name(whole: &Expression, expr: Expr<'_>) -> Option<ProviderName> {
+    let span = whole.file.span(expr.extent());
+    let Reference { root: name, steps } = expr.reference()?;
+    if steps.is_empty() {
         return Some(ProviderName { name: name.to_string(), key: None, span });
-    };
-    let StepKind::Attribute(alias) = &alias.kind else { return None };
-    let key = match rest {
-        [] => None,
-        [step] => match &step.kind {
-            StepKind::Index(index) => {
-                Some(Expression { file: file.clone(), root: Arc::new(index.as_ref().clone()) })
-            }
-            _ => return None,
-        },
+    }
+    let alias = steps.name(0)?;
+    let key = match (steps.len(), steps.get(1).map(|step| step.kind)) {
+        (1, _) => None,
+        (2, Some(StepKind::Index(index))) => Some(whole.part(index)),
         _ => return None,
     };
     Some(ProviderName { name: format!("{name}.{alias}"), key, span })

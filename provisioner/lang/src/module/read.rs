@@ -13,7 +13,7 @@ use super::{
     SourceOf, Variable,
 };
 use crate::source::SourceFile;
-use crate::syntax::{Block, Body, Expr, Expression, Kind};
+use crate::syntax::{Block, Body, Expression, Kind};
 use model::{Diagnostic, Span, Type};
 use std::sync::Arc;
 
@@ -498,17 +498,10 @@ impl Reader {
             return Vec::new();
         }
         let mut references = Vec::new();
-        let items: &[Expr] = match &expression.root.kind {
-            Kind::Tuple(items) => items,
-            _ => std::slice::from_ref(&expression.root),
-        };
-        let is_list = matches!(expression.root.kind, Kind::Tuple(_));
-        for item in items {
-            if is_list && matches!(item.kind, Kind::Reference(_)) {
-                references.push(Expression {
-                    file: expression.file.clone(),
-                    root: Arc::new(item.clone()),
-                });
+        let is_list = matches!(expression.root().kind(), Kind::Tuple(_));
+        for item in expression.items() {
+            if is_list && matches!(item.kind(), Kind::Reference(_)) {
+                references.push(expression.part(item));
                 continue;
             }
             let summary = format!("`{name}` is a list of references");
@@ -523,7 +516,7 @@ impl Reader {
                 }
             };
             let diagnostic = diagnostic
-                .with_label(expression.file.span(item.extent), "this is none")
+                .with_label(expression.file.span(item.extent()), "this is none")
                 .with_hint(format!("write references without quotes: {name} = {example}"));
             self.diagnostics.push(diagnostic);
         }

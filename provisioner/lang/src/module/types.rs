@@ -2,7 +2,6 @@
 
 use super::constant::constant;
 use super::suggest::did_you_mean;
-use crate::source::SourceFile;
 use crate::syntax::{Call, Expr, Expression, ItemKey, Kind};
 use model::convert::convert;
 use model::types::Field;
@@ -16,17 +15,17 @@ const WORDS: [&str; 11] = [
 
 /// The type that an expression names; `any` after a mistake.
 pub(crate) fn read_type(expression: &Expression, diagnostics: &mut Vec<Diagnostic>) -> Type {
-    Reader { file: &expression.file, diagnostics }.read(&expression.root)
+    Reader { whole: expression, diagnostics }.read(expression.root())
 }
 
 struct Reader<'a> {
-    file: &'a Arc<SourceFile>,
+    whole: &'a Expression,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
-    fn read(&mut self, expr: &Expr) -> Type {
-        match &expr.kind {
+    fn read(&mut self, expr: Expr<'_>) -> Type {
+        match expr.kind() {
             Kind::Variable(word) => self.word(word, expr),
             Kind::Call(call) => self.constructor(call, expr),
             Kind::Broken => Type::Any,
@@ -38,8 +37,8 @@ impl Reader<'_> {
         }
     }
 
-    fn wrong(&mut self, expr: &Expr, problem: &str, hint: Option<String>) -> Type {
-        let span = self.file.span(expr.extent);
+    fn wrong(&mut self, expr: Expr<'_>, problem: &str, hint: Option<String>) -> Type {
+        let span = self.whole.file.span(expr.extent());
         let mut diagnostic =
             Diagnostic::error("type", "this is not a type").with_label(span, problem);
         diagnostic.hints.extend(hint);
@@ -47,7 +46,7 @@ impl Reader<'_> {
         Type::Any
     }
 
-    fn word(&mut self, word: &str, expr: &Expr) -> Type {
+    fn word(&mut self, word: &str, expr: Expr<'_>) -> Type {
         match word {
             "any" => Type::Any,
             "bool" => Type::Bool,
@@ -60,15 +59,15 @@ impl Reader<'_> {
         }
     }
 
-    fn constructor(&mut self, call: &Call, expr: &Expr) -> Type {
-        let [argument] = call.arguments.as_ref() else {
+    fn constructor(&mut self, call: Call<'_>, expr: Expr<'_>) -> Type {
+        let Some(argument) = call.arguments.only() else {
             return self.wrong(
                 expr,
                 &format!("`{}` takes one argument here", call.name.text),
                 None,
             );
         };
-        match (call.name.text.as_ref(), &argument.kind) {
+        match (call.name.text.as_ref(), argument.kind()) {
             ("list", _) => Type::list(self.read(argument)),
             ("set", _) => Type::set(self.read(argument)),
             ("map", _) => Type::map(self.read(argument)),
@@ -82,10 +81,10 @@ impl Reader<'_> {
             ),
             ("object", Kind::Object(items)) => {
                 let mut fields = BTreeMap::new();
-                for item in items {
-                    match &item.key {
+                for item in items.iter() {
+                    match item.key {
                         ItemKey::Name(name) => {
-                            fields.insert(name.text.clone(), self.field(&item.value));
+                            fields.insert(name.text.clone(), self.field(item.value));
                         }
                         ItemKey::Expr(key) => {
                             self.wrong(key, "the name of an attribute is a plain word", None);
@@ -109,27 +108,25 @@ impl Reader<'_> {
         }
     }
 
-    fn field(&mut self, expr: &Expr) -> Field {
-        let Kind::Call(call) = &expr.kind else {
+    fn field(&mut self, expr: Expr<'_>) -> Field {
+        let Kind::Call(call) = expr.kind() else {
             return Field { ty: self.read(expr), optional: false, default: None };
         };
         if call.name.text.as_ref() != "optional" {
             return Field { ty: self.read(expr), optional: false, default: None };
         }
-        let ty = match call.arguments.first() {
+        let ty = match call.arguments.get(0) {
             Some(ty) => self.read(ty),
             None => self.wrong(expr, "`optional` takes a type", None),
         };
         let default = call.arguments.get(1).and_then(|default| {
-            let expression =
-                Expression { file: self.file.clone(), root: Arc::new(default.clone()) };
-            let value = constant(&expression, self.diagnostics)?;
+            let value = constant(&self.whole.part(default), self.diagnostics)?;
             match convert(&value, &ty) {
                 Ok(value) => Some(value),
                 Err(error) => {
                     let label = error.to_string();
                     let diagnostic = Diagnostic::error("type", "the default does not fit its type")
-                        .with_label(self.file.span(default.extent), label);
+                        .with_label(self.whole.file.span(default.extent()), label);
                     self.diagnostics.push(diagnostic);
                     None
                 }

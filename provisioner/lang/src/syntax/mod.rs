@@ -11,16 +11,18 @@ mod json;
 pub(crate) mod lex;
 mod parse;
 mod references;
+mod tree;
 mod words;
 
 pub(crate) use ast::{
-    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, Item, ItemKey, Kind,
-    Literal, Loop, Name, Operands, Part, Step, StepKind, Traversal, Unary,
+    Attribute, Binary, Block, Body, Call, Expr, Expression, Extent, For, ItemKey, Items, Kind,
+    Literal, Loop, Name, Part, Parts, Reference, Step, StepKind, Steps, Traversal, Unary,
 };
 pub(crate) use json::{Layout, Text, parse_json_file};
 pub(crate) use lex::is_unfinished;
 pub(crate) use parse::{parse_expression, parse_file, parse_line, parse_template};
 pub(crate) use references::{Free, Uses, Visit, references, template_uses, uses, walk};
+pub(crate) use tree::Tree;
 pub(crate) use words::Words;
 
 /// What is wrong with the syntax of a file's text, in source order.

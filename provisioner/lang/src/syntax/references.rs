@@ -1,17 +1,17 @@
 //! Walks over expressions: which references are free, which functions are called.
 
-use super::ast::{Call, Expr, Extent, ItemKey, Kind, Operands, Part, Step, StepKind};
+use super::ast::{Call, Expr, Extent, ItemKey, Kind, Part, Parts, Step, StepKind, Steps};
 use std::sync::Arc;
 
 /// A reference that is not to a variable of the expression itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Free<'e> {
     /// The whole reference.
-    pub expr: &'e Expr,
+    pub expr: Expr<'e>,
     pub root: &'e Arc<str>,
     pub extent: Extent,
     /// The steps behind the root, up to a splat or an index that depends on an inner variable.
-    pub steps: &'e [Step],
+    pub steps: Steps<'e>,
 }
 
 /// What a walk meets.
@@ -20,7 +20,7 @@ pub(crate) trait Visit<'e> {
     fn reference(&mut self, free: Free<'e>);
 
     /// A call.
-    fn call(&mut self, _call: &'e Call, _extent: Extent) {}
+    fn call(&mut self, _call: Call<'e>, _extent: Extent) {}
 }
 
 /// What an expression uses of what is around it.
@@ -37,32 +37,32 @@ impl<'e> Visit<'e> for Uses<'e> {
         self.references.push(free);
     }
 
-    fn call(&mut self, call: &'e Call, _extent: Extent) {
-        self.calls.push(&call.name.text);
+    fn call(&mut self, call: Call<'e>, _extent: Extent) {
+        self.calls.push(call.name.text);
     }
 }
 
 /// What an expression uses.
-pub(crate) fn uses(expr: &Expr) -> Uses<'_> {
+pub(crate) fn uses(expr: Expr<'_>) -> Uses<'_> {
     let mut uses = Uses::default();
     walk(expr, &mut uses);
     uses
 }
 
 /// What a template uses.
-pub(crate) fn template_uses(parts: &[Part]) -> Uses<'_> {
+pub(crate) fn template_uses(parts: Parts<'_>) -> Uses<'_> {
     let mut uses = Uses::default();
     Walk { visit: &mut uses, bound: Vec::new() }.parts(parts);
     uses
 }
 
 /// The free references of an expression.
-pub(crate) fn references(expr: &Expr) -> Vec<Free<'_>> {
+pub(crate) fn references(expr: Expr<'_>) -> Vec<Free<'_>> {
     uses(expr).references
 }
 
 /// Walks an expression.
-pub(crate) fn walk<'e>(expr: &'e Expr, visit: &mut dyn Visit<'e>) {
+pub(crate) fn walk<'e>(expr: Expr<'e>, visit: &mut dyn Visit<'e>) {
     Walk { visit, bound: Vec::new() }.expr(expr);
 }
 
@@ -72,59 +72,62 @@ struct Walk<'v, 'e> {
 }
 
 impl<'e> Walk<'_, 'e> {
-    fn expr(&mut self, expr: &'e Expr) {
-        match &expr.kind {
+    fn expr(&mut self, expr: Expr<'e>) {
+        match expr.kind() {
             Kind::Literal(_) | Kind::Broken => {}
             Kind::Tuple(items) => items.iter().for_each(|item| self.expr(item)),
             Kind::Object(items) => {
-                for item in items {
-                    if let ItemKey::Expr(key) = &item.key {
+                for item in items.iter() {
+                    if let ItemKey::Expr(key) = item.key {
                         self.object_key(key);
                     }
-                    self.expr(&item.value);
+                    self.expr(item.value);
                 }
             }
             Kind::Template(parts) => self.parts(parts),
             Kind::Parens(inner) | Kind::Unary(_, inner) => self.expr(inner),
-            Kind::Variable(root) => self.reference(expr, root, &[]),
-            Kind::Reference(reference) => {
-                self.reference(expr, &reference.root, &reference.steps);
-                self.indexes(&reference.steps);
+            Kind::Variable(_) | Kind::Reference(_) => {
+                if let Some(reference) = expr.reference() {
+                    self.reference(expr, reference.root, reference.steps);
+                    self.indexes(reference.steps);
+                }
             }
             Kind::Traversal(traversal) => {
-                self.expr(&traversal.base);
-                self.indexes(&traversal.steps);
+                self.expr(traversal.base);
+                self.indexes(traversal.steps);
             }
-            Kind::Conditional(parts) => parts.iter().for_each(|part| self.expr(part)),
-            Kind::Binary(_, operands) if !matches!(operands[0].kind, Kind::Binary(..)) => {
-                operands.iter().for_each(|operand| self.expr(operand));
+            Kind::Conditional(parts) => parts.into_iter().for_each(|part| self.expr(part)),
+            Kind::Binary(_, operands) if !operands[0].is_binary() => {
+                let [left, right] = operands;
+                self.expr(left);
+                self.expr(right);
             }
             Kind::Binary(..) => {
-                let mut chain = Operands::chain(expr);
+                let mut chain = expr.chain();
                 if let Some((_, _, innermost)) = chain.last() {
-                    self.expr(&innermost[0]);
+                    self.expr(innermost[0]);
                 }
                 while let Some((_, _, operands)) = chain.pop() {
-                    self.expr(&operands[1]);
+                    self.expr(operands[1]);
                 }
             }
             Kind::Call(call) => {
-                self.visit.call(call, expr.extent);
+                self.visit.call(call, expr.extent());
                 call.arguments.iter().for_each(|argument| self.expr(argument));
             }
             Kind::For(parsed) => {
-                self.expr(&parsed.collection);
-                self.within(parsed.key_name.iter().chain([&parsed.value_name]), |walk| {
-                    let optional = [parsed.key.as_ref(), parsed.condition.as_ref()];
+                self.expr(parsed.collection);
+                self.within(parsed.key_name.into_iter().chain([parsed.value_name]), |walk| {
+                    let optional = [parsed.key, parsed.condition];
                     optional.into_iter().flatten().for_each(|part| walk.expr(part));
-                    walk.expr(&parsed.value);
+                    walk.expr(parsed.value);
                 });
             }
         }
     }
 
     /// A bare word as an object's key is the key itself, and one with dots is a mistake; everything else is an expression.
-    fn object_key(&mut self, key: &'e Expr) {
+    fn object_key(&mut self, key: Expr<'e>) {
         if key.reference().is_none() {
             self.expr(key);
         }
@@ -137,28 +140,28 @@ impl<'e> Walk<'_, 'e> {
         self.bound.truncate(before);
     }
 
-    fn parts(&mut self, parts: &'e [Part]) {
-        for part in parts {
+    fn parts(&mut self, parts: Parts<'e>) {
+        for part in parts.iter() {
             match part {
                 Part::Literal(_) => {}
                 Part::Interpolation(expr) => self.expr(expr),
                 Part::If(choice) => {
-                    self.expr(&choice.condition);
-                    self.parts(&choice.yes);
-                    self.parts(&choice.no);
+                    self.expr(choice.condition);
+                    self.parts(choice.yes);
+                    self.parts(choice.no);
                 }
                 Part::For(each) => {
-                    self.expr(&each.collection);
-                    let names = each.key_name.iter().chain([&each.value_name]);
-                    self.within(names, |walk| walk.parts(&each.body));
+                    self.expr(each.collection);
+                    let names = each.key_name.into_iter().chain([each.value_name]);
+                    self.within(names, |walk| walk.parts(each.body));
                 }
             }
         }
     }
 
-    fn indexes(&mut self, steps: &'e [Step]) {
-        for step in steps {
-            match &step.kind {
+    fn indexes(&mut self, steps: Steps<'e>) {
+        for step in steps.iter() {
+            match step.kind {
                 StepKind::Attribute(_) => {}
                 StepKind::Index(index) => self.expr(index),
                 StepKind::Splat(inner) => self.indexes(inner),
@@ -166,20 +169,21 @@ impl<'e> Walk<'_, 'e> {
         }
     }
 
-    fn reference(&mut self, expr: &'e Expr, root: &'e Arc<str>, steps: &'e [Step]) {
+    fn reference(&mut self, expr: Expr<'e>, root: &'e Arc<str>, steps: Steps<'e>) {
         if self.bound.contains(&root) {
             return;
         }
-        let fixed = |step: &&'e Step| match &step.kind {
+        let fixed = |step: &Step<'e>| match step.kind {
             StepKind::Attribute(_) => true,
             StepKind::Index(index) => !self.depends_on_bound(index),
             StepKind::Splat(_) => false,
         };
         let count = steps.iter().take_while(fixed).count();
-        self.visit.reference(Free { expr, root, extent: expr.extent, steps: &steps[..count] });
+        let steps = steps.first(count);
+        self.visit.reference(Free { expr, root, extent: expr.extent(), steps });
     }
 
-    fn depends_on_bound(&self, index: &'e Expr) -> bool {
+    fn depends_on_bound(&self, index: Expr<'e>) -> bool {
         !self.bound.is_empty()
             && references(index).iter().any(|free| self.bound.contains(&free.root))
     }

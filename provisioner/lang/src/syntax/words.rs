@@ -1,39 +1,69 @@
 //! Words, each kept once.
 
-use foldhash::HashSet;
+use foldhash::HashMap;
 use std::sync::Arc;
 
 /// How many words are found without hashing them.
 const RECENT: usize = 64;
 
-/// Texts, each kept once. The same few words come again and again, so what was asked for lately is looked at first.
+/// Texts by number, those that come again kept once. What was asked for lately is looked at first.
+#[derive(Default)]
 pub(crate) struct Words {
-    all: HashSet<Arc<str>>,
-    recent: [Option<Arc<str>>; RECENT],
+    all: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u32>,
+    recent: Recent,
 }
 
-impl Default for Words {
+/// The numbers of recent words, at the places where [`place`] puts them.
+struct Recent([Option<u32>; RECENT]);
+
+impl Default for Recent {
     fn default() -> Self {
-        Self { all: HashSet::default(), recent: [const { None }; RECENT] }
+        Self([None; RECENT])
     }
 }
 
 impl Words {
-    /// The text as it is kept.
-    pub(crate) fn get(&mut self, text: &str) -> Arc<str> {
-        let recent = &mut self.recent[place(text)];
-        if let Some(word) = recent.as_ref().filter(|word| word.as_ref() == text) {
-            return word.clone();
+    /// The number of a text that is kept once.
+    pub(crate) fn number(&mut self, text: &str) -> u32 {
+        let place = place(text);
+        if let Some(number) = self.recent.0[place]
+            && self.get(number).as_ref() == text
+        {
+            return number;
         }
-        let word = if let Some(word) = self.all.get(text) {
-            word.clone()
-        } else {
+        let known = self.numbers.get(text).copied();
+        let number = known.unwrap_or_else(|| {
             let word: Arc<str> = text.into();
-            self.all.insert(word.clone());
-            word
-        };
-        *recent = Some(word.clone());
-        word
+            let number = self.add(word.clone());
+            self.numbers.insert(word, number);
+            number
+        });
+        self.recent.0[place] = Some(number);
+        number
+    }
+
+    /// A text that is kept once.
+    pub(crate) fn word(&mut self, text: &str) -> Arc<str> {
+        let number = self.number(text);
+        self.get(number).clone()
+    }
+
+    /// Keeps a text that probably does not come again.
+    pub(crate) fn add(&mut self, text: Arc<str>) -> u32 {
+        let number = crate::source::offset(self.all.len());
+        self.all.push(text);
+        number
+    }
+
+    /// The text of a number that was given here.
+    pub(crate) fn get(&self, number: u32) -> &Arc<str> {
+        &self.all[number as usize]
+    }
+
+    /// All texts in the order of their numbers.
+    pub(crate) fn into_all(self) -> Vec<Arc<str>> {
+        self.all
     }
 }
 
@@ -52,11 +82,12 @@ mod tests {
     fn a_word_is_kept_once_however_many_there_are() {
         let mut words = Words::default();
         let texts: Vec<_> = (0..1000).map(|at| format!("r{at}")).chain([String::new()]).collect();
-        let first: Vec<_> = texts.iter().map(|text| words.get(text)).collect();
-        for (text, word) in texts.iter().zip(&first).rev() {
-            assert_eq!(text.as_str(), word.as_ref());
-            assert!(Arc::ptr_eq(&words.get(text), word));
-            assert!(Arc::ptr_eq(&words.get(text), word));
+        let first: Vec<_> = texts.iter().map(|text| words.number(text)).collect();
+        for (text, number) in texts.iter().zip(&first).rev() {
+            assert_eq!(text.as_str(), words.get(*number).as_ref());
+            assert_eq!(words.number(text), *number);
+            assert_eq!(words.number(text), *number);
         }
+        assert_eq!(words.into_all().len(), texts.len());
     }
 }

@@ -17,7 +17,7 @@ use super::names::Place;
 use crate::around::around;
 use crate::eval::{is_failed, rests_on_opaque};
 use crate::module::suggest::did_you_mean;
-use crate::syntax::{Expression, StepKind, references};
+use crate::syntax::{Expression, references};
 use model::convert::article;
 use model::rollout::{Amount, ErrorBudget, Notify, Rollout};
 use model::{Data, Diagnostic, Type, Value};
@@ -158,16 +158,10 @@ impl Graph<'_> {
 
     /// The node set that an element of `after` refers to.
     fn node_set_at(&mut self, reference: &Expression) -> Option<usize> {
-        let free = references(&reference.root);
+        let free = references(reference.root());
         let first = free.first()?;
-        let name = match first.steps {
-            [step] if first.root.as_ref() == "node_set" => match &step.kind {
-                StepKind::Attribute(name) => Some(name),
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(name) = name {
+        let is_set = first.root.as_ref() == "node_set" && first.steps.len() == 1;
+        if let Some(name) = first.steps.name(0).filter(|_| is_set) {
             return self.configuration.root.node_sets.position(name);
         }
         let diagnostic = Diagnostic::error("rollout", "`after` is a list of node sets")

@@ -1,7 +1,8 @@
 //! Bodies, arguments and blocks.
 
-use super::super::ast::{Attribute, Block, Body, Expr, Expression, Extent, Kind, Name};
+use super::super::ast::{Attribute, Block, Body, Expression, Name};
 use super::super::lex::TokenKind;
+use super::super::tree::{Extent, Node, Tag};
 use super::{Braces, Parsed, Parser};
 use foldhash::HashMap;
 use std::sync::Arc;
@@ -76,7 +77,7 @@ impl Parser<'_> {
             return Err(self.no_item(word));
         }
         self.read();
-        let name = Name { text: self.word(word.extent), extent: word.extent };
+        let name = self.name(word.extent);
         let next = self.peek();
         match next.kind {
             TokenKind::Equal => self.attribute(name, body, places, one_line),
@@ -107,16 +108,15 @@ impl Parser<'_> {
             match next.kind {
                 TokenKind::Newline | TokenKind::End => Ok(value),
                 TokenKind::CBrace if one_line => Ok(value),
-                _ => Err(self.goes_on_after_argument(&name, &value, next, one_line)),
+                _ => Err(self.goes_on_after_argument(&name, value, next, one_line)),
             }
         });
-        let broken =
-            Expr { extent: Extent { start, end: self.end.max(start) }, kind: Kind::Broken };
+        let broken = Node::new(Extent { start, end: self.end.max(start) }, Tag::Broken);
         let (root, result) = ended.map_or_else(|b| (broken, Err(b)), |value| (value, Ok(())));
         if let Some(first) = place_of(body, places, &name) {
             self.argument_twice(&name, first);
         } else {
-            let value = Expression { file: self.file.clone(), root: Arc::new(root) };
+            let value = Expression::new(self.file.clone(), root);
             body.attributes.push(Attribute { name, value });
         }
         result
@@ -156,7 +156,7 @@ impl Parser<'_> {
                 TokenKind::OBrace => return Ok(self.read().extent),
                 TokenKind::Ident => {
                     self.read();
-                    labels.push(Name { text: self.word(next.extent), extent: next.extent });
+                    labels.push(self.name(next.extent));
                 }
                 TokenKind::OQuote => labels.push(self.quoted_label()?),
                 _ => return Err(self.no_block_body(kind, next)),
@@ -177,7 +177,7 @@ impl Parser<'_> {
                 }
                 TokenKind::QuotedLit => {
                     text = Some(match self.unescaped(next.extent)? {
-                        std::borrow::Cow::Borrowed(_) => self.word(next.extent),
+                        std::borrow::Cow::Borrowed(_) => self.name(next.extent).text,
                         std::borrow::Cow::Owned(text) => text.into(),
                     });
                 }

@@ -1,13 +1,21 @@
 //! What stands in brackets: tuples, objects, `for` expressions and the arguments of calls.
 
-use super::super::ast::{Call, Expr, Extent, For, Item, ItemKey, Kind, Literal, Name};
+use super::super::ast::Name;
 use super::super::lex::{Token, TokenKind};
-use super::{Parsed, Parser, taken};
+use super::super::tree::{Extent, Node, Tag};
+use super::{Parsed, Parser};
 use foldhash::{HashMap, HashMapExt as _};
 use std::sync::Arc;
 
 /// Up to how many keys are compared one by one to find those that are given twice.
 const FEW: usize = 12;
+
+/// What a `for` begins with: names and an expression. There may be no name of the key.
+pub(super) struct Intro {
+    pub key_name: Node,
+    pub value_name: Node,
+    pub collection: Node,
+}
 
 impl Parser<'_> {
     /// The bracket that ends what `open` began. `separator` is what else could have stood here.
@@ -24,57 +32,56 @@ impl Parser<'_> {
         Err(self.not_closed(open, next, separator))
     }
 
-    pub(super) fn tuple(&mut self) -> Parsed<Expr> {
+    pub(super) fn tuple(&mut self) -> Parsed<Node> {
         let open = self.read();
-        let kind = self.with_newlines(false, |parser| {
+        self.with_newlines(false, |parser| {
             if parser.at_word("for") {
                 return parser.for_expression(open, TokenKind::CBrack);
             }
-            let first = parser.gathered.exprs.len();
+            let list = parser.tree.list();
             while parser.kind() != TokenKind::CBrack {
                 let item = parser.expression()?;
-                parser.gathered.exprs.push(item);
+                parser.tree.gather(item);
                 if parser.eat(TokenKind::Comma).is_none() {
                     break;
                 }
             }
             parser.close(open, TokenKind::CBrack, Some(","))?;
-            Ok(Kind::Tuple(taken(&mut parser.gathered.exprs, first)))
-        })?;
-        Ok(Expr { extent: Extent { start: open.extent.start, end: self.end }, kind })
+            let extent = Extent { start: open.extent.start, end: parser.end };
+            Ok(parser.tree.of_list(extent, Tag::Tuple, list))
+        })
     }
 
-    pub(super) fn object(&mut self) -> Parsed<Expr> {
+    pub(super) fn object(&mut self) -> Parsed<Node> {
         let open = self.read();
         let is_for = self.with_newlines(false, |parser| parser.at_word("for"));
-        let kind = if is_for {
-            self.with_newlines(false, |parser| parser.for_expression(open, TokenKind::CBrace))?
+        if is_for {
+            self.with_newlines(false, |parser| parser.for_expression(open, TokenKind::CBrace))
         } else {
-            self.with_newlines(true, |parser| parser.object_items(open))?
-        };
-        Ok(Expr { extent: Extent { start: open.extent.start, end: self.end }, kind })
+            self.with_newlines(true, |parser| parser.object_items(open))
+        }
     }
 
-    fn object_items(&mut self, open: Token) -> Parsed<Kind> {
-        let first = self.gathered.items.len();
+    fn object_items(&mut self, open: Token) -> Parsed<Node> {
+        let list = self.tree.list();
         loop {
             while self.eat(TokenKind::Newline).is_some() {}
             if self.kind() == TokenKind::CBrace {
                 break;
             }
-            let item = self.object_item(open)?;
-            self.gathered.items.push(item);
+            self.object_item(open)?;
             if self.eat(TokenKind::Comma).or_else(|| self.eat(TokenKind::Newline)).is_none() {
                 break;
             }
         }
         self.close(open, TokenKind::CBrace, Some(","))?;
-        let items = taken(&mut self.gathered.items, first);
-        self.keys_given_twice(&items);
-        Ok(Kind::Object(items))
+        self.keys_given_twice(list);
+        let extent = Extent { start: open.extent.start, end: self.end };
+        Ok(self.tree.of_list(extent, Tag::Object, list))
     }
 
-    fn object_item(&mut self, open: Token) -> Parsed<Item> {
+    /// Gathers a key and its value.
+    fn object_item(&mut self, open: Token) -> Parsed<()> {
         let first = self.peek();
         if !can_begin_value(first.kind) {
             return Err(self.no_key(open, first));
@@ -82,67 +89,70 @@ impl Parser<'_> {
         let key = self.expression()?;
         let next = self.peek();
         if !matches!(next.kind, TokenKind::Equal | TokenKind::Colon) {
-            return Err(self.no_value_of_key(open, &key, next));
+            return Err(self.no_value_of_key(open, key, next));
         }
         let key = self.item_key(key);
+        self.tree.gather(key);
         self.read();
         let value = self.expression()?;
-        Ok(Item { key, value })
+        self.tree.gather(value);
+        Ok(())
     }
 
     /// What is a plain word or text is the key itself.
-    fn item_key(&mut self, key: Expr) -> ItemKey {
-        let text = match &key.kind {
-            Kind::Variable(word) => Some(word.clone()),
-            Kind::Literal(Literal::Text(text)) => Some(text.clone()),
-            Kind::Literal(Literal::Null | Literal::Bool(_)) => Some(self.word(key.extent)),
-            _ => None,
+    fn item_key(&mut self, key: Node) -> Node {
+        let word = match key.tag {
+            Tag::Variable | Tag::Text => key.a,
+            Tag::Null | Tag::Bool => self.word(key.extent),
+            _ => return key,
         };
-        match text {
-            Some(text) => ItemKey::Name(Name { text, extent: key.extent }),
-            None => ItemKey::Expr(Box::new(key)),
-        }
+        Node::word(key.extent, Tag::Name, word)
     }
 
-    /// The last one counts, and one of them was probably meant to be another.
-    fn keys_given_twice(&mut self, items: &[Item]) {
-        let name = |item: &Item| match &item.key {
-            ItemKey::Name(name) => Some(name.clone()),
-            ItemKey::Expr(_) => None,
-        };
+    /// The last one counts, and one of them was probably meant to be another. The object is the list that is read now.
+    fn keys_given_twice(&mut self, list: usize) {
+        let (items, _) = self.tree.gathered(list).as_chunks();
+        let names = items.iter().map(|[key, _]| *key).filter(|key| key.tag == Tag::Name);
+        let text = |key: &Node| self.tree.words.get(key.a);
+        let mut twice = Vec::new();
         if items.len() <= FEW {
-            for (at, item) in items.iter().enumerate() {
-                let ItemKey::Name(second) = &item.key else { continue };
-                let same = |earlier: &Item| matches!(&earlier.key, ItemKey::Name(n) if n.text == second.text);
-                if let Some(first) = items[..at].iter().rfind(|item| same(item)).and_then(name) {
-                    self.key_twice(second, first.extent);
-                }
+            let names: Vec<Node> = names.collect();
+            for (at, second) in names.iter().enumerate() {
+                let same = |earlier: &&Node| text(earlier) == text(second);
+                twice.extend(names[..at].iter().rfind(same).map(|first| (*first, *second)));
             }
-            return;
+        } else {
+            let mut seen: HashMap<&Arc<str>, Node> = HashMap::with_capacity(items.len());
+            for second in names {
+                twice.extend(seen.insert(text(&second), second).map(|first| (first, second)));
+            }
         }
-        let mut seen: HashMap<Arc<str>, Extent> = HashMap::with_capacity(items.len());
-        for second in items.iter().filter_map(name) {
-            if let Some(first) = seen.insert(second.text.clone(), second.extent) {
-                self.key_twice(&second, first);
-            }
+        for (first, second) in twice {
+            let second = self.name_of(second);
+            self.key_twice(&second, first.extent);
         }
     }
 
-    fn for_expression(&mut self, open: Token, end: TokenKind) -> Parsed<Kind> {
+    fn name_of(&self, node: Node) -> Name {
+        Name { text: self.tree.words.get(node.a).clone(), extent: node.extent }
+    }
+
+    fn for_expression(&mut self, open: Token, end: TokenKind) -> Parsed<Node> {
         self.read();
-        let (key_name, value_name, collection) = self.for_intro()?;
+        let nothing = Node::new(open.extent, Tag::Nothing);
+        let Intro { key_name, value_name, collection } = self.for_intro()?;
         if self.eat(TokenKind::Colon).is_none() {
             let next = self.peek();
             return Err(self.for_without_colon(next));
         }
         let is_object = end == TokenKind::CBrace;
         let mut value = self.expression()?;
-        let mut key = None;
+        let mut key = nothing;
         if let Some(arrow) = self.eat(TokenKind::FatArrow) {
             if !is_object {
                 return Err(self.key_in_tuple(open, arrow));
             }
-            key = Some(std::mem::replace(&mut value, self.expression()?));
+            key = std::mem::replace(&mut value, self.expression()?);
         } else if is_object {
             let next = self.peek();
             return Err(self.for_without_key(open, next));
@@ -153,48 +163,41 @@ impl Parser<'_> {
         }
         let condition = if self.at_word("if") {
             self.read();
-            Some(self.expression()?)
+            self.expression()?
         } else {
-            None
+            nothing
         };
         self.close(open, end, None)?;
-        let group = group.is_some();
-        Ok(Kind::For(Box::new(For {
-            key_name,
-            value_name,
-            collection,
-            key,
-            value,
-            group,
-            condition,
-        })))
+        let extent = Extent { start: open.extent.start, end: self.end };
+        let parts = [value_name, collection, value, key_name, key, condition];
+        Ok(self.tree.of(extent, Tag::For { group: group.is_some() }, &parts))
     }
 
     /// `k, v in collection`.
-    pub(super) fn for_intro(&mut self) -> Parsed<(Option<Arc<str>>, Arc<str>, Expr)> {
-        let mut key_name = None;
+    pub(super) fn for_intro(&mut self) -> Parsed<Intro> {
         let mut value_name = self.for_name()?;
+        let mut key_name = Node::new(value_name.extent, Tag::Nothing);
         if self.eat(TokenKind::Comma).is_some() {
-            key_name = Some(std::mem::replace(&mut value_name, self.for_name()?));
+            key_name = std::mem::replace(&mut value_name, self.for_name()?);
         }
         if !self.at_word("in") {
             let next = self.peek();
             return Err(self.for_without_in(next));
         }
         self.read();
-        Ok((key_name, value_name, self.expression()?))
+        Ok(Intro { key_name, value_name, collection: self.expression()? })
     }
 
-    fn for_name(&mut self) -> Parsed<Arc<str>> {
+    fn for_name(&mut self) -> Parsed<Node> {
         let token = self.peek();
         if token.kind != TokenKind::Ident {
             return Err(self.for_without_name(token));
         }
         self.read();
-        Ok(self.word(token.extent))
+        Ok(Node::word(token.extent, Tag::Name, self.word(token.extent)))
     }
 
-    pub(super) fn call(&mut self, first: Token) -> Parsed<Expr> {
+    pub(super) fn call(&mut self, first: Token) -> Parsed<Node> {
         let mut extent = first.extent;
         while self.eat(TokenKind::DoubleColon).is_some() {
             let next = self.peek();
@@ -209,32 +212,33 @@ impl Parser<'_> {
             return Err(self.no_arguments(extent, open));
         }
         self.read();
-        let (arguments, expand) = self.with_newlines(false, |parser| parser.arguments(open))?;
-        let text = if extent == first.extent {
+        let list = self.tree.list();
+        let word = if extent == first.extent {
             self.word(extent)
         } else {
             // `core::` is the name space of the built-in functions.
             let full: String = self.slice(extent).split_whitespace().collect();
-            full.strip_prefix("core::").unwrap_or(&full).into()
+            self.tree.words.number(full.strip_prefix("core::").unwrap_or(&full))
         };
-        let call = Call { name: Name { text, extent }, arguments, expand };
+        self.tree.gather(Node::word(extent, Tag::Name, word));
+        let expand = self.with_newlines(false, |parser| parser.arguments(open))?;
         let extent = Extent { start: extent.start, end: self.end };
-        Ok(Expr { extent, kind: Kind::Call(Box::new(call)) })
+        Ok(self.tree.of_list(extent, Tag::Call { expand }, list))
     }
 
-    fn arguments(&mut self, open: Token) -> Parsed<(Box<[Expr]>, bool)> {
-        let first = self.gathered.exprs.len();
+    /// Gathers the arguments of a call; tells whether `...` follows the last.
+    fn arguments(&mut self, open: Token) -> Parsed<bool> {
         let mut expand = false;
         while self.kind() != TokenKind::CParen {
             let argument = self.expression()?;
-            self.gathered.exprs.push(argument);
+            self.tree.gather(argument);
             expand = self.eat(TokenKind::Ellipsis).is_some();
             if expand || self.eat(TokenKind::Comma).is_none() {
                 break;
             }
         }
         self.close(open, TokenKind::CParen, (!expand).then_some(","))?;
-        Ok((taken(&mut self.gathered.exprs, first), expand))
+        Ok(expand)
     }
 }
 

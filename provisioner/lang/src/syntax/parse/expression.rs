@@ -1,15 +1,12 @@
 //! Expressions: operators, operands and what follows them.
 
-use super::super::ast::{
-    Binary, Expr, Extent, Kind, Literal, Reference, Step, StepKind, Traversal, Unary,
-};
 use super::super::lex::{Token, TokenKind};
-use super::{Parsed, Parser, taken};
-use model::Number;
+use super::super::tree::{Binary, Extent, Node, Tag, Unary};
+use super::{Parsed, Parser};
 
 impl Parser<'_> {
     /// An expression and nothing behind it.
-    pub(super) fn whole_expression(&mut self) -> Parsed<Expr> {
+    pub(super) fn whole_expression(&mut self) -> Parsed<Node> {
         let expr = self.expression()?;
         let next = self.peek();
         if next.kind == TokenKind::End {
@@ -18,11 +15,11 @@ impl Parser<'_> {
         Err(self.goes_on_after_expression(next))
     }
 
-    pub(super) fn expression(&mut self) -> Parsed<Expr> {
+    pub(super) fn expression(&mut self) -> Parsed<Node> {
         self.nested(Self::conditional)
     }
 
-    fn conditional(&mut self) -> Parsed<Expr> {
+    fn conditional(&mut self) -> Parsed<Node> {
         let condition = self.operation()?;
         let Some(question) = self.eat(TokenKind::Question) else { return Ok(condition) };
         let yes = self.expression()?;
@@ -33,13 +30,13 @@ impl Parser<'_> {
         self.read();
         let no = self.expression()?;
         let extent = Extent { start: condition.extent.start, end: no.extent.end };
-        Ok(Expr { extent, kind: Kind::Conditional(Box::new([condition, yes, no])) })
+        Ok(self.tree.of(extent, Tag::Conditional, &[condition, yes, no]))
     }
 
     /// Operands and the operators between them, by precedence; all operators group from the left.
-    fn operation(&mut self) -> Parsed<Expr> {
+    fn operation(&mut self) -> Parsed<Node> {
         let mut last = self.operand()?;
-        let mut waiting: Vec<(Expr, Binary)> = Vec::new();
+        let mut waiting: Vec<(Node, Binary)> = Vec::new();
         loop {
             let next = binary(self.kind());
             let strength = next.map_or(0, precedence);
@@ -47,7 +44,7 @@ impl Parser<'_> {
                 waiting.pop_if(|(_, operator)| precedence(*operator) >= strength)
             {
                 let extent = Extent { start: left.extent.start, end: last.extent.end };
-                last = Expr { extent, kind: Kind::Binary(operator, [left, last].into()) };
+                last = self.tree.of(extent, Tag::Binary(operator), &[left, last]);
             }
             let Some(operator) = next else { return Ok(last) };
             self.read();
@@ -56,7 +53,7 @@ impl Parser<'_> {
         }
     }
 
-    fn operand(&mut self) -> Parsed<Expr> {
+    fn operand(&mut self) -> Parsed<Node> {
         let token = self.peek();
         let operator = match token.kind {
             TokenKind::Minus => Unary::Negate,
@@ -72,10 +69,10 @@ impl Parser<'_> {
         self.read();
         let operand = self.nested(Self::operand)?;
         let extent = Extent { start: token.extent.start, end: operand.extent.end };
-        Ok(Expr { extent, kind: Kind::Unary(operator, Box::new(operand)) })
+        Ok(self.tree.of(extent, Tag::Unary(operator), &[operand]))
     }
 
-    fn term(&mut self, token: Token) -> Parsed<Expr> {
+    fn term(&mut self, token: Token) -> Parsed<Node> {
         match token.kind {
             TokenKind::OQuote => self.quoted(),
             TokenKind::Ident => self.named(),
@@ -89,31 +86,27 @@ impl Parser<'_> {
     }
 
     /// A word: a literal, a call, or the start of a reference.
-    fn named(&mut self) -> Parsed<Expr> {
+    fn named(&mut self) -> Parsed<Node> {
         let token = self.read();
         if let TokenKind::OParen | TokenKind::DoubleColon = self.kind() {
             return self.call(token);
         }
-        let kind = match self.slice(token.extent) {
-            "true" => Kind::Literal(Literal::Bool(true)),
-            "false" => Kind::Literal(Literal::Bool(false)),
-            "null" => Kind::Literal(Literal::Null),
-            _ => Kind::Variable(self.word(token.extent)),
-        };
-        Ok(Expr { extent: token.extent, kind })
+        Ok(match self.slice(token.extent) {
+            "true" => Node::bool(token.extent, true),
+            "false" => Node::bool(token.extent, false),
+            "null" => Node::new(token.extent, Tag::Null),
+            _ => Node::word(token.extent, Tag::Variable, self.word(token.extent)),
+        })
     }
 
-    fn number(&mut self) -> Parsed<Expr> {
+    fn number(&mut self) -> Parsed<Node> {
         let token = self.read();
-        match Number::parse(self.slice(token.extent)) {
-            Some(number) => {
-                Ok(Expr { extent: token.extent, kind: Kind::Literal(Literal::Number(number)) })
-            }
-            None => Err(self.bad_number(token)),
-        }
+        let text = self.slice(token.extent);
+        let number = self.tree.number(token.extent, text);
+        number.ok_or_else(|| self.bad_number(token))
     }
 
-    fn parentheses(&mut self) -> Parsed<Expr> {
+    fn parentheses(&mut self) -> Parsed<Node> {
         let open = self.read();
         let inner = self.with_newlines(false, |parser| {
             let inner = parser.expression()?;
@@ -121,88 +114,98 @@ impl Parser<'_> {
             Ok(inner)
         })?;
         let extent = Extent { start: open.extent.start, end: self.end };
-        Ok(Expr { extent, kind: Kind::Parens(Box::new(inner)) })
+        Ok(self.tree.of(extent, Tag::Parens, &[inner]))
     }
 
-    fn traversal(&mut self, base: Expr) -> Parsed<Expr> {
-        let steps = self.steps()?;
+    fn traversal(&mut self, base: Node) -> Parsed<Node> {
+        let list = self.tree.list();
+        self.tree.gather(base);
+        self.steps()?;
         let extent = Extent { start: base.extent.start, end: self.end };
-        let kind = match base.kind {
-            Kind::Variable(root) => Kind::Reference(Box::new(Reference { root, steps })),
-            _ => Kind::Traversal(Box::new(Traversal { base, steps })),
-        };
-        Ok(Expr { extent, kind })
+        if let [Node { tag: Tag::Variable, a: root, .. }, step] = *self.tree.gathered(list)
+            && step.tag == Tag::Attribute
+            && step.extent.start == base.extent.end
+        {
+            self.tree.drop_list(list);
+            return Ok(Node { extent, tag: Tag::Member, a: root, b: step.a });
+        }
+        let tag = if base.tag == Tag::Variable { Tag::Reference } else { Tag::Traversal };
+        Ok(self.tree.of_list(extent, tag, list))
     }
 
-    fn steps(&mut self) -> Parsed<Box<[Step]>> {
-        let first = self.gathered.steps.len();
+    /// Gathers steps.
+    fn steps(&mut self) -> Parsed<()> {
         loop {
             let token = self.peek();
-            let kind = match token.kind {
+            let mut step = match token.kind {
                 TokenKind::Dot => self.after_dot()?,
                 TokenKind::OBrack => {
                     self.read();
                     self.after_bracket(token)?
                 }
-                _ => return Ok(taken(&mut self.gathered.steps, first)),
+                _ => return Ok(()),
             };
-            let extent = Extent { start: token.extent.start, end: self.end };
-            self.gathered.steps.push(Step { extent, kind });
+            step.extent = Extent { start: token.extent.start, end: self.end };
+            self.tree.gather(step);
         }
     }
 
-    fn after_dot(&mut self) -> Parsed<StepKind> {
+    /// A step; where it begins and ends is not said yet.
+    fn after_dot(&mut self) -> Parsed<Node> {
         let dot = self.read();
         let token = self.peek();
         match token.kind {
             TokenKind::Ident | TokenKind::NumberLit => self.member(dot),
             TokenKind::Star => {
                 self.read();
-                let mut each = Vec::new();
+                let each = self.tree.list();
                 while let Some(dot) = self.eat(TokenKind::Dot) {
                     if self.kind() == TokenKind::Star {
                         return Err(self.nested_splat());
                     }
-                    let kind = self.member(dot)?;
-                    let extent = Extent { start: dot.extent.start, end: self.end };
-                    each.push(Step { extent, kind });
+                    let mut step = self.member(dot)?;
+                    step.extent = Extent { start: dot.extent.start, end: self.end };
+                    self.tree.gather(step);
                 }
-                Ok(StepKind::Splat(each.into()))
+                Ok(self.tree.of_list(Extent::default(), Tag::Splat, each))
             }
             _ => Err(self.no_attribute_name(dot, token)),
         }
     }
 
     /// The name behind a dot, or a number: `list.0` is an old way to write `list[0]`.
-    fn member(&mut self, dot: Token) -> Parsed<StepKind> {
+    fn member(&mut self, dot: Token) -> Parsed<Node> {
         let token = self.peek();
         match token.kind {
             TokenKind::Ident => {
                 self.read();
-                Ok(StepKind::Attribute(self.word(token.extent)))
+                Ok(Node::word(token.extent, Tag::Attribute, self.word(token.extent)))
             }
             TokenKind::NumberLit => {
                 self.read();
                 let text = self.slice(token.extent);
-                let index = text.parse::<i64>().ok().filter(|_| !text.starts_with('+'));
+                let index = text.parse::<i64>().ok().and_then(|index| u64::try_from(index).ok());
                 let Some(index) = index else { return Err(self.chained_index(dot, token)) };
-                let kind = Kind::Literal(Literal::Number(index.into()));
-                Ok(StepKind::Index(Box::new(Expr { extent: token.extent, kind })))
+                let index = Node::whole(token.extent, index);
+                Ok(self.tree.of(token.extent, Tag::Index, &[index]))
             }
             _ => Err(self.no_attribute_name(dot, token)),
         }
     }
 
-    fn after_bracket(&mut self, open: Token) -> Parsed<StepKind> {
+    /// A step; where it begins and ends is not said yet.
+    fn after_bracket(&mut self, open: Token) -> Parsed<Node> {
         if self.eat(TokenKind::Star).is_some() {
             self.close(open, TokenKind::CBrack, None)?;
             // Everything that follows applies to each item.
-            return Ok(StepKind::Splat(self.nested(Self::steps)?));
+            let each = self.tree.list();
+            self.nested(Self::steps)?;
+            return Ok(self.tree.of_list(open.extent, Tag::Splat, each));
         }
         self.with_newlines(false, |parser| {
             let index = parser.expression()?;
             parser.close(open, TokenKind::CBrack, None)?;
-            Ok(StepKind::Index(Box::new(index)))
+            Ok(parser.tree.of(open.extent, Tag::Index, &[index]))
         })
     }
 }

@@ -14,9 +14,9 @@ mod mistake;
 mod recover;
 mod template;
 
-use super::ast::{Body, Expr, Expression, Extent, Item, Part, Step};
+use super::ast::{Body, Expression, Name, Parts};
 use super::lex::{Lexer, Token, TokenKind};
-use super::words::Words;
+use super::tree::{Extent, Node, Planting};
 use crate::source::SourceFile;
 use model::Diagnostic;
 use std::sync::Arc;
@@ -26,21 +26,6 @@ const MOST_ERRORS: usize = 20;
 
 /// How deep brackets, operators, templates and blocks may be nested.
 const MOST_NESTED: u32 = 200;
-
-/// What lists that are being read have so far: each list is above the ones that it stands in. So a list needs no memory
-/// of its own before it is whole, and then just as much as it has items. What a mistake left here is in nobody's way.
-#[derive(Default)]
-struct Gathered {
-    exprs: Vec<Expr>,
-    items: Vec<Item>,
-    steps: Vec<Step>,
-    parts: Vec<Part>,
-}
-
-/// Takes what was gathered since there were `first`.
-fn taken<T>(gathered: &mut Vec<T>, first: usize) -> Box<[T]> {
-    gathered.drain(first..).collect()
-}
 
 /// A mistake that has been reported.
 struct Broken;
@@ -59,7 +44,7 @@ pub(crate) fn parse_file(file: &Arc<SourceFile>) -> (Body, Vec<Diagnostic>) {
             parser = second;
         }
     }
-    (body, parser.mistakes())
+    (body, parser.finished())
 }
 
 /// Parses an expression that stands on its own: kept in a plan, or given on the command line. It may span lines
@@ -68,10 +53,8 @@ pub(crate) fn parse_expression(name: &str, text: &str) -> Result<Expression, Vec
     let file = SourceFile::new(name, text);
     let mut parser = Parser::new(&file, Lexer::new(&file.text), Braces::AsWritten);
     parser.newlines = false;
-    match parser.whole_expression() {
-        Ok(root) if !parser.failed() => Ok(Expression { file, root: Arc::new(root) }),
-        _ => Err(parser.mistakes()),
-    }
+    let root = parser.whole_expression();
+    parser.alone(root)
 }
 
 /// Parses an expression as it would stand behind `name =`: a line break outside of brackets ends it, and only
@@ -89,17 +72,17 @@ pub(crate) fn parse_line(name: &str, text: &str) -> Result<Expression, Vec<Diagn
             Err(parser.goes_on_after_expression(next))
         }
     });
-    match root {
-        Ok(root) if !parser.failed() => Ok(Expression { file, root: Arc::new(root) }),
-        _ => Err(parser.mistakes()),
-    }
+    parser.alone(root)
 }
 
 /// Parses the text of a template. Gives the mistakes when there are any.
-pub(crate) fn parse_template(file: &Arc<SourceFile>) -> Result<Box<[Part]>, Vec<Diagnostic>> {
+pub(crate) fn parse_template(file: &Arc<SourceFile>) -> Result<Parts<'_>, Vec<Diagnostic>> {
     let mut parser = Parser::new(file, Lexer::template(&file.text), Braces::AsWritten);
     match parser.whole_template() {
-        Ok(parts) if !parser.failed() => Ok(parts),
+        Ok(template) if !parser.failed() => {
+            parser.finished();
+            Ok(Parts::of_file(file, template))
+        }
         _ => Err(parser.mistakes()),
     }
 }
@@ -126,8 +109,7 @@ struct Parser<'t> {
     /// Whether a line break means something; otherwise it is skipped.
     newlines: bool,
     depth: u32,
-    words: Words,
-    gathered: Gathered,
+    tree: Planting,
     diagnostics: Vec<Diagnostic>,
     braces: Braces,
     /// How the braces of the file fail to match.
@@ -149,8 +131,7 @@ impl<'t> Parser<'t> {
             end: 0,
             newlines: true,
             depth: 0,
-            words: Words::default(),
-            gathered: Gathered::default(),
+            tree: Planting::new(file.text.len()),
             diagnostics: Vec::new(),
             braces,
             unbalanced: None,
@@ -243,10 +224,16 @@ impl<'t> Parser<'t> {
         token.kind == TokenKind::Ident && self.slice(token.extent) == word
     }
 
-    /// A word of the file; each is kept once.
-    fn word(&mut self, extent: Extent) -> Arc<str> {
+    /// The number of a word of the file.
+    fn word(&mut self, extent: Extent) -> u32 {
         let text = self.slice(extent);
-        self.words.get(text)
+        self.tree.words.number(text)
+    }
+
+    /// A word of the file; each is kept once.
+    fn name(&mut self, extent: Extent) -> Name {
+        let text = self.slice(extent);
+        Name { text: self.tree.words.word(text), extent }
     }
 
     /// Parses with line breaks having a meaning, or not; afterwards it is as before.
@@ -281,11 +268,29 @@ impl<'t> Parser<'t> {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
 
+    /// Gives the tree to the file, and the mistakes that were found.
+    fn finished(self) -> Vec<Diagnostic> {
+        self.file.keep(self.tree.grown());
+        in_source_order(self.diagnostics)
+    }
+
+    /// The expression that is all of the text, or the mistakes.
+    fn alone(self, root: Parsed<Node>) -> Result<Expression, Vec<Diagnostic>> {
+        let Some(root) = root.ok().filter(|_| !self.failed()) else {
+            return Err(self.mistakes());
+        };
+        let expression = Expression::new(self.file.clone(), root);
+        self.finished();
+        Ok(expression)
+    }
+
     /// What was found, in source order.
     fn mistakes(self) -> Vec<Diagnostic> {
-        let mut diagnostics = self.diagnostics;
-        diagnostics
-            .sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.span.start));
-        diagnostics
+        in_source_order(self.diagnostics)
     }
+}
+
+fn in_source_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.span.start));
+    diagnostics
 }

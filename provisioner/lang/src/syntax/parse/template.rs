@@ -3,12 +3,13 @@
 //! A template is read as a flat list of pieces first; white space is taken off them as `~` and `<<-` ask (a piece of
 //! text is at most one line, which is what both count by), and the directives are matched last.
 
-use super::super::ast::{Choice, Expr, Extent, Kind, Literal, Loop, Part};
 use super::super::lex::{Token, TokenKind};
-use super::{Parsed, Parser, taken};
+use super::super::tree::{Extent, Node, Tag};
+use super::collection::Intro;
+use super::{Parsed, Parser};
+use model::Value;
 use std::borrow::Cow;
 use std::iter::Peekable;
-use std::sync::Arc;
 use std::vec::IntoIter;
 
 /// Bytes of a text that is kept once.
@@ -22,18 +23,18 @@ pub(super) struct Piece<'t> {
 
 pub(super) enum Content<'t> {
     Text(Cow<'t, str>),
-    Interpolation(Expr),
-    If(Expr),
+    Interpolation(Node),
+    If(Node),
     Else,
     EndIf,
-    For { key_name: Option<Arc<str>>, value_name: Arc<str>, collection: Expr },
+    For(Intro),
     EndFor,
 }
 
 type Pieces<'t> = Peekable<IntoIter<Piece<'t>>>;
 
 impl<'t> Parser<'t> {
-    pub(super) fn quoted(&mut self) -> Parsed<Expr> {
+    pub(super) fn quoted(&mut self) -> Parsed<Node> {
         let open = self.read();
         // Most texts are one literal.
         let first = self.lookahead_in_template();
@@ -43,33 +44,41 @@ impl<'t> Parser<'t> {
             self.read();
             only = self.unescaped(first.extent)?;
         }
-        let kind = if self.lookahead_in_template().kind == TokenKind::CQuote {
+        if self.lookahead_in_template().kind == TokenKind::CQuote {
             self.read();
-            Kind::Literal(self.literal(first.extent, only))
-        } else {
-            if first.kind == TokenKind::QuotedLit {
-                pieces.push(Piece { extent: first.extent, content: Content::Text(only) });
-            }
-            self.pieces(&mut pieces)?;
-            if self.eat(TokenKind::CQuote).is_none() {
-                return Err(self.quote_not_closed(open.extent));
-            }
-            self.assembled(pieces)?
-        };
-        Ok(Expr { extent: Extent { start: open.extent.start, end: self.end }, kind })
+            let word = self.text(&only);
+            let extent = Extent { start: open.extent.start, end: self.end };
+            return Ok(Node::word(extent, Tag::Text, word));
+        }
+        if first.kind == TokenKind::QuotedLit {
+            pieces.push(Piece { extent: first.extent, content: Content::Text(only) });
+        }
+        self.pieces(&mut pieces)?;
+        if self.eat(TokenKind::CQuote).is_none() {
+            return Err(self.quote_not_closed(open.extent));
+        }
+        self.assembled(pieces, Extent { start: open.extent.start, end: self.end })
     }
 
-    /// A text of which `only` is what stands at `extent`. Short ones come again and again, so each is kept once.
-    fn literal(&mut self, extent: Extent, only: Cow<'t, str>) -> Literal {
-        match only {
-            Cow::Borrowed(text) if text.is_ascii() && (1..=SHORT).contains(&text.len()) => {
-                Literal::Text(self.word(extent))
-            }
-            text => Literal::text(&text),
+    /// The number of a text, brought to NFC. Short ones come again and again, so each is kept once.
+    fn text(&mut self, text: &str) -> u32 {
+        if text.is_ascii() {
+            return self.raw_text(text);
+        }
+        let text = Value::string(text);
+        self.raw_text(text.as_str().unwrap_or_default())
+    }
+
+    /// The number of a text as it is.
+    fn raw_text(&mut self, text: &str) -> u32 {
+        if text.len() <= SHORT {
+            self.tree.words.number(text)
+        } else {
+            self.tree.words.add(text.into())
         }
     }
 
-    pub(super) fn heredoc(&mut self) -> Parsed<Expr> {
+    pub(super) fn heredoc(&mut self) -> Parsed<Node> {
         let open = self.read();
         let mut pieces = Vec::new();
         self.pieces(&mut pieces)?;
@@ -79,18 +88,20 @@ impl<'t> Parser<'t> {
         if self.slice(open.extent).starts_with("<<-") {
             dedent(&mut pieces);
         }
-        let kind = self.assembled(pieces)?;
-        Ok(Expr { extent: Extent { start: open.extent.start, end: self.end }, kind })
+        self.assembled(pieces, Extent { start: open.extent.start, end: self.end })
     }
 
-    pub(super) fn whole_template(&mut self) -> Parsed<Box<[Part]>> {
+    /// A template without quotes: a [`Tag::Template`], also where it is one text.
+    pub(super) fn whole_template(&mut self) -> Parsed<Node> {
         let mut pieces = Vec::new();
         self.pieces(&mut pieces)?;
-        match self.assembled(pieces)? {
-            Kind::Template(parts) => Ok(parts),
-            Kind::Literal(Literal::Text(text)) => Ok([Part::Literal(text)].into()),
-            _ => Ok([].into()),
+        let extent = Extent { start: 0, end: self.end };
+        let template = self.assembled(pieces, extent)?;
+        if template.tag != Tag::Text {
+            return Ok(template);
         }
+        let text = Node::word(extent, Tag::Literal, template.a);
+        Ok(self.tree.of(extent, Tag::Template, &[text]))
     }
 
     /// The next token, where line breaks are never skipped.
@@ -159,8 +170,7 @@ impl<'t> Parser<'t> {
             }
             (TokenKind::Ident, "for") => {
                 self.read();
-                let (key_name, value_name, collection) = self.for_intro()?;
-                return Ok(Content::For { key_name, value_name, collection });
+                return Ok(Content::For(self.for_intro()?));
             }
             _ => return Err(self.no_directive(open, word)),
         };
@@ -169,30 +179,39 @@ impl<'t> Parser<'t> {
     }
 
     /// The template made of its pieces.
-    fn assembled(&mut self, pieces: Vec<Piece<'t>>) -> Parsed<Kind> {
+    fn assembled(&mut self, pieces: Vec<Piece<'t>>, extent: Extent) -> Parsed<Node> {
         let count = pieces.len();
         let mut pieces = pieces.into_iter().peekable();
-        let mut parts = self.parts(&mut pieces)?;
+        let list = self.tree.list();
+        self.parts(&mut pieces)?;
         if let Some(stray) = pieces.next() {
             return Err(self.stray_directive(&stray));
         }
-        match parts.as_ref() {
-            [] => return Ok(Kind::Literal(Literal::text(""))),
-            [Part::Literal(text)] => return Ok(Kind::Literal(Literal::text(text))),
-            // What was trimmed away beside an interpolation still makes it text.
-            [Part::Interpolation(_)] if count > 1 => {
-                let mut more = parts.into_vec();
-                more.push(Part::Literal("".into()));
-                parts = more.into();
+        let only = match *self.tree.gathered(list) {
+            [] => Some(self.text("")),
+            [Node { tag: Tag::Literal, a, .. }] => {
+                let text = self.tree.words.get(a).clone();
+                Some(self.text(&text))
             }
-            _ => {}
+            [only] => {
+                // What was trimmed away beside an interpolation still makes it text.
+                if count > 1 && !matches!(only.tag, Tag::If | Tag::Loop) {
+                    let nothing = self.text("");
+                    self.tree.gather(Node::word(extent, Tag::Literal, nothing));
+                }
+                None
+            }
+            _ => None,
+        };
+        if let Some(word) = only {
+            self.tree.drop_list(list);
+            return Ok(Node::word(extent, Tag::Text, word));
         }
-        Ok(Kind::Template(parts))
+        Ok(self.tree.of_list(extent, Tag::Template, list))
     }
 
-    /// The parts up to a directive that ends or divides what is around them.
-    fn parts(&mut self, pieces: &mut Pieces<'t>) -> Parsed<Box<[Part]>> {
-        let first = self.gathered.parts.len();
+    /// Gathers the parts up to a directive that ends or divides what is around them.
+    fn parts(&mut self, pieces: &mut Pieces<'t>) -> Parsed<()> {
         let mut text = String::new();
         while let Some(piece) = pieces.next_if(|piece| !ends_parts(&piece.content)) {
             let part = match piece.content {
@@ -200,38 +219,52 @@ impl<'t> Parser<'t> {
                     text.push_str(&piece);
                     continue;
                 }
-                Content::Interpolation(expr) => Part::Interpolation(expr),
+                Content::Interpolation(expr) => expr,
                 Content::If(condition) => {
                     self.nested(|parser| parser.branches(piece.extent, condition, pieces))?
                 }
-                Content::For { key_name, value_name, collection } => {
-                    let body = self.nested(|parser| parser.parts(pieces))?;
+                Content::For(intro) => {
+                    let body = self.nested(|parser| parser.listed(piece.extent, pieces))?;
                     self.end_of(piece.extent, pieces)?;
-                    Part::For(Box::new(Loop { key_name, value_name, collection, body }))
+                    let parts = [intro.value_name, intro.collection, body, intro.key_name];
+                    self.tree.of(piece.extent, Tag::Loop, &parts)
                 }
                 Content::Else | Content::EndIf | Content::EndFor => continue,
             };
-            if !text.is_empty() {
-                self.gathered.parts.push(Part::Literal(std::mem::take(&mut text).into()));
-            }
-            self.gathered.parts.push(part);
+            self.literal(&mut text, piece.extent);
+            self.tree.gather(part);
         }
-        if !text.is_empty() {
-            self.gathered.parts.push(Part::Literal(text.into()));
-        }
-        Ok(taken(&mut self.gathered.parts, first))
+        self.literal(&mut text, Extent::default());
+        Ok(())
     }
 
-    fn branches(&mut self, open: Extent, condition: Expr, pieces: &mut Pieces<'t>) -> Parsed<Part> {
-        let yes = self.parts(pieces)?;
-        let divides = |piece: &Piece<'t>| matches!(piece.content, Content::Else);
-        let mut no: Box<[Part]> = [].into();
-        if pieces.next_if(divides).is_some() {
-            no = self.parts(pieces)?;
+    /// Gathers the text that stands before a part, if there is any.
+    fn literal(&mut self, text: &mut String, extent: Extent) {
+        if !text.is_empty() {
+            let word = self.raw_text(text);
+            self.tree.gather(Node::word(extent, Tag::Literal, word));
+            text.clear();
         }
+    }
+
+    /// The parts up to a directive that ends or divides what is around them.
+    fn listed(&mut self, extent: Extent, pieces: &mut Pieces<'t>) -> Parsed<Node> {
+        let list = self.tree.list();
+        self.parts(pieces)?;
+        Ok(self.tree.of_list(extent, Tag::Parts, list))
+    }
+
+    fn branches(&mut self, open: Extent, condition: Node, pieces: &mut Pieces<'t>) -> Parsed<Node> {
+        let yes = self.listed(open, pieces)?;
+        let divides = |piece: &Piece<'t>| matches!(piece.content, Content::Else);
+        let no = if pieces.next_if(divides).is_some() {
+            self.listed(open, pieces)?
+        } else {
+            self.tree.of(open, Tag::Parts, &[])
+        };
         match pieces.next() {
             Some(Piece { content: Content::EndIf, .. }) => {
-                Ok(Part::If(Box::new(Choice { condition, yes, no })))
+                Ok(self.tree.of(open, Tag::If, &[condition, yes, no]))
             }
             other => Err(self.directive_not_closed(open, "endif", other.as_ref())),
         }

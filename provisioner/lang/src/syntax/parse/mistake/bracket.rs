@@ -1,7 +1,8 @@
 //! Mistakes inside of brackets: what is not closed, not separated or without its parts.
 
-use super::super::super::ast::{Expr, Extent, Name};
+use super::super::super::ast::Name;
 use super::super::super::lex::{Token, TokenKind};
+use super::super::super::tree::{Extent, Node};
 use super::super::{Broken, Parser};
 use super::closing;
 use model::Diagnostic;
@@ -133,7 +134,7 @@ impl Parser<'_> {
     pub(in super::super) fn no_value_of_key(
         &mut self,
         open: Token,
-        key: &Expr,
+        key: Node,
         next: Token,
     ) -> Broken {
         let key = self.slice(key.extent);

@@ -1,7 +1,8 @@
 //! Mistakes in arguments and blocks.
 
-use super::super::super::ast::{Expr, Extent, Kind, Name};
+use super::super::super::ast::Name;
 use super::super::super::lex::{Token, TokenKind};
+use super::super::super::tree::{Extent, Node, Tag};
 use super::super::body::Enclosing;
 use super::super::{Broken, Parser};
 
@@ -127,7 +128,7 @@ impl Parser<'_> {
     pub(in super::super) fn goes_on_after_argument(
         &mut self,
         name: &Name,
-        value: &Expr,
+        value: Node,
         next: Token,
         one_line: bool,
     ) -> Broken {
@@ -154,7 +155,7 @@ impl Parser<'_> {
     }
 
     /// What may have been meant by a value that something follows.
-    pub(super) fn advice_after_value(&self, value: &Expr, next: Token) -> Option<String> {
+    pub(super) fn advice_after_value(&self, value: Node, next: Token) -> Option<String> {
         let word = self.slice(next.extent);
         let touches = next.extent.start == value.extent.end;
         let is_text = self.slice(value.extent).starts_with('"');
@@ -175,7 +176,7 @@ impl Parser<'_> {
             TokenKind::Ident if behind.starts_with('=') && !behind.starts_with("==") => {
                 "put every argument on a line of its own".to_owned()
             }
-            TokenKind::Ident if matches!(value.kind, Kind::Variable(_)) => {
+            TokenKind::Ident if value.tag == Tag::Variable => {
                 let line = self.rest_of_line(value.extent.start).trim_end();
                 format!("if it is a text, quote it: \"{}\"", line.replace('"', "\\\""))
             }
