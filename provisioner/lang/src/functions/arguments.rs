@@ -38,6 +38,16 @@ impl Kind {
             Self::Map(element) => Type::map(element.to_type()),
         }
     }
+
+    /// Whether a value is surely of the type as it is: the usual case, for which no type has to be made.
+    fn is_of(self, value: &Value) -> bool {
+        matches!(
+            (self, value.data()),
+            (Self::Bool, Data::Bool(_))
+                | (Self::Number, Data::Number(_))
+                | (Self::String, Data::String(_))
+        )
+    }
 }
 
 /// One parameter.
@@ -81,6 +91,9 @@ fn check_count(function: &Function, given: usize) -> Result<(), FunctionError> {
 }
 
 fn prepare_one(index: usize, value: &Value, parameter: &Parameter) -> Result<Value, FunctionError> {
+    if parameter.kind.is_of(value) {
+        return Ok(value.clone());
+    }
     if value.is_null() {
         if parameter.nullable {
             return Ok(value.clone());

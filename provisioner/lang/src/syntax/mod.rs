@@ -1,6 +1,7 @@
 //! Syntax: text to a compact tree in which everything knows its bytes.
 //!
-//! [`lex`] makes tokens of a text, the parser the tree in [`ast`].
+//! [`lex`] makes tokens of a text, the parser blocks and arguments ([`ast`]) and the packed nodes of their expressions
+//! ([`tree`]), which [`ast`] looks into. The file keeps its nodes, so an [`Expression`] is a file and a node.
 //! Refuses to know: what any block or name means.
 
 use crate::source::SourceFile;

@@ -5,7 +5,6 @@ use super::super::lex::{Token, TokenKind};
 use super::super::tree::{Extent, Node, Tag};
 use super::{Parsed, Parser};
 use foldhash::{HashMap, HashMapExt as _};
-use std::sync::Arc;
 
 /// Up to how many keys are compared one by one to find those that are given twice.
 const FEW: usize = 12;
@@ -86,12 +85,17 @@ impl Parser<'_> {
         if !can_begin_value(first.kind) {
             return Err(self.no_key(open, first));
         }
-        let key = self.expression()?;
-        let next = self.peek();
-        if !matches!(next.kind, TokenKind::Equal | TokenKind::Colon) {
-            return Err(self.no_value_of_key(open, key, next));
-        }
-        let key = self.item_key(key);
+        let key = if self.is_plain_key(first) {
+            self.read();
+            Node::word(first.extent, Tag::Name, self.word(first.extent))
+        } else {
+            let key = self.expression()?;
+            let next = self.peek();
+            if !matches!(next.kind, TokenKind::Equal | TokenKind::Colon) {
+                return Err(self.no_value_of_key(open, key, next));
+            }
+            self.item_key(key)
+        };
         self.tree.gather(key);
         self.read();
         let value = self.expression()?;
@@ -99,10 +103,26 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What is a plain word or text is the key itself.
+    /// Whether a token is a word with `=` or `:` behind it, as most keys are: there is no expression to be read then.
+    fn is_plain_key(&self, token: Token) -> bool {
+        let rest = self.text.as_bytes().get(token.extent.end as usize..).unwrap_or_default();
+        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        token.kind == TokenKind::Ident
+            && match rest.get(blank..).unwrap_or_default() {
+                [b'=', next, ..] => !matches!(next, b'=' | b'>'),
+                [b':', next, ..] => *next != b':',
+                _ => false,
+            }
+    }
+
+    /// What is a plain word or text is the key itself. Keys are kept once, so that equal ones have the same number.
     fn item_key(&mut self, key: Node) -> Node {
         let word = match key.tag {
-            Tag::Variable | Tag::Text => key.a,
+            Tag::Variable => key.a,
+            Tag::Text => {
+                let text = self.tree.words.get(key.a).clone();
+                self.tree.words.number(&text)
+            }
             Tag::Null | Tag::Bool => self.word(key.extent),
             _ => return key,
         };
@@ -113,18 +133,17 @@ impl Parser<'_> {
     fn keys_given_twice(&mut self, list: usize) {
         let (items, _) = self.tree.gathered(list).as_chunks();
         let names = items.iter().map(|[key, _]| *key).filter(|key| key.tag == Tag::Name);
-        let text = |key: &Node| self.tree.words.get(key.a);
         let mut twice = Vec::new();
         if items.len() <= FEW {
             let names: Vec<Node> = names.collect();
             for (at, second) in names.iter().enumerate() {
-                let same = |earlier: &&Node| text(earlier) == text(second);
+                let same = |earlier: &&Node| earlier.a == second.a;
                 twice.extend(names[..at].iter().rfind(same).map(|first| (*first, *second)));
             }
         } else {
-            let mut seen: HashMap<&Arc<str>, Node> = HashMap::with_capacity(items.len());
+            let mut seen: HashMap<u32, Node> = HashMap::with_capacity(items.len());
             for second in names {
-                twice.extend(seen.insert(text(&second), second).map(|first| (first, second)));
+                twice.extend(seen.insert(second.a, second).map(|first| (first, second)));
             }
         }
         for (first, second) in twice {

@@ -323,7 +323,8 @@ fn code_point(text: &str, length: usize) -> char {
 
 /// `$${` and `%%{` stand for `${` and `%{`.
 fn without_doubled_signs(text: &str) -> Cow<'_, str> {
-    if !text.contains("$${") && !text.contains("%%{") {
+    let has_sign = text.bytes().any(|byte| matches!(byte, b'$' | b'%'));
+    if !has_sign || !text.contains("$${") && !text.contains("%%{") {
         return text.into();
     }
     let mut written = String::with_capacity(text.len());
