@@ -1,8 +1,9 @@
 //! The parser: tokens to the tree, mistakes to diagnostics.
 //!
 //! Recursive descent over one token of look-ahead. Invariants: a mistake in one argument or block leaves all others
-//! readable (`recover`); an argument that cannot be read is there nevertheless, as [`Kind::Broken`]; nesting
-//! is bounded, so that neither the parser nor what walks over its tree runs out of stack; time is linear.
+//! readable (`recover`); an argument that cannot be read is there nevertheless, as
+//! [`Tag::Broken`](super::tree::Tag::Broken); nesting is bounded, so that neither the parser nor what walks over its tree
+//! runs out of stack; time is linear.
 //! Where braces do not match, the file is read once more, and the indentation says which of them is wrong.
 //! Refuses to know: what any block or name means.
 
