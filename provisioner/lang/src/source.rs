@@ -226,7 +226,7 @@ impl SourceFile {
 
     /// The expressions in it; none before it is parsed.
     pub(crate) fn tree(&self) -> &Tree {
-        self.tree.get_or_init(Tree::default)
+        self.tree.get().unwrap_or(Tree::EMPTY)
     }
 
     /// Keeps the expressions in it. A text is parsed once: what was read of it before would look into another tree.

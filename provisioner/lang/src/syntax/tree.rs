@@ -150,12 +150,18 @@ impl Node {
 }
 
 /// All expressions of a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tree {
     pub nodes: Vec<Node>,
     pub words: Vec<Arc<str>>,
     /// Numbers that are no whole ones of 64 bits.
     pub numbers: Vec<Number>,
+}
+
+impl Tree {
+    /// That of a text that was not parsed.
+    pub(crate) const EMPTY: &Self =
+        &Self { nodes: Vec::new(), words: Vec::new(), numbers: Vec::new() };
 }
 
 /// A tree that is being made.
