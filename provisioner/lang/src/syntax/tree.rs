@@ -165,7 +165,7 @@ impl Tree {
 }
 
 /// A tree that is being made.
-pub(crate) struct Planting {
+pub(crate) struct TreeBuilder {
     pub words: Words,
     nodes: Vec<Node>,
     numbers: Vec<Number>,
@@ -177,7 +177,7 @@ pub(crate) struct Planting {
 /// Bytes of a text for each node that room is made for: few texts need more, and room that is not used costs nothing.
 const BYTES_PER_NODE: usize = 4;
 
-impl Planting {
+impl TreeBuilder {
     /// The tree of a text of so many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
@@ -189,19 +189,19 @@ impl Planting {
     }
 
     /// The whole.
-    pub(crate) fn grown(self) -> Tree {
+    pub(crate) fn finish(self) -> Tree {
         Tree { nodes: self.nodes, words: self.words.into_all(), numbers: self.numbers }
     }
 
     /// A node whose parts are these.
-    pub(crate) fn of(&mut self, extent: Extent, tag: Tag, parts: &[Node]) -> Node {
+    pub(crate) fn node(&mut self, extent: Extent, tag: Tag, parts: &[Node]) -> Node {
         let a = crate::source::offset(self.nodes.len());
         self.nodes.extend_from_slice(parts);
         Node { extent, tag, a, b: crate::source::offset(parts.len()) }
     }
 
     /// Where a list begins that is read now.
-    pub(crate) fn list(&self) -> usize {
+    pub(crate) fn begin_list(&self) -> usize {
         self.gathered.len()
     }
 
@@ -221,7 +221,7 @@ impl Planting {
     }
 
     /// A node whose parts are the list, which is whole.
-    pub(crate) fn of_list(&mut self, extent: Extent, tag: Tag, list: usize) -> Node {
+    pub(crate) fn node_of_list(&mut self, extent: Extent, tag: Tag, list: usize) -> Node {
         let a = crate::source::offset(self.nodes.len());
         let b = crate::source::offset(self.gathered.len() - list);
         self.nodes.extend(self.gathered.drain(list..));

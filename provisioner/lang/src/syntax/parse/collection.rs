@@ -37,7 +37,7 @@ impl Parser<'_> {
             if parser.at_word("for") {
                 return parser.for_expression(open, TokenKind::CBrack);
             }
-            let list = parser.tree.list();
+            let list = parser.tree.begin_list();
             while parser.kind() != TokenKind::CBrack {
                 let item = parser.expression()?;
                 parser.tree.gather(item);
@@ -47,7 +47,7 @@ impl Parser<'_> {
             }
             parser.close(open, TokenKind::CBrack, Some(","))?;
             let extent = Extent { start: open.extent.start, end: parser.end };
-            Ok(parser.tree.of_list(extent, Tag::Tuple, list))
+            Ok(parser.tree.node_of_list(extent, Tag::Tuple, list))
         })
     }
 
@@ -62,7 +62,7 @@ impl Parser<'_> {
     }
 
     fn object_items(&mut self, open: Token) -> Parsed<Node> {
-        let list = self.tree.list();
+        let list = self.tree.begin_list();
         loop {
             while self.eat(TokenKind::Newline).is_some() {}
             if self.kind() == TokenKind::CBrace {
@@ -76,7 +76,7 @@ impl Parser<'_> {
         self.close(open, TokenKind::CBrace, Some(","))?;
         self.keys_given_twice(list);
         let extent = Extent { start: open.extent.start, end: self.end };
-        Ok(self.tree.of_list(extent, Tag::Object, list))
+        Ok(self.tree.node_of_list(extent, Tag::Object, list))
     }
 
     /// Gathers a key and its value.
@@ -189,7 +189,7 @@ impl Parser<'_> {
         self.close(open, end, None)?;
         let extent = Extent { start: open.extent.start, end: self.end };
         let parts = [value_name, collection, value, key_name, key, condition];
-        Ok(self.tree.of(extent, Tag::For { group: group.is_some() }, &parts))
+        Ok(self.tree.node(extent, Tag::For { group: group.is_some() }, &parts))
     }
 
     /// `k, v in collection`.
@@ -231,7 +231,7 @@ impl Parser<'_> {
             return Err(self.no_arguments(extent, open));
         }
         self.read();
-        let list = self.tree.list();
+        let list = self.tree.begin_list();
         let word = if extent == first.extent {
             self.word(extent)
         } else {
@@ -242,7 +242,7 @@ impl Parser<'_> {
         self.tree.gather(Node::word(extent, Tag::Name, word));
         let expand = self.with_newlines(false, |parser| parser.arguments(open))?;
         let extent = Extent { start: extent.start, end: self.end };
-        Ok(self.tree.of_list(extent, Tag::Call { expand }, list))
+        Ok(self.tree.node_of_list(extent, Tag::Call { expand }, list))
     }
 
     /// Gathers the arguments of a call; tells whether `...` follows the last.

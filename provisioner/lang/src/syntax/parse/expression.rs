@@ -30,7 +30,7 @@ impl Parser<'_> {
         self.read();
         let no = self.expression()?;
         let extent = Extent { start: condition.extent.start, end: no.extent.end };
-        Ok(self.tree.of(extent, Tag::Conditional, &[condition, yes, no]))
+        Ok(self.tree.node(extent, Tag::Conditional, &[condition, yes, no]))
     }
 
     /// Operands and the operators between them, by precedence; all operators group from the left.
@@ -44,7 +44,7 @@ impl Parser<'_> {
                 waiting.pop_if(|(_, operator)| precedence(*operator) >= strength)
             {
                 let extent = Extent { start: left.extent.start, end: last.extent.end };
-                last = self.tree.of(extent, Tag::Binary(operator), &[left, last]);
+                last = self.tree.node(extent, Tag::Binary(operator), &[left, last]);
             }
             let Some(operator) = next else { return Ok(last) };
             self.read();
@@ -69,7 +69,7 @@ impl Parser<'_> {
         self.read();
         let operand = self.nested(Self::operand)?;
         let extent = Extent { start: token.extent.start, end: operand.extent.end };
-        Ok(self.tree.of(extent, Tag::Unary(operator), &[operand]))
+        Ok(self.tree.node(extent, Tag::Unary(operator), &[operand]))
     }
 
     fn term(&mut self, token: Token) -> Parsed<Node> {
@@ -114,11 +114,11 @@ impl Parser<'_> {
             Ok(inner)
         })?;
         let extent = Extent { start: open.extent.start, end: self.end };
-        Ok(self.tree.of(extent, Tag::Parens, &[inner]))
+        Ok(self.tree.node(extent, Tag::Parens, &[inner]))
     }
 
     fn traversal(&mut self, base: Node) -> Parsed<Node> {
-        let list = self.tree.list();
+        let list = self.tree.begin_list();
         self.tree.gather(base);
         self.steps()?;
         let extent = Extent { start: base.extent.start, end: self.end };
@@ -130,7 +130,7 @@ impl Parser<'_> {
             return Ok(Node { extent, tag: Tag::Member, a: root, b: step.a });
         }
         let tag = if base.tag == Tag::Variable { Tag::Reference } else { Tag::Traversal };
-        Ok(self.tree.of_list(extent, tag, list))
+        Ok(self.tree.node_of_list(extent, tag, list))
     }
 
     /// Gathers steps.
@@ -158,7 +158,7 @@ impl Parser<'_> {
             TokenKind::Ident | TokenKind::NumberLit => self.member(dot),
             TokenKind::Star => {
                 self.read();
-                let each = self.tree.list();
+                let each = self.tree.begin_list();
                 while let Some(dot) = self.eat(TokenKind::Dot) {
                     if self.kind() == TokenKind::Star {
                         return Err(self.nested_splat());
@@ -167,7 +167,7 @@ impl Parser<'_> {
                     step.extent = Extent { start: dot.extent.start, end: self.end };
                     self.tree.gather(step);
                 }
-                Ok(self.tree.of_list(Extent::default(), Tag::Splat, each))
+                Ok(self.tree.node_of_list(Extent::default(), Tag::Splat, each))
             }
             _ => Err(self.no_attribute_name(dot, token)),
         }
@@ -187,7 +187,7 @@ impl Parser<'_> {
                 let index = text.parse::<i64>().ok().and_then(|index| u64::try_from(index).ok());
                 let Some(index) = index else { return Err(self.chained_index(dot, token)) };
                 let index = Node::whole(token.extent, index);
-                Ok(self.tree.of(token.extent, Tag::Index, &[index]))
+                Ok(self.tree.node(token.extent, Tag::Index, &[index]))
             }
             _ => Err(self.no_attribute_name(dot, token)),
         }
@@ -198,14 +198,14 @@ impl Parser<'_> {
         if self.eat(TokenKind::Star).is_some() {
             self.close(open, TokenKind::CBrack, None)?;
             // Everything that follows applies to each item.
-            let each = self.tree.list();
+            let each = self.tree.begin_list();
             self.nested(Self::steps)?;
-            return Ok(self.tree.of_list(open.extent, Tag::Splat, each));
+            return Ok(self.tree.node_of_list(open.extent, Tag::Splat, each));
         }
         self.with_newlines(false, |parser| {
             let index = parser.expression()?;
             parser.close(open, TokenKind::CBrack, None)?;
-            Ok(parser.tree.of(open.extent, Tag::Index, &[index]))
+            Ok(parser.tree.node(open.extent, Tag::Index, &[index]))
         })
     }
 }

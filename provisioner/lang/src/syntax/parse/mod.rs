@@ -17,7 +17,7 @@ mod template;
 
 use super::ast::{Body, Expression, Name, Parts};
 use super::lex::{Lexer, Token, TokenKind};
-use super::tree::{Extent, Node, Planting};
+use super::tree::{Extent, Node, TreeBuilder};
 use crate::source::SourceFile;
 use model::Diagnostic;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ struct Parser<'t> {
     /// Whether a line break means something; otherwise it is skipped.
     newlines: bool,
     depth: u32,
-    tree: Planting,
+    tree: TreeBuilder,
     diagnostics: Vec<Diagnostic>,
     braces: Braces,
     /// How the braces of the file fail to match.
@@ -132,7 +132,7 @@ impl<'t> Parser<'t> {
             end: 0,
             newlines: true,
             depth: 0,
-            tree: Planting::new(file.text.len()),
+            tree: TreeBuilder::new(file.text.len()),
             diagnostics: Vec::new(),
             braces,
             unbalanced: None,
@@ -271,7 +271,7 @@ impl<'t> Parser<'t> {
 
     /// Gives the tree to the file, and the mistakes that were found.
     fn finished(self) -> Vec<Diagnostic> {
-        self.file.keep(self.tree.grown());
+        self.file.keep(self.tree.finish());
         in_source_order(self.diagnostics)
     }
 

@@ -101,7 +101,7 @@ impl<'t> Parser<'t> {
             return Ok(template);
         }
         let text = Node::word(extent, Tag::Literal, template.a);
-        Ok(self.tree.of(extent, Tag::Template, &[text]))
+        Ok(self.tree.node(extent, Tag::Template, &[text]))
     }
 
     /// The next token, where line breaks are never skipped.
@@ -182,7 +182,7 @@ impl<'t> Parser<'t> {
     fn assembled(&mut self, pieces: Vec<Piece<'t>>, extent: Extent) -> Parsed<Node> {
         let count = pieces.len();
         let mut pieces = pieces.into_iter().peekable();
-        let list = self.tree.list();
+        let list = self.tree.begin_list();
         self.parts(&mut pieces)?;
         if let Some(stray) = pieces.next() {
             return Err(self.stray_directive(&stray));
@@ -207,7 +207,7 @@ impl<'t> Parser<'t> {
             self.tree.drop_list(list);
             return Ok(Node::word(extent, Tag::Text, word));
         }
-        Ok(self.tree.of_list(extent, Tag::Template, list))
+        Ok(self.tree.node_of_list(extent, Tag::Template, list))
     }
 
     /// Gathers the parts up to a directive that ends or divides what is around them.
@@ -227,7 +227,7 @@ impl<'t> Parser<'t> {
                     let body = self.nested(|parser| parser.listed(piece.extent, pieces))?;
                     self.end_of(piece.extent, pieces)?;
                     let parts = [intro.value_name, intro.collection, body, intro.key_name];
-                    self.tree.of(piece.extent, Tag::Loop, &parts)
+                    self.tree.node(piece.extent, Tag::Loop, &parts)
                 }
                 Content::Else | Content::EndIf | Content::EndFor => continue,
             };
@@ -249,9 +249,9 @@ impl<'t> Parser<'t> {
 
     /// The parts up to a directive that ends or divides what is around them.
     fn listed(&mut self, extent: Extent, pieces: &mut Pieces<'t>) -> Parsed<Node> {
-        let list = self.tree.list();
+        let list = self.tree.begin_list();
         self.parts(pieces)?;
-        Ok(self.tree.of_list(extent, Tag::Parts, list))
+        Ok(self.tree.node_of_list(extent, Tag::Parts, list))
     }
 
     fn branches(&mut self, open: Extent, condition: Node, pieces: &mut Pieces<'t>) -> Parsed<Node> {
@@ -260,11 +260,11 @@ impl<'t> Parser<'t> {
         let no = if pieces.next_if(divides).is_some() {
             self.listed(open, pieces)?
         } else {
-            self.tree.of(open, Tag::Parts, &[])
+            self.tree.node(open, Tag::Parts, &[])
         };
         match pieces.next() {
             Some(Piece { content: Content::EndIf, .. }) => {
-                Ok(self.tree.of(open, Tag::If, &[condition, yes, no]))
+                Ok(self.tree.node(open, Tag::If, &[condition, yes, no]))
             }
             other => Err(self.directive_not_closed(open, "endif", other.as_ref())),
         }
