@@ -1,10 +1,12 @@
-//! A held lease: renewed in the background, and known to be lost before anyone else may have it.
+//! Leases: waited for while others hold them, renewed in the background, and known to be lost before anyone else may have
+//! them.
 //!
 //! Invariant: once [`Held::check`] has failed it fails for ever, so a zombie sends nothing. Time is measured on
 //! this machine's own monotonic clock, so a process that was stopped finds its lease ended when it wakes.
 
-use crate::Clock;
-use state::{Lease, StateError, StateStore};
+use crate::{ApplyError, CancelToken, Clock, Level};
+use model::event::{Event, EventSink};
+use state::{Lease, LeaseInfo, LeaseRequest, StateError, StateStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +18,66 @@ const RENEW_EVERY: Duration = Duration::from_secs(15);
 const MARGIN_MS: u64 = 5_000;
 /// Taken when the lease does not say how long it lasts.
 const ASSUMED_MS: u64 = 60_000;
+
+/// How long to wait before the second try at a lease that is held; it doubles.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
+/// The longest wait between two tries.
+const TRY_AGAIN_MOST: Duration = Duration::from_secs(4);
+
+/// Where one waits for a lease.
+#[derive(Clone, Copy)]
+pub struct Queue<'a> {
+    /// What gives leases.
+    pub store: &'a dyn StateStore,
+    /// What the waiting is measured with.
+    pub clock: &'a dyn Clock,
+    /// Who is told whom one waits for, once for each holder.
+    pub events: &'a dyn EventSink,
+}
+
+impl Queue<'_> {
+    /// The lease, and the clock's milliseconds when it was asked for. While others hold what is wanted it waits, at most as
+    /// long as `wait` says (zero: not at all), and no longer than `cancel` lets it.
+    pub async fn acquire(
+        self,
+        wanted: LeaseRequest,
+        wait: Duration,
+        cancel: &CancelToken,
+    ) -> Result<(Lease, u64), ApplyError> {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let started_ms = self.clock.now_ms();
+        let (mut told, mut pause) = (0, TRY_AGAIN);
+        loop {
+            let asked_ms = self.clock.now_ms();
+            let (by, addresses) = match self.store.acquire(wanted.clone()).await {
+                Ok(lease) => return Ok((lease, asked_ms)),
+                Err(StateError::Held { by, addresses }) => (by, addresses),
+                Err(error) => return Err(error.into()),
+            };
+            let waited_ms = self.clock.now_ms().saturating_sub(started_ms);
+            if waited_ms >= wait_ms {
+                return Err(StateError::Held { by, addresses }.into());
+            }
+            if told != by.epoch {
+                told = by.epoch;
+                self.events.publish(Event::LeaseAwaited { holder: described(&by), addresses });
+            }
+            let left = Duration::from_millis(wait_ms - waited_ms);
+            tokio::select! {
+                biased;
+                () = cancel.reached(Level::Finish) => return Err(ApplyError::Interrupted),
+                () = self.clock.sleep(pause.min(left)) => {}
+            }
+            pause = pause.saturating_mul(2).min(TRY_AGAIN_MOST);
+        }
+    }
+}
+
+/// Who holds a lease, for people.
+fn described(info: &LeaseInfo) -> String {
+    let LeaseInfo { command, owner, host, pid, since, .. } = info;
+    format!("`{command}` by {owner} on {host} (process {pid}), since {since}")
+}
 
 /// A lease that this run holds.
 pub(crate) struct Held {

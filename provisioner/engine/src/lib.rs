@@ -31,6 +31,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::{ApplyError, StaleRecord, Unsettled};
 pub use executor::{Failure, RunReport, Skipped};
 pub use identity::identities;
+pub use lease::Queue;
 pub use live::LiveRecords;
 pub use lookup::Lookups;
 pub use node_provider::{Fleet, NodePorts, NodeProvider, node_schema};

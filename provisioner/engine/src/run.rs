@@ -8,23 +8,17 @@
 use crate::caller::Caller;
 use crate::clock::second;
 use crate::executor::{self, fit};
-use crate::lease::Held;
+use crate::lease::{Held, Queue};
 use crate::recover;
 use crate::retry::Budget;
-use crate::{ApplyError, CancelToken, Engine, Level, Purpose, RunReport, StaleRecord};
-use model::event::Event;
+use crate::{ApplyError, CancelToken, Engine, Ports, Purpose, RunReport, StaleRecord};
 use model::plan::Plan;
 use model::record::{Intent, Recorded};
-use state::{Edit, Lease, LeaseInfo, LeaseRequest, RunResults, Scope, StateError};
+use state::{Edit, Lease, LeaseRequest, RunResults, Scope, StateError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-
-/// How long to wait before the second try at a lease that is held; it doubles.
-const TRY_AGAIN: Duration = Duration::from_millis(250);
-/// The longest wait between two tries.
-const TRY_AGAIN_MOST: Duration = Duration::from_secs(4);
 
 /// How often a saved plan is tried again when other runs die before it.
 const OVERTAKEN: u32 = 3;
@@ -79,55 +73,20 @@ impl Engine {
         scope: Scope,
         cancel: &CancelToken,
     ) -> Result<Run, ApplyError> {
-        let (lease, asked_ms) = self.take(request, scope, cancel).await?;
+        let Ports { store, clock, events, .. } = &self.ports;
+        let queue = Queue { store: store.as_ref(), clock: clock.as_ref(), events: events.as_ref() };
+        let wanted = LeaseRequest {
+            run: request.run.clone(),
+            command: request.command.clone(),
+            scope,
+            seconds: request.lease_seconds,
+        };
+        let (lease, asked_ms) = queue.acquire(wanted, request.wait, cancel).await?;
         let held = Held::new(lease, self.ports.clock.clone(), asked_ms);
         let keeper = tokio::spawn(held.clone().keep(self.ports.store.clone()));
         let budget = Arc::new(Budget::new(&self.retry));
         let began = second(self.ports.clock.wall_ms()).into();
         Ok(Run { engine: self.clone(), held, budget, id: request.run.clone(), began, keeper })
-    }
-
-    /// The lease, and when it was asked for.
-    async fn take(
-        &self,
-        request: &RunRequest,
-        scope: Scope,
-        cancel: &CancelToken,
-    ) -> Result<(Lease, u64), ApplyError> {
-        let (store, clock) = (&self.ports.store, &self.ports.clock);
-        let wait_ms = u64::try_from(request.wait.as_millis()).unwrap_or(u64::MAX);
-        let started_ms = clock.now_ms();
-        let (mut told, mut pause) = (0, TRY_AGAIN);
-        loop {
-            let wanted = LeaseRequest {
-                run: request.run.clone(),
-                command: request.command.clone(),
-                scope: scope.clone(),
-                seconds: request.lease_seconds,
-            };
-            let asked_ms = clock.now_ms();
-            let (by, addresses) = match store.acquire(wanted).await {
-                Ok(lease) => return Ok((lease, asked_ms)),
-                Err(StateError::Held { by, addresses }) => (by, addresses),
-                Err(error) => return Err(error.into()),
-            };
-            let waited_ms = clock.now_ms().saturating_sub(started_ms);
-            if waited_ms >= wait_ms {
-                return Err(StateError::Held { by, addresses }.into());
-            }
-            if told != by.epoch {
-                told = by.epoch;
-                self.ports
-                    .events
-                    .publish(Event::LeaseAwaited { holder: described(&by), addresses });
-            }
-            tokio::select! {
-                biased;
-                () = cancel.reached(Level::Finish) => return Err(ApplyError::Interrupted),
-                () = clock.sleep(pause.min(Duration::from_millis(wait_ms - waited_ms))) => {}
-            }
-            pause = pause.saturating_mul(2).min(TRY_AGAIN_MOST);
-        }
     }
 
     /// Settles every call that an interrupted run left unfinished, under a lease of its own, and reads the state. What a
@@ -315,10 +274,4 @@ fn adoption(plan: &Plan) -> Edit {
         depose: depose.into_iter().map(|adopted| adopted.record).collect(),
         ..Edit::default()
     }
-}
-
-/// Who holds a lease, for people.
-fn described(info: &LeaseInfo) -> String {
-    let LeaseInfo { command, owner, host, pid, since, .. } = info;
-    format!("`{command}` by {owner} on {host} (process {pid}), since {since}")
 }

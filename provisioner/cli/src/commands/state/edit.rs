@@ -41,7 +41,7 @@ pub async fn mv(
     let touched = state::touched(&recorded, &moves);
     refuse_unfinished(&recorded, &touched)?;
     let scope = Scope::of(touched, BTreeSet::new());
-    under_lease(&store, asking, &command, scope, async |lease| {
+    under_lease(session, &store, asking, &command, scope, async |lease| {
         let edit = renamed(&store.load().await?, &moves, command.clone())?;
         Ok(store.port.edit(lease, edit).await?)
     })
@@ -136,7 +136,7 @@ pub async fn rm(
     refuse_unfinished(&recorded, &remove)?;
     let command = format!("state rm {}", addresses.join(" "));
     let scope = Scope::of(remove.clone(), BTreeSet::new());
-    under_lease(&store, asking, &command, scope, async |lease| {
+    under_lease(session, &store, asking, &command, scope, async |lease| {
         let now = store.load().await?;
         let deposed = now.deposed.iter().filter(|record| remove.contains(&record.address));
         let edit = Edit {
@@ -169,7 +169,7 @@ pub async fn restore(
     ));
     let question = "Record that version as the present one? Objects stay as they are: the next plan shows where they differ.";
     agree(session, asking, question).await?;
-    under_lease(&store, asking, &command, Scope::Environment, async |lease| {
+    under_lease(session, &store, asking, &command, Scope::Environment, async |lease| {
         refuse_unfinished(
             &store.load().await?,
             edit.put.iter().map(|r| &r.address).chain(&edit.remove),
@@ -225,10 +225,11 @@ pub async fn prune(
     let question = format!("Drop the history before version {serial}? It cannot be had again.");
     agree(session, asking, &question).await?;
     let command = format!("state prune {}", environment.target.display());
-    let pruned = under_lease(&store, asking, &command, Scope::Environment, async |lease| {
-        Ok(store.port.prune(lease, serial).await?)
-    })
-    .await?;
+    let pruned =
+        under_lease(session, &store, asking, &command, Scope::Environment, async |lease| {
+            Ok(store.port.prune(lease, serial).await?)
+        })
+        .await?;
     let done = format!("{pruned} entries dropped; the history begins with version {serial}.");
     tell(session, &done, &json!({ "pruned": pruned }));
     Ok(Exit::Done)

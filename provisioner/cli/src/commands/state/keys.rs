@@ -113,21 +113,22 @@ async fn change(
     let (_, store) = existing(session, environment).await?;
     agree(session, asking, said.question).await?;
     let unlock = Homes::of_user()?.unlock()?;
-    let new = under_lease(&store, asking, said.command, Scope::Environment, async |lease| {
-        // What another program has put in place meanwhile counts.
-        let identity = store.port.identity().await?.unwrap_or_else(|| store.identity.clone());
-        let present = if let Some(text) = identity.keyring.as_deref() {
-            Keyring::parse(text).map_err(StateError::from)?
-        } else {
-            let key = store.keys()?.login().clone();
-            let ways = [NewWrap::KeyFile(key.clone())];
-            Keyring::around(key, &identity.lineage, &ways).map_err(StateError::from)?
-        };
-        let new = make(&present, &unlock, &store)?;
-        store.port.rekey(lease, Some(new.text())).await?;
-        Ok(new)
-    })
-    .await?;
+    let new =
+        under_lease(session, &store, asking, said.command, Scope::Environment, async |lease| {
+            // What another program has put in place meanwhile counts.
+            let identity = store.port.identity().await?.unwrap_or_else(|| store.identity.clone());
+            let present = if let Some(text) = identity.keyring.as_deref() {
+                Keyring::parse(text).map_err(StateError::from)?
+            } else {
+                let key = store.keys()?.login().clone();
+                let ways = [NewWrap::KeyFile(key.clone())];
+                Keyring::around(key, &identity.lineage, &ways).map_err(StateError::from)?
+            };
+            let new = make(&present, &unlock, &store)?;
+            store.port.rekey(lease, Some(new.text())).await?;
+            Ok(new)
+        })
+        .await?;
     let document = json!({
         "current": new.current().to_string(),
         "ways": new.wraps().map(|wrap| wrap.to_string()).collect::<Vec<_>>(),

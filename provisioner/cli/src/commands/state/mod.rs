@@ -16,12 +16,12 @@ use crate::running::{nobody_to_ask, run_id};
 use crate::session::Session;
 use crate::settings;
 use crate::store::Store;
+use engine::{CancelToken, Queue, SystemClock};
 use model::record::Recorded;
 use model::suggest::did_you_mean;
 use model::{Address, Diagnostic};
-use state::{Lease, LeaseRequest, Scope, StateError};
+use state::{Lease, LeaseRequest, Scope};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 /// Nothing is recorded there; perhaps something is nearby.
 fn nothing_at(recorded: &Recorded, wanted: &str) -> Diagnostic {
@@ -136,38 +136,38 @@ fn refuse_unfinished<'a>(
 
 /// Takes a lease, waiting as long as the user said.
 async fn take(
+    session: &Session,
     store: &Store,
     asking: &Asking,
     command: &str,
     scope: Scope,
 ) -> Result<Lease, CommandError> {
-    let run = run_id();
-    let started = Instant::now();
-    loop {
-        let request = LeaseRequest {
-            run: run.clone(),
-            command: command.to_owned(),
-            scope: scope.clone(),
-            seconds: store.lease_seconds,
-        };
-        match store.port.acquire(request).await {
-            Err(StateError::Held { .. }) if started.elapsed() < asking.lock_timeout => {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            taken => return Ok(taken?),
-        }
-    }
+    let wanted = LeaseRequest {
+        run: run_id(),
+        command: command.to_owned(),
+        scope,
+        seconds: store.lease_seconds,
+    };
+    // Whom one waits for is for people; what the command gives is one document.
+    let events = views::progress::sink(&session.console, false);
+    let queue =
+        Queue { store: store.port.as_ref(), clock: &SystemClock::new(0), events: events.as_ref() };
+    // Nothing is held yet, so an interrupt may end the program as it stands.
+    let never = CancelToken::new();
+    let (lease, _) = queue.acquire(wanted, asking.lock_timeout, &never).await?;
+    Ok(lease)
 }
 
 /// Does something under a lease and gives it back, whatever came of it.
 async fn under_lease<T>(
+    session: &Session,
     store: &Store,
     asking: &Asking,
     command: &str,
     scope: Scope,
     work: impl AsyncFnOnce(&Lease) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
-    let lease = take(store, asking, command, scope).await?;
+    let lease = take(session, store, asking, command, scope).await?;
     let done = work(&lease).await;
     let released = store.port.release(lease).await;
     let done = done?;

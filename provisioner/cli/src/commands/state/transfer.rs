@@ -113,7 +113,7 @@ async fn import_export(
         "{place} has {put} records that differ from the present ones and lacks {remove}."
     ));
     agree(session, asking, "Record what it says? Objects stay as they are.").await?;
-    under_lease(&store, asking, &command, Scope::Environment, async |lease| {
+    under_lease(session, &store, asking, &command, Scope::Environment, async |lease| {
         let edit = wanted.edit_from(&present(&store).await?, command.clone());
         Ok(store.port.edit(lease, edit).await?)
     })
@@ -158,7 +158,7 @@ async fn import_terraform(
         None => Store::create(session, &project).await?,
     };
     let command = format!("state import {place}");
-    under_lease(&store, asking, &command, Scope::Environment, async |lease| {
+    under_lease(session, &store, asking, &command, Scope::Environment, async |lease| {
         let recorded = store.load().await?;
         let taken = imported.records.iter().find(|r| recorded.records.contains_key(&r.address));
         if let Some(Record { address, .. }) = taken {
