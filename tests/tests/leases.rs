@@ -135,9 +135,15 @@ fn an_overlap_is_told_and_what_is_disjoint_goes_on() {
     let waits = || waiting.said_so_far().contains("Waiting for `apply env");
     wait_until("the second one waits", LONG, waits);
     assert!(!waiting.has_ended());
+    // What changes the state by hand waits in the same way.
+    let prune = ["state", "prune", "env", "--keep", "9", "--auto-approve", "--lock-timeout", "60s"];
+    let by_hand = bench.start(&prune);
+    let waits = || by_hand.said_so_far().contains("Waiting for `apply env");
+    wait_until("the one by hand waits", LONG, waits);
     first.signal(Signal::SIGCONT);
     first.finish().exits(0);
     waiting.finish().exits(0);
+    by_hand.finish().exits(0);
     is_whole(&bench, 2);
     bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
 }
