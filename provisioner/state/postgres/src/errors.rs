@@ -45,11 +45,15 @@ pub fn trouble(place: &str, error: &tokio_postgres::Error) -> Trouble {
     {
         return Trouble::Passing(why);
     }
+    let shut = |hint: &str| {
+        let (path, why, hint) = (place.to_owned(), why.clone(), hint.to_owned());
+        Trouble::Final(StateError::Unreadable { path, why, hint })
+    };
     match code.code() {
         "28P01" | "28000" => {
-            failed("check the user and the password in the URL, and the server's pg_hba.conf")
+            shut("check the user and the password in the URL, and the server's pg_hba.conf")
         }
-        "3D000" => failed("make the database (`createdb`), or name another one in the URL"),
+        "3D000" => shut("make the database (`createdb`), or name another one in the URL"),
         "42501" => failed(
             "the user needs CREATE on the database for the first use of a schema, and USAGE on the schema and \
              SELECT, INSERT, UPDATE, DELETE on its tables from then on",

@@ -78,6 +78,7 @@ async fn passwords_open_and_are_never_shown() {
     for wrong in ["secretive:canary-no", "secretive"] {
         let error = home.by(&url(wrong), "e").load().await.unwrap_err();
         let text = format!("{error} {:?}", error.hint());
+        assert!(text.starts_with("cannot read"), "nobody wanted to write: {text}");
         assert!(text.contains("password") && !text.contains("canary"), "{text}");
     }
 }
