@@ -222,10 +222,10 @@ impl TreeBuilder {
 
     /// A node whose parts are the list, which is whole.
     pub(crate) fn node_of_list(&mut self, extent: Extent, tag: Tag, list: usize) -> Node {
-        let a = crate::source::offset(self.nodes.len());
-        let b = crate::source::offset(self.gathered.len() - list);
-        self.nodes.extend(self.gathered.drain(list..));
-        Node { extent, tag, a, b }
+        let (a, count) = (self.nodes.len(), self.gathered.len() - list);
+        self.nodes.extend_from_slice(&self.gathered[list..]);
+        self.gathered.truncate(list);
+        Node { extent, tag, a: crate::source::offset(a), b: crate::source::offset(count) }
     }
 
     /// A number, as it is written.
