@@ -122,6 +122,19 @@ impl Workbench {
         Finished::new(script.to_owned(), &output)
     }
 
+    /// A command line of the program on a host of another name, where root starts the tests; else on this one.
+    pub fn command_on(&self, host: &str, arguments: &[&str]) -> Command {
+        if !is_root() {
+            return self.command(arguments);
+        }
+        // The name is given before the program becomes an ordinary user, who may not give any.
+        let (named, user) = ("hostname \"$0\" && exec \"$@\"", as_ordinary_user(&self.binary));
+        let mut command = Command::new("unshare");
+        command.args(["--uts", "sh", "-c", named, host]);
+        command.arg(user.get_program()).args(user.get_args()).args(arguments);
+        self.at_home(command)
+    }
+
     /// A command line of the program.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.any_command(&self.binary);
@@ -131,7 +144,11 @@ impl Workbench {
 
     /// Any other command line as an ordinary user, in the workbench, with private homes.
     pub fn any_command(&self, program: &Path) -> Command {
-        let mut command = as_ordinary_user(program);
+        self.at_home(as_ordinary_user(program))
+    }
+
+    /// A command line in the workbench, with private homes.
+    fn at_home(&self, mut command: Command) -> Command {
         command.current_dir(self.directory.path()).stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PROVISIONER_")) {
             command.env_remove(name);
