@@ -5,6 +5,7 @@ use super::demand::Demand;
 use super::expansion::{Expansion, Repetition};
 use super::names::{Place, View};
 use super::node_set::NodeState;
+use super::values::Values;
 use crate::eval::{self, failed, is_failed};
 use crate::functions::convert_unifying;
 use crate::input::Inputs;
@@ -122,9 +123,7 @@ pub(super) struct Graph<'a> {
     pub conditions: Vec<Condition>,
     /// Who stated them, and where.
     pub stated: HashSet<String>,
-    pub values: HashMap<Decl, Value>,
-    /// Attributes of instances that were asked for, marked as coming from them.
-    pub marked: HashMap<(Decl, Arc<str>), Value>,
+    pub values: Values,
     pub demand: Demand,
     /// The reference that asks for the next declaration.
     pub reason: Option<Span>,
@@ -186,8 +185,7 @@ impl<'a> Graph<'a> {
             checked: HashSet::default(),
             conditions: Vec::new(),
             stated: HashSet::default(),
-            values: HashMap::default(),
-            marked: HashMap::default(),
+            values: Values::default(),
             demand: Demand::default(),
             reason: None,
             key: String::new(),

@@ -29,6 +29,7 @@ mod session;
 mod settings;
 mod statements;
 mod triggers;
+mod values;
 mod variables;
 
 pub use session::{EXPRESSION, Session, goes_on, with_unknowns};

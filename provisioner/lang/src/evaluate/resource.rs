@@ -101,13 +101,12 @@ impl Graph<'_> {
             return (self.marked_as(&attributes, &address), 0);
         };
         let decl = Decl { scope, what: What::Instance(at, key.clone()) };
-        let known = (decl, name.clone());
-        if let Some(part) = self.marked.get(&known) {
+        if let Some(part) = self.values.part(&decl, name) {
             return (part.clone(), 1);
         }
         let address = self.address(scope, at, key);
         let part = self.mark_attribute(name, value, &Marks::origin(&address), &address);
-        self.marked.insert(known, part.clone());
+        self.values.insert_part(decl, name.clone(), part.clone());
         (part, 1)
     }
 
