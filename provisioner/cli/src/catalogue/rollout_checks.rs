@@ -33,8 +33,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "A gate that proceeds above one number and below another needs room between them."),
     entry("rollout-unseen", "the metrics of new machines may not be collected yet",
         "What lists nodes, as the Prometheus of `modules/monitoring` does, follows them after each wave, if the configuration changes nothing of it but what follows from \
-         the nodes. This one changes in more, which waits for the end of the rollout. Until then nobody collects the metrics of machines that the rollout makes, for new nodes or instead of others: \
-         a gate that asks for them has no data, and a stage without data is never promoted. Change the rest of it alone, before the nodes, or judge them by `nodes` or `http` gates."),
+         the nodes. This one changes in more, which waits for the end of the rollout, or with its own nodes, which have a rollout, too. Until then nobody collects the metrics of machines that the rollout makes, for new nodes or instead of others: \
+         a gate that asks for them has no data, and a stage without data is never promoted. Change the rest of it alone, before the nodes, give the nodes that watch no `rollout`, or judge them by `nodes` or `http` gates."),
     entry("rollout-window-never", "no stage may ever begin",
         "Deny wins, and with a window that allows, nothing outside of it is allowed. For a year there is no moment at which these windows let a stage begin."),
 ];

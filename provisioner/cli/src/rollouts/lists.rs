@@ -88,6 +88,9 @@ async fn unmoved(
 /// What else changes of the list that is late.
 fn because(foreseen: &Foreseen, unmoved: &Plan) -> String {
     let Some(list) = &foreseen.late_list else { return String::new() };
+    if rollout::changes::is_of(list, &foreseen.foresight.sets) {
+        return String::new();
+    }
     let change = unmoved.changes.iter().find(|change| change.address == *list);
     match change {
         Some(change) if change.action != Action::NoOp && !change.differing.is_empty() => {
