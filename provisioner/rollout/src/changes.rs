@@ -162,29 +162,42 @@ pub fn lists(
     recorded: &Recorded,
     sets: &[SetStart],
 ) -> BTreeSet<Address> {
-    let rolled_out = |address: &Address| is_of(address, sets);
     let stays: BTreeSet<&Address> = unmoved
         .changes
         .iter()
         .filter(|change| change.action == Action::NoOp)
         .map(|change| &change.address)
         .collect();
+    let all = candidates(plan, recorded, sets).filter(|address| stays.contains(address)).cloned();
+    settled(plan, sets, all.collect())
+}
+
+/// What may list nodes, or collect the metrics of new ones: whether it does takes another plan to see. None in most changes of nodes alone.
+pub fn may_list(plan: &Plan, recorded: &Recorded, sets: &[SetStart]) -> bool {
+    candidates(plan, recorded, sets).next().is_some()
+        || late_list(plan, sets, &BTreeSet::new()).is_some()
+}
+
+/// What belongs to no node of the sets, carries none, and changes in place.
+fn candidates<'a>(
+    plan: &'a Plan,
+    recorded: &Recorded,
+    sets: &[SetStart],
+) -> impl Iterator<Item = &'a Address> {
     let stand_on = stand_on(recorded);
     let names = || sets.iter().flat_map(|set| &set.nodes).map(|node| &node.name);
-    let carries = |address: &Address| {
+    let carries = move |address: &Address| {
         stand_on.get(address).is_some_and(|nodes| names().any(|name| nodes.contains(name)))
     };
-    let is_list = |change: &&Change| {
+    let is_candidate = move |change: &&Change| {
         let statement = matches!(change.address.kind(), "facts" | "reachability");
         change.action == Action::Update
             && is_revision(change)
             && !statement
-            && !rolled_out(&change.address)
+            && !is_of(&change.address, sets)
             && !carries(&change.address)
-            && stays.contains(&change.address)
     };
-    let all = plan.changes.iter().filter(is_list).map(|change| change.address.clone());
-    settled(plan, sets, all.collect())
+    plan.changes.iter().filter(is_candidate).map(|change| &change.address)
 }
 
 /// Without those that need a change which is to wait for the end.

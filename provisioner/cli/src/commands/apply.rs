@@ -9,6 +9,7 @@ use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring;
 use engine::Purpose;
+use model::plan::Plan;
 use model::record::Recorded;
 use model::{Diagnostic, SourceMap};
 use serde_json::json;
@@ -45,11 +46,11 @@ pub async fn run(
         planning::fresh(session, &project, wishes.clone()).await?;
         Store::create(session, &project).await?
     };
-    let mut fleet = Fleet::new(session, project, store, running)?;
+    let fleet = Fleet::new(session, project, store, running)?;
     let under_way = !fleet.store.load().await?.rollouts.is_empty();
     if under_way || fleet.project.configuration.has_rollouts() {
         match rollouts::apply(fleet, planning, &wishes, detach).await? {
-            Begun::Plain(plain) => fleet = *plain,
+            Begun::Plain(fleet, plan) => return plain(&fleet, planning, &wishes, plan).await,
             Begun::Ended(fleet, exit) => {
                 if exit == Exit::Done && !detach {
                     summarise_fleet(&fleet).await?;
@@ -58,11 +59,16 @@ pub async fn run(
             }
         }
     }
-    plain(&fleet, planning, &wishes).await
+    plain(&fleet, planning, &wishes, None).await
 }
 
-/// An apply in one go.
-async fn plain(fleet: &Fleet, planning: &Planning, wishes: &Wishes) -> Result<Exit, CommandError> {
+/// An apply in one go, of a plan that was made already if it fits.
+async fn plain(
+    fleet: &Fleet,
+    planning: &Planning,
+    wishes: &Wishes,
+    plan: Option<Box<Plan>>,
+) -> Result<Exit, CommandError> {
     let Fleet { session, project, inputs, wired, store, .. } = fleet;
     let ready = Ready { command: format!("apply {}", project.target), ..fleet.ready() };
     let make = async |world: &World<'_>| {
@@ -75,7 +81,7 @@ async fn plain(fleet: &Fleet, planning: &Planning, wishes: &Wishes) -> Result<Ex
         strays: planning.strays,
         rename: &rename,
     };
-    let ended = ready.plan_and_run(Purpose::Apply, &looking, make).await?;
+    let ended = ready.plan_and_run(Purpose::Apply, plan, &looking, make).await?;
     let recorded = store.load().await?;
     ready.end(ended, |session| {
         summarise(session, &project.environment, Some(&project.target), &recorded);

@@ -40,7 +40,8 @@ pub async fn find(
     foreseen: &mut Foreseen,
 ) -> Result<(), CommandError> {
     let sets = &foreseen.foresight.sets;
-    if !sets.iter().flat_map(|set| &set.nodes).any(|node| moves_machine(node.change)) {
+    let moves = sets.iter().flat_map(|set| &set.nodes).any(|node| moves_machine(node.change));
+    if !moves {
         return Ok(());
     }
     let Workshop { project, store, .. } = workshop;
@@ -53,6 +54,10 @@ pub async fn find(
     let addresses = then.records.keys().chain(then.deposed.iter().map(|it| &it.address));
     let moved = project.configuration.moves(addresses);
     let then = planner::rename(&then, &moved).recorded;
+    // The plan with all nodes as they are costs as much as the first: where nothing can be a list, it is not made.
+    if !rollout::changes::may_list(plan, &then, sets) {
+        return Ok(());
+    }
     match unmoved(workshop, &then, sets).await {
         Ok(unmoved) => {
             let lists = rollout::changes::lists(plan, &unmoved, &then, sets);
