@@ -128,7 +128,7 @@ pub async fn apply(
     announce(&fleet, &foreseen);
     match begin(Arc::new(fleet), &plan, &foreseen, detach).await? {
         Begun::Ended(fleet, exit) => Ok((fleet, exit)),
-        Begun::Plain(..) => Err(start::busy()),
+        Begun::Plain(..) | Begun::Again(_) => Err(start::busy()),
     }
 }
 

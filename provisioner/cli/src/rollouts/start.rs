@@ -29,7 +29,9 @@ use std::time::Duration;
 /// What became of an `apply`.
 pub enum Begun {
     /// No node with a rollout changes: it is an ordinary apply, of this plan if it still fits.
-    Plain(Box<Fleet>, Option<Box<Plan>>),
+    Plain(Box<Fleet>, Box<Plan>),
+    /// A rollout that was under way has ended, with nodes changed by then: everything is to be looked at once more.
+    Again(Box<Fleet>),
     /// It was a rollout's.
     Ended(Arc<Fleet>, Exit),
 }
@@ -74,9 +76,9 @@ pub async fn apply(
         if let Some((id, head)) = under_way {
             let fleet = end_running(Arc::new(fleet), &id, &head).await?;
             let fleet = Arc::into_inner(fleet).ok_or_else(busy)?;
-            return Ok(Begun::Plain(Box::new(fleet), None));
+            return Ok(Begun::Again(Box::new(fleet)));
         }
-        return Ok(Begun::Plain(Box::new(fleet), Some(Box::new(plan))));
+        return Ok(Begun::Plain(Box::new(fleet), Box::new(plan)));
     };
     let sets: Vec<String> =
         foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
