@@ -172,7 +172,7 @@ pub fn lists(
     settled(plan, sets, all.collect())
 }
 
-/// What may list nodes, or collect the metrics of new ones: whether it does takes another plan to see. None in most changes of nodes alone.
+/// Whether anything may list nodes, or collect the metrics of new ones; whether it does takes another plan to see.
 pub fn may_list(plan: &Plan, recorded: &Recorded, sets: &[SetStart]) -> bool {
     candidates(plan, recorded, sets).next().is_some()
         || late_list(plan, sets, &BTreeSet::new()).is_some()

@@ -27,7 +27,7 @@ pub struct Foreseen {
     pub under_way: Option<String>,
     /// What belongs to no node and changes with the waves that need it.
     pub shared: Vec<SharedChange>,
-    /// A service that may list the machines that come, and learns of them at the end.
+    /// A service that may list the machines that come, and learns of them at the end, or with its own node.
     pub late_list: Option<Address>,
     /// Why it does not follow them wave by wave; empty where that was not tried.
     pub late_because: String,

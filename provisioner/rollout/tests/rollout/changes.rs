@@ -6,7 +6,7 @@ use model::plan::{Action, Operation, OperationKind, Plan, Reason};
 use model::record::Recorded;
 use model::rollout::entry::{NodeChange, SetStart};
 use model::{Address, Value};
-use rollout::changes::{late_list, lists, sets, shared};
+use rollout::changes::{late_list, lists, may_list, sets, shared};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -99,6 +99,9 @@ fn what_changes_because_of_nodes_alone_follows_them() {
     let found = lists(&all, &still, &Recorded::default(), &sets);
     assert_eq!(texts(&found), [PROMETHEUS]);
     assert_eq!(late_list(&all, &sets, &found), None);
+    assert!(may_list(&all, &Recorded::default(), &sets));
+    let alone = plan(&[(MACHINE, Action::Create, Reason::New, &[])]);
+    assert!(!may_list(&alone, &Recorded::default(), &sets), "nothing else changes");
 }
 
 #[test]
