@@ -60,48 +60,15 @@ module "monitoring" {
   node_sets = [node_set.edge.nodes, node_set.monitoring.nodes]
 }
 
-# How changes reach the edge nodes: in the stages of modules/rollout/standard, judged by what these nodes export. They
-# serve no requests of users, so it is the requests of Prometheus itself that must not fail, and every node has to be seen and in the mesh.
+# How changes reach the edge nodes: in the stages of modules/rollout/standard, judged by what these nodes export.
 module "rollout" {
-  source         = "../../modules/rollout/standard"
+  source         = "../../modules/rollout/nodes"
   enabled        = var.rollout == null ? var.cloud == "local" : var.rollout
   prometheus_url = "http://127.0.0.1:${var.prometheus_port}"
-  selector       = "node_set=\"edge\""
-  requests       = "promhttp_metric_handler_requests_total"
-  latency        = null
-  min_sample     = 2
-  interval       = "${var.rollout_interval_s}s"
+  node_set       = "edge"
+  interval_s     = var.rollout_interval_s
   time_scale     = var.rollout_time_scale
   bakes          = { gradual-75 = 60, full = 60 }
-  gates          = { seen = gate.seen, mesh = gate.mesh }
-}
-
-gate "seen" {
-  interval = "${var.rollout_interval_s}s"
-
-  prometheus {
-    url   = "http://127.0.0.1:${var.prometheus_port}"
-    value = "min(up{job=\"node\",node_set=\"edge\",$candidate})"
-  }
-  value {
-    proceed_above  = 0.5
-    rollback_below = 0.5
-    consecutive    = 3
-  }
-}
-
-gate "mesh" {
-  interval = "${var.rollout_interval_s}s"
-
-  prometheus {
-    url   = "http://127.0.0.1:${var.prometheus_port}"
-    value = "min(node_network_carrier{device=\"nebula0\",node_set=\"edge\",$candidate})"
-  }
-  value {
-    proceed_above  = 0.5
-    rollback_below = 0.5
-    consecutive    = 3
-  }
 }
 
 node_set "edge" {

@@ -132,8 +132,14 @@ fn machines_change_sets_grow_and_shrink_one_set_after_the_other() {
     fleet.ends();
 }
 
-/// A machine's argument that is changed in place goes through the stages; the other set has nothing to do with it.
+/// A machine's argument that is changed in place goes through the stages, also if these rest on what a data source says; the other set has
+/// nothing to do with it.
 fn in_place(fleet: &Fleet) {
+    let main = "environments/machines/main.hcl";
+    let seen = "data \"local_network\" \"seen\" {\n  name = \"machines\"\n}\n\nrollout \"small\" {";
+    fleet.bench.edit(main, "rollout \"small\" {", seen);
+    let parallel = "max_parallel    = data.local_network.seen.name == \"machines\" ? 2 : 1";
+    fleet.bench.edit(main, "max_parallel    = 2", parallel);
     fleet.apply(&["data_path=/srv/data"]).exits(0).says("committed");
     let waves = fleet.waves();
     assert_eq!(waves.concat().len(), 3, "{waves:?}");
@@ -194,18 +200,57 @@ fn grows_and_shrinks(fleet: &Fleet) {
     assert_eq!(fleet.listed(), (1, 1));
     fleet.assert_no_changes(&with(&[]));
 
-    fleet.apply(&with(&["front=5", "back=2"])).exits(0).says("committed");
+    let grows = with(&["front=5", "back=2"]);
+    told_where_the_list_has_stages_of_its_own(fleet, &grows);
+    fleet.starts(&["plan", "-o", "grow.plan"], &grows).finish().exits(0).says("these follow");
+    fleet.bench.run(&["apply", "grow.plan"]).exits(0).says("committed");
     let grown: BTreeSet<String> = fleet.waves().concat().into_iter().collect();
     let new = ["back-main-002", "front-main-004", "front-main-005"].map(str::to_owned);
     assert_eq!(grown, BTreeSet::from(new));
     assert_eq!(at_work(&fleet.bench), 7);
     assert_eq!(fleet.listed(), (fleet.waves().len(), 0));
-    fleet.assert_no_changes(&with(&["front=5", "back=2"]));
+    fleet.assert_no_changes(&grows);
 
+    list_fails(fleet, &with(&["front=6", "back=2"]));
     fleet.apply(&with(&["front=2"])).exits(0).says("committed");
     assert_eq!(at_work(&fleet.bench), 3);
     assert_eq!(fleet.listed(), (fleet.waves().len(), 0));
     fleet.assert_no_changes(&with(&["front=2"]));
+}
+
+/// A list on nodes that have a rollout, too, follows nobody.
+fn told_where_the_list_has_stages_of_its_own(fleet: &Fleet, grows: &[&str]) {
+    let main = "environments/machines/main.hcl";
+    let services = "services = [module.monitoring.node_exporter, module.monitoring.prometheus]";
+    let staged = format!("{services}\n  rollout  = rollout.small");
+    fleet.bench.edit(main, services, &staged);
+    let planned = fleet.starts(&["plan"], grows).finish().exits(0);
+    planned.says("rollout-unseen").says("stages of their own").says("service.prometheus");
+    fleet.bench.edit(main, &staged, services);
+}
+
+/// Nothing can be written where the list is: nobody is judged, and when a person has mended it, it is tried again.
+fn list_fails(fleet: &Fleet, grows: &[&str]) {
+    let detached = ["apply", "--auto-approve", "--detach"];
+    fleet.starts(&detached, grows).finish().exits(0);
+    let live = "/opt/provisioner/services/prometheus/live";
+    let shut = format!("mount --bind {live} {live} && mount -o remount,bind,ro {live}");
+    fleet.on("watch-main-001", &shut).exits(0);
+    let driving = fleet.starts(&["rollout", "run"], grows);
+    wait_until("the stage is held", MINUTES, || driving.said_so_far().contains("held"));
+    let entries = fleet.entries();
+    let of = |kind: &str| entries.iter().filter(|it| it["entry"] == kind).collect::<Vec<_>>();
+    assert!(of("measured").is_empty() && of("bake_started").is_empty(), "{entries:?}");
+    let [listed] = of("lists_ended")[..] else { panic!("it was brought up to date: {entries:?}") };
+    let error = listed["error"].as_str().expect("it failed");
+    assert!(error.contains("prometheus") && error.contains("Read-only"), "{error}");
+
+    fleet.bench.run(&["rollout", "status", fleet.environment]).exits(0).says("tries again");
+    fleet.on("watch-main-001", &format!("umount {live}")).exits(0);
+    let retry = ["rollout", "retry", fleet.environment, "--why", "mended"];
+    fleet.bench.run(&retry).exits(0);
+    driving.finish().exits(0).says("committed");
+    fleet.assert_no_changes(grows);
 }
 
 /// Whether whoever knocks at a port of this machine is told that an SSH server is there.

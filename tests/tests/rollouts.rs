@@ -401,6 +401,12 @@ fn what_is_newer_takes_over_a_freeze_holds_and_a_node_that_refuses_goes_back_by_
     first.finish().exits(1).says("rollout-superseded");
     fleet.assert_no_changes(&["workload_version=3"]);
 
+    // Begun, and regretted before anything was changed.
+    let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
+    fleet.starts(&words, &["workload_version=4"]).finish().exits(0);
+    fleet.apply(&["workload_version=3"]).exits(0).says("is superseded").says("No changes");
+    assert_eq!(outcome(&fleet.entries()), "superseded");
+
     // A version that does not get well is taken back by the node itself, and ends the rollout.
     fleet.apply(&["workload_version=4", "unhealthy=true"]).exits(1).says("rollout-rolled-back");
     assert_eq!(outcome(&fleet.entries()), "rolled_back");

@@ -14,7 +14,7 @@ use model::plan::{Actual, Adopted, Moved, Observation, Plan, Stray};
 use model::record::{Record, Recorded};
 use model::rollout::Rollout;
 use model::{Address, Diagnostic, Severity, SourceMap};
-use planner::{Answers, Options, Planner, Renamed, Target};
+use planner::{Answers, Options, Planner, Question, Renamed, Target};
 use provider::Owner;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,8 +108,15 @@ pub fn load_from(
     Err(CommandError::new(in_source_order(diagnostics), &project.sources))
 }
 
-/// The plan that makes the environment as configured. What it imports and what its data sources say is
-/// looked up, in batches, and everything is decided once more with that, until all that can be known is.
+/// A plan, and what the configuration said of rollouts when it was made.
+pub struct Made {
+    /// The plan.
+    pub plan: Plan,
+    /// The rollouts.
+    pub rules: Rules,
+}
+
+/// The plan that makes the environment as configured.
 pub async fn plan(
     session: &Session,
     project: &Project,
@@ -118,6 +125,19 @@ pub async fn plan(
     world: &World<'_>,
     wishes: Wishes,
 ) -> Result<Plan, CommandError> {
+    Ok(make(session, project, inputs, factory, world, wishes).await?.plan)
+}
+
+/// The plan that makes the environment as configured. What it imports and what its data sources say is
+/// looked up, in batches, and everything is decided once more with that, until all that can be known is.
+pub async fn make(
+    session: &Session,
+    project: &Project,
+    inputs: &Inputs,
+    factory: &Factory,
+    world: &World<'_>,
+    wishes: Wishes,
+) -> Result<Made, CommandError> {
     let schemas = factory.schemas();
     let lineage = &world.recorded.lineage;
     let created_at = inputs.moment.time.to_string();
@@ -157,20 +177,12 @@ pub async fn plan(
             let plan = checked(engine::adopting(plan, world.recorded, imported))?;
             let owner =
                 Owner { environment: project.environment.clone(), lineage: lineage.clone() };
-            return identified(plan, factory, &owner).await;
+            let plan = identified(plan, factory, &owner).await?;
+            return Ok(Made { plan, rules: Rules::of(desired) });
         }
-        let lookups = Lookups {
-            factory,
-            providers: &desired.providers,
-            owner: Owner { environment: project.environment.clone(), lineage: lineage.clone() },
-            clock: &SystemClock::new(u64::from(std::process::id())),
-        };
-        let (known, asked) = project.answers.known(asked);
-        answers.extend(known);
-        let (read, unread) = lookups.read(&asked).await;
-        project.answers.hear(&asked, &read);
-        answers.extend(read);
-        answers.extend(checked_only(session, project, &desired, unread)?);
+        answers.extend(hear(session, project, factory, lineage, &desired, asked).await?);
+        let clock = SystemClock::new(u64::from(std::process::id()));
+        let lookups = lookups(project, factory, lineage, &desired, &clock);
         let found = lookups.import(&wanted, &desired.instances).await;
         let found = found.and_then(|found| not_recorded_twice(&recorded, found, &wanted));
         let found =
@@ -182,6 +194,36 @@ pub async fn plan(
         recorded = Cow::Owned(engine::with_adopted(&recorded, &found));
         imported.extend(found);
     }
+}
+
+/// Reads what is outside of the configuration.
+fn lookups<'a>(
+    project: &Project,
+    factory: &'a Factory,
+    lineage: &str,
+    desired: &'a Desired,
+    clock: &'a SystemClock,
+) -> Lookups<'a> {
+    let owner = Owner { environment: project.environment.clone(), lineage: lineage.to_owned() };
+    Lookups { factory, providers: &desired.providers, owner, clock }
+}
+
+/// What data sources say: what is known already, and the rest is read.
+async fn hear(
+    session: &Session,
+    project: &Project,
+    factory: &Factory,
+    lineage: &str,
+    desired: &Desired,
+    asked: Vec<Question>,
+) -> Result<Answers, CommandError> {
+    let clock = SystemClock::new(u64::from(std::process::id()));
+    let (mut answers, asked) = project.answers.known(asked);
+    let (read, unread) = lookups(project, factory, lineage, desired, &clock).read(&asked).await;
+    project.answers.hear(&asked, &read);
+    answers.extend(read);
+    answers.extend(checked_only(session, project, desired, unread)?);
+    Ok(answers)
 }
 
 /// What cannot be read is a warning where only a `check` asks for it.
@@ -377,18 +419,49 @@ pub struct Rules {
     pub nodes: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// What the configuration says of rollouts. What is wrong with it is told where it is planned.
-pub fn rules(project: &Project, inputs: &Inputs, factory: &Factory, world: &World<'_>) -> Rules {
-    let options = Wishes::default().options(&project.environment, world.moved, now());
-    let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
-    let evaluated = lang::evaluate(&project.configuration, inputs, factory.schemas(), &planner);
-    let desired = evaluated.desired;
-    let names = |set: model::graph::NodeSet| set.nodes.into_iter().map(|node| node.name).collect();
-    Rules {
-        rollouts: desired.rollouts,
-        order: desired.rollout_order,
-        configuration_digest: desired.configuration_digest,
-        nodes: desired.node_sets.into_iter().map(|(name, set)| (name, names(set))).collect(),
+impl Rules {
+    fn of(desired: Desired) -> Self {
+        let names =
+            |set: model::graph::NodeSet| set.nodes.into_iter().map(|node| node.name).collect();
+        Self {
+            rollouts: desired.rollouts,
+            order: desired.rollout_order,
+            configuration_digest: desired.configuration_digest,
+            nodes: desired.node_sets.into_iter().map(|(name, set)| (name, names(set))).collect(),
+        }
+    }
+}
+
+/// What the configuration says of rollouts where no plan is made of it. Rules may rest on data sources: those that nobody has asked yet are asked,
+/// if that is wished. What is wrong with the configuration is told where it is planned.
+pub async fn rules(
+    session: &Session,
+    project: &Project,
+    inputs: &Inputs,
+    factory: &Factory,
+    world: &World<'_>,
+    asks: bool,
+) -> Result<Rules, CommandError> {
+    let mut answers = Answers::new();
+    loop {
+        let options = Wishes::default().options(&project.environment, world.moved, now());
+        let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
+        let planner = planner.with_answers(&answers);
+        let evaluated = lang::evaluate(&project.configuration, inputs, factory.schemas(), &planner);
+        let (desired, asked) = (evaluated.desired, planner.asked());
+        if asked.is_empty() {
+            return Ok(Rules::of(desired));
+        }
+        let more = if asks {
+            let lineage = &world.recorded.lineage;
+            hear(session, project, factory, lineage, &desired, asked).await?
+        } else {
+            project.answers.known(asked).0
+        };
+        if more.is_empty() {
+            return Ok(Rules::of(desired));
+        }
+        answers.extend(more);
     }
 }
 

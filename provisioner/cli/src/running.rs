@@ -79,25 +79,22 @@ pub fn nobody_to_ask(hint: &str) -> Diagnostic {
 }
 
 impl Ready<'_> {
-    /// Settles what an earlier run left, looks at what is there, plans, asks, runs.
+    /// Settles what an earlier run left, looks at what is there, plans, asks, runs. A plan that was made already is tried first.
     pub async fn plan_and_run(
         &self,
         purpose: Purpose,
+        mut first: Option<Box<Plan>>,
         looking: &Looking<'_>,
         make: impl AsyncFn(&World<'_>) -> Result<Plan, CommandError>,
     ) -> Result<Ended, CommandError> {
         let cancel = listen()?;
         let mut agreed: Option<Plan> = None;
         for round in 1..=ROUNDS {
-            let recorded = match self.wired.engine.recover(&self.request(), purpose, &cancel).await
-            {
-                Err(ApplyError::Interrupted) => return Ok(Ended::Early),
-                recovered => recovered?,
+            let plan = match first.take() {
+                Some(plan) => Some(*plan),
+                None => self.recover_and_plan(purpose, looking, &cancel, &make).await?,
             };
-            let renamed = (looking.rename)(recorded);
-            let Some(plan) = self.look_and_plan(&renamed, looking, &cancel, &make).await? else {
-                return Ok(Ended::Early);
-            };
+            let Some(plan) = plan else { return Ok(Ended::Early) };
             if agreed.as_ref().is_none_or(|before| !means_the_same(before, &plan)) {
                 self.announce(&plan);
                 if plan.has_changes() && !self.is_agreed(&plan, &cancel).await {
@@ -118,6 +115,23 @@ impl Ready<'_> {
         Err(Diagnostic::error("busy", "other runs keep changing what this one is about")
             .with_hint("wait until they are done, or limit this one with --target")
             .into())
+    }
+
+    /// None if it was interrupted.
+    async fn recover_and_plan(
+        &self,
+        purpose: Purpose,
+        looking: &Looking<'_>,
+        cancel: &CancelToken,
+        make: impl AsyncFn(&World<'_>) -> Result<Plan, CommandError>,
+    ) -> Result<Option<Plan>, CommandError> {
+        let recovered = self.wired.engine.recover(&self.request(), purpose, cancel).await;
+        let recorded = match recovered {
+            Err(ApplyError::Interrupted) => return Ok(None),
+            recovered => recovered?,
+        };
+        let renamed = (looking.rename)(recorded);
+        self.look_and_plan(&renamed, looking, cancel, make).await
     }
 
     /// What is known of a run before it begins.

@@ -335,7 +335,10 @@ impl Decision {
             Lists::Current => None,
             Lists::Running { .. } => Some(false),
             Lists::Failed(_) if self.state.promote.is_some() => None,
-            Lists::Failed(why) => Some(self.hold(Some(Hold::Manual { why }))),
+            Lists::Failed(why) => {
+                let why = format!("what lists nodes could not be brought up to date: {why}");
+                Some(self.hold(Some(Hold::Manual { why })))
+            }
             Lists::Due if self.state.held.is_some() => Some(self.hold(None)),
             Lists::Due => {
                 let back = self.state.phase == Phase::RollingBack;
@@ -441,7 +444,10 @@ impl Decision {
                 };
                 self.end(Outcome::Committed, why)
             }
-            Rest::Failed(why) => self.hold(Some(Hold::Manual { why })),
+            Rest::Failed(why) => {
+                let why = format!("the rest of the plan could not be applied: {why}");
+                self.hold(Some(Hold::Manual { why }))
+            }
             Rest::Open => {
                 let obstacle = if self.state.stage_count() == 0 { self.obstacle(0) } else { None };
                 if obstacle.is_some() || self.state.held.is_some() {

@@ -162,29 +162,42 @@ pub fn lists(
     recorded: &Recorded,
     sets: &[SetStart],
 ) -> BTreeSet<Address> {
-    let rolled_out = |address: &Address| is_of(address, sets);
     let stays: BTreeSet<&Address> = unmoved
         .changes
         .iter()
         .filter(|change| change.action == Action::NoOp)
         .map(|change| &change.address)
         .collect();
+    let all = candidates(plan, recorded, sets).filter(|address| stays.contains(address)).cloned();
+    settled(plan, sets, all.collect())
+}
+
+/// Whether anything may list nodes, or collect the metrics of new ones; whether it does takes another plan to see.
+pub fn may_list(plan: &Plan, recorded: &Recorded, sets: &[SetStart]) -> bool {
+    candidates(plan, recorded, sets).next().is_some()
+        || late_list(plan, sets, &BTreeSet::new()).is_some()
+}
+
+/// What belongs to no node of the sets, carries none, and changes in place.
+fn candidates<'a>(
+    plan: &'a Plan,
+    recorded: &Recorded,
+    sets: &[SetStart],
+) -> impl Iterator<Item = &'a Address> {
     let stand_on = stand_on(recorded);
     let names = || sets.iter().flat_map(|set| &set.nodes).map(|node| &node.name);
-    let carries = |address: &Address| {
+    let carries = move |address: &Address| {
         stand_on.get(address).is_some_and(|nodes| names().any(|name| nodes.contains(name)))
     };
-    let is_list = |change: &&Change| {
+    let is_candidate = move |change: &&Change| {
         let statement = matches!(change.address.kind(), "facts" | "reachability");
         change.action == Action::Update
             && is_revision(change)
             && !statement
-            && !rolled_out(&change.address)
+            && !is_of(&change.address, sets)
             && !carries(&change.address)
-            && stays.contains(&change.address)
     };
-    let all = plan.changes.iter().filter(is_list).map(|change| change.address.clone());
-    settled(plan, sets, all.collect())
+    plan.changes.iter().filter(is_candidate).map(|change| &change.address)
 }
 
 /// Without those that need a change which is to wait for the end.
@@ -221,12 +234,13 @@ fn settled(plan: &Plan, sets: &[SetStart], mut lists: BTreeSet<Address>) -> BTre
 }
 
 /// Whether something belongs to a node of these sets.
-fn is_of(address: &Address, sets: &[SetStart]) -> bool {
+pub fn is_of(address: &Address, sets: &[SetStart]) -> bool {
     address.node().is_some_and(|(set, _)| sets.iter().any(|start| start.node_set == set))
 }
 
-/// What lists nodes elsewhere and changes at the end only, while machines come that it does not know yet: the first service that the plan
-/// updates on a node whose set is not rolled out, if any set gets new machines and it is none of the lists that follow them.
+/// What lists nodes elsewhere and changes too late, while machines come that it does not know yet, if any set gets new machines and it is
+/// none of the lists that follow them: the first service that the plan updates on a node whose set is not rolled out, which changes at
+/// the end; or one with [`own_stages`].
 pub fn late_list<'a>(
     plan: &'a Plan,
     sets: &[SetStart],
@@ -240,13 +254,43 @@ pub fn late_list<'a>(
         let follows = lists.contains(&change.address) || is_of(&change.address, sets);
         updated && change.address.node().is_some() && !follows
     };
-    plan.changes.iter().find(is_elsewhere).map(|change| &change.address)
+    let late = plan.changes.iter().find(is_elsewhere).map(|change| &change.address);
+    late.or_else(|| own_stages(plan, sets))
+}
+
+/// A service that depends on new machines of another set and whose own set is rolled out, too: it changes with its own node. What runs on the
+/// new nodes as well, under the same name, is their peer.
+fn own_stages<'a>(plan: &'a Plan, sets: &[SetStart]) -> Option<&'a Address> {
+    let new: BTreeSet<(&str, &str)> = sets
+        .iter()
+        .flat_map(|set| new_machines(set).map(|node| (set.node_set.as_str(), node.name.as_str())))
+        .collect();
+    let services = || plan.operations.iter().filter(|it| it.address.kind() == "service");
+    let theirs: BTreeSet<&str> = services()
+        .filter(|it| it.address.node().is_some_and(|node| new.contains(&node)))
+        .map(|it| it.address.name())
+        .collect();
+    let lists_new = |operation: &&Operation| {
+        let own = operation.address.node_set();
+        let is_new_elsewhere = |address: &Address| {
+            address.node().is_some_and(|node| new.contains(&node) && Some(node.0) != own)
+        };
+        operation.kind == OperationKind::Update
+            && is_of(&operation.address, sets)
+            && !theirs.contains(operation.address.name())
+            && operation.dependencies.iter().any(is_new_elsewhere)
+    };
+    services().find(lists_new).map(|operation| &operation.address)
 }
 
 /// A node of the set that gets a machine which was not there before.
 pub fn new_machine(set: &SetStart) -> Option<&NodeStart> {
+    new_machines(set).next()
+}
+
+fn new_machines(set: &SetStart) -> impl Iterator<Item = &NodeStart> {
     let is_new = |change| matches!(change, NodeChange::Create | NodeChange::Replace);
-    set.nodes.iter().find(|node| is_new(node.change))
+    set.nodes.iter().filter(move |node| is_new(node.change))
 }
 
 /// By what belongs to no node: the nodes whose records depend on it, also through others that belong to none.

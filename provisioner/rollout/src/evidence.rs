@@ -224,7 +224,7 @@ pub struct Report {
     pub signed_by: Option<Generation>,
     /// Everything that is wrong; at most one of them is a record's.
     pub faults: Vec<Fault>,
-    /// The first verdict that the counts and thresholds beside it do not give, as far as the records fit. It may have been
+    /// The first verdict, rollback or end that what is kept before it does not give, as far as the records fit. It may have been
     /// signed all the same: by a program that decided otherwise, or by somebody who wrote another history.
     pub unfounded: Option<Unfounded>,
 }
@@ -237,7 +237,7 @@ impl Report {
 }
 
 /// Checks evidence: both signatures, with any of the keys; every record, from the first on; what the statement says of
-/// them; and judges every verdict anew from the counts and thresholds that are kept. Needs no secret.
+/// them; and judges every verdict, rollback and end anew from what is kept before it. Needs no secret.
 pub fn verify(text: &str, keys: &[PublicKeys]) -> Result<Report> {
     let foreign = |why: &str| EvidenceError::Foreign(why.to_owned());
     let envelope = Envelope::parse(text).map_err(EvidenceError::Foreign)?;

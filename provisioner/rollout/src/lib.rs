@@ -41,6 +41,6 @@ pub use state::{
     Agreement, Down, Held, Illegal, Lists, Node, Phase, Rest, Revision, Rollback, State, Wave,
 };
 pub use step::{admissible, approvable, resume, step};
-pub use validate::{validate, validate_nodes, validate_rules};
+pub use validate::validate;
 pub use verdict::{Evidence, Failure, compares};
 pub use window::{Closed, closed};

@@ -167,7 +167,8 @@ impl Evidence {
         self.errors = 0;
         self.data_ms = Some(self.data_ms.unwrap_or(seen.to_ms).max(seen.to_ms));
         if seen.in_bake {
-            self.covered_ms = self.covered_ms.saturating_add((seen.to_ms - seen.from_ms).max(0));
+            self.covered_ms =
+                self.covered_ms.saturating_add(seen.to_ms.saturating_sub(seen.from_ms).max(0));
         }
         let (verdict, why, shown) = match (check, data) {
             (Check::Rate { .. }, Data::Counts { bad, total, control }) => {

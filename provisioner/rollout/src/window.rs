@@ -107,7 +107,7 @@ fn at(date: Date, minute: u16, zone: &TimeZone) -> Option<i64> {
 }
 
 /// A time zone by its IANA name, from the rules that are part of the program.
-pub(crate) fn zone(name: &str) -> Option<TimeZone> {
+fn zone(name: &str) -> Option<TimeZone> {
     if name.eq_ignore_ascii_case("UTC") {
         return Some(TimeZone::UTC);
     }

@@ -7,7 +7,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("evidence", "evidence cannot be written or read",
         "`rollout evidence export` needs the environment's keys, `rollout evidence verify` a file that it wrote."),
     entry("evidence-unsound", "evidence is not what was signed, or a verdict in it does not follow",
-        "The signature does not fit, or a record was changed, left out or put elsewhere since; the first one that does not fit is named. Or everything is as it was signed, and a verdict is not what the counts and thresholds beside it give by the rules of this version of the program."),
+        "The signature does not fit, or a record was changed, left out or put elsewhere since; the first one that does not fit is named. Or everything is as it was signed, and a verdict is not what the counts and thresholds beside it give by the rules of this version of the program, or the reason of a rollback or an end not what came before it."),
     entry("gate-query", "a query of a gate does not read",
         "Whoever answers the query was asked whether it reads, and says that it does not; the byte is one of the query as it is written."),
     entry("no-rollout", "there is no such rollout",

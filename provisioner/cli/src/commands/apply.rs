@@ -2,13 +2,14 @@
 
 use crate::arguments::{Environment, Planning, Running, Strays, Variables};
 use crate::error::{CommandError, Exit};
-use crate::planning::{self, Wishes, World};
+use crate::planning::{self, Made, Wishes, World};
 use crate::rollouts::{self, Begun, Fleet};
 use crate::running::{self, Looking, Ready};
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring;
 use engine::Purpose;
+use model::plan::Plan;
 use model::record::Recorded;
 use model::{Diagnostic, SourceMap};
 use serde_json::json;
@@ -46,10 +47,16 @@ pub async fn run(
         Store::create(session, &project).await?
     };
     let mut fleet = Fleet::new(session, project, store, running)?;
-    let under_way = !fleet.store.load().await?.rollouts.is_empty();
-    if under_way || fleet.project.configuration.has_rollouts() {
+    for _ in 0..ROUNDS {
+        let under_way = !fleet.store.load().await?.rollouts.is_empty();
+        if !under_way && !fleet.project.configuration.has_rollouts() {
+            return plain(&fleet, planning, &wishes, None).await;
+        }
         match rollouts::apply(fleet, planning, &wishes, detach).await? {
-            Begun::Plain(plain) => fleet = *plain,
+            Begun::Again(again) => fleet = *again,
+            Begun::Plain(fleet, plan) => {
+                return plain(&fleet, planning, &wishes, Some(plan)).await;
+            }
             Begun::Ended(fleet, exit) => {
                 if exit == Exit::Done && !detach {
                     summarise_fleet(&fleet).await?;
@@ -58,15 +65,38 @@ pub async fn run(
             }
         }
     }
-    plain(&fleet, planning, &wishes).await
+    Err(rollouts_change())
 }
 
-/// An apply in one go.
-async fn plain(fleet: &Fleet, planning: &Planning, wishes: &Wishes) -> Result<Exit, CommandError> {
+/// How often a rollout that is under way is ended because this command takes its place.
+const ROUNDS: u32 = 3;
+
+/// What other runs did meanwhile makes this one a rollout.
+fn rollouts_change() -> CommandError {
+    let summary = "other runs have changed nodes that have a rollout meanwhile";
+    Diagnostic::error("busy", summary)
+        .with_hint("run the command again: it begins a rollout of them")
+        .into()
+}
+
+/// An apply in one go, of a plan that was made already if it fits.
+async fn plain(
+    fleet: &Fleet,
+    planning: &Planning,
+    wishes: &Wishes,
+    plan: Option<Box<Plan>>,
+) -> Result<Exit, CommandError> {
     let Fleet { session, project, inputs, wired, store, .. } = fleet;
     let ready = Ready { command: format!("apply {}", project.target), ..fleet.ready() };
     let make = async |world: &World<'_>| {
-        planning::plan(session, project, inputs, &wired.factory, world, wishes.clone()).await
+        let factory = &wired.factory;
+        let made = planning::make(session, project, inputs, factory, world, wishes.clone()).await?;
+        let Made { plan, rules } = made;
+        let (recorded, rules) = (world.recorded, (rules.rollouts, rules.order.as_slice()));
+        match rollouts::foresee(&plan, recorded, rules, recorded.serial)? {
+            Some(_) => Err(rollouts_change()),
+            None => Ok(plan),
+        }
     };
     let rename = |recorded: Recorded| planning::renamed(session, project, &recorded);
     let looking = Looking {
@@ -75,7 +105,7 @@ async fn plain(fleet: &Fleet, planning: &Planning, wishes: &Wishes) -> Result<Ex
         strays: planning.strays,
         rename: &rename,
     };
-    let ended = ready.plan_and_run(Purpose::Apply, &looking, make).await?;
+    let ended = ready.plan_and_run(Purpose::Apply, plan, &looking, make).await?;
     let recorded = store.load().await?;
     ready.end(ended, |session| {
         summarise(session, &project.environment, Some(&project.target), &recorded);

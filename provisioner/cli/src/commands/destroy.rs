@@ -57,7 +57,7 @@ pub async fn run(
     // Everything goes, wherever it is recorded.
     let rename = |recorded: Recorded| Renamed { recorded, ..Renamed::default() };
     let looking = Looking { refresh: true, targets: &wishes.targets, strays, rename: &rename };
-    let ended = ready.plan_and_run(Purpose::Destroy, &looking, make).await?;
+    let ended = ready.plan_and_run(Purpose::Destroy, None, &looking, make).await?;
     let did = wishes.targets.is_empty() && !matches!(ended, Ended::Nothing);
     ready.end(ended, |session| {
         if did {

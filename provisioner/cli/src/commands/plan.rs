@@ -9,14 +9,15 @@ use crate::rollouts::{self, Foreseen, saved};
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring;
+use engine::Engine;
 use lang::{FileSystem, Recording};
 use model::Diagnostic;
-use model::event::Discard;
 use model::plan::{Actual, Plan};
 use model::record::Recorded;
 use model::rollout::foresight::Foresight;
 use planner::Renamed;
 use serde_json::json;
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,13 +50,9 @@ pub async fn run(
         }
         store => store,
     };
-    let mut plan = match &store {
+    let (mut plan, foreseen) = match &store {
         Some(store) => recorded(session, &project, store, planning, &wishes).await?,
-        None => planning::fresh(session, &project, wishes.clone()).await?,
-    };
-    let foreseen = match &store {
-        Some(store) => rolled_out(session, &project, store, &plan).await?,
-        None => None,
+        None => (planning::fresh(session, &project, wishes.clone()).await?, None),
     };
     if let Some(foreseen) = &foreseen {
         let warnings = rollouts::check(&project, foreseen, rollouts::now_ms()).await?;
@@ -82,64 +79,64 @@ pub async fn run(
     Ok(if changes { Exit::Changes } else { Exit::Done })
 }
 
-/// The rollout that `apply` would begin.
-async fn rolled_out(
-    session: &Session,
-    project: &Project,
-    store: &Store,
-    plan: &Plan,
-) -> Result<Option<Foreseen>, CommandError> {
-    if !project.configuration.has_rollouts() {
-        return Ok(None);
-    }
-    let inputs = &project.inputs(&store.login_key()?);
-    let wired = wiring::wire_with(session, store, Arc::new(Discard))?;
-    let factory = &wired.factory;
-    let recorded = store.load().await?;
-    let world = World { recorded: &recorded, actual: &Actual::new(), moved: &[] };
-    let rules = planning::rules(project, inputs, factory, &world);
-    let under_way = recorded.rollouts.values().next();
-    let serial = under_way.map_or(recorded.serial, |head| head.stable_serial);
-    let mut foreseen = rollouts::foresee(plan, &recorded, (rules.rollouts, &rules.order), serial)?;
-    if let Some(foreseen) = &mut foreseen {
-        let workshop = Workshop { session, project, inputs, factory, store };
-        lists::find(&workshop, plan, &recorded, foreseen).await?;
-    }
-    Ok(foreseen)
-}
-
+/// The plan of an environment that is recorded, and the rollout that `apply` would begin.
 async fn recorded(
     session: &Session,
     project: &Project,
     store: &Store,
     options: &Planning,
     wishes: &Wishes,
-) -> Result<Plan, CommandError> {
-    let inputs = project.inputs(&store.login_key()?);
+) -> Result<(Plan, Option<Foreseen>), CommandError> {
+    let inputs = &project.inputs(&store.login_key()?);
     // The events of reading are for people; the data is the plan.
     let progress = views::progress::sink(&session.console, false);
     let wired = wiring::wire_with(session, store, progress)?;
+    let factory = &wired.factory;
     let recorded = store.load().await?;
     warn_of_run(session, store, &recorded).await?;
-    let Renamed { recorded, moved, .. } = planning::renamed(session, project, &recorded);
-    let moved = moved.as_slice();
+    let renamed = planning::renamed(session, project, &recorded);
+    let rules = RefCell::new(None);
     let make = async |world: &World<'_>| {
-        planning::plan(session, project, &inputs, &wired.factory, world, wishes.clone()).await
+        let made = planning::make(session, project, inputs, factory, world, wishes.clone()).await?;
+        rules.replace(Some(made.rules));
+        Ok(made.plan)
     };
+    let plan = looked(session, &wired.engine, &renamed, options, wishes, make).await?;
+    let Renamed { recorded, .. } = renamed;
+    let Some(rules) = rules.into_inner() else { return Ok((plan, None)) };
+    let under_way = recorded.rollouts.values().next();
+    let serial = under_way.map_or(recorded.serial, |head| head.stable_serial);
+    let mut foreseen = rollouts::foresee(&plan, &recorded, (rules.rollouts, &rules.order), serial)?;
+    if let Some(foreseen) = &mut foreseen {
+        let workshop = Workshop { session, project, inputs, factory, store };
+        lists::find(&workshop, &plan, &recorded, foreseen).await?;
+    }
+    Ok((plan, foreseen))
+}
+
+/// A plan of what is there, as far as that is wished.
+async fn looked(
+    session: &Session,
+    engine: &Engine,
+    Renamed { recorded, moved, .. }: &Renamed,
+    options: &Planning,
+    wishes: &Wishes,
+    make: impl AsyncFn(&World<'_>) -> Result<Plan, CommandError>,
+) -> Result<Plan, CommandError> {
     if !options.refresh {
-        return make(&World { recorded: &recorded, actual: &Actual::new(), moved }).await;
+        return make(&World { recorded, actual: &Actual::new(), moved }).await;
     }
     let sweeping = Sweeping { strays: options.strays, targets: &wishes.targets };
-    let near = planning::within_reach(&recorded, &wishes.targets);
-    let actual = planning::refresh(session, &wired.engine, &near).await?;
-    let world = World { recorded: &recorded, actual: &actual, moved };
-    let plan = planning::swept(session, &wired.engine, &sweeping, &world, make).await?;
+    let near = planning::within_reach(recorded, &wishes.targets);
+    let actual = planning::refresh(session, engine, &near).await?;
+    let world = World { recorded, actual: &actual, moved };
+    let plan = planning::swept(session, engine, &sweeping, &world, &make).await?;
     if !planning::looked_past(&plan, &world) {
         return Ok(plan);
     }
-    let actual = planning::refresh(session, &wired.engine, &recorded).await?;
-    let world = World { recorded: &recorded, actual: &actual, moved };
-    planning::swept(session, &wired.engine, &sweeping, &world, make).await
+    let actual = planning::refresh(session, engine, recorded).await?;
+    let world = World { recorded, actual: &actual, moved };
+    planning::swept(session, engine, &sweeping, &world, &make).await
 }
 
 /// A plan that is made while a run goes on, or after one was cut off, may not be what `apply` will do.

@@ -375,7 +375,7 @@ fn verify(session: &Session, file: &Path, keys: &Path) -> Result<Exit, CommandEr
     }
     if report.is_sound() {
         let text = format!(
-            "{} is sound: every record is as it was signed, and every verdict is what its counts and thresholds give.",
+            "{} is sound: every record is as it was signed, and every verdict, rollback and end follows from what was measured and seen before it.",
             file.display()
         );
         session.console.message_line(&text);
@@ -383,7 +383,10 @@ fn verify(session: &Session, file: &Path, keys: &Path) -> Result<Exit, CommandEr
     }
     let summary = match &report.unfounded {
         Some(_) if report.faults.is_empty() => {
-            format!("{} has a verdict that its counts and thresholds do not give", file.display())
+            format!(
+                "{} has a verdict or a reason that does not follow from what is in it",
+                file.display()
+            )
         }
         _ => format!("{} is not what was signed", file.display()),
     };

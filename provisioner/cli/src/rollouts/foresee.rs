@@ -27,7 +27,7 @@ pub struct Foreseen {
     pub under_way: Option<String>,
     /// What belongs to no node and changes with the waves that need it.
     pub shared: Vec<SharedChange>,
-    /// A service that may list the machines that come, and learns of them at the end.
+    /// A service that may list the machines that come, and learns of them at the end, or with its own node.
     pub late_list: Option<Address>,
     /// Why it does not follow them wave by wave; empty where that was not tried.
     pub late_because: String,
@@ -101,7 +101,7 @@ pub async fn check(
     found.extend(foreseen.shared.iter().map(|shared| told(shared, &project.sources)));
     for set in sets {
         let late = foreseen.late_list.iter();
-        found.extend(late.flat_map(|list| unseen(set, list, &foreseen.late_because)));
+        found.extend(late.flat_map(|list| unseen(set, list, foreseen)));
         if set.rollout.snapshot_before {
             let summary = "restore points before a rollout cannot be made yet";
             let mut error = Diagnostic::error("rollout-snapshot", summary)
@@ -120,11 +120,17 @@ pub async fn check(
 }
 
 /// Gates that ask for the metrics of new machines, which nobody may be collecting yet.
-fn unseen(set: &SetStart, list: &Address, because: &str) -> Vec<Diagnostic> {
+fn unseen(set: &SetStart, list: &Address, foreseen: &Foreseen) -> Vec<Diagnostic> {
     let Some(node) = rollout::changes::new_machine(set) else { return Vec::new() };
     let gates = set.rollout.gates.values();
     let asking = gates.filter(|gate| matches!(gate.source, Source::Prometheus { .. }));
-    let late = format!("{list} changes at the end of the rollout: until then it may not know them");
+    let (when, instead) = if rollout::changes::is_of(list, &foreseen.foresight.sets) {
+        ("with its own node, in stages of their own", "give the nodes that watch no `rollout`")
+    } else {
+        ("at the end of the rollout", "change the rest of it alone, before the nodes")
+    };
+    let late = format!("{list} changes {when}: until then it may not know them");
+    let because = &foreseen.late_because;
     let detail = if because.is_empty() { late } else { format!("{late}\n{because}") };
     let warning = |gate: &Gate| {
         let summary = format!(
@@ -133,7 +139,7 @@ fn unseen(set: &SetStart, list: &Address, because: &str) -> Vec<Diagnostic> {
         );
         let mut warning = Diagnostic::warning("rollout-unseen", summary)
             .with_detail(detail.clone())
-            .with_hint("if it is what collects them, the gate has no data and the stage is rolled back at its deadline: change the rest of it alone, before the nodes; or let them be judged by `nodes` or `http` gates");
+            .with_hint(format!("if it is what collects them, the gate has no data and the stage is rolled back at its deadline: {instead}; or let them be judged by `nodes` or `http` gates"));
         if let Some(span) = &gate.span {
             warning = warning.with_label(span.clone(), "in this gate");
         }

@@ -40,7 +40,8 @@ pub async fn find(
     foreseen: &mut Foreseen,
 ) -> Result<(), CommandError> {
     let sets = &foreseen.foresight.sets;
-    if !sets.iter().flat_map(|set| &set.nodes).any(|node| moves_machine(node.change)) {
+    let moves = sets.iter().flat_map(|set| &set.nodes).any(|node| moves_machine(node.change));
+    if !moves {
         return Ok(());
     }
     let Workshop { project, store, .. } = workshop;
@@ -53,6 +54,10 @@ pub async fn find(
     let addresses = then.records.keys().chain(then.deposed.iter().map(|it| &it.address));
     let moved = project.configuration.moves(addresses);
     let then = planner::rename(&then, &moved).recorded;
+    // The plan with all nodes as they are costs as much as the first: where nothing can be a list, it is not made.
+    if !rollout::changes::may_list(plan, &then, sets) {
+        return Ok(());
+    }
     match unmoved(workshop, &then, sets).await {
         Ok(unmoved) => {
             let lists = rollout::changes::lists(plan, &unmoved, &then, sets);
@@ -88,6 +93,9 @@ async fn unmoved(
 /// What else changes of the list that is late.
 fn because(foreseen: &Foreseen, unmoved: &Plan) -> String {
     let Some(list) = &foreseen.late_list else { return String::new() };
+    if rollout::changes::is_of(list, &foreseen.foresight.sets) {
+        return String::new();
+    }
     let change = unmoved.changes.iter().find(|change| change.address == *list);
     match change {
         Some(change) if change.action != Action::NoOp && !change.differing.is_empty() => {

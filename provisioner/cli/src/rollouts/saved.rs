@@ -94,16 +94,17 @@ pub async fn apply(
         }
         recovered => recovered?,
     };
-    let Renamed { recorded, .. } = planning::renamed(session, &fleet.project, &recorded);
+    let renamed = planning::renamed(session, &fleet.project, &recorded);
     let id = &rollout.foresight.rollout;
-    if let Some((under_way, head)) = recorded.rollouts.iter().next() {
+    if let Some((under_way, head)) = renamed.recorded.rollouts.iter().next() {
         if under_way != id {
             return Err(occupied(under_way));
         }
         session.console.message_line(&format!("Rollout {id} is under way; this goes on with it."));
         return resumed(fleet, id, head).await;
     }
-    let (_, digest) = take_rules(&mut fleet, &recorded);
+    let digest = take_rules(&mut fleet, &renamed, true).await?;
+    let Renamed { recorded, .. } = renamed;
     let Some(plan) = fleet.agreed.clone() else { return Err(start::busy()) };
     expect_whole(&plan, &digest)?;
     expect_first(&fleet.store, &plan, id).await?;
@@ -127,7 +128,7 @@ pub async fn apply(
     announce(&fleet, &foreseen);
     match begin(Arc::new(fleet), &plan, &foreseen, detach).await? {
         Begun::Ended(fleet, exit) => Ok((fleet, exit)),
-        Begun::Plain(_) => Err(start::busy()),
+        Begun::Plain(..) | Begun::Again(_) => Err(start::busy()),
     }
 }
 

@@ -9,7 +9,7 @@ use super::lists;
 use super::world::Fleet;
 use crate::arguments::Planning;
 use crate::error::{CommandError, Exit};
-use crate::planning::{self, Wishes, World};
+use crate::planning::{self, Rules, Wishes, World};
 use crate::running::Looking;
 use engine::{ApplyError, Clock as _, Level, Purpose, Run, RunRequest, SystemClock};
 use model::plan::{Actual, Plan};
@@ -21,14 +21,17 @@ use rollout::driver;
 use serde_json::json;
 use state::Scope;
 use state::holder::Holder;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What became of an `apply`.
 pub enum Begun {
-    /// No node with a rollout changes: it is an ordinary apply.
-    Plain(Box<Fleet>),
+    /// No node with a rollout changes: it is an ordinary apply, of this plan if it still fits.
+    Plain(Box<Fleet>, Box<Plan>),
+    /// A rollout that was under way has ended, with nodes changed by then: everything is to be looked at once more.
+    Again(Box<Fleet>),
     /// It was a rollout's.
     Ended(Arc<Fleet>, Exit),
 }
@@ -36,6 +39,7 @@ pub enum Begun {
 /// What was planned.
 struct Planned {
     plan: Plan,
+    rules: Rules,
     recorded: Recorded,
 }
 
@@ -46,13 +50,14 @@ pub async fn apply(
     wishes: &Wishes,
     detach: bool,
 ) -> Result<Begun, CommandError> {
-    let Some(Planned { plan, recorded }) = look(&fleet, planning, wishes).await? else {
+    let Some(Planned { plan, rules, recorded }) = look(&fleet, planning, wishes).await? else {
         fleet.session.console.message_line("Interrupted; nothing was done.");
         return Ok(Begun::Ended(Arc::new(fleet), Exit::Interrupted));
     };
     let under_way = recorded.rollouts.iter().next();
     let under_way = under_way.map(|(id, head)| (id.clone(), head.clone()));
-    let (order, _) = take_rules(&mut fleet, &recorded);
+    let order = rules.order.clone();
+    take(&mut fleet, rules, &recorded);
     let serial = under_way.as_ref().map_or(recorded.serial, |(_, head)| head.stable_serial);
     let foreseen = foresee(&plan, &recorded, (fleet.rules.clone(), &order), serial)?;
     if let Some((id, head)) = &under_way {
@@ -71,9 +76,9 @@ pub async fn apply(
         if let Some((id, head)) = under_way {
             let fleet = end_running(Arc::new(fleet), &id, &head).await?;
             let fleet = Arc::into_inner(fleet).ok_or_else(busy)?;
-            return Ok(Begun::Plain(Box::new(fleet)));
+            return Ok(Begun::Again(Box::new(fleet)));
         }
-        return Ok(Begun::Plain(Box::new(fleet)));
+        return Ok(Begun::Plain(Box::new(fleet), Box::new(plan)));
     };
     let sets: Vec<String> =
         foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
@@ -154,23 +159,9 @@ fn other_answers(fleet: &Fleet, start: &Start) -> Vec<Address> {
     now.iter().filter(differs).map(|(address, _)| address.clone()).collect()
 }
 
-/// All waves are of one candidate, so whoever goes on asks the data sources once, and they must say what they said when the
-/// rollout began. What a saved plan brought with it is not asked for.
-async fn expect_same_answers(
-    fleet: &Fleet,
-    recorded: &Recorded,
-    id: &str,
-    start: &Start,
-) -> Result<(), CommandError> {
-    if start.answers.is_empty() {
-        return Ok(());
-    }
-    let Renamed { recorded, moved, .. } =
-        planning::renamed(&fleet.session, &fleet.project, recorded);
-    let world = World { recorded: &recorded, actual: &Actual::new(), moved: &moved };
-    let wishes = Wishes { quiet: true, ..Wishes::default() };
-    let (factory, inputs) = (&fleet.wired.factory, &fleet.inputs);
-    planning::plan(&fleet.session, &fleet.project, inputs, factory, &world, wishes).await?;
+/// All waves are of one candidate, so data sources, which whoever goes on has asked once, must say what they said when the
+/// rollout began. What a saved plan brought with it was not asked for.
+fn expect_same_answers(fleet: &Fleet, id: &str, start: &Start) -> Result<(), CommandError> {
     let others = other_answers(fleet, start);
     let Some(first) = others.first() else { return Ok(()) };
     let names: Vec<_> = others.iter().map(ToString::to_string).collect();
@@ -192,9 +183,14 @@ pub async fn resumed(
     head: &RolloutHead,
 ) -> Result<(Arc<Fleet>, Exit), CommandError> {
     let recorded = fleet.store.load().await?;
-    let (_, digest) = take_rules(&mut fleet, &recorded);
     let (_, state) = driver::folded(fleet.store.port.as_ref(), id).await.map_err(drive::told)?;
     let is_going_back = state.phase() == rollout::Phase::RollingBack;
+    let renamed = planning::renamed(&fleet.session, &fleet.project, &recorded);
+    let digest = match take_rules(&mut fleet, &renamed, true).await {
+        // The way back does not hang on what data sources say now.
+        Err(_) if is_going_back => take_rules(&mut fleet, &renamed, false).await?,
+        taken => taken?,
+    };
     if let (Some(plan), false) = (&fleet.agreed, is_going_back) {
         super::saved::expect_whole(plan, &digest)?;
     }
@@ -206,7 +202,7 @@ pub async fn resumed(
             .into());
     }
     if fleet.agreed.is_none() && !is_going_back {
-        expect_same_answers(&fleet, &recorded, id, state.started()).await?;
+        expect_same_answers(&fleet, id, state.started())?;
     }
     go_on(fleet, id, head).await
 }
@@ -309,28 +305,42 @@ async fn look(
         strays: planning.strays,
         rename: &rename,
     };
+    // The rules of the last plan that was made: what is decided by data sources is in them.
+    let rules = RefCell::new(None);
     let make = async |seen: &World<'_>| {
-        let factory = &fleet.wired.factory;
-        planning::plan(&fleet.session, &fleet.project, &fleet.inputs, factory, seen, wishes.clone())
-            .await
+        let (project, inputs, factory) = (&fleet.project, &fleet.inputs, &fleet.wired.factory);
+        let made = planning::make(&fleet.session, project, inputs, factory, seen, wishes.clone());
+        let made = made.await?;
+        rules.replace(Some(made.rules));
+        Ok(made.plan)
     };
     let plan = ready.look_and_plan(&renamed, &looking, &fleet.cancel, make).await?;
     let Renamed { recorded, .. } = renamed;
-    Ok(plan.map(|plan| Planned { plan, recorded }))
+    Ok(plan.zip(rules.into_inner()).map(|(plan, rules)| Planned { plan, rules, recorded }))
 }
 
-/// Takes the rules and the nodes of the configuration into the fleet; gives the order of the sets and the
-/// configuration's digest.
-pub(super) fn take_rules(fleet: &mut Fleet, recorded: &Recorded) -> (Vec<String>, String) {
-    let world = World { recorded, actual: &Actual::new(), moved: &[] };
-    let rules = planning::rules(&fleet.project, &fleet.inputs, &fleet.wired.factory, &world);
+/// Takes the rules and the nodes of the configuration into the fleet where no plan is made; gives the configuration's digest. Data sources
+/// are asked if that is wished.
+pub(super) async fn take_rules(
+    fleet: &mut Fleet,
+    Renamed { recorded, moved, .. }: &Renamed,
+    asks: bool,
+) -> Result<String, CommandError> {
+    let world = World { recorded, actual: &Actual::new(), moved };
+    let (project, inputs, factory) = (&fleet.project, &fleet.inputs, &fleet.wired.factory);
+    let rules = planning::rules(&fleet.session, project, inputs, factory, &world, asks).await?;
+    let digest = rules.configuration_digest.clone();
+    take(fleet, rules, recorded);
+    Ok(digest)
+}
+
+fn take(fleet: &mut Fleet, rules: Rules, recorded: &Recorded) {
     fleet.rules = rules.rollouts;
     fleet.nodes = rules.nodes;
     for (set, nodes) in &recorded.node_sets {
         let names = nodes.iter().map(|node| node.name.clone());
         fleet.nodes.entry(set.clone()).or_default().extend(names);
     }
-    (rules.order, rules.configuration_digest)
 }
 
 pub(super) fn announce(fleet: &Fleet, foreseen: &Foreseen) {

@@ -41,6 +41,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// How often what lists nodes is tried to be brought up to date before a person is asked.
 const LISTING_TRIES: u32 = 3;
+/// After so many milliseconds it is not tried again: a node that does not answer has been waited for in each try already.
+const LISTING_MS: u64 = 60_000;
 
 /// Everything that waves are made with.
 pub struct Fleet {
@@ -112,11 +114,12 @@ impl FleetWorld {
     where
         F: Future<Output = Ran>,
     {
-        let mut tries = 1;
+        let (mut tries, begun_ms) = (1, self.0.clock.now_ms());
         loop {
             let done = whole(self.apart(work.clone()).await?)?;
             let Err(why) = done else { return Some(Ok(())) };
-            if tries >= LISTING_TRIES {
+            let taken_ms = self.0.clock.now_ms().saturating_sub(begun_ms);
+            if tries >= LISTING_TRIES || taken_ms >= LISTING_MS {
                 return Some(Err(why));
             }
             tries += 1;

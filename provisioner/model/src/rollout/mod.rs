@@ -6,6 +6,7 @@
 
 pub mod entry;
 pub mod foresight;
+mod gap;
 
 use crate::diagnostic::Span;
 use serde::{Deserialize, Serialize};

@@ -1,16 +1,19 @@
-//! Verdicts, judged anew from the raw counts and the thresholds that evidence keeps.
+//! Verdicts and their consequences, judged anew from what evidence keeps: verdicts from the raw counts and the thresholds, a rollback and
+//! an end, with their reasons, from all that came before.
 //!
-//! Invariants: the rules are those that decide while a rollout runs, of this version of the program; the first verdict that they
-//! do not give is named. What hangs on more than is kept (whether a node was really dead, when a person spoke) is
+//! Invariants: the rules are those that decide while a rollout runs, of this version of the program; the first entry that they
+//! do not give is named. What hangs on more than is kept (whether a node was really dead, whether somebody looked) is
 //! not judged. Refuses to know: hashes, signatures.
 
 use crate::advance::{bake_verdict, harm_verdicts};
+use crate::command::{Command, Observation};
 use crate::state::State;
+use crate::step::step;
 use crate::verdict::Seen;
 use model::rollout::entry::{Entry, Measurement, Verdict, What};
 use std::collections::BTreeMap;
 
-/// A verdict that its counts and thresholds do not give.
+/// A verdict that its counts and thresholds do not give, or a decision that nothing before it gives.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("record {number}: {what}")]
 pub struct Unfounded {
@@ -20,7 +23,7 @@ pub struct Unfounded {
     pub what: String,
 }
 
-/// The first verdict that does not follow from what came before it.
+/// The first verdict or decision that does not follow from what came before it.
 pub fn judge(entries: &[Entry]) -> Option<Unfounded> {
     let mut entries = entries.iter();
     let first = entries.next()?;
@@ -29,22 +32,83 @@ pub fn judge(entries: &[Entry]) -> Option<Unfounded> {
         Ok(state) => state,
         Err(error) => return Some(named(first.number, error.to_string())),
     };
+    // What a rollout waits for is over the moment before that is why it is rolled back: the reason hangs on the state before.
+    let mut held: Option<State> = None;
     for entry in entries {
-        let judged = match &entry.what {
-            What::Measured(measurement) => measured(&state, measurement),
-            What::Judged { verdict, gates, .. } => stage(&state, *verdict, gates, entry.at_ms),
-            What::Promoted { by: None, .. } if state.judged != Some(Verdict::Successful) => {
-                Err("the stage is promoted by its gates, which were not judged successful"
-                    .to_owned())
-            }
-            _ => Ok(()),
+        let before = match &entry.what {
+            What::Released => Some(state.clone()),
+            _ => None,
         };
-        let followed = judged.and_then(|()| state.apply(entry).map_err(|it| it.to_string()));
-        if let Err(what) = followed {
+        let judged = followed(&state, held.as_ref(), entry);
+        let applied = judged.and_then(|()| state.apply(entry).map_err(|it| it.to_string()));
+        if let Err(what) = applied {
             return Some(named(entry.number, what));
         }
+        held = before;
     }
     None
+}
+
+/// Whether an entry follows from the state before it; `held` is the one before that, if a hold was taken away in between.
+fn followed(state: &State, held: Option<&State>, entry: &Entry) -> Result<(), String> {
+    match &entry.what {
+        What::Measured(measurement) => measured(state, measurement),
+        What::Judged { verdict, gates, .. } => stage(state, *verdict, gates, entry.at_ms),
+        What::Promoted { by: None, .. } if state.judged != Some(Verdict::Successful) => {
+            Err("the stage is promoted by its gates, which were not judged successful".to_owned())
+        }
+        What::Promoted { by: Some(by), .. } if state.promote.as_ref() != Some(by) => {
+            Err(format!("the stage is promoted by {by}, who did not ask for it"))
+        }
+        What::RollbackDecided { .. } | What::Ended { .. } => decided(state, held, entry),
+        _ => Ok(()),
+    }
+}
+
+/// A rollback and an end are what is decided at that time, for the reason that is given.
+fn decided(state: &State, held: Option<&State>, entry: &Entry) -> Result<(), String> {
+    let is_end = matches!(entry.what, What::Ended { .. });
+    let mut due = None;
+    for state in std::iter::once(state).chain(held) {
+        let mut state = state.clone();
+        // A look that finds all nodes well leaves no entry.
+        state.asked.seen = Some(entry.at_ms);
+        let (_, commands) = step(&state, &Observation::Tick, entry.at_ms);
+        let mut anew = commands.into_iter().filter_map(|command| match command {
+            Command::Record(anew) if is_end == matches!(anew.what, What::Ended { .. }) => {
+                matches!(anew.what, What::Ended { .. } | What::RollbackDecided { .. })
+                    .then_some(anew.what)
+            }
+            _ => None,
+        });
+        match anew.next() {
+            Some(what) if what == entry.what => return Ok(()),
+            what => due = due.or(what),
+        }
+    }
+    Err(unlike(&entry.what, due.as_ref()))
+}
+
+/// What is said, and what is decided anew instead.
+fn unlike(said: &What, due: Option<&What>) -> String {
+    match (said, due) {
+        (What::RollbackDecided { .. }, None) => {
+            "a rollback is decided, and nothing before it asks for one".to_owned()
+        }
+        (
+            What::RollbackDecided { why, detected_ms, .. },
+            Some(What::RollbackDecided { why: anew, detected_ms: anew_ms, .. }),
+        ) if why != anew || detected_ms != anew_ms => format!(
+            "a rollback is decided for what was first seen at {detected_ms} ({why}), and it follows from what was seen at {anew_ms} ({anew})"
+        ),
+        (What::RollbackDecided { .. }, _) => {
+            "a rollback is decided of other nodes than were changed".to_owned()
+        }
+        (What::Ended { why, .. }, Some(What::Ended { why: anew, .. })) => {
+            format!("it ended otherwise than follows: {why}; and it follows: {anew}")
+        }
+        _ => "it ended, and nothing before lets it end so".to_owned(),
+    }
 }
 
 /// A measurement says what its gate says with it and all before it.

@@ -6,7 +6,7 @@ use model::plan::{Action, Operation, OperationKind, Plan, Reason};
 use model::record::Recorded;
 use model::rollout::entry::{NodeChange, SetStart};
 use model::{Address, Value};
-use rollout::changes::{late_list, lists, sets, shared};
+use rollout::changes::{late_list, lists, may_list, sets, shared};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,8 +75,13 @@ fn unmoved(stay: &[&str], change: &[&str]) -> Plan {
 }
 
 fn edge(change: NodeChange) -> Vec<SetStart> {
+    vec![rolled_out("edge", 3, change)]
+}
+
+/// A set in one stage.
+fn rolled_out(set: &str, count: usize, change: NodeChange) -> SetStart {
     let rules = rules(vec![stage("full", 100.0, 60_000, Vec::new())], Vec::new());
-    vec![rollout::select("r", "edge", rules, nodes(3, 1, change))]
+    rollout::select("r", set, rules, nodes(count, 1, change))
 }
 
 fn texts(addresses: &BTreeSet<Address>) -> Vec<String> {
@@ -94,6 +99,9 @@ fn what_changes_because_of_nodes_alone_follows_them() {
     let found = lists(&all, &still, &Recorded::default(), &sets);
     assert_eq!(texts(&found), [PROMETHEUS]);
     assert_eq!(late_list(&all, &sets, &found), None);
+    assert!(may_list(&all, &Recorded::default(), &sets));
+    let alone = plan(&[(MACHINE, Action::Create, Reason::New, &[])]);
+    assert!(!may_list(&alone, &Recorded::default(), &sets), "nothing else changes");
 }
 
 #[test]
@@ -135,6 +143,33 @@ fn what_needs_a_change_that_waits_waits_with_it() {
     let still = unmoved(&[PROMETHEUS, "local_list.all", WATCH_MACHINE], &[]);
     let found = lists(&all, &still, &Recorded::default(), &sets);
     assert_eq!(texts(&found), ["local_list.all", WATCH_MACHINE, PROMETHEUS]);
+}
+
+/// A Prometheus whose nodes are rolled out, too, changes in their stages; a daemon of a mesh does as well, and collects nothing.
+#[test]
+fn what_lists_nodes_and_has_stages_of_its_own_is_told() {
+    let watch = rolled_out("watch", 1, NodeChange::Update);
+    let sets = [rolled_out("edge", 3, NodeChange::Create), watch.clone()];
+    let (mesh, theirs) = (
+        "node_set.watch.node[\"edge-000\"].service.mesh",
+        "node_set.edge.node[\"edge-001\"].service.mesh",
+    );
+    let prometheus = "node_set.watch.node[\"edge-000\"].service.prometheus";
+    let mut all = plan(&[
+        (MACHINE, Action::Create, Reason::New, &[]),
+        (theirs, Action::Create, Reason::New, &[0]),
+        (mesh, Action::Update, differs(), &[0]),
+        (prometheus, Action::Update, differs(), &[0]),
+    ]);
+    let found = lists(&all, &unmoved(&[], &[]), &Recorded::default(), &sets);
+    assert!(found.is_empty(), "{found:?}");
+    assert_eq!(late_list(&all, &sets, &found), None, "it depends on no new machine");
+    all.operations[2].dependencies = BTreeSet::from([at(MACHINE)]);
+    assert_eq!(late_list(&all, &sets, &found), None, "the new nodes run it, too");
+    all.operations[3].dependencies = BTreeSet::from([at(MACHINE)]);
+    assert_eq!(late_list(&all, &sets, &found), Some(&at(prometheus)));
+    let in_place = [rolled_out("edge", 3, NodeChange::Update), watch];
+    assert_eq!(late_list(&all, &in_place, &found), None, "no machine is new");
 }
 
 /// What is recorded of three nodes that stand on a network, which stands on a key.

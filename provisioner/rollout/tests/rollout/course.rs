@@ -513,6 +513,97 @@ fn a_verdict_that_its_counts_do_not_give_is_named() {
     assert!(found.what.contains("not judged successful"), "{found}");
 }
 
+/// Another reason for going back than what was seen is found where it stands, and so is another end.
+#[test]
+fn a_reason_that_nothing_before_it_gives_is_named() {
+    let mut rules = small();
+    rules.stages[0].deadline_ms = 20 * MINUTE;
+    let mut manual = small();
+    manual.stages[0].rollback = RollbackRule::Manual;
+    let cases = [
+        (small(), truth(0.05, 0.01), Mishaps::default()),
+        (small(), truth(0.000_3, 0.01), Mishaps { refusals: 1_000, ..Mishaps::default() }),
+        (small(), truth(0.000_3, 0.01), Mishaps { deaths: 900, ..Mishaps::default() }),
+        (rules, truth(0.004, 0.01), Mishaps::default()),
+        (manual, truth(0.05, 0.01), Mishaps::default()),
+    ];
+    let mut aborted = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    until(&mut aborted, |state| state.phase() == Phase::Baking);
+    ask(&mut aborted, Verb::Abort);
+    let worlds = cases.map(|(rules, truth, mishaps)| world(rules, truth, mishaps));
+    for mut world in worlds.into_iter().chain([aborted]) {
+        let outcome = world.run(MOST);
+        assert!(matches!(outcome, Some(Outcome::RolledBack | Outcome::RollbackFailed)));
+        assert_eq!(rollout::evidence::judge(&world.entries), None);
+        let forged = |change: &dyn Fn(&mut What) -> bool| {
+            let mut entries = world.entries.clone();
+            let changed = entries.iter_mut().position(|entry| change(&mut entry.what)).unwrap();
+            let found = rollout::evidence::judge(&entries).unwrap();
+            assert_eq!(found.number, u64::try_from(changed).unwrap(), "{found}");
+            found.what
+        };
+        let found = forged(&|what| match what {
+            What::RollbackDecided { why, .. } => {
+                why.insert_str(0, "another: ");
+                true
+            }
+            _ => false,
+        });
+        assert!(found.contains("(another: "), "{found}");
+        forged(&|what| match what {
+            What::RollbackDecided { detected_ms, .. } => {
+                *detected_ms -= 1;
+                true
+            }
+            _ => false,
+        });
+        let found = forged(&|what| match what {
+            What::RollbackDecided { nodes, .. } => {
+                nodes.push("edge-900".to_owned());
+                true
+            }
+            _ => false,
+        });
+        assert!(found.contains("of other nodes"), "{found}");
+        let found = forged(&|what| match what {
+            What::Ended { outcome, .. } => {
+                *outcome = Outcome::Committed;
+                true
+            }
+            _ => false,
+        });
+        assert!(found.contains("ended otherwise"), "{found}");
+        forged(&|what| match what {
+            What::Ended { why, .. } => {
+                why.insert_str(0, "another: ");
+                true
+            }
+            _ => false,
+        });
+    }
+}
+
+#[test]
+fn a_rollback_that_nothing_asks_for_and_a_promotion_that_nobody_asked_for_are_named() {
+    let mut world = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    assert_eq!(world.run(MOST), Some(Outcome::Committed));
+    let at = world.entries.iter().position(|it| matches!(it.what, What::Promoted { .. })).unwrap();
+    let instead = |what| {
+        let mut entries = world.entries[..=at].to_vec();
+        entries[at].what = what;
+        rollout::evidence::judge(&entries).unwrap()
+    };
+    let (detected_ms, why) = (world.entries[at].at_ms, "gate errors: too many".to_owned());
+    let found = instead(What::RollbackDecided { detected_ms, why, nodes: Vec::new() });
+    assert!(found.what.contains("nothing before it asks for one"), "{found}");
+    let found = instead(What::Promoted { stage: 0, by: Some("ada".to_owned()) });
+    assert!(found.what.contains("who did not ask"), "{found}");
+    let why = "it is over".to_owned();
+    let found = instead(What::Ended { outcome: Outcome::RolledBack, why });
+    assert!(found.what.contains("nothing before lets it end"), "{found}");
+    assert_eq!(found.number, u64::try_from(at).unwrap());
+}
+
 #[test]
 fn an_approval_is_to_one_stage() {
     let mut rules = small();
@@ -591,7 +682,10 @@ fn nodes_that_come_are_judged_when_what_lists_nodes_knows_them() {
 #[test]
 fn a_list_that_fails_holds_the_stage_until_it_is_tried_again_or_rolled_back() {
     let mut world = growing(Mishaps { rest: 1_000, ..Mishaps::default() });
-    hold_until(&mut world, |hold| matches!(hold, Hold::Manual { why } if why == "no"));
+    hold_until(
+        &mut world,
+        |hold| matches!(hold, Hold::Manual { why } if why.ends_with("up to date: no")),
+    );
     let measured = |what: &What| matches!(what, What::Measured(_));
     assert!(!world.entries.iter().any(|it| measured(&it.what)), "nobody is judged unlisted");
     world.mishaps.rest = 0;

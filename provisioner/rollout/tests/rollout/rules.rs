@@ -4,10 +4,9 @@ use crate::world::rules::{MINUTE, answer, counts, nodes, rate, rules, stage, sta
 use model::diagnostic::{Diagnostic, Severity, Span};
 use model::rollout::entry::NodeChange;
 use model::rollout::{
-    Amount, Approval, Check, ErrorBudget, Queries, Rollout, Source, Window, WindowEffect,
-    WindowTime,
+    Amount, Approval, Check, ErrorBudget, Rollout, Window, WindowEffect, WindowTime,
 };
-use rollout::{foresee, select, validate, validate_rules};
+use rollout::{foresee, select, validate};
 
 const NOW: i64 = 1_767_225_600_000;
 
@@ -27,8 +26,8 @@ fn check(index: usize, rollout: &mut Rollout) -> &mut Check {
 
 #[test]
 fn the_projects_own_table_is_sound() {
-    assert_eq!(validate_rules(&standard(1_440 * MINUTE), NOW), []);
-    assert_eq!(validate_rules(&sound(), NOW), []);
+    assert_eq!(told(standard(1_440 * MINUTE)), []);
+    assert_eq!(told(sound()), []);
 }
 
 fn codes(found: &[Diagnostic]) -> Vec<(&str, Severity)> {
@@ -38,64 +37,11 @@ fn codes(found: &[Diagnostic]) -> Vec<(&str, Severity)> {
 type Mistake = (&'static str, fn(&mut Rollout));
 
 const MISTAKES: &[Mistake] = &[
-    ("rollout-no-stages", |it| it.stages.clear()),
-    ("rollout-last-stage", |it| it.stages[1].nodes = Amount::Percent(99.0)),
-    ("rollout-stage-order", |it| {
-        let more =
-            stage("more", 5.0, 15 * MINUTE, vec![("healthy", Check::Yes { consecutive: 1 })]);
-        it.stages.insert(1, more);
-    }),
-    ("rollout-stage-twice", |it| "full".clone_into(&mut it.stages[0].name)),
-    ("rollout-percent", |it| it.stages[0].nodes = Amount::Percent(f64::NAN)),
-    ("rollout-percent", |it| it.stages[0].nodes = Amount::Count(0)),
-    ("rollout-percent", |it| it.max_unavailable = Amount::Percent(120.0)),
-    ("rollout-max-parallel", |it| it.max_parallel = 0),
-    ("rollout-max-unavailable", |it| it.max_unavailable = Amount::Count(0)),
-    ("rollout-interval", |it| it.interval_ms = 0),
-    ("rollout-apart", |it| it.apart = vec![("a".to_owned(), "a".to_owned())]),
-    ("rollout-deadline", |it| it.stages[0].deadline_ms = 0),
-    ("rollout-approval", |it| it.stages[0].approval = Some(Approval { people: 0, valid_ms: 1 })),
-    ("rollout-approval", |it| it.stages[0].approval = Some(Approval { people: 1, valid_ms: 0 })),
-    ("rollout-bake", |it| {
-        it.stages[0].bake_ms = MINUTE / 2;
-        it.stages[0].gates.truncate(1);
-    }),
-    ("rollout-unknown-gate", |it| "healthier".clone_into(&mut it.stages[0].gates[1].gate)),
-    ("rollout-gate-twice", |it| it.stages[0].gates[1] = it.stages[0].gates[0].clone()),
-    ("rollout-gate-kind", |it| *check(0, it) = Check::Yes { consecutive: 1 }),
-    ("rollout-gate-kind", |it| {
-        if let Check::Rate { worse_than_control, .. } = check(0, it) {
-            *worse_than_control = Some(0.0);
-        }
-    }),
-    ("rollout-threshold", |it| *check(0, it) = rate(0.02, 0.01, 10)),
-    ("rollout-threshold", |it| *check(0, it) = rate(0.0, 0.01, 10)),
-    ("rollout-threshold", |it| *check(0, it) = rate(0.001, 0.01, 0)),
     ("rollout-threshold", |it| {
-        if let Check::Rate { confidence, .. } = check(0, it) {
-            *confidence = 1.0;
-        }
+        it.gates.insert("errors".to_owned(), value("errors", MINUTE, false));
+        *check(0, it) = of(Some(4.0), Some(4.0));
     }),
     ("rollout-consecutive", |it| it.stages[0].gates[1].check = Check::Yes { consecutive: 90 }),
-    ("rollout-error-budget", |it| {
-        it.error_budget = Some(ErrorBudget { tolerated: 1.5, period_ms: 1, per_node_rate: 1.0 });
-    }),
-    ("rollout-no-candidate", |it| {
-        if let Some(Source::Prometheus { queries: Queries::Counts { bad, .. }, .. }) =
-            it.gates.get_mut("errors").map(|gate| &mut gate.source)
-        {
-            "sum(increase(bad[$window]))".clone_into(bad);
-        }
-    }),
-    ("rollout-no-window", |it| {
-        if let Some(Source::Prometheus { queries: Queries::Counts { total, .. }, .. }) =
-            it.gates.get_mut("errors").map(|gate| &mut gate.source)
-        {
-            "sum(increase(all{$candidate}[5m]))".clone_into(total);
-        }
-    }),
-    ("rollout-window", |it| it.windows = vec![weekly(&[7], "UTC", WindowEffect::Deny)]),
-    ("rollout-window", |it| it.windows = vec![weekly(&[1], "Mars/Olympus", WindowEffect::Allow)]),
     ("rollout-window-never", |it| {
         it.windows = vec![weekly(&[0, 1, 2, 3, 4, 5, 6], "UTC", WindowEffect::Deny)];
     }),
@@ -104,7 +50,32 @@ const MISTAKES: &[Mistake] = &[
         let (name, effect) = ("gone".to_owned(), WindowEffect::Allow);
         it.windows = vec![Window { name, effect, time, span: None }];
     }),
+    ("rollout-max-unavailable", |it| it.max_unavailable = Amount::Count(0)),
+    // Rules that the language does not give, and that would let nodes go on unjudged.
+    ("rollout-rules", |it| it.stages[1].nodes = Amount::Percent(99.0)),
+    ("rollout-rules", |it| it.stages[1].nodes = Amount::Count(20)),
+    ("rollout-rules", |it| it.stages[0].approval = Some(Approval { people: 0, valid_ms: 1 })),
+    ("rollout-rules", |it| *check(0, it) = rate(1.5, 0.01, 10)),
+    ("rollout-rules", |it| *check(0, it) = rate(f64::NAN, 0.01, 10)),
+    ("rollout-rules", |it| *check(0, it) = of(None, None)),
+    ("rollout-rules", |it| *check(0, it) = of(Some(f64::NAN), None)),
 ];
+
+fn of(proceed_above: Option<f64>, proceed_below: Option<f64>) -> Check {
+    Check::Value {
+        proceed_above,
+        proceed_below,
+        rollback_below: None,
+        rollback_above: None,
+        relative: false,
+        min_load: None,
+        consecutive: 1,
+    }
+}
+
+fn told(rollout: Rollout) -> Vec<Diagnostic> {
+    validate(&[select("rollout-1", "edge", rollout, nodes(20, 2, NodeChange::Update))], NOW)
+}
 
 fn weekly(days: &[u8], timezone: &str, effect: WindowEffect) -> Window {
     let (from_minute, until_minute) = (0, 0);
@@ -118,9 +89,12 @@ fn each_mistake_is_told_by_its_code_and_alone() {
     for (at, (code, spoil)) in MISTAKES.iter().enumerate() {
         let mut rollout = sound();
         spoil(&mut rollout);
-        let found = validate_rules(&rollout, NOW);
+        let found = told(rollout);
         assert_eq!(codes(&found), [(*code, Severity::Error)], "mistake {at}: {found:#?}");
     }
+    let mut rollout = sound();
+    rollout.stages.clear();
+    assert_eq!(codes(&told(rollout)), [("rollout-rules", Severity::Error)]);
 }
 
 #[test]
@@ -128,43 +102,17 @@ fn a_mistake_is_told_where_it_is_written() {
     let mut rollout = sound();
     let span = |start| Some(Span { file: "main.hcl".into(), start, end: start + 1 });
     (rollout.span, rollout.stages[0].span) = (span(1), span(10));
-    rollout.stages[0].gates[0].span = span(20);
-    *check(0, &mut rollout) = rate(0.02, 0.01, 10);
-    rollout.stages[0].deadline_ms = 0;
-    rollout.max_parallel = 0;
-    let found = validate_rules(&rollout, NOW);
+    rollout.stages[0].gates[1].span = span(20);
+    rollout.stages[0].gates[1].check = Check::Yes { consecutive: 90 };
+    rollout.stages[1].gates.clear();
+    rollout.stages[1].span = span(30);
+    rollout.max_unavailable = Amount::Count(0);
+    let found = told(rollout);
     let at: Vec<_> = found.iter().map(|it| (it.code.as_str(), it.labels[0].span.start)).collect();
     assert_eq!(
         at,
-        [("rollout-max-parallel", 1), ("rollout-deadline", 10), ("rollout-threshold", 20)]
+        [("rollout-consecutive", 20), ("rollout-no-gates", 30), ("rollout-max-unavailable", 1)]
     );
-}
-
-#[test]
-fn values_that_cross_are_found() {
-    let of = |proceed_above, proceed_below, rollback_below, rollback_above| Check::Value {
-        proceed_above,
-        proceed_below,
-        rollback_below,
-        rollback_above,
-        relative: false,
-        min_load: None,
-        consecutive: 1,
-    };
-    let mut rollout = sound();
-    rollout.gates.insert("errors".to_owned(), value("errors", MINUTE, false));
-    *check(1, &mut rollout) = of(Some(1.0), None, None, None);
-    for (wrong, count) in [
-        (of(None, None, None, None), 1),
-        (of(Some(5.0), Some(4.0), None, None), 1),
-        (of(None, Some(4.0), None, Some(3.0)), 1),
-        (of(Some(4.0), None, Some(5.0), None), 1),
-        (of(Some(f64::NAN), None, None, None), 1),
-        (of(Some(4.0), Some(9.0), Some(1.0), Some(20.0)), 0),
-    ] {
-        *check(0, &mut rollout) = wrong.clone();
-        assert_eq!(validate_rules(&rollout, NOW).len(), count, "{wrong:?}");
-    }
 }
 
 fn budget(per_node_rate: f64) -> ErrorBudget {
@@ -254,15 +202,10 @@ fn a_gate_without_a_control_group_to_compare_with_is_told() {
 }
 
 #[test]
-fn a_last_stage_of_too_few_nodes_and_a_node_twice_are_told() {
-    let mut rules = sound();
-    rules.stages[1].nodes = Amount::Count(5);
-    let set = select("rollout-1", "edge", rules, nodes(24, 3, NodeChange::Update));
-    assert_eq!(codes(&validate(std::slice::from_ref(&set), NOW))[0].0, "rollout-last-stage");
-    let mut both = vec![set.clone(), set];
-    both[0].rollout.stages[1].nodes = Amount::Percent(100.0);
-    both[1].rollout.stages[1].nodes = Amount::Percent(100.0);
-    assert!(validate(&both, NOW).iter().any(|it| it.code == "rollout-node-twice"));
+fn a_node_twice_is_told() {
+    let set = select("rollout-1", "edge", sound(), nodes(24, 3, NodeChange::Update));
+    let found = validate(&[set.clone(), set], NOW);
+    assert!(found.iter().any(|it| it.code == "rollout-node-twice"), "{found:#?}");
 }
 
 #[test]

@@ -185,6 +185,19 @@ pub struct AskedView {
     pub why: Option<String>,
 }
 
+/// What `retry` tries again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// Nodes were not changed.
+    Nodes,
+    /// What lists nodes was not brought up to date.
+    Lists,
+    /// The rest of the plan was not applied.
+    Rest,
+    /// Not everything was brought back.
+    Back,
+}
+
 /// A person's agreement to a stage.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct AgreedView {
@@ -256,6 +269,8 @@ pub struct Model {
     pub rollback: Option<RollbackView>,
     /// Whether the rest of the plan runs.
     pub rest_runs: bool,
+    /// What was tried, and failed, and was not tried again.
+    pub undone: Option<Undone>,
     /// The end.
     pub end: Option<EndView>,
     places: BTreeMap<String, usize>,
@@ -282,6 +297,7 @@ impl Model {
         self.entries += 1;
         self.last_ms = self.last_ms.max(entry.at_ms);
         let at_ms = entry.at_ms;
+        self.tried(&entry.what);
         match &entry.what {
             What::Started(start) => self.started(start, at_ms),
             What::StageEntered { .. }
@@ -327,6 +343,24 @@ impl Model {
             | What::ListsEnded { .. }
             | What::Notified { .. }
             | What::TakenOver { .. } => {}
+        }
+    }
+
+    fn tried(&mut self, what: &What) {
+        let back = self.rollback.is_some();
+        let or_back = |undone| Some(if back { Undone::Back } else { undone });
+        match what {
+            What::WaveEnded { failed, .. } | What::RollbackWaveEnded { failed, .. }
+                if !failed.is_empty() =>
+            {
+                self.undone = or_back(Undone::Nodes);
+            }
+            What::ListsEnded { error: Some(_) } => self.undone = or_back(Undone::Lists),
+            What::RestEnded { error: Some(_) } => self.undone = Some(Undone::Rest),
+            What::ListsEnded { error: None }
+            | What::Asked { verb: Verb::Retry, .. }
+            | What::RollbackDecided { .. } => self.undone = None,
+            _ => {}
         }
     }
 

@@ -391,7 +391,7 @@ pub fn holds(model: &Model, style: Style) -> String {
     let mut text = format!("  {} {}\n", palette.notable("‖"), palette.notable(&told));
     let environment = model.start.as_ref().map(|start| plain(&start.environment));
     let environment = environment.unwrap_or_default();
-    for (verb, does) in telling::remedy(&hold.reason) {
+    for (verb, does) in telling::remedy(&hold.reason, model.undone) {
         push!(text, "      provisioner rollout {verb} {environment}");
         if let (&"approve", Some(start)) = (verb, &model.start) {
             push!(text, " --plan {}", plain(&start.plan_hash));

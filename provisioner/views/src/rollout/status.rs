@@ -226,6 +226,7 @@ fn key(state: NodeState) -> &'static str {
 mod tests {
     use super::*;
     use crate::rollout::sample;
+    use model::rollout::entry::{Entry, What};
 
     #[test]
     fn people_see_the_frame_and_what_was_before() {
@@ -233,6 +234,27 @@ mod tests {
         insta::assert_snapshot!(human(&model, model.last_ms + 60_000, 100, Palette::PLAIN));
         let none = human(&Model::default(), 0, 80, Palette::PLAIN);
         assert_eq!(none, "No rollout has begun yet.\n");
+    }
+
+    #[test]
+    fn what_was_not_done_can_be_tried_again() {
+        let why = "the node does not answer".to_owned();
+        let error = Some(why.clone());
+        let held = What::Held { reason: Hold::Manual { why: why.clone() } };
+        let verbs = |undone: What| {
+            let mut entries = sample::held();
+            let last = entries.last().cloned().unwrap();
+            let next = [What::ListsStarted { back: false }, undone, held.clone()];
+            entries.extend(next.into_iter().map(|what| Entry { what, ..last.clone() }));
+            let text = human(&Model::of(&entries), last.at_ms, 100, Palette::PLAIN);
+            assert!(text.contains(&format!("a person decides: {why}")), "{text}");
+            let known = ["retry", "promote", "abort"].into_iter();
+            known.filter(|it| text.contains(&format!("rollout {it} "))).collect::<Vec<_>>()
+        };
+        let lists = What::ListsEnded { error: error.clone() };
+        assert_eq!(verbs(lists), ["retry", "promote", "abort"]);
+        assert_eq!(verbs(What::RestEnded { error }), ["retry", "abort"]);
+        assert_eq!(verbs(What::ListsEnded { error: None }), ["promote", "abort"]);
     }
 
     #[test]

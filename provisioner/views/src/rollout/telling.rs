@@ -4,7 +4,7 @@
 //! Refuses to know: colours and widths.
 
 use super::figures::{clock, number, plain, share, some_of, span};
-use super::fold::Model;
+use super::fold::{Model, Undone};
 use crate::fold::count;
 use model::rollout::entry::{
     Entry, Hold, Measurement, Outcome, Reading, Start, Verb, Verdict, What,
@@ -181,7 +181,7 @@ pub fn hold(hold: &Hold, model: &Model) -> String {
         Hold::Inconclusive { until_ms } => {
             format!("gates are inconclusive; it is rolled back at {}", clock(*until_ms))
         }
-        Hold::Manual { why } => format!("a gate failed and a person decides: {why}"),
+        Hold::Manual { why } => format!("a person decides: {why}"),
         Hold::Unavailable { nodes } => {
             format!("too many nodes are down: {}", some_of(nodes.iter().map(String::as_str), NAMES))
         }
@@ -189,7 +189,27 @@ pub fn hold(hold: &Hold, model: &Model) -> String {
 }
 
 /// What people can do about a hold: the verb of `provisioner rollout`, and what it does. None: only time helps.
-pub fn remedy(hold: &Hold) -> &'static [(&'static str, &'static str)] {
+pub fn remedy(hold: &Hold, undone: Option<Undone>) -> &'static [(&'static str, &'static str)] {
+    match (hold, undone) {
+        (Hold::Manual { .. }, Some(Undone::Lists)) => {
+            &[("retry", "tries again"), ("promote", "goes on without it"), ("abort", "rolls back")]
+        }
+        (Hold::Manual { .. }, Some(Undone::Rest)) => {
+            &[("retry", "tries again"), ("abort", "rolls back")]
+        }
+        (Hold::Manual { .. }, Some(Undone::Back)) => {
+            &[("retry", "tries again"), ("abort", "leaves what is left as it is")]
+        }
+        (Hold::Manual { .. }, Some(Undone::Nodes)) => &[
+            ("retry", "tries the nodes again"),
+            ("promote", "goes on, whatever the gates say"),
+            ("abort", "rolls back"),
+        ],
+        (hold, _) => usual(hold),
+    }
+}
+
+fn usual(hold: &Hold) -> &'static [(&'static str, &'static str)] {
     match hold {
         Hold::Paused => &[("resume", "goes on"), ("abort", "rolls back")],
         Hold::Window { .. } | Hold::Unavailable { .. } => &[("abort", "rolls back")],
