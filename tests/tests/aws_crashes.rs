@@ -23,8 +23,9 @@ provider "aws" {
 /// name (a key pair), by what it joins (routes, attachments).
 const FLEET: &str = r#"
 resource "aws_vpc" "main" {
-  cidr_block           = "10.0.0.0/16"
-  enable_dns_hostnames = true
+  cidr_block                       = "10.0.0.0/16"
+  enable_dns_hostnames             = true
+  assign_generated_ipv6_cidr_block = true
 }
 
 resource "aws_internet_gateway" "main" {
@@ -36,6 +37,9 @@ resource "aws_subnet" "this" {
   vpc_id            = aws_vpc.main.id
   cidr_block        = cidrsubnet(aws_vpc.main.cidr_block, 8, each.value)
   availability_zone = "eu-central-1${each.key}"
+  ipv6_cidr_block   = cidrsubnet(aws_vpc.main.ipv6_cidr_block, 8, each.value)
+
+  assign_ipv6_address_on_creation = each.key == "a"
 }
 
 resource "aws_route_table" "main" {

@@ -110,6 +110,35 @@ fn mistakes_of_imports_are_told() {
 }
 
 #[test]
+fn what_a_provider_says_of_an_object_is_said_at_its_import_too() {
+    let bench = Workbench::of(
+        r#"
+environment "imports" {}
+
+provider "local" {
+  isolation = "processes"
+}
+
+resource "local_network" "n" {
+  name = "n"
+  cidr = "10.77.0.0/24"
+}
+"#,
+    );
+    apply(&bench).says("kept apart by directories only");
+    bench.run(&["state", "rm", "env", "local_network.n", "--auto-approve"]).exits(0);
+    bench.write("env/import.hcl", "import {\n  to = local_network.n\n  id = \"n\"\n}\n");
+    bench
+        .run(&["plan", "env"])
+        .exits(0)
+        .says("import-note")
+        .says("local_network.n is imported: nodes are kept apart by directories only");
+    apply(&bench);
+    bench.run(&["plan", "env"]).exits(0).never_says("import-note");
+    bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
+}
+
+#[test]
 fn killed_at_any_write_while_importing() {
     let bench = Workbench::of(VOLUMES);
     apply(&bench);

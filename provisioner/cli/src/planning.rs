@@ -146,6 +146,7 @@ pub async fn make(
     let mut recorded = Cow::Borrowed(world.recorded);
     let mut actual = Cow::Borrowed(world.actual);
     let mut imported: Vec<Adopted> = Vec::new();
+    let mut notes: Vec<Diagnostic> = Vec::new();
     let mut answers = Answers::new();
     loop {
         let planner = Planner::new(&recorded, &actual, schemas, options.clone());
@@ -174,6 +175,10 @@ pub async fn make(
                 plan.changes.iter().any(|change| change.address == *address)
             };
             imported.retain(is_meant);
+            notes.retain(|note| {
+                imported.iter().any(|it| note.address.as_ref() == Some(&it.record.address))
+            });
+            session.show(&notes, &project.sources);
             let plan = checked(engine::adopting(plan, world.recorded, imported))?;
             let owner =
                 Owner { environment: project.environment.clone(), lineage: lineage.clone() };
@@ -184,9 +189,11 @@ pub async fn make(
         let clock = SystemClock::new(u64::from(std::process::id()));
         let lookups = lookups(project, factory, lineage, &desired, &clock);
         let found = lookups.import(&wanted, &desired.instances).await;
-        let found = found.and_then(|found| not_recorded_twice(&recorded, found, &wanted));
-        let found =
+        let found = found
+            .and_then(|(found, said)| Ok((not_recorded_twice(&recorded, found, &wanted)?, said)));
+        let (found, said) =
             found.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
+        notes.extend(said.into_iter().filter(|_| !quiet));
         for Adopted { record, .. } in &found {
             let seen = Observation::Present(record.attributes.clone());
             actual.to_mut().insert(record.address.clone(), seen);

@@ -33,14 +33,14 @@ pub struct Lookups<'a> {
 }
 
 impl Lookups<'_> {
-    /// The records that imports will make; an error for each object that is not there. `instances` are those that the
-    /// configuration has.
+    /// The records that imports will make, and what their providers say of them; an error for each object that is not
+    /// there. `instances` are those that the configuration has.
     pub async fn import(
         &self,
         imports: &[Import],
         instances: &[Instance],
-    ) -> Result<Vec<Adopted>, Vec<Diagnostic>> {
-        let (mut adopted, mut errors) = (Vec::new(), Vec::new());
+    ) -> Result<(Vec<Adopted>, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let (mut adopted, mut notes, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for (key, wanted) in by_provider(imports) {
             let provider = match self.provider(key) {
                 Ok(provider) => provider,
@@ -54,15 +54,16 @@ impl Lookups<'_> {
             for batch in wanted.chunks(BATCH) {
                 for (import, answer) in self.ask(provider.as_ref(), batch, instances).await {
                     match recorded(provider.as_ref(), import, answer) {
-                        Ok(record) => {
+                        Ok((record, note)) => {
                             adopted.push(Adopted { record, deposed: false, imported: true });
+                            notes.extend(note);
                         }
                         Err(diagnostic) => errors.push(*diagnostic),
                     }
                 }
             }
         }
-        if errors.is_empty() { Ok(adopted) } else { Err(errors) }
+        if errors.is_empty() { Ok((adopted, notes)) } else { Err(errors) }
     }
 
     /// What data sources say, by address; and an error for each that cannot be read.
@@ -231,12 +232,12 @@ fn configured(provider: &dyn Provider, address: &Address, instances: &[Instance]
     fitting.unwrap_or(known)
 }
 
-/// The record of an imported object.
+/// The record of an imported object, and what the provider says of the object.
 fn recorded(
     provider: &dyn Provider,
     import: &Import,
     answer: Result<Option<Object>, ProviderError>,
-) -> Result<Record, Box<Diagnostic>> {
+) -> Result<(Record, Option<Diagnostic>), Box<Diagnostic>> {
     let Import { address, provider: key, id, .. } = import;
     let failed = |diagnostic: Diagnostic| Box::new(at(import, diagnostic));
     let object = match answer {
@@ -261,7 +262,11 @@ fn recorded(
                 format!("what the provider reads of {address} does not fit its own schema: {why}");
             failed(Diagnostic::error("unfit-attributes", summary).about(address))
         })?;
-    Ok(Record {
+    let note = object.note.map(|note| {
+        let warning = Diagnostic::warning("import-note", format!("{address} is imported: {note}"));
+        at(import, warning.about(address))
+    });
+    let record = Record {
         address: address.clone(),
         provider: key.clone(),
         id: object.id,
@@ -272,7 +277,8 @@ fn recorded(
         generation: 1,
         revision: 0,
         tainted: false,
-    })
+    };
+    Ok((record, note))
 }
 
 fn at(import: &Import, diagnostic: Diagnostic) -> Diagnostic {

@@ -147,6 +147,9 @@ pub struct Attribute {
     pub expected: Option<Value>,
     /// For a computed attribute: whether an update in place leaves it as it is (an id, a host key).
     pub stable: bool,
+    /// For a stable attribute: the argument whose change brings another value all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes_with: Option<String>,
     /// For a computed attribute: the argument that it has the type of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typed_as: Option<String>,
@@ -157,6 +160,10 @@ pub struct Attribute {
     /// values is one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exclusive: bool,
+    /// Where it is exclusive: the resource type whose objects may be had by several all the same, by their `id`, and the attribute
+    /// that says of one of them that it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_by: Option<(String, String)>,
     /// One line for people.
     pub description: String,
 }
@@ -212,9 +219,11 @@ impl Attribute {
             default: None,
             expected: None,
             stable: mode == Mode::Computed,
+            changes_with: None,
             typed_as: None,
             blocks: None,
             exclusive: false,
+            shared_by: None,
             description: description.to_owned(),
         }
     }
@@ -291,6 +300,14 @@ impl Attribute {
         self
     }
 
+    /// No two objects have the same value at the same time, unless it is the id of an object of that type of which that
+    /// attribute is true.
+    #[must_use]
+    pub fn exclusive_unless(mut self, kind: &str, attribute: &str) -> Self {
+        self.shared_by = Some((kind.to_owned(), attribute.to_owned()));
+        self.exclusive()
+    }
+
     /// The value when it is left out.
     #[must_use]
     pub fn with_default(mut self, default: Value) -> Self {
@@ -322,6 +339,13 @@ impl Attribute {
         let ty = self.typed_as.as_deref().and_then(argument).map(|given| given.ty());
         let value = Value::unknown(ty.unwrap_or_else(|| self.ty.without_optional()), residual);
         if name == IDENTITY { value.refined(Refinement::not_null()) } else { value }
+    }
+
+    /// An attribute that an update leaves as it is, unless that argument changes.
+    #[must_use]
+    pub fn changes_with(mut self, argument: &str) -> Self {
+        self.changes_with = Some(argument.to_owned());
+        self
     }
 
     /// A computed attribute that any update may change.

@@ -124,7 +124,7 @@ fn existing(subject: &Subject<'_>, record: &Record, configured: &Entries) -> Dec
     let replaced = replaces(action);
     let (after, arguments) = match action {
         Action::NoOp => (planned_as_is(subject, &wanted, &stands), &wanted),
-        Action::Update => (planned_update(subject, &wanted, &stands), &wanted),
+        Action::Update => (planned_update(subject, configured, &wanted, &stands), &wanted),
         _ => (planned_new(subject, configured), configured),
     };
     Decision {
@@ -400,8 +400,22 @@ fn planned_new(subject: &Subject<'_>, configured: &Entries) -> Value {
 }
 
 /// After an update: the object is well, what is stable stays, the provider decides the rest.
-fn planned_update(subject: &Subject<'_>, wanted: &Entries, stands: &Entries) -> Value {
+fn planned_update(
+    subject: &Subject<'_>,
+    configured: &Entries,
+    wanted: &Entries,
+    stands: &Entries,
+) -> Value {
+    let changes = |argument: &str| match (wanted.get(argument), stands.get(argument)) {
+        (Some(wanted), Some(stands)) => compare(wanted, stands) != Comparison::Same,
+        (wanted, stands) => wanted.is_some() != stands.is_some(),
+    };
     planned(subject, |name, attribute| {
+        let is_another = attribute.changes_with.as_deref().is_some_and(changes);
+        let is_given = configured.get(name).is_some_and(|given| !given.is_null());
+        if is_another && !is_given {
+            return None;
+        }
         let well = || attribute.expected.as_ref().map(|expected| typed(expected, &attribute.ty));
         let stable = || stands.get(name).filter(|_| attribute.stable).cloned();
         wanted.get(name).cloned().or_else(well).or_else(stable)

@@ -12,11 +12,14 @@ use crate::fates::{Fate, Fates};
 use model::graph::Desired;
 use model::plan::{Action, Reason};
 use model::rollout::Amount;
+use model::schema::Attribute;
 use model::{Address, Data, Diagnostic, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The argument that names are in.
 const NAME: &str = "name";
+/// The attribute that objects go by.
+const ID: &str = "id";
 /// The argument of a service that says which machine it is on.
 const MACHINE: &str = "machine";
 
@@ -41,6 +44,7 @@ pub(crate) fn surge(
     let half_made = fates.all.iter().filter(tainted).map(|fate| &fate.address);
     let left = planner.recorded.deposed.iter().map(|record| &record.address);
     let unfit: BTreeSet<_> = half_made.chain(left).filter_map(owned).collect();
+    let shareable = shareable(planner, desired, fates);
     let mut errors = Vec::new();
     for fate in &mut fates.all {
         let Some(node) = owned(&fate.address).filter(|(set, _)| has_room(set)) else { continue };
@@ -49,7 +53,7 @@ pub(crate) fn surge(
             continue;
         }
         fate.action = Action::ReplaceCreateFirst;
-        let obstacle = same_name(planner, fate).or_else(|| only_one(planner, fate));
+        let obstacle = same_name(planner, fate).or_else(|| only_one(planner, fate, &shareable));
         errors.extend(obstacle.map(|error| (fate.address.clone(), error)));
     }
     errors
@@ -92,20 +96,46 @@ fn same_name(planner: &Planner<'_>, fate: &Fate<'_>) -> Option<Diagnostic> {
     Some(error.about(&fate.address))
 }
 
+/// Ids of objects that several others may have at a time, by what says so.
+type Shareable = BTreeMap<(String, String), BTreeSet<String>>;
+
+/// The objects whose own attribute says that several may have them, and goes on to say so.
+fn shareable(planner: &Planner<'_>, desired: &Desired, fates: &Fates<'_>) -> Shareable {
+    let schemas =
+        desired.instances.iter().filter_map(|it| planner.schema(&it.provider, it.address.kind()));
+    let attributes = schemas.flat_map(|schema| schema.attributes.values());
+    let rules: BTreeSet<_> = attributes.filter_map(|it| it.shared_by.clone()).collect();
+    let of = |(kind, attribute): &(String, String)| {
+        let says = |attributes: &Value| {
+            attributes.get(attribute).and_then(|it| it.as_bool()) == Some(true)
+        };
+        let id = |fate: &Fate<'_>| {
+            let (before, after) = (fate.before.as_ref()?, fate.after.as_ref());
+            let is_shared = says(before) && after.is_none_or(says);
+            let id = before.get(ID).filter(|_| is_shared && fate.address.kind() == kind)?;
+            single(&id).pop_first()
+        };
+        fates.all.iter().filter_map(id).collect()
+    };
+    rules.into_iter().map(|rule| (rule.clone(), of(&rule))).collect()
+}
+
 /// Two objects cannot have what only one can have at a time.
-fn only_one(planner: &Planner<'_>, fate: &Fate<'_>) -> Option<Diagnostic> {
+fn only_one(planner: &Planner<'_>, fate: &Fate<'_>, shareable: &Shareable) -> Option<Diagnostic> {
     let instance = fate.instance?;
     let schema = planner.schema(&instance.provider, fate.address.kind())?;
     let (before, after) = (fate.before.as_ref()?, fate.after.as_ref()?);
-    let shared = |argument: &str, is_secret: bool| {
+    let shared = |argument: &str, attribute: &Attribute| {
         let (had, wanted) = (before.get(argument)?, after.get(argument)?);
-        let secret = is_secret || wanted.deep_marks().sensitive;
-        let common = single(&had).intersection(&single(&wanted)).next().cloned()?;
+        let secret = attribute.sensitive || wanted.deep_marks().sensitive;
+        let may_be = attribute.shared_by.as_ref().and_then(|rule| shareable.get(rule));
+        let (had, wanted) = (single(&had), single(&wanted));
+        let mut common = had.intersection(&wanted);
+        let common = common.find(|id| !may_be.is_some_and(|ids| ids.contains(*id))).cloned()?;
         Some(if secret { "the same".to_owned() } else { common })
     };
     let mut exclusive = schema.attributes.iter().filter(|(_, attribute)| attribute.exclusive);
-    let (argument, value) =
-        exclusive.find_map(|(name, it)| Some((name, shared(name, it.sensitive)?)))?;
+    let (argument, value) = exclusive.find_map(|(name, it)| Some((name, shared(name, it)?)))?;
     let summary = format!(
         "{} cannot be there anew before the old one goes: both have {value} as `{argument}`",
         fate.address

@@ -11,6 +11,8 @@
 //! - limits by operation and region (`throttle`); placement groups (`placement`);
 //! - credits, monitoring, placement and processor options of instances, ends of what has ended, descriptions of what is not
 //!   there (`gaps`);
+//! - IPv6 ranges that take their time, and the IPv6 addresses of machines (`ranges`); the signed request of a copy of a snapshot
+//!   from another region (`copies`);
 //! - DetachVolume without the instance; a launch of as many instances as it may be, with any instance profile; tags for the
 //!   snapshots of an image and for a new bucket; the answer of GetBucketVersioning has S3's name (`world`).
 //!
@@ -27,6 +29,7 @@ mod call;
 mod conformance;
 #[cfg(test)]
 mod conformance_cases;
+mod copies;
 mod doors;
 mod faults;
 mod gaps;
@@ -43,6 +46,7 @@ mod origin;
 mod placement;
 mod portal;
 mod proxy;
+mod ranges;
 mod rest;
 mod servers;
 mod states;

@@ -170,6 +170,11 @@ impl Drop for Nodes {
             // It may be gone already.
             let _ = self.cloud.delete_machine(&owner(id), id, Removal::Deleted);
         }
+        // Where machines have a network of their own, a program holds it.
+        let ended = self.cloud.delete_network(&owner(NETWORK), NETWORK, Removal::Deleted);
+        if !std::thread::panicking() {
+            assert!(ended.is_ok(), "the network of the nodes stays: {ended:?}");
+        }
     }
 }
 

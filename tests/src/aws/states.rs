@@ -104,6 +104,11 @@ impl States {
         Self { describes, phases: BTreeMap::new(), joints: BTreeMap::new() }
     }
 
+    /// How many descriptions show an object on its way.
+    pub(super) fn describes(&self) -> u32 {
+        self.describes
+    }
+
     /// The state in which an object is shown, if it is on its way.
     pub(super) fn shown(&self, id: &str) -> Option<&'static str> {
         self.phases.get(id).map(|phase| phase.name)

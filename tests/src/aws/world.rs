@@ -5,6 +5,7 @@
 
 use super::answer::Refusal;
 use super::call::Call;
+use super::copies;
 use super::gaps::{self, Kept};
 use super::hidden::Hidden;
 use super::http::{Request, Response, form};
@@ -15,6 +16,7 @@ use super::moto::{Moto, Said};
 use super::nodes::Nodes;
 use super::origin::Origins;
 use super::placement::PlacementGroups;
+use super::ranges::{self, Ranges};
 use super::states::States;
 use super::tags;
 use super::tokens::Tokens;
@@ -30,6 +32,7 @@ pub(super) struct World {
     models: &'static Models,
     tokens: Tokens,
     states: States,
+    ranges: Ranges,
     hidden: Hidden,
     placement: PlacementGroups,
     kept: Kept,
@@ -59,6 +62,7 @@ impl World {
             said: moto.said(),
             models,
             tokens: Tokens::default(),
+            ranges: Ranges::new(states.describes()),
             states,
             hidden,
             placement: PlacementGroups::default(),
@@ -138,7 +142,8 @@ impl World {
         let ask = |operation: &str, parameters: &[(&str, &str)]| {
             ask(self.port, request, operation, parameters)
         };
-        let gap = gaps::refuse(call, &self.ledger, &ask);
+        let gap = gaps::refuse(call, &self.ledger, &ask).or_else(|| copies::refuse(call));
+        let gap = gap.or_else(|| self.ranges.refuse(call, &ask));
         gap.or_else(|| in_use::refuse(call, &self.states, &ask))
     }
 
@@ -263,6 +268,7 @@ impl World {
             }
             self.tell_nodes(&mut answer);
             self.states.note(call, &made, &mut answer);
+            self.ranges.note(call, &mut answer);
             self.hidden.note(&made);
             response.replace(&unedited, &answer);
             if is_ec2 && self.models.ec2.takes_token(&call.operation) {
@@ -275,6 +281,7 @@ impl World {
         self.origins.show(call, &mut answer);
         self.tell_nodes(&mut answer);
         self.states.show(call, wanted, &mut answer);
+        self.ranges.show(call, &mut answer);
         if let Some(refusal) = gaps::missing(call, &answer).filter(|_| is_ec2) {
             return Outcome { response: refusal.response(call), took_effect: false };
         }
@@ -316,6 +323,7 @@ impl World {
             ("RunInstances", ids) => {
                 self.kept.launched(call, ids, &ask);
                 self.origins.launched(call, ids, &ask);
+                ranges::launched(call, ids, &ask);
             }
             ("CreateBucket", _) => tag_bucket(self.port, request),
             ("CreateImage", [image]) => {

@@ -1,6 +1,6 @@
 //! Machines, the disks at them, and what they are made from.
 
-use crate::support::{Cloud, address, arguments, conforms, imported, made};
+use crate::support::{Cloud, address, arguments, conforms, deleted, imported, made};
 use model::plan::Observation;
 use model::{Address, Type, Value};
 use provider::{
@@ -251,7 +251,6 @@ async fn an_imported_machine_has_the_template_that_it_was_launched_from() {
         async |id: &str, given: &Value| told(&aws, id, "launch_template", given.clone()).await;
     for (given, expected) in [
         // Everything that is so is told as it is written.
-        (asked(&[("id", template)]), asked(&[("id", template)])),
         (
             asked(&[("id", template), ("version", "2")]),
             asked(&[("id", template), ("version", "2")]),
@@ -260,8 +259,9 @@ async fn an_imported_machine_has_the_template_that_it_was_launched_from() {
             asked(&[("name", "edge"), ("version", "$Latest")]),
             asked(&[("name", "edge"), ("version", "$Latest")]),
         ),
-        // What is not so, as it is.
-        (asked(&[("name", "core")]), asked(&[("name", "edge")])),
+        // What is not so, as it is. Without a version the default one is meant, which is the first.
+        (asked(&[("id", template)]), asked(&[("id", template), ("version", "2")])),
+        (asked(&[("name", "core")]), asked(&[("name", "edge"), ("version", "2")])),
         (
             asked(&[("id", template), ("version", "$Default")]),
             asked(&[("id", template), ("version", "2")]),
@@ -375,6 +375,89 @@ fn a_spot_machine_of_a_template_is_imported_without_a_change() {
     assert_eq!(site.count("RunInstances"), 0);
     site.run(&["plan", "env"]).exits(0).says("No changes");
     assert_eq!(site.ids(), ids);
+}
+
+#[test]
+fn a_machine_follows_the_version_of_its_template_that_it_is_configured_with() {
+    let Some(cloud) = Cloud::start() else { return };
+    let site = Site { cloud, bench: Workbench::of(TEMPLATED) };
+    let follow = |word: &str| {
+        let text = TEMPLATED.replace("version = \"$Latest\"", word);
+        site.bench.write("env/main.hcl", &text);
+    };
+    let plan = |expected: &str| drop(site.run(&["plan", "env"]).exits(0).says(expected));
+    follow("");
+    site.apply().exits(0);
+    let template = "id = ec2.describe_launch_templates()['LaunchTemplates'][0]['LaunchTemplateId']";
+    let second = format!(
+        "data = {{'ImageId': '{IMAGE}', 'InstanceType': 't3.micro', 'EbsOptimized': True}}\n\
+         ec2.create_launch_template_version(LaunchTemplateId=id, LaunchTemplateData=data)"
+    );
+    site.cloud.python(&format!("{template}\n{second}"));
+    site.bench.edit(
+        "env/main.hcl",
+        "resource \"aws_launch_template\" \"web\" {",
+        "resource \"aws_launch_template\" \"web\" {\n  ebs_optimized = true\n",
+    );
+    plan("No changes");
+    // One for the template, and one for all machines that follow some.
+    assert_eq!(site.count("DescribeLaunchTemplates"), 2, "{:?}", site.cloud.counts());
+    // Another version is the default one now, which this machine does not have.
+    site.cloud.python(&format!(
+        "{template}\nec2.modify_launch_template(LaunchTemplateId=id, DefaultVersion='2')"
+    ));
+    plan("0 to update, 1 to replace");
+    site.bench.edit("env/main.hcl", "id      = aws", "version = \"1\"\n    id      = aws");
+    plan("No changes");
+    let ids = site.ids();
+    site.bench.edit("env/main.hcl", "version = \"1\"", "");
+    site.apply().exits(0).says("1 to replace");
+    assert_ne!(site.ids(), ids);
+    plan("No changes");
+}
+
+#[tokio::test]
+async fn a_disk_leaves_its_machine_as_it_is_configured() {
+    let Some(cloud) = Cloud::start() else { return };
+    let aws = cloud.provider(REGION);
+    let zone = || ("availability_zone", Value::from("eu-central-1a"));
+    let given = [("ami", Value::from(IMAGE)), ("instance_type", "t3.micro".into()), zone()];
+    let instance = made(&aws, "aws_instance", "web", given).await;
+    let disk = [zone(), ("size", Value::from(5))];
+    let volume = made(&aws, "aws_ebs_volume", "data", disk).await;
+    let kind = "aws_volume_attachment";
+    let joined = |how: &'static str| {
+        [
+            ("device_name", Value::from("/dev/sdf")),
+            ("volume_id", volume.id.as_str().into()),
+            ("instance_id", instance.id.as_str().into()),
+            (how, true.into()),
+        ]
+    };
+    let state = || {
+        let script = format!(
+            "print(ec2.describe_volumes(VolumeIds=['{}'])['Volumes'][0]['State'])\n\
+             print(ec2.describe_instances(InstanceIds=['{}'])['Reservations'][0]['Instances'][0]['State']['Name'])",
+            volume.id, instance.id
+        );
+        cloud.python(&script)
+    };
+    let place = address(kind, "data");
+    let attached = made(&aws, kind, "data", joined("skip_destroy")).await;
+    cloud.forget_calls();
+    deleted(&aws, &place, &attached).await.unwrap();
+    assert_eq!(cloud.counts().len(), 0, "nothing is asked: {:?}", cloud.counts());
+    assert_eq!(state(), "in-use\nrunning");
+    // It is there, so that attaching it once more is the same.
+    let attached = made(&aws, kind, "data", joined("force_detach")).await;
+    deleted(&aws, &place, &attached).await.unwrap();
+    let calls = cloud.calls();
+    let detached = calls.iter().find(|logged| logged.call.operation == "DetachVolume").unwrap();
+    assert_eq!(detached.call.parameter("Force"), Some("true"));
+    assert_eq!(state(), "available\nrunning");
+    let attached = made(&aws, kind, "data", joined("stop_instance_before_detaching")).await;
+    deleted(&aws, &place, &attached).await.unwrap();
+    assert_eq!(state(), "available\nstopped");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod buckets;
 mod compute;
+mod ipv6;
 mod many;
 mod network;
 mod storage;

@@ -1,13 +1,16 @@
-//! How many calls it takes to look at a thousand of each: what AWS counts, and what no busy machine changes.
+//! How many calls it takes to look at a thousand of each, or to see hundreds gone: what AWS counts, and what no busy machine
+//! changes.
 
-use crate::support::{Cloud, REGION, made};
+use crate::support::{Cloud, REGION, address, made};
+use async_trait::async_trait;
 use model::Value;
 use model::plan::Observation;
-use provider::{Object, Provider as _, ReadRequest, TokioClock};
+use provider::{Clock, DeleteRequest, Object, Provider as _, ReadRequest, Silent, TokioClock};
 use provider_aws::Aws;
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use tests::aws::IMAGE;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tests::aws::{IMAGE, Proxy};
 
 /// Of each type.
 const MANY: usize = 1_000;
@@ -110,4 +113,74 @@ async fn a_thousand_of_each_are_looked_at_by_ten_calls() {
     let strangers = requests.iter().filter(|request| !is_owned(request)).count();
     assert_eq!(strangers, 1, "one volume has no marker");
     assert_eq!(owned.len(), requests.len());
+}
+
+/// A clock whose waits, but for those on who asks at the same moment, end when so many deletions have been asked for: however
+/// fast this machine is, the rounds of those who wait are the same.
+struct Patient {
+    cloud: Weak<Cloud>,
+    deletions: usize,
+    clock: TokioClock,
+}
+
+const MOMENT: Duration = Duration::from_millis(5);
+
+fn asked(cloud: &Proxy) -> usize {
+    cloud.count("DeleteVolume") + cloud.count("ReleaseAddress")
+}
+
+#[async_trait]
+impl Clock for Patient {
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
+        let is_early = || self.cloud.upgrade().is_some_and(|it| asked(&it) < self.deletions);
+        while duration > MOMENT && is_early() {
+            self.clock.sleep(MOMENT).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn hundreds_of_deletions_are_waited_for_in_few_rounds() {
+    let Some(cloud) = Cloud::start().map(Arc::new) else { return };
+    let count = 300;
+    let script = format!(
+        "from moto.ec2.models import ec2_backends\n\
+         backend = ec2_backends['123456789012']['eu-central-1']\n\
+         answer = {{\n\
+         'aws_ebs_volume': [backend.create_volume(8, 'eu-central-1a').id for _ in range({count})],\n\
+         'aws_eip': [backend.allocate_address('vpc').allocation_id for _ in range({count})]}}"
+    );
+    let made = cloud.inside(&script);
+    let kinds = ["aws_ebs_volume", "aws_eip"];
+    let patient = Patient {
+        cloud: Arc::downgrade(&cloud),
+        deletions: count * kinds.len(),
+        clock: TokioClock::new(),
+    };
+    let aws = cloud.provider_by(Arc::new(patient), REGION, "lineage-1");
+    cloud.forget_calls();
+    let requests = |kind: &str| -> Vec<DeleteRequest> {
+        let ids = made[kind].as_array().unwrap().iter().map(|id| id.as_str().unwrap());
+        let one = |id: &str| DeleteRequest {
+            address: address(kind, "it"),
+            id: id.to_owned(),
+            attributes: Value::object([("id", Value::from(id))]),
+            progress: Arc::new(Silent),
+        };
+        ids.map(one).collect()
+    };
+    let [disks, addresses] = kinds.map(requests);
+    let (disks, addresses) = tokio::join!(aws.delete_many(disks), aws.delete_many(addresses));
+    let ends = [disks, addresses].concat();
+    assert!(ends.iter().all(Result::is_ok), "{ends:?}");
+    let counts = cloud.counts();
+    assert_eq!(asked(&cloud), count * kinds.len());
+    let described: usize =
+        ["DescribeVolumes", "DescribeAddresses"].map(|api| cloud.count(api)).iter().sum();
+    assert!(described <= 8, "{counts:#?}");
 }

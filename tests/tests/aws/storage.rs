@@ -87,6 +87,52 @@ async fn a_snapshot_is_copied_to_another_region() {
     assert_eq!(own.get("encrypted"), Some(false.into()));
 }
 
+/// Signs once more, as botocore does it, what a copy was signed with, at the same time; both signatures.
+const SIGN: &str = r"
+import datetime, botocore.auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from urllib.parse import parse_qs, urlsplit
+url = 'URL'
+parts = urlsplit(url)
+told = {name: values[0] for name, values in parse_qs(parts.query).items()}
+then = datetime.datetime.strptime(told['X-Amz-Date'], '%Y%m%dT%H%M%SZ')
+botocore.auth.get_current_datetime = lambda *a, **k: then
+own = '&'.join(one for one in parts.query.split('&') if not one.startswith('X-Amz-'))
+request = AWSRequest('GET', '%s://%s/?%s' % (parts.scheme, parts.netloc, own))
+keys = Credentials('AKIAIOSFODNN7EXAMPLE', 'of-no-use-anywhere-else')
+botocore.auth.SigV4QueryAuth(keys, 'ec2', 'eu-central-1', expires=3600).add_auth(request)
+print(told['X-Amz-Signature'])
+print(parse_qs(urlsplit(request.url).query)['X-Amz-Signature'][0])
+";
+
+#[tokio::test]
+async fn an_encrypted_snapshot_is_copied_from_another_region_by_a_signed_request() {
+    let Some(cloud) = Cloud::start() else { return };
+    let (here, there) = (cloud.provider(REGION), cloud.provider("eu-west-1"));
+    let disk = "print(ec2.create_volume(AvailabilityZone='eu-central-1a', Size=3, Encrypted=True)['VolumeId'])";
+    let volume = told(&cloud, disk);
+    let source = made(&here, SNAPSHOT, "one", [("volume_id", volume.into())]).await;
+    assert_eq!(source.attributes.get("encrypted"), Some(true.into()));
+    let given = || {
+        [("source_snapshot_id", Value::from(source.id.as_str())), ("source_region", REGION.into())]
+    };
+    cloud.forget_calls();
+    let copy = made(&there, COPY, "one", given()).await;
+    assert_eq!(copy.attributes.get("encrypted"), Some(true.into()));
+    let copied = || {
+        let calls = cloud.calls();
+        calls.into_iter().rfind(|logged| logged.call.operation == "CopySnapshot").unwrap().call
+    };
+    let call = copied();
+    assert_eq!(call.parameter("DestinationRegion"), Some("eu-west-1"));
+    let signed = script(&cloud, &SIGN.replace("URL", call.parameter("PresignedUrl").unwrap()));
+    assert_eq!(signed[0], signed[1], "{signed:?}");
+    // In the same region there is nothing to sign.
+    made(&here, COPY, "two", given()).await;
+    assert_eq!(copied().parameter("PresignedUrl"), None);
+}
+
 #[tokio::test]
 async fn a_snapshot_is_looked_up() {
     let Some(cloud) = Cloud::start() else { return };

@@ -22,6 +22,9 @@ pub(super) const ENTRIES: &[Entry] = &[
          let the nodes move to it."),
     entry("import-missing", "there is no object with this id",
         "The provider looked the id up and found nothing. Without the `import` block, an apply makes a new object."),
+    entry("import-note", "the provider says something of an imported object",
+        "What it would say after it had made the object, it says of one that is imported, too: that nodes are kept apart by directories only, or until when a \
+         certificate is valid. Nothing need be done about the import itself."),
     entry("import-recorded", "the object is recorded already",
         "An object has one place in the state. To give it another address, use a `moved` block; to record it anew, take the old record away with `state rm`."),
     entry("move-blocked", "something is in the way of a move",

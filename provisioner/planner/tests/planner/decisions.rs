@@ -64,6 +64,23 @@ fn an_argument_that_differs_updates() {
 }
 
 #[test]
+fn what_changes_with_an_argument_stays_while_that_stays() {
+    let ranged = || Block::host("sim_ranged.a").with("peer", "one");
+    let world = applied(ranged());
+    let after = |block: Block| {
+        let plan = world.plan(&one(block));
+        let change = change(&plan, "sim_ranged.a");
+        assert_eq!(change.action, Action::Update);
+        change.after.clone().unwrap()
+    };
+    let other = after(ranged().with("size", 2));
+    assert!(other.get("range").unwrap().is_wholly_known(), "{other:?}");
+    let other = after(ranged().with("peer", "other"));
+    assert!(other.get("range").unwrap().is_unknown(), "{other:?}");
+    assert!(other.get("id").unwrap().is_wholly_known(), "{other:?}");
+}
+
+#[test]
 fn an_argument_that_forces_it_replaces() {
     let world = applied(Block::host("a"));
     let config = one(Block::host("a").with("name", "other").with("size", 3));

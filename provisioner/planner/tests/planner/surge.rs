@@ -1,6 +1,6 @@
 //! Nodes that are there anew before the old ones go; and what nodes stand on while others change.
 
-use crate::world::{Block, Config, World, address};
+use crate::world::{Argument, Block, Config, World, address};
 use model::plan::{Action, OperationKind, Plan};
 use model::{Type, Value};
 use std::collections::BTreeSet;
@@ -92,6 +92,26 @@ fn two_objects_cannot_have_what_only_one_can_have() {
     assert_eq!(errors[0].code, "surge-only-one");
     assert!(errors[0].summary.contains("have 8081 as `ports`"), "{}", errors[0].summary);
     assert!(world.try_plan(&config("two", 8082)).is_ok(), "each has its own");
+}
+
+#[test]
+fn two_objects_can_have_what_says_of_itself_that_several_can() {
+    let at = on("a", "sim_attached.machine");
+    let config = |parent: &str, shared: bool| {
+        let disk = Block::host("sim_disk.data").with("shared", shared);
+        let mut block = Block::host(&at).with("parent", parent);
+        let volume = Argument::From(disk.address.clone(), "id");
+        block.arguments.insert("volume".to_owned(), volume);
+        let mut config = Config::of([disk, block]);
+        config.surges.insert("edge".to_owned(), 1);
+        config
+    };
+    let world = World::with(&config("one", true));
+    assert!(world.try_plan(&config("two", true)).is_ok());
+    let errors = world.try_plan(&config("two", false)).unwrap_err();
+    assert_eq!(errors[0].code, "surge-only-one", "from now on only one can have it");
+    let errors = World::with(&config("one", false)).try_plan(&config("two", true)).unwrap_err();
+    assert_eq!(errors[0].code, "surge-only-one", "only one can have had it");
 }
 
 #[test]

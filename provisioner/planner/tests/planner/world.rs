@@ -60,6 +60,14 @@ pub fn schemas() -> BTreeMap<String, ProviderSchema> {
     let mut bound = host.clone();
     let ports = Attribute::optional(Type::map(Type::Number), "").exclusive();
     bound.attributes.insert("ports".to_owned(), ports);
+    let mut attached = host.clone();
+    let disk = Attribute::optional(Type::String, "").exclusive_unless("sim_disk", "shared");
+    attached.attributes.insert("volume".to_owned(), disk);
+    let mut disk = host.clone();
+    disk.attributes.insert("shared".to_owned(), Attribute::optional(Type::Bool, ""));
+    let mut ranged = host.clone();
+    let range = Attribute::computed(Type::String, "").changes_with("peer");
+    ranged.attributes.insert("range".to_owned(), range);
     let statement = ResourceSchema {
         attributes: attributes(vec![
             ("members", Attribute::optional(Type::list(Type::String), "")),
@@ -73,7 +81,10 @@ pub fn schemas() -> BTreeMap<String, ProviderSchema> {
         resources: [
             ("sim_host", host),
             ("sim_named", named),
+            ("sim_attached", attached),
             ("sim_bound", bound),
+            ("sim_disk", disk),
+            ("sim_ranged", ranged),
             ("sim_statement", statement),
         ]
         .map(|(kind, schema)| (kind.to_owned(), schema))
@@ -529,15 +540,15 @@ impl World {
         self.made += 1;
         let id = prior.map_or_else(|| format!("{address}#{}", self.made), |prior| prior.id.clone());
         let mut attributes = arguments.as_entries().unwrap().clone();
-        if address.kind() == "sim_host" {
+        if address.kind() == "sim_statement" {
+            attributes.insert("pairs".into(), 1.into());
+        } else {
             if attributes.get("zone").is_some_and(Value::is_null) {
                 attributes.insert("zone".into(), "z1".into());
             }
             attributes.insert("id".into(), Value::string(&id));
             attributes.insert("digest".into(), Value::string(&format!("digest {}", self.made)));
             attributes.insert("status".into(), "running".into());
-        } else {
-            attributes.insert("pairs".into(), 1.into());
         }
         Record {
             address: address.clone(),

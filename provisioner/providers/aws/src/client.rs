@@ -12,6 +12,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -44,6 +45,8 @@ pub(crate) struct Session {
     /// Creations of many objects by one call.
     pub(crate) together: Together,
     looks: Looks,
+    /// Of those who wait.
+    waits: Looks,
     /// Processor credits of instances.
     pub(crate) credits: Credits,
     shared: OnceCell<Shared>,
@@ -56,6 +59,7 @@ pub(crate) struct Session {
 
 struct Shared {
     region: String,
+    loaded: SdkConfig,
     ec2: aws_sdk_ec2::Client,
     s3: aws_sdk_s3::Client,
     sts: aws_sdk_sts::Client,
@@ -72,6 +76,7 @@ impl Session {
         Arc::new_cyclic(|session| {
             let (shared, caller) = (OnceCell::new(), OnceCell::new());
             let (together, looks) = (Together::default(), looks::of(session, &clock));
+            let waits = looks::waiting(session, &clock);
             let credits = compute::instance::credits(session, clock.clone());
             Self {
                 configuration,
@@ -81,6 +86,7 @@ impl Session {
                 limiter,
                 together,
                 looks,
+                waits,
                 credits,
                 shared,
                 caller,
@@ -102,6 +108,15 @@ impl Session {
         ids: Vec<String>,
     ) -> Vec<Result<Option<Seen>, ProviderError>> {
         self.looks[kind].ask_all(ids).await
+    }
+
+    /// The same for those who wait for something: all who do are looked at in the same rounds.
+    pub(crate) async fn look_in_turn(
+        &self,
+        kind: &str,
+        ids: Vec<String>,
+    ) -> Vec<Result<Option<Seen>, ProviderError>> {
+        self.waits[kind].ask_all(ids).await
     }
 
     /// The clients, made when they are first needed: finding credentials may ask the network.
@@ -186,6 +201,7 @@ impl Session {
         }
         Shared {
             region,
+            loaded: loaded.clone(),
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
@@ -202,6 +218,19 @@ impl Session {
 
     pub(crate) async fn s3(&self) -> Result<&aws_sdk_s3::Client, ProviderError> {
         Ok(&self.shared().await?.s3)
+    }
+
+    /// The address that is asked instead of the service's own, if there is one.
+    pub(crate) async fn endpoint(&self, service: &str) -> Result<Option<&str>, ProviderError> {
+        let own = self.configuration.endpoints.get(service).map(String::as_str);
+        Ok(own.or(self.shared().await?.loaded.endpoint_url()))
+    }
+
+    /// What finds the credentials.
+    pub(crate) async fn credentials(
+        &self,
+    ) -> Result<Option<SharedCredentialsProvider>, ProviderError> {
+        Ok(self.shared().await?.loaded.credentials_provider())
     }
 
     /// Who calls; asked once.

@@ -53,7 +53,8 @@ where
         || is_credentials(&causes(error))
 }
 
-fn unsent(api: &str, why: &str) -> ProviderError {
+/// A call that is not sent, for want of credentials.
+pub(crate) fn unsent(api: &str, why: &str) -> ProviderError {
     let error = ProviderError::new(ErrorClass::Denied, format!("{api}: {why}"));
     error.with_hint(
         "give credentials as for the AWS command line: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile (AWS_PROFILE, or `profile` of the provider), SSO, or the machine's own role",

@@ -1,7 +1,8 @@
 //! Many questions, few calls: whoever asks while a call is on its way is served by the next one.
 //!
 //! Invariants: each question gets its own answer; a call serves so many at most; questions asked at the same time are in
-//! one call, since the first waits a moment for the others. Whoever stops waiting takes nothing from the others.
+//! one call, since the first waits a moment for the others. Whoever stops waiting takes nothing from the others. Where it is
+//! paced, the next call waits the longer the more questions the last one served.
 //! Refuses to know: what is asked.
 
 use futures::future::{BoxFuture, join_all};
@@ -20,15 +21,27 @@ type Call<A, B> = dyn Fn(Vec<A>) -> BoxFuture<'static, Vec<Answer<B>>> + Send + 
 pub(crate) struct Gather<A, B> {
     clock: Arc<dyn Clock>,
     most: usize,
+    pace: Pace,
     /// Answers so many questions, in their order.
     call: Box<Call<A, B>>,
     waiting: Mutex<Waiting<A, B>>,
+}
+
+/// How long the next call waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    /// From the beginning of the last one on, for each question that it served.
+    pub(crate) each: Duration,
+    /// At most.
+    pub(crate) longest: Duration,
 }
 
 struct Waiting<A, B> {
     questions: Vec<(A, oneshot::Sender<Answer<B>>)>,
     /// Somebody takes care of them.
     is_served: bool,
+    /// When the next call may be made, in milliseconds.
+    from_ms: u64,
 }
 
 impl<A: Send + 'static, B: Send + 'static> Gather<A, B> {
@@ -38,8 +51,18 @@ impl<A: Send + 'static, B: Send + 'static> Gather<A, B> {
         most: usize,
         call: impl Fn(Vec<A>) -> BoxFuture<'static, Vec<Answer<B>>> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let waiting = Mutex::new(Waiting { questions: Vec::new(), is_served: false });
-        Arc::new(Self { clock, most, call: Box::new(call), waiting })
+        Self::paced(clock, most, Pace::default(), call)
+    }
+
+    /// One whose calls are no closer to each other than that.
+    pub(crate) fn paced(
+        clock: Arc<dyn Clock>,
+        most: usize,
+        pace: Pace,
+        call: impl Fn(Vec<A>) -> BoxFuture<'static, Vec<Answer<B>>> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let waiting = Waiting { questions: Vec::new(), is_served: false, from_ms: 0 };
+        Arc::new(Self { clock, most, pace, call: Box::new(call), waiting: Mutex::new(waiting) })
     }
 
     /// The answer to one question.
@@ -77,6 +100,10 @@ impl<A: Send + 'static, B: Send + 'static> Gather<A, B> {
     async fn serve(self: Arc<Self>) {
         self.clock.sleep(MOMENT).await;
         loop {
+            let is_early = self.waiting().from_ms.saturating_sub(self.clock.now_ms());
+            if is_early > 0 {
+                self.clock.sleep(Duration::from_millis(is_early)).await;
+            }
             let questions = {
                 let mut waiting = self.waiting();
                 let count = waiting.questions.len().min(self.most);
@@ -84,6 +111,7 @@ impl<A: Send + 'static, B: Send + 'static> Gather<A, B> {
                     waiting.is_served = false;
                     return;
                 }
+                waiting.from_ms = self.clock.now_ms().saturating_add(self.pause_ms(count));
                 waiting.questions.drain(..count).collect::<Vec<_>>()
             };
             let (asked, senders): (Vec<A>, Vec<_>) = questions.into_iter().unzip();
@@ -93,6 +121,12 @@ impl<A: Send + 'static, B: Send + 'static> Gather<A, B> {
                 let _ = sender.send(answer);
             }
         }
+    }
+
+    fn pause_ms(&self, served: usize) -> u64 {
+        let served = u32::try_from(served).unwrap_or(u32::MAX);
+        let pause = self.pace.each.saturating_mul(served).min(self.pace.longest);
+        u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting<A, B>> {
@@ -147,6 +181,30 @@ mod tests {
         assert_eq!(answers, (0..1_000).map(|number| Ok(number * 2)).collect::<Vec<_>>());
         assert_eq!(gather.ask_all(Vec::new()).await, []);
         assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_it_is_paced_many_who_come_one_by_one_are_few_calls() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let pace = Pace { each: Duration::from_millis(50), longest: Duration::from_secs(1) };
+        let clock = Arc::new(TokioClock::new());
+        let gather = Gather::paced(clock.clone(), 1_000, pace, move |asked: Vec<u32>| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async move { asked.into_iter().map(Ok).collect() }.boxed()
+        });
+        assert_eq!(gather.ask(0).await, Ok(0));
+        assert!(clock.now_ms() < 50, "one alone is asked about at once");
+        let each = (0..1_000_u32).map(|number| {
+            let gather = gather.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(10) * number).await;
+                gather.ask(number).await
+            }
+        });
+        assert!(join_all(each).await.into_iter().all(|answer| answer.is_ok()));
+        let calls = calls.load(Ordering::SeqCst);
+        assert!(calls < 20, "one a second: {calls}");
     }
 
     #[tokio::test(start_paused = true)]

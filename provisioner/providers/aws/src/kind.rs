@@ -157,6 +157,12 @@ pub(crate) trait Kind: Send + Sync {
         self.complete(session, seen, asked).await
     }
 
+    /// The filter by which descriptions of many are asked for that may be gone: by their ids, each that is gone would fail a
+    /// call.
+    fn id_filter(&self) -> Option<&'static str> {
+        None
+    }
+
     /// How long to wait before the first look whether an object is ready or gone; the pauses grow by a half.
     fn look_again(&self) -> Duration {
         Duration::from_millis(200)
@@ -167,6 +173,11 @@ pub(crate) trait Kind: Send + Sync {
         None
     }
 
+    /// Whether what is told of an argument is the answer as it is, also in what the configuration leaves out of its blocks.
+    fn tells_whole(&self, _argument: &str) -> bool {
+        false
+    }
+
     /// Whether what is seen is what a creation or update has just asked for. Where the cloud may tell of what was before
     /// for a while, it is looked at again.
     fn shows(&self, _seen: &Seen, _arguments: &Value) -> bool {
@@ -175,6 +186,11 @@ pub(crate) trait Kind: Send + Sync {
 
     /// Whether nothing is waited for once a deletion is answered.
     fn is_gone_at_once(&self) -> bool {
+        false
+    }
+
+    /// Whether an object stays as it is when it is deleted: it is forgotten, and nothing is asked.
+    fn is_left(&self, _request: &DeleteRequest) -> bool {
         false
     }
 

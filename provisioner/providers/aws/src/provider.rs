@@ -8,7 +8,7 @@ use crate::client::Session;
 use crate::configuration::{Configuration, provider_schema};
 use crate::gather::Gather;
 use crate::kind::{self, Kind, Phase, Seen};
-use crate::looks::{by_ids, names};
+use crate::looks::{FILTER_VALUES, by_ids, names};
 use crate::query::Query;
 use crate::recent::Recent;
 use crate::waits::{self, Wait};
@@ -32,8 +32,6 @@ use std::sync::Arc;
 
 /// For how long what a deletion's call does not know must not show to be gone, in milliseconds.
 const SURE_MS: u64 = 5_000;
-/// Values that a filter takes.
-const TOKENS: usize = 200;
 
 /// Reads at once from which on a type is read by a listing of all that the environment has of it, if so many of it are read:
 /// they would be several pages of the list of all tags, which then is asked for the other types only.
@@ -113,8 +111,10 @@ impl Aws {
         for (name, attribute) in &self.session.schemas[kind.name()].attributes {
             let before = known.get(name);
             let value = match (seen.attributes.get(name.as_str()), before) {
-                (Some(value), Some(before)) => shown(attribute, value, &before),
-                (Some(value), None) => value.clone(),
+                (Some(value), Some(before)) if !kind.tells_whole(name) => {
+                    shown(attribute, value, &before)
+                }
+                (Some(value), _) => value.clone(),
                 (None, Some(before)) => before,
                 (None, None) => Value::null(attribute.ty.clone()),
             };
@@ -307,7 +307,10 @@ impl Aws {
             // Nothing is recorded of it: what the cloud does not tell is not known.
             let value = told.map_or_else(
                 || Value::null(attribute.ty.clone()),
-                |value| shown(attribute, value, &given),
+                |value| {
+                    let is_whole = kind.tells_whole(name);
+                    if is_whole { value.clone() } else { shown(attribute, value, &given) }
+                },
             );
             entries.insert(name.as_str().into(), value);
         }
@@ -339,7 +342,7 @@ fn shown(attribute: &Attribute, value: &Value, given: &Value) -> Value {
 
 fn finds(session: &Arc<Session>, kind: &'static dyn Kind) -> Arc<Gather<String, Vec<Seen>>> {
     let session = session.clone();
-    Gather::new(session.clock.clone(), TOKENS, move |asked: Vec<String>| {
+    Gather::new(session.clock.clone(), FILTER_VALUES, move |asked: Vec<String>| {
         let session = session.clone();
         let finding = async move {
             let lineage = session.owner.lineage.clone();
@@ -498,6 +501,10 @@ impl Provider for Aws {
 
     async fn delete(&self, request: DeleteRequest) -> Result<(), ProviderError> {
         let kind = kind_of(&request.address)?;
+        if kind.is_left(&request) {
+            request.progress.step("leaving it as it is");
+            return Ok(());
+        }
         let asked = match self.deletions.get(kind.name()) {
             Some(together) => together.ask(request.id.clone()).await,
             None => kind.delete(&self.session, &request).await,

@@ -1,6 +1,6 @@
 //! Waits until the cloud shows of objects what is waited for.
 //!
-//! Invariant: all that is waited for at once is looked at by one call a round. Refuses to know: what is waited for.
+//! Invariant: all of a type that is waited for at once is looked at by one call a round, whoever waits for it. Refuses to know: what is waited for.
 
 use crate::client::Session;
 use crate::kind::Seen;
@@ -51,7 +51,7 @@ pub(crate) async fn until_all<T>(
     loop {
         let left: Vec<usize> = (0..ids.len()).filter(|place| ends[*place].is_none()).collect();
         let asked = left.iter().map(|place| ids[*place].clone()).collect();
-        let seen = session.look_all(kind, asked).await;
+        let seen = session.look_in_turn(kind, asked).await;
         let is_late = session.clock.now_ms() >= until_ms;
         for (place, seen) in left.into_iter().zip(seen) {
             ends[place] = seen.and_then(|seen| judge(place, seen, is_late)).transpose();

@@ -42,6 +42,7 @@ pub(crate) const APIS: Apis = Apis {
         "DescribeVolumes",
     ],
     changing: &[
+        "AssignIpv6Addresses",
         "AssociateIamInstanceProfile",
         "AttachVolume",
         "CreateLaunchTemplate",
@@ -62,6 +63,7 @@ pub(crate) const APIS: Apis = Apis {
         "ReplaceIamInstanceProfileAssociation",
         "StartInstances",
         "StopInstances",
+        "UnassignIpv6Addresses",
         "UnmonitorInstances",
     ],
     unlimited: &[],

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(crate) struct Volume;
 
 pub(super) const NAME: &str = "aws_ebs_volume";
+/// Whether several machines can have it at once.
+pub(super) const SHARED: &str = "multi_attach_enabled";
 /// Kept beside the attributes, which have no such name: what machines it is at.
 const ATTACHMENTS: &str = "attachments";
 /// Minutes that it may take until a change shows.
@@ -58,7 +60,7 @@ fn schema() -> ResourceSchema {
                     .forces_replacement(),
             ),
             (
-                "multi_attach_enabled",
+                SHARED,
                 Attribute::optional(
                     Type::Bool,
                     "Whether several machines can have an io2 or io1 at once.",
@@ -129,7 +131,7 @@ impl Kind for Volume {
                 ("snapshot_id", filled(it.snapshot_id())),
                 ("encrypted", flag(Some(it.encrypted().unwrap_or_default()))),
                 ("kms_key_id", filled(it.kms_key_id())),
-                ("multi_attach_enabled", is_shared.into()),
+                (SHARED, is_shared.into()),
                 ("arn", format!("arn:aws:ec2:{region}:{owner}:volume/{id}").into()),
                 ("create_time", text(created.as_deref())),
             ]);
@@ -146,6 +148,10 @@ impl Kind for Volume {
         Ok(seen.collect())
     }
 
+    fn id_filter(&self) -> Option<&'static str> {
+        Some("volume-id")
+    }
+
     async fn create(
         &self,
         session: &Arc<Session>,
@@ -153,7 +159,7 @@ impl Kind for Volume {
     ) -> Result<String, ProviderError> {
         let given = Given(&request.arguments);
         let tags = tagging::specification(ResourceType::Volume, &tags_of(session, request));
-        let is_shared = given.flag("multi_attach_enabled").filter(|is_shared| *is_shared);
+        let is_shared = given.flag(SHARED).filter(|is_shared| *is_shared);
         let call = session
             .ec2()
             .await?

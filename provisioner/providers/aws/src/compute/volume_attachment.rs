@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 pub(crate) struct VolumeAttachment;
 
+/// Whether the disk stays at the machine.
+const SKIP: &str = "skip_destroy";
+
 /// Minutes that it may take until a machine lets go of a disk.
 const DETACH_MINUTES: u64 = 20;
 
@@ -62,12 +65,18 @@ impl Kind for VolumeAttachment {
             slow(by_place(), DETACH_MINUTES),
             [
                 ("device_name", joins("What the machine is told to call it, such as /dev/sdf.")),
-                ("volume_id", joins("The disk.").exclusive()),
+                ("volume_id", joins("The disk.").exclusive_unless(volume::NAME, volume::SHARED)),
                 ("instance_id", joins("The machine, in the same zone.")),
                 (
                     "force_detach",
                     flag(
                         "Whether the disk is taken away though the machine holds it; data may be lost.",
+                    ),
+                ),
+                (
+                    SKIP,
+                    flag(
+                        "Whether the disk stays at the machine when this is destroyed; the attachment is then only forgotten.",
                     ),
                 ),
                 (
@@ -144,8 +153,12 @@ impl Kind for VolumeAttachment {
         _session: &Session,
         _request: &UpdateRequest,
     ) -> Result<(), ProviderError> {
-        // Both arguments that may change say how it is deleted.
+        // All arguments that may change say how it is deleted.
         Ok(())
+    }
+
+    fn is_left(&self, request: &DeleteRequest) -> bool {
+        Given(&request.attributes).flag(SKIP) == Some(true)
     }
 
     async fn delete(

@@ -165,6 +165,10 @@ impl Kind for Eip {
         Ok(())
     }
 
+    fn id_filter(&self) -> Option<&'static str> {
+        Some("allocation-id")
+    }
+
     async fn create(
         &self,
         session: &Arc<Session>,

@@ -3,6 +3,7 @@
 mod eip;
 mod eip_association;
 mod internet_gateway;
+mod ipv6;
 mod key_pair;
 mod nat_gateway;
 mod route;
@@ -21,6 +22,7 @@ use crate::client::Session;
 use crate::data::Source;
 use crate::kind::{Kind, Seen};
 use crate::limits::Apis;
+use crate::looks::FILTER_VALUES;
 use crate::marker;
 use crate::query::Query;
 use ipnet::{IpNet, Ipv4Net};
@@ -69,6 +71,8 @@ pub(crate) const APIS: Apis = Apis {
         "AllocateAddress",
         "AssociateAddress",
         "AssociateRouteTable",
+        "AssociateSubnetCidrBlock",
+        "AssociateVpcCidrBlock",
         "AttachInternetGateway",
         "AuthorizeSecurityGroupEgress",
         "AuthorizeSecurityGroupIngress",
@@ -91,6 +95,8 @@ pub(crate) const APIS: Apis = Apis {
         "DisableVgwRoutePropagation",
         "DisassociateAddress",
         "DisassociateRouteTable",
+        "DisassociateSubnetCidrBlock",
+        "DisassociateVpcCidrBlock",
         "EnableVgwRoutePropagation",
         "ImportKeyPair",
         "ModifySecurityGroupRules",
@@ -106,9 +112,6 @@ pub(crate) const APIS: Apis = Apis {
     ],
     unlimited: &[],
 };
-
-/// Values of one filter in one call at most, as published.
-const FILTER_VALUES: usize = 200;
 
 /// Objects of which something has one of these values.
 fn by_filter(name: &str, values: &[String]) -> Query {

@@ -182,6 +182,10 @@ impl Kind for SecurityGroup {
         Ok(())
     }
 
+    fn id_filter(&self) -> Option<&'static str> {
+        Some("group-id")
+    }
+
     async fn create(
         &self,
         session: &Arc<Session>,

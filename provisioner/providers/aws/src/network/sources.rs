@@ -186,6 +186,8 @@ impl Source for Vpc {
                 ("filter", filter_blocks()),
                 ("tags", Attribute::optional_computed(Type::map(Type::String), "Its tags.")),
                 ("arn", computed("Its Amazon resource name.")),
+                ("ipv6_cidr_block", computed("Its range of IPv6 addresses, if it has one.")),
+                ("ipv6_association_id", computed("The id of what gives it that range.")),
                 ("owner_id", computed("The account that it belongs to.")),
                 ("instance_tenancy", computed("`default`, or `dedicated`.")),
                 ("main_route_table_id", computed("The table of subnets that have none.")),
@@ -220,7 +222,8 @@ impl Source for Vpc {
         let is_default = found.is_default();
         let seen = vpc::seen(session, session.region().await?, &found);
         let mut attributes = seen.attributes;
-        attributes.remove("tags");
+        let schema = self.schema();
+        attributes.retain(|name, _| *name == "tags_all" || schema.attributes.contains_key(*name));
         let tags = attributes.remove("tags_all").unwrap_or_else(|| Value::null(Type::Any));
         attributes.extend([
             ("tags", tags),

@@ -5,6 +5,7 @@ mod encryption;
 mod image;
 mod lifecycle;
 mod lifecycle_rule;
+mod presigned;
 mod public_access;
 mod setting;
 mod snapshot;

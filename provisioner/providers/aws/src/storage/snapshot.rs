@@ -280,6 +280,10 @@ impl Kind for Snapshot {
         LOOK_AGAIN
     }
 
+    fn id_filter(&self) -> Option<&'static str> {
+        Some("snapshot-id")
+    }
+
     async fn create(
         &self,
         session: &Arc<Session>,

@@ -1,11 +1,8 @@
 //! `aws_ebs_snapshot_copy`: a snapshot made of another, also of one in another region. What it was made of is recorded,
 //! AWS does not tell it.
-//!
-//! Not done: EC2 asks for a URL signed for the source region (`PresignedUrl`) to copy an encrypted snapshot from another
-//! region, which the SDK does not make. AWS refuses such a copy; the hint says so.
 
-use super::key_problem;
 use super::snapshot::{self, LOOK_AGAIN};
+use super::{key_problem, presigned};
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::kind::{Kind, Seen, no_id, resource, tags_of};
@@ -117,23 +114,27 @@ impl Kind for SnapshotCopy {
         let given = Given(&request.arguments);
         let tags = tagging::specification(ResourceType::Snapshot, &tags_of(session, request));
         let key = given.text("kms_key_id");
+        let (source, from) = (given.needed("source_snapshot_id")?, given.needed("source_region")?);
+        let here = session.region().await?;
+        let is_elsewhere = from != here;
+        // Whether the snapshot is encrypted is for EC2 to know: the request is signed for all, as other SDKs do it.
+        let signed =
+            if is_elsewhere { Some(presigned::url(session, &source, &from).await?) } else { None };
         // A key alone is not enough for AWS.
         let encrypted = given.flag("encrypted").or(key.is_some().then_some(true));
         let call = session
             .ec2()
             .await?
             .copy_snapshot()
-            .source_snapshot_id(given.needed("source_snapshot_id")?)
-            .source_region(given.needed("source_region")?)
+            .source_snapshot_id(source)
+            .source_region(from)
+            .set_presigned_url(signed)
+            .set_destination_region(is_elsewhere.then(|| here.to_owned()))
             .set_description(given.text("description"))
             .set_encrypted(encrypted)
             .set_kms_key_id(key)
             .tag_specifications(tags);
-        let made = session.call("CopySnapshot", call.send()).await.map_err(|error| {
-            let is_unsigned = error.message.to_lowercase().contains("presigned");
-            let hint = "encrypted snapshots of another region cannot be copied by this provider yet: copy it with the AWS command line and import the copy";
-            if is_unsigned { error.with_hint(hint) } else { error }
-        })?;
+        let made = session.call("CopySnapshot", call.send()).await?;
         made.snapshot_id.ok_or_else(|| no_id("CopySnapshot"))
     }
 

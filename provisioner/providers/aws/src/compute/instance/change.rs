@@ -4,7 +4,7 @@
 //! what is as asked for already is not sent again.
 
 use super::launch::profile;
-use super::read;
+use super::{IPV6, IPV6_COUNT, read};
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::kind::Seen;
@@ -46,6 +46,7 @@ pub(super) async fn update(
         progress: request.progress.as_ref(),
     };
     change.attributes().await?;
+    change.addresses().await?;
     change.monitoring().await?;
     change.metadata().await?;
     change.profile().await?;
@@ -105,6 +106,30 @@ impl Change<'_> {
             self.modify(|call| call.instance_initiated_shutdown_behavior(value)).await?;
         }
         Ok(())
+    }
+
+    /// So many IPv6 addresses more, or so many fewer, at its first network interface.
+    async fn addresses(&self) -> Result<(), ProviderError> {
+        let asked = self.given.number(IPV6_COUNT).filter(|_| self.differs(IPV6_COUNT));
+        let Some(wanted) = asked.and_then(|asked| usize::try_from(asked).ok()) else {
+            return Ok(());
+        };
+        let has = self.before.texts(IPV6).unwrap_or_default();
+        let interface = self.before.needed("primary_network_interface_id")?;
+        let ec2 = self.session.ec2().await?;
+        if wanted > has.len() {
+            let more = i32::try_from(wanted - has.len()).unwrap_or(i32::MAX);
+            let call = ec2.assign_ipv6_addresses().network_interface_id(interface);
+            let call = call.ipv6_address_count(more);
+            return self.session.call("AssignIpv6Addresses", call.send()).await.map(drop);
+        }
+        let rest = has[wanted..].to_vec();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let call = ec2.unassign_ipv6_addresses().network_interface_id(interface);
+        let call = call.set_ipv6_addresses(Some(rest));
+        self.session.call("UnassignIpv6Addresses", call.send()).await.map(drop)
     }
 
     async fn monitoring(&self) -> Result<(), ProviderError> {

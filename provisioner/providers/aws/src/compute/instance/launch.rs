@@ -3,7 +3,7 @@
 //! Invariants: the call has the engine's token; every machine carries our marker from its creation on; which machine is
 //! whose tells its place in the launch. Disks carry the name of the environment and no lineage: they are nobody's objects.
 
-use super::{Instance, NAME};
+use super::{IPV6, IPV6_COUNT, Instance, NAME};
 use crate::arguments::Given;
 use crate::client::Session;
 use crate::compute::disk;
@@ -16,11 +16,12 @@ use crate::together::Made;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, CreditSpecificationRequest, HttpTokensState,
-    IamInstanceProfileSpecification, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
-    InstanceMetadataEndpointState, InstanceMetadataOptionsRequest, InstanceMetadataProtocolState,
-    InstanceMetadataTagsState, InstanceNetworkInterfaceSpecification, InstanceType,
-    LaunchTemplateSpecification, MarketType, Placement, ResourceType,
-    RunInstancesMonitoringEnabled, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, Tenancy,
+    IamInstanceProfileSpecification, InstanceInterruptionBehavior, InstanceIpv6Address,
+    InstanceMarketOptionsRequest, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
+    InstanceMetadataProtocolState, InstanceMetadataTagsState,
+    InstanceNetworkInterfaceSpecification, InstanceType, LaunchTemplateSpecification, MarketType,
+    Placement, ResourceType, RunInstancesMonitoringEnabled, ShutdownBehavior, SpotInstanceType,
+    SpotMarketOptions, Tenancy,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -201,10 +202,17 @@ fn placed(call: RunInstancesFluentBuilder, given: Given<'_>) -> RunInstancesFlue
     let call = call.set_placement(placement);
     let (subnet, address) = (given.text("subnet_id"), given.text("private_ip"));
     let groups = given.texts("vpc_security_group_ids");
+    let count = given.number(IPV6_COUNT);
+    let addresses = given.texts(IPV6).filter(|it| !it.is_empty()).map(|addresses| {
+        let one = |it: &String| InstanceIpv6Address::builder().ipv6_address(it).build();
+        addresses.iter().map(one).collect::<Vec<_>>()
+    });
     let Some(is_public) = given.flag("associate_public_ip_address") else {
         return call
             .set_subnet_id(subnet)
             .set_private_ip_address(address)
+            .set_ipv6_address_count(count)
+            .set_ipv6_addresses(addresses)
             .set_security_group_ids(groups);
     };
     // Only a network interface that is described says whether it is public.
@@ -215,6 +223,8 @@ fn placed(call: RunInstancesFluentBuilder, given: Given<'_>) -> RunInstancesFlue
             .delete_on_termination(true)
             .set_subnet_id(subnet)
             .set_private_ip_address(address)
+            .set_ipv6_address_count(count)
+            .set_ipv6_addresses(addresses)
             .set_groups(groups)
             .build(),
     )

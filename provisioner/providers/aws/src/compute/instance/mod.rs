@@ -26,6 +26,9 @@ use std::time::Duration;
 pub(crate) struct Instance;
 
 pub(super) const NAME: &str = "aws_instance";
+/// IPv6 addresses of the first network interface, and how many there are.
+const IPV6: &str = "ipv6_addresses";
+const IPV6_COUNT: &str = "ipv6_address_count";
 
 /// Instances in one DescribeInstanceCreditSpecifications.
 const CREDITS_AT_ONCE: usize = 1_000;
@@ -95,6 +98,14 @@ impl Kind for Instance {
 
     fn look_again(&self) -> Duration {
         Duration::from_secs(1)
+    }
+
+    fn tells_whole(&self, argument: &str) -> bool {
+        argument == origin::TEMPLATES
+    }
+
+    fn shows(&self, seen: &Seen, arguments: &model::Value) -> bool {
+        read::has_addresses(seen, Given(arguments))
     }
 
     async fn create(

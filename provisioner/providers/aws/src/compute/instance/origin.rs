@@ -1,16 +1,21 @@
 //! How a machine came to be: the launch template it was made from, and how it is paid for. Its description does not say so as its
-//! arguments do, and neither ever changes: both are asked for at an import only.
+//! arguments do, and neither ever changes: both are asked for at an import only. What changes is which version a template's default
+//! or latest one is: a machine that follows it and has another version is told with that, as by Terraform's provider.
 //!
 //! AWS tags a machine with the id and the version of its template, as Terraform's provider reads them too; what a spot machine was
 //! asked for with, its request says. Refuses to know: what is in a template.
 
 use super::read::element;
-use crate::arguments::{Given, text};
+use crate::arguments::{Given, text, with, within};
 use crate::client::Session;
+use crate::compute::launch_template;
 use crate::kind::Seen;
 use aws_sdk_ec2::types::{InstanceInterruptionBehavior, SpotInstanceRequest, SpotInstanceType};
 use model::{Number, Value};
 use provider::{ErrorClass, ProviderError};
+
+/// The argument that names the template.
+pub(super) const TEMPLATES: &str = "launch_template";
 
 /// Tags that AWS writes on a machine of a template.
 const TEMPLATE: &str = "aws:ec2launchtemplate:id";
@@ -22,10 +27,9 @@ pub(super) async fn found(
     seen: &mut Seen,
     asked: Given<'_>,
 ) -> Result<(), ProviderError> {
-    let name = "launch_template";
-    if let Some(block) = asked.blocks(name).first() {
-        let template = template(session, seen, Given(block)).await?;
-        seen.attributes.insert(name, Value::list(element(session, name), template));
+    if let Some(block) = asked.blocks(TEMPLATES).first() {
+        let template = template(session, seen, block).await?;
+        seen.attributes.insert(TEMPLATES, Value::list(element(session, TEMPLATES), template));
     }
     let name = "instance_market_options";
     if let Some(block) = asked.blocks(name).first() {
@@ -39,29 +43,61 @@ pub(super) async fn found(
 async fn template(
     session: &Session,
     seen: &Seen,
-    asked: Given<'_>,
+    block: &Value,
 ) -> Result<Option<Value>, ProviderError> {
+    let asked = Given(block);
     let Some(id) = seen.tags.get(TEMPLATE) else { return Ok(None) };
-    let version = seen.tags.get(VERSION).map(String::as_str);
-    let asked_version = asked.text("version");
-    let named = match asked_version.as_deref() {
-        Some("$Latest") => Some("latest_version"),
-        Some("$Default") => Some("default_version"),
-        _ => None,
-    };
-    let is_looked_at = named.is_some() || !asked.is_left_out("name");
+    let is_looked_at = followed(asked).is_some() || !asked.is_left_out("name");
     let described =
-        if is_looked_at { session.look("aws_launch_template", id).await? } else { None };
-    let told = |name: &str| described.as_ref().and_then(|seen| seen.attributes.get(name));
-    // A word for the version that it has is as good as the number.
-    let number = named.and_then(told).and_then(Value::as_number).and_then(Number::as_i64);
-    let is_it = number.is_some_and(|number| Some(number.to_string().as_str()) == version);
-    let version = if is_it { asked_version.as_deref() } else { version };
-    Ok(Some(Value::object([
+        if is_looked_at { session.look(launch_template::NAME, id).await? } else { None };
+    let name = described.as_ref().and_then(|seen| seen.attributes.get("name"));
+    let told = Value::object([
         ("id", text(Some(id))),
-        ("name", text(told("name").and_then(Value::as_str))),
-        ("version", text(version)),
-    ])))
+        ("name", text(name.and_then(Value::as_str))),
+        ("version", text(version(seen, described.as_ref(), asked).as_deref())),
+    ]);
+    let version = told.get("version").unwrap_or_else(|| text(None));
+    // Left out of the configuration is the version only, which is the default one then.
+    Ok(Some(with(&within(&told, block), "version", version)))
+}
+
+/// What a template tells the version by that a machine follows; none where its configuration names one by its number.
+fn followed(asked: Given<'_>) -> Option<&'static str> {
+    match asked.text("version").as_deref() {
+        Some("$Latest") => Some("latest_version"),
+        Some("$Default") | None => Some("default_version"),
+        Some(_) => None,
+    }
+}
+
+/// The version of a machine's template: as it is asked for where that means the one that it has, otherwise its number.
+fn version(seen: &Seen, described: Option<&Seen>, asked: Given<'_>) -> Option<String> {
+    let own = seen.tags.get(VERSION);
+    let told = followed(asked).and_then(|name| described?.attributes.get(name));
+    let number = told.and_then(Value::as_number).and_then(Number::as_i64);
+    let is_it = number.is_some_and(|number| own == Some(&number.to_string()));
+    if is_it { asked.text("version") } else { own.cloned() }
+}
+
+/// The template whose version a machine follows that is recorded.
+pub(super) fn template_of(seen: &Seen, recorded: Given<'_>) -> Option<String> {
+    // One that has just been made has the version that it was to have.
+    recorded.text("launch_time")?;
+    let block = recorded.blocks(TEMPLATES).pop()?;
+    followed(Given(&block))?;
+    seen.tags.get(VERSION)?;
+    seen.tags.get(TEMPLATE).cloned()
+}
+
+/// Tells of a recorded machine the version that it has, where that is no more the one that it follows.
+pub(super) fn outdated(session: &Session, seen: &mut Seen, template: &Seen, recorded: Given<'_>) {
+    let Some(block) = recorded.blocks(TEMPLATES).pop() else { return };
+    let asked = Given(&block);
+    let now = version(seen, Some(template), asked);
+    if now != asked.text("version") {
+        let block = with(&block, "version", text(now.as_deref()));
+        seen.attributes.insert(TEMPLATES, Value::list(element(session, TEMPLATES), [block]));
+    }
 }
 
 /// How a machine is paid for, as far as it is not as most are.

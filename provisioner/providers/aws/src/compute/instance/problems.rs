@@ -1,11 +1,12 @@
 //! What is wrong with the arguments of a machine, said before any call.
 
+use super::{IPV6, IPV6_COUNT};
 use crate::arguments::Given;
 use crate::compute::disk;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Bytes of user data at most, before they are encoded.
 const USER_DATA: usize = 16 * 1_024;
@@ -23,6 +24,7 @@ pub(super) fn problems(given: Given<'_>) -> Vec<Problem> {
     if let Some(text) = given.text("private_ip").filter(|it| it.parse::<Ipv4Addr>().is_err()) {
         problems.push(("private_ip", format!("`{text}` is no IPv4 address")));
     }
+    problems.extend(ipv6(given));
     if given.number("placement_partition_number").is_some() && given.is_left_out("placement_group")
     {
         let problem = "a partition is one of a placement group: give `placement_group`, too";
@@ -45,6 +47,27 @@ fn needed(given: Given<'_>) -> Vec<Problem> {
         .filter(|name| given.is_left_out(name))
         .map(|name| (name, "it must be given, here or in a launch template".to_owned()))
         .collect()
+}
+
+fn ipv6(given: Given<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if !given.is_left_out(IPV6) && !given.is_left_out(IPV6_COUNT) {
+        problems.push((IPV6, format!("give either it or `{IPV6_COUNT}`")));
+    }
+    if let Some(count) = given.number(IPV6_COUNT).filter(|count| *count < 0) {
+        problems.push((IPV6_COUNT, format!("it is {count}; it is a number from 0 on")));
+    }
+    let mut known = BTreeSet::new();
+    for text in given.texts(IPV6).unwrap_or_default() {
+        match text.parse::<Ipv6Addr>() {
+            Err(_) => problems.push((IPV6, format!("`{text}` is no IPv6 address"))),
+            Ok(address) if !known.insert(address) => {
+                problems.push((IPV6, format!("`{text}` is there twice")));
+            }
+            Ok(_) => {}
+        }
+    }
+    problems
 }
 
 fn user_data(given: Given<'_>) -> Vec<Problem> {

@@ -1,8 +1,9 @@
 //! What a description of a machine means, and what is asked beside it.
 
-use super::{NAME, origin};
+use super::{IPV6, IPV6_COUNT, NAME, origin};
 use crate::arguments::{Given, filled, flag, number, text, text_set, texts, with, within};
 use crate::client::Session;
+use crate::compute::launch_template;
 use crate::configuration::object;
 use crate::kind::{Phase, Seen};
 use crate::tagging;
@@ -12,11 +13,12 @@ use aws_sdk_ec2::types::{
 use aws_smithy_types::date_time::Format;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3};
 use model::schema::ResourceSchema;
 use model::{Type, Value};
 use provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
 
 /// Kept beside the attributes, which have no such name: the disks by device, and which of them is the root.
 const DEVICES: &str = "devices";
@@ -68,7 +70,8 @@ fn network(it: &Instance) -> BTreeMap<&'static str, Value> {
     let ipv6 = first
         .map(aws_sdk_ec2::types::InstanceNetworkInterface::ipv6_addresses)
         .unwrap_or_default()
-        .iter();
+        .iter()
+        .filter_map(|it| it.ipv6_address());
     let mut attributes = BTreeMap::from([
         ("subnet_id", filled(it.subnet_id())),
         ("private_ip", filled(it.private_ip_address())),
@@ -77,7 +80,8 @@ fn network(it: &Instance) -> BTreeMap<&'static str, Value> {
         ("public_dns", filled(it.public_dns_name())),
         ("vpc_security_group_ids", text_set(groups)),
         ("primary_network_interface_id", text(first.and_then(|it| it.network_interface_id()))),
-        ("ipv6_addresses", texts(ipv6.filter_map(|it| it.ipv6_address()))),
+        (IPV6_COUNT, number(i32::try_from(ipv6.clone().count()).ok())),
+        (IPV6, texts(ipv6)),
     ]);
     if let Some(is_checked) = it.source_dest_check() {
         attributes.insert("source_dest_check", is_checked.into());
@@ -88,6 +92,21 @@ fn network(it: &Instance) -> BTreeMap<&'static str, Value> {
         attributes.insert("associate_public_ip_address", true.into());
     }
     attributes
+}
+
+/// Addresses as numbers, in whatever order and way they are written.
+fn addresses(value: Option<&Value>) -> BTreeSet<Ipv6Addr> {
+    let items = value.and_then(Value::as_items).unwrap_or_default();
+    items.iter().filter_map(|item| item.as_str()?.parse().ok()).collect()
+}
+
+/// Whether a machine has the IPv6 addresses that it was asked for with.
+pub(super) fn has_addresses(seen: &Seen, asked: Given<'_>) -> bool {
+    let told = addresses(seen.attributes.get(IPV6));
+    match asked.number(IPV6_COUNT) {
+        Some(count) => usize::try_from(count) == Ok(told.len()),
+        None => asked.is_left_out(IPV6) || addresses(asked.0.get(IPV6).as_ref()) == told,
+    }
 }
 
 fn own(it: &Instance) -> BTreeMap<&'static str, Value> {
@@ -180,6 +199,12 @@ async fn complete_with(
     seen: &mut Seen,
     recorded: Given<'_>,
 ) -> Result<(), ProviderError> {
+    // AWS tells them in its own order and writes them in its own way.
+    if let Some(known) = recorded.0.get(IPV6).filter(|known| !known.is_null())
+        && addresses(Some(&known)) == addresses(seen.attributes.get(IPV6))
+    {
+        seen.attributes.insert(IPV6, known);
+    }
     let is_from_template = !recorded.blocks("launch_template").is_empty();
     if is_from_template && recorded.is_left_out("iam_instance_profile") {
         seen.attributes.remove("iam_instance_profile");
@@ -213,6 +238,11 @@ async fn complete_with(
         let block = Value::object([("cpu_credits", text(credits.map(String::as_str)))]);
         seen.attributes.insert("credit_specification", Value::list(block.ty(), [block.clone()]));
     }
+    if let Some(id) = origin::template_of(seen, recorded)
+        && let Some(template) = told(&beside.templates, &id)?
+    {
+        origin::outdated(session, seen, template, recorded);
+    }
     read_user_data(session, seen, recorded).await?;
     disks(session, beside, seen, recorded)
 }
@@ -226,6 +256,8 @@ struct Beside {
     volumes: Told<Seen>,
     /// By the ids of their machines.
     credits: Told<String>,
+    /// By their ids.
+    templates: Told<Seen>,
 }
 
 impl Beside {
@@ -235,14 +267,18 @@ impl Beside {
         let has_credits = |recorded: Given<'_>| !recorded.blocks("credit_specification").is_empty();
         let credited = all.iter().filter(|(_, recorded)| has_credits(*recorded));
         let credited: Vec<String> = credited.map(|(seen, _)| seen.id.clone()).collect();
-        let (disks, credits) = join(
+        let templates = all.iter().filter_map(|(seen, it)| origin::template_of(seen, *it));
+        let templates: Vec<String> = templates.collect::<BTreeSet<_>>().into_iter().collect();
+        let (disks, credits, described) = join3(
             session.look_all("aws_ebs_volume", volumes.clone()),
             session.credits.ask_all(credited.clone()),
+            session.look_all(launch_template::NAME, templates.clone()),
         )
         .await;
         Self {
             volumes: volumes.into_iter().zip(disks).collect(),
             credits: credited.into_iter().zip(credits).collect(),
+            templates: templates.into_iter().zip(described).collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the planner knows of `aws_instance`.
 
+use super::{IPV6, IPV6_COUNT};
 use crate::configuration::object;
 use crate::kind::{by_token, resource, slow};
 use crate::limits::{LAUNCHED_AT_ONCE, TERMINATED_AT_ONCE};
@@ -33,11 +34,28 @@ fn chosen(description: &str) -> Attribute {
 }
 
 /// Where it is.
-fn place() -> Attributes<11> {
+fn place() -> Attributes<13> {
     [
         ("availability_zone", chosen("Its zone, such as eu-central-1a; a subnet says it, too.")),
         ("subnet_id", chosen("The subnet of its first network interface.")),
         ("private_ip", chosen("Its first address in the subnet.").exclusive()),
+        (
+            IPV6_COUNT,
+            Attribute::optional_computed(
+                Type::Number,
+                "How many IPv6 addresses of the subnet its first network interface has.",
+            ),
+        ),
+        (
+            IPV6,
+            Attribute::optional_computed(
+                Type::list(Type::String),
+                "These IPv6 addresses of the subnet, instead of `ipv6_address_count`.",
+            )
+            .forces_replacement()
+            .exclusive()
+            .changes_with(IPV6_COUNT),
+        ),
         (
             "associate_public_ip_address",
             Attribute::optional_computed(
@@ -231,7 +249,7 @@ fn disks() -> Attributes<3> {
 }
 
 /// What only the cloud says.
-fn told() -> Attributes<10> {
+fn told() -> Attributes<9> {
     let stable = |description: &str| Attribute::computed(Type::String, description);
     let changing = |description: &str| Attribute::computed(Type::String, description).volatile();
     [
@@ -247,9 +265,5 @@ fn told() -> Attributes<10> {
         ("primary_network_interface_id", stable("Its first network interface.")),
         ("instance_lifecycle", stable("`spot`, if it is paid for like that.")),
         ("spot_instance_request_id", stable("The request that a spot instance is for.")),
-        (
-            "ipv6_addresses",
-            Attribute::computed(Type::list(Type::String), "Its IPv6 addresses.").volatile(),
-        ),
     ]
 }

@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 pub(crate) struct LaunchTemplate;
 
+pub(super) const NAME: &str = "aws_launch_template";
+
 /// Templates of a page at most.
 const PAGE: i32 = 200;
 
@@ -31,7 +33,7 @@ const OWN: [&str; 6] =
 #[async_trait]
 impl Kind for LaunchTemplate {
     fn name(&self) -> &'static str {
-        "aws_launch_template"
+        NAME
     }
 
     fn schema(&self) -> ResourceSchema {
