@@ -205,12 +205,17 @@ pub(crate) trait Kind: Send + Sync {
     async fn update(&self, session: &Session, request: &UpdateRequest)
     -> Result<(), ProviderError>;
 
-    /// Deletes an object. It may need a while to be gone. Not called where the schema says `deleted_together`.
+    /// Deletes an object. It may need a while to be gone. Not called where one call deletes many.
     async fn delete(&self, session: &Session, request: &DeleteRequest)
     -> Result<(), ProviderError>;
 
-    /// Deletes objects by one call, where the schema says `deleted_together`. One that does not exist fails the call with an
-    /// error that names it.
+    /// Whether one call deletes many, where the schema says `deleted_together`; otherwise they are asked for one by one and waited
+    /// for together.
+    fn deletes_by_one_call(&self) -> bool {
+        false
+    }
+
+    /// Deletes objects by one call. One that does not exist fails the call with an error that names it.
     async fn delete_many(
         &self,
         _session: &Session,
@@ -257,6 +262,9 @@ pub(crate) fn by_place() -> Adoption {
 pub(crate) fn slow(adoption: Adoption, minutes: u64) -> Adoption {
     Adoption { deadline_ms: minutes * 60 * 1_000, effect_ms: Some(DEADLINE_MS), ..adoption }
 }
+
+/// Deletions that are asked for one by one and waited for together, at most: what has gone is recorded when all of them have.
+pub(crate) const WAITED_FOR_TOGETHER: u32 = 50;
 
 /// A resource type with these attributes.
 pub(crate) fn resource<const N: usize>(

@@ -22,8 +22,8 @@ pub(crate) const FILTER_VALUES: usize = 200;
 /// Looks at single objects, by resource type.
 pub(crate) type Looks = BTreeMap<&'static str, Arc<Gather<String, Option<Seen>>>>;
 
-/// How fast waits look, however many they are: twenty or more once a second.
-const PACE: Pace = Pace { each: Duration::from_millis(50), longest: Duration::from_secs(1) };
+/// How fast waits look, however many they are: fifty or more once a second.
+const PACE: Pace = Pace { each: Duration::from_millis(20), longest: Duration::from_secs(1) };
 
 /// The looks of a session that is about to be.
 pub(crate) fn of(session: &Weak<Session>, clock: &Arc<dyn Clock>) -> Looks {

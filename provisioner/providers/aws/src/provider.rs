@@ -64,7 +64,7 @@ impl Aws {
         }
         let schemas = schema.resources.clone();
         let session = Session::new(configuration, owner, schemas, limiter, clock);
-        let deletions = kind::all().filter_map(|kind| {
+        let deletions = kind::all().filter(|kind| kind.deletes_by_one_call()).filter_map(|kind| {
             let most = session.schemas[kind.name()].deleted_together?;
             Some((kind.name(), deletions(&session, kind, most)))
         });
@@ -515,13 +515,18 @@ impl Provider for Aws {
 
     async fn delete_many(&self, requests: Vec<DeleteRequest>) -> Vec<Result<(), ProviderError>> {
         let Some(first) = requests.first() else { return Vec::new() };
-        let (Ok(kind), Some(together)) =
-            (kind_of(&first.address), self.deletions.get(first.address.kind()))
-        else {
+        let is_together = self.session.schemas.get(first.address.kind());
+        let is_together = is_together.is_some_and(|schema| schema.deleted_together.is_some());
+        let Some(kind) = kind::of(first.address.kind()).filter(|_| is_together) else {
             return join_all(requests.into_iter().map(|it| self.delete(it))).await;
         };
-        let ids = requests.iter().map(|request| request.id.clone()).collect();
-        let asked = together.ask_all(ids).await;
+        let asked = match self.deletions.get(kind.name()) {
+            Some(together) => {
+                let ids = requests.iter().map(|request| request.id.clone()).collect();
+                together.ask_all(ids).await
+            }
+            None => join_all(requests.iter().map(|it| kind.delete(&self.session, it))).await,
+        };
         self.deleted(kind, &requests, asked).await
     }
 

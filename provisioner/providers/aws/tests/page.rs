@@ -80,7 +80,7 @@ fn resource_section(name: &str, resource: &ResourceSchema) -> String {
         let _ = writeln!(section, "Up to {together} of the same are made by one call.");
     }
     if let Some(together) = resource.deleted_together {
-        let _ = writeln!(section, "Up to {together} are deleted by one call.");
+        let _ = writeln!(section, "Up to {together} are deleted together.");
     }
     section.push('\n');
     section.push_str(&arguments(&resource.attributes));

@@ -3,7 +3,9 @@
 use crate::arguments::{Given, filled, flag, number, text};
 use crate::client::Session;
 use crate::compute::{disk, wait};
-use crate::kind::{Kind, Phase, Seen, by_token, no_id, resource, slow, tags_of};
+use crate::kind::{
+    Kind, Phase, Seen, WAITED_FOR_TOGETHER, by_token, no_id, resource, slow, tags_of,
+};
 use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
@@ -26,7 +28,7 @@ const CHANGE_MINUTES: u64 = 20;
 
 fn schema() -> ResourceSchema {
     let chosen = |ty, description: &str| Attribute::optional_computed(ty, description);
-    resource(
+    let schema = resource(
         "A disk that outlives machines.",
         slow(by_token(), CHANGE_MINUTES),
         [
@@ -71,7 +73,8 @@ fn schema() -> ResourceSchema {
             ("arn", Attribute::computed(Type::String, "Its Amazon resource name.")),
             ("create_time", Attribute::computed(Type::String, "When it was made.")),
         ],
-    )
+    );
+    ResourceSchema { deleted_together: Some(WAITED_FOR_TOGETHER), ..schema }
 }
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Given, filled, text};
 use crate::client::Session;
-use crate::kind::{Kind, Seen, by_tags, no_id, resource, tags_of};
+use crate::kind::{Kind, Seen, WAITED_FOR_TOGETHER, by_tags, no_id, resource, slow, tags_of};
 use crate::query::Query;
 use crate::tagging;
 use async_trait::async_trait;
@@ -15,6 +15,9 @@ use std::sync::Arc;
 
 pub(crate) struct Eip;
 
+/// Minutes that it may take until many that go together have gone.
+const MINUTES: u64 = 10;
+
 /// The attributes that say where an address is.
 const PLACE: [&str; 5] =
     ["instance", "network_interface", "association_id", "private_dns", "private_ip"];
@@ -25,9 +28,9 @@ fn schema() -> ResourceSchema {
     let chosen = |description: &str| Attribute::optional_computed(Type::String, description);
     let optional =
         |description: &str| Attribute::optional(Type::String, description).forces_replacement();
-    resource(
+    let schema = resource(
         "A public address that stays when machines come and go.",
-        by_tags(),
+        slow(by_tags(), MINUTES),
         [
             ("domain", chosen("Where it can be used: `vpc`.").forces_replacement()),
             ("instance", chosen("The machine it is at.")),
@@ -53,7 +56,8 @@ fn schema() -> ResourceSchema {
             ("public_dns", computed("Its name.")),
             ("public_ip", computed("The address itself.")),
         ],
-    )
+    );
+    ResourceSchema { deleted_together: Some(WAITED_FOR_TOGETHER), ..schema }
 }
 
 /// The name that Amazon gives an address.

@@ -139,6 +139,10 @@ impl Kind for Instance {
         self.delete_many(session, vec![request.id.clone()]).await
     }
 
+    fn deletes_by_one_call(&self) -> bool {
+        true
+    }
+
     async fn delete_many(&self, session: &Session, ids: Vec<String>) -> Result<(), ProviderError> {
         let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         session.take(limits::TERMINATED, count).await;
