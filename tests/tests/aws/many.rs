@@ -1,7 +1,7 @@
 //! How many calls it takes to look at a thousand of each, or to see hundreds gone: what AWS counts, and what no busy machine
 //! changes.
 
-use crate::support::{Cloud, REGION, address, made};
+use crate::support::{Cloud, REGION, address, made, run};
 use async_trait::async_trait;
 use model::Value;
 use model::plan::Observation;
@@ -10,6 +10,7 @@ use provider_aws::Aws;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tests::Workbench;
 use tests::aws::{IMAGE, Proxy};
 
 /// Of each type.
@@ -183,4 +184,36 @@ async fn hundreds_of_deletions_are_waited_for_in_few_rounds() {
     let described: usize =
         ["DescribeVolumes", "DescribeAddresses"].map(|api| cloud.count(api)).iter().sum();
     assert!(described <= 8, "{counts:#?}");
+}
+
+const KEPT: &str = r#"
+environment "kept" {}
+
+provider "aws" { region = "eu-central-1" }
+
+resource "aws_ebs_volume" "data" {
+  count             = 20
+  availability_zone = "eu-central-1a"
+  size              = 8
+}
+
+resource "aws_eip" "node" {
+  count  = 20
+  domain = "vpc"
+}
+"#;
+
+#[test]
+fn what_goes_together_is_seen_gone_by_one_description() {
+    let Some(cloud) = Cloud::start() else { return };
+    let bench = Workbench::of(KEPT);
+    run(&bench, &cloud, &["apply", "env", "--auto-approve"]).exits(0);
+    cloud.forget_calls();
+    run(&bench, &cloud, &["destroy", "env", "--auto-approve"]).exits(0);
+    let counts = cloud.counts();
+    assert_eq!(asked(&cloud), 40);
+    // One look before and one after.
+    let described = ["DescribeVolumes", "DescribeAddresses"].map(|api| counts[api]);
+    assert_eq!(described, [2, 2], "{counts:#?}");
+    assert!(cloud.ledger().alive().is_empty(), "{:#?}", cloud.ledger().alive());
 }
