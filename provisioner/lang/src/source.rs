@@ -126,6 +126,9 @@ impl SourceLoader for Recorder {
     }
 }
 
+/// Bytes of a text for each line that room is made for.
+const BYTES_PER_LINE: usize = 24;
+
 /// What may stand at the very start of a text and means nothing.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
@@ -211,8 +214,10 @@ impl SourceFile {
         if text.starts_with(BYTE_ORDER_MARK) {
             text.drain(..BYTE_ORDER_MARK.len_utf8());
         }
-        let breaks = text.match_indices('\n');
-        let lines = std::iter::once(0).chain(breaks.map(|(at, _)| offset(at) + 1)).collect();
+        let breaks = text.match_indices('\n').map(|(at, _)| offset(at) + 1);
+        // Room for lines that are shorter than most; what is not used costs nothing, while what grows is copied.
+        let mut lines = Vec::with_capacity(1 + text.len() / BYTES_PER_LINE);
+        lines.extend(std::iter::once(0).chain(breaks));
         let (name, text) = (name.into(), text.into());
         Arc::new(Self { name, text, lines, origin: None, tree: OnceLock::new() })
     }

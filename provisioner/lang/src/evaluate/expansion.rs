@@ -110,12 +110,12 @@ impl Graph<'_> {
         let decl = Decl { scope, what: What::Keys(at) };
         let module = self.module(scope);
         let resource = module.resources.get(at);
-        if is_plain(&resource.repeat) && self.enabled_argument(resource).is_none() {
+        if resource.repeat.is_none() && self.enabled_argument(resource).is_none() {
             return Expansion::Single;
         }
         self.expand(decl, |graph, place| {
             let own = graph.enabled_argument(resource).map(|attribute| &attribute.value);
-            graph.expansion(&resource.repeat, own, place)
+            graph.expansion(resource.repeat.as_deref(), own, place)
         })
     }
 
@@ -132,12 +132,12 @@ impl Graph<'_> {
         let module = self.module(scope);
         let call = module.calls.get(at);
         let own = call.arguments.iter().find(|argument| argument.name.text.as_ref() == ENABLED);
-        if is_plain(&call.repeat) && own.is_none() {
+        if call.repeat.is_plain() && own.is_none() {
             return Expansion::Single;
         }
         self.expand(decl, |graph, place| {
             let own = own.filter(|_| !graph.takes_enabled(call, place));
-            graph.expansion(&call.repeat, own.map(|argument| &argument.value), place)
+            graph.expansion(Some(&call.repeat), own.map(|argument| &argument.value), place)
         })
     }
 
@@ -173,9 +173,16 @@ impl Graph<'_> {
         expansion
     }
 
-    fn expansion(&mut self, repeat: &Repeat, own: Option<&Expression>, place: &Place) -> Expansion {
-        let enabled = repeat.enabled.as_ref().or(own);
-        match (enabled, &repeat.count, &repeat.for_each) {
+    fn expansion(
+        &mut self,
+        repeat: Option<&Repeat>,
+        own: Option<&Expression>,
+        place: &Place,
+    ) -> Expansion {
+        let enabled = repeat.and_then(|repeat| repeat.enabled.as_ref()).or(own);
+        let count = repeat.and_then(|repeat| repeat.count.as_ref());
+        let for_each = repeat.and_then(|repeat| repeat.for_each.as_ref());
+        match (enabled, count, for_each) {
             (None, None, None) => Expansion::Single,
             (None, Some(count), _) => self.count(count, place),
             (None, None, Some(for_each)) => self.for_each(for_each, place),
@@ -186,7 +193,7 @@ impl Graph<'_> {
                     "`enabled` is for a block with one instance",
                 )
                 .with_label(enabled.span(), "");
-                for other in count.iter().chain(for_each) {
+                for other in count.into_iter().chain(for_each) {
                     diagnostic = diagnostic.with_label(other.span(), "this makes several");
                 }
                 self.report(
@@ -341,9 +348,4 @@ impl Graph<'_> {
         self.report(diagnostic);
         Expansion::Absent
     }
-}
-
-/// Whether nothing in the block says how many instances there are.
-fn is_plain(repeat: &Repeat) -> bool {
-    repeat.count.is_none() && repeat.for_each.is_none() && repeat.enabled.is_none()
 }

@@ -209,6 +209,13 @@ pub(crate) struct Repeat {
     pub enabled: Option<Expression>,
 }
 
+impl Repeat {
+    /// Whether nothing says how many instances there are.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.count.is_none() && self.for_each.is_none() && self.enabled.is_none()
+    }
+}
+
 /// `local`, `local.west` or `local.by_region[each.key]`: a provider block, and which of those that its `for_each` makes.
 #[derive(Clone, Debug)]
 pub(crate) struct ProviderName {
@@ -230,8 +237,9 @@ pub(crate) struct Resource {
     pub name: Arc<str>,
     pub span: Span,
     pub place: String,
-    pub repeat: Repeat,
-    pub provider: Option<ProviderName>,
+    /// None where nothing says how many instances there are, as with most.
+    pub repeat: Option<Box<Repeat>>,
+    pub provider: Option<Box<ProviderName>>,
     pub depends_on: Vec<Expression>,
     pub lifecycle: Option<Box<Lifecycle>>,
     /// The arguments themselves.

@@ -34,8 +34,10 @@ pub(super) fn read_resource(reader: &mut Reader, block: &Block) -> Option<Resour
         name: name.text.clone(),
         span: block.span(),
         place: block.file.place(block.header),
-        repeat: reader.repeat(block, &fields, enabled),
-        provider: read_provider(&fields, &mut reader.diagnostics),
+        repeat: Some(reader.repeat(block, &fields, enabled))
+            .filter(|it| !it.is_plain())
+            .map(Box::new),
+        provider: read_provider(&fields, &mut reader.diagnostics).map(Box::new),
         depends_on: reader.dependencies(fields.get("depends_on")),
         lifecycle: lifecycle.map(Box::new),
         arguments: fields.others,

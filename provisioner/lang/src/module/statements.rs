@@ -7,7 +7,7 @@ use super::fields::{Fields, Shape, read};
 use super::load::Configuration;
 use super::providers::read_provider;
 use super::read::Reader;
-use super::{Module, ProviderName, Repeat};
+use super::{Module, ProviderName};
 use crate::around::around;
 use crate::syntax::{Block, Expression};
 use model::moves::{Call, Endpoint, Move, ResourceName, Within};
@@ -214,9 +214,12 @@ impl Configuration {
         let resource = modules.iter().find_map(|module| {
             module.resources.position(&name).map(|at| module.resources.get(at))
         })?;
-        let is = match (&resource.repeat, &was) {
-            (Repeat { count: Some(_), .. }, None) => Some(InstanceKey::Index(0)),
-            (Repeat { count: None, for_each: None, .. }, Some(_)) => None,
+        let repeat = resource.repeat.as_deref();
+        let has_count = repeat.is_some_and(|repeat| repeat.count.is_some());
+        let has_each = repeat.is_some_and(|repeat| repeat.for_each.is_some());
+        let is = match (has_count, has_each, &was) {
+            (true, _, None) => Some(InstanceKey::Index(0)),
+            (false, false, Some(_)) => None,
             _ => return None,
         };
         let modules = address.path().iter().map(|step| match step {

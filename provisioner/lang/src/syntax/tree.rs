@@ -181,7 +181,7 @@ impl TreeBuilder {
     /// The tree of a text of so many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
-            words: Words::default(),
+            words: Words::of_text(bytes),
             nodes: Vec::with_capacity(bytes / BYTES_PER_NODE),
             numbers: Vec::new(),
             gathered: Vec::new(),

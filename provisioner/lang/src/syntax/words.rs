@@ -23,7 +23,19 @@ impl Default for Recent {
     }
 }
 
+/// Bytes of a text for each word, and for each that comes again, that room is made for.
+const BYTES_PER_WORD: usize = 64;
+const BYTES_PER_KNOWN: usize = 128;
+
 impl Words {
+    /// Those of a text of so many bytes.
+    pub(crate) fn of_text(bytes: usize) -> Self {
+        let mut words = Self::default();
+        words.all.reserve(bytes / BYTES_PER_WORD);
+        words.numbers.reserve(bytes / BYTES_PER_KNOWN);
+        words
+    }
+
     /// The number of a text that is kept once.
     pub(crate) fn number(&mut self, text: &str) -> u32 {
         let place = place(text);

@@ -10,6 +10,10 @@ use std::sync::Arc;
 /// Up to how many arguments are compared one by one to find those that are given twice.
 const FEW: usize = 12;
 
+/// Bytes of a file for each block that room is made for: large files have larger ones, and room that is not used costs
+/// nothing, while what grows is copied.
+const BYTES_PER_BLOCK: usize = 256;
+
 /// The block whose body is read.
 #[derive(Clone, Copy)]
 pub(super) struct Enclosing {
@@ -23,6 +27,7 @@ type Places = HashMap<Arc<str>, Extent>;
 impl Parser<'_> {
     pub(super) fn file(&mut self) -> Body {
         let mut body = Body::default();
+        body.blocks.reserve(self.text.len() / BYTES_PER_BLOCK);
         self.items(&mut body, None);
         body
     }
