@@ -15,7 +15,6 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use provider::{ErrorClass, ProviderError};
 use std::error::Error;
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 const API: &str = "CopySnapshot";
@@ -48,7 +47,7 @@ pub(super) async fn url(
     let credentials = credentials.provide_credentials().await;
     let credentials = credentials.map_err(|why| error::unsent(API, &why.to_string()))?;
     // The world's time, as for everything that the SDK signs.
-    signed(unsigned, from, credentials, SystemTime::now()).map_err(|why| refused(&*why))
+    signed(&unsigned, from, credentials, SystemTime::now()).map_err(|why| refused(&*why))
 }
 
 fn refused(why: &(dyn Error + Send + Sync)) -> ProviderError {
@@ -79,7 +78,7 @@ fn unsigned(endpoint: &str, copy: &Copy<'_>) -> Result<String, ProviderError> {
 }
 
 fn signed(
-    mut url: String,
+    url: &str,
     region: &str,
     credentials: Credentials,
     now: SystemTime,
@@ -96,26 +95,11 @@ fn signed(
         .settings(settings)
         .build()?
         .into();
-    let request = SignableRequest::new("GET", &url, std::iter::empty(), SignableBody::Bytes(&[]))?;
+    let request = SignableRequest::new("GET", url, std::iter::empty(), SignableBody::Bytes(&[]))?;
     let (instructions, _) = sign(request, &params)?.into_parts();
-    for (name, value) in instructions.params() {
-        write!(url, "&{name}={}", escaped(value))?;
-    }
-    Ok(url)
-}
-
-/// Text as it is in the query of a signed request.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
+    let mut request = http::Request::get(url).body(())?;
+    instructions.apply_to_request_http1x(&mut request);
+    Ok(request.uri().to_string())
 }
 
 #[cfg(test)]
@@ -154,7 +138,7 @@ mod tests {
             "test",
         );
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 20_454);
-        let signed = signed(url, "eu-west-1", keys, now).unwrap();
+        let signed = signed(&url, "eu-west-1", keys, now).unwrap();
         let (_, signature) = signed.split_once("&X-Amz-Signature=").unwrap();
         assert_eq!(signature.split('&').next(), Some(SIGNATURE), "{signed}");
         assert!(signed.contains("&X-Amz-Date=20260101T000000Z"), "{signed}");
