@@ -1,7 +1,7 @@
 //! How many calls it takes to look at a thousand of each, or to see hundreds gone: what AWS counts, and what no busy machine
 //! changes.
 
-use crate::support::{Cloud, REGION, address, made, run};
+use crate::support::{Cloud, MOMENT, REGION, address, made, run};
 use async_trait::async_trait;
 use model::Value;
 use model::plan::Observation;
@@ -124,7 +124,8 @@ struct Patient {
     clock: TokioClock,
 }
 
-const MOMENT: Duration = Duration::from_millis(5);
+/// How often it looks whether they have been: three minutes, after which the test fails by its count of calls.
+const MOST_LOOKS: u32 = 36_000;
 
 fn asked(cloud: &Proxy) -> usize {
     cloud.count("DeleteVolume") + cloud.count("ReleaseAddress")
@@ -139,8 +140,10 @@ impl Clock for Patient {
     async fn sleep(&self, duration: Duration) {
         self.clock.sleep(duration).await;
         let is_early = || self.cloud.upgrade().is_some_and(|it| asked(&it) < self.deletions);
-        while duration > MOMENT && is_early() {
+        let mut looks = 0;
+        while duration > MOMENT && looks < MOST_LOOKS && is_early() {
             self.clock.sleep(MOMENT).await;
+            looks += 1;
         }
     }
 }

@@ -38,7 +38,7 @@ struct Hurried(Instant);
 
 const TIMES: u32 = 10;
 /// Waits that are not longer are for those who ask at the same moment, which is as long here as elsewhere.
-const MOMENT: Duration = Duration::from_millis(5);
+pub const MOMENT: Duration = Duration::from_millis(5);
 
 #[async_trait]
 impl Clock for Hurried {
