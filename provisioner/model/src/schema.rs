@@ -57,8 +57,46 @@ pub struct ResourceSchema {
     /// How many objects one call deletes at most; none if one each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_together: Option<u32>,
+    /// How what is on its objects is captured; none where nothing of them is lost with them, or nothing can be captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured_by: Option<Capture>,
     /// How an object is found again after a crash between the call and its answer.
     pub adoption: Adoption,
+}
+
+/// A snapshot of what is on an object is an object of another type of the same provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capture {
+    /// The type of the snapshot: `aws_ebs_snapshot`.
+    pub resource_type: String,
+    /// Its argument that says what is captured: `volume_id`. It is given the captured object's `id`.
+    pub source: String,
+    /// Its argument that takes a name of 1 to 63 letters, digits and `-`, unique in the cloud; none where it has none.
+    pub name: Option<String>,
+    /// What its other arguments are given.
+    pub arguments: BTreeMap<String, Value>,
+}
+
+impl Capture {
+    /// A snapshot that is told what it is of by that argument.
+    pub fn by(resource_type: &str, source: &str) -> Self {
+        let (resource_type, source) = (resource_type.to_owned(), source.to_owned());
+        Self { resource_type, source, name: None, arguments: BTreeMap::new() }
+    }
+
+    /// With the argument that takes a unique name.
+    #[must_use]
+    pub fn named(mut self, argument: &str) -> Self {
+        self.name = Some(argument.to_owned());
+        self
+    }
+
+    /// With another argument.
+    #[must_use]
+    pub fn with(mut self, argument: &str, value: Value) -> Self {
+        self.arguments.insert(argument.to_owned(), value);
+        self
+    }
 }
 
 /// One data source.

@@ -41,6 +41,7 @@ fn resource(
         recorded_only: false,
         created_together: None,
         deleted_together: None,
+        captured_by: None,
         adoption: Adoption::default(),
     }
 }

@@ -22,6 +22,7 @@ fn resource<const N: usize>(
         recorded_only: false,
         created_together: None,
         deleted_together: None,
+        captured_by: None,
         // The record, written before anything else of the object, carries lineage, address and token.
         adoption: Adoption { unique_name: true, tagged: true, ..Adoption::default() },
     }

@@ -20,6 +20,7 @@ pub fn schema() -> ProviderSchema {
         recorded_only: true,
         created_together: None,
         deleted_together: None,
+        captured_by: None,
         // Its objects are nowhere but in the state: a creation without an answer left nothing, and is sent again.
         adoption: Adoption { deadline_ms: DEADLINE_MS, ..Adoption::default() },
     };

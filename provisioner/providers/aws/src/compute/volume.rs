@@ -10,7 +10,7 @@ use crate::query::{Query, pages};
 use crate::tagging;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ResourceType, VolumeAttachmentState, VolumeState, VolumeType};
-use model::schema::{Attribute, ResourceSchema};
+use model::schema::{Attribute, Capture, ResourceSchema};
 use model::{Number, Type, Value};
 use provider::{CreateRequest, DeleteRequest, Progress, ProviderError, UpdateRequest};
 use std::collections::BTreeMap;
@@ -74,7 +74,11 @@ fn schema() -> ResourceSchema {
             ("create_time", Attribute::computed(Type::String, "When it was made.")),
         ],
     );
-    ResourceSchema { deleted_together: Some(WAITED_FOR_TOGETHER), ..schema }
+    ResourceSchema {
+        deleted_together: Some(WAITED_FOR_TOGETHER),
+        captured_by: Some(Capture::by("aws_ebs_snapshot", "volume_id")),
+        ..schema
+    }
 }
 
 #[async_trait]

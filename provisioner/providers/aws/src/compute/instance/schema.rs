@@ -5,7 +5,7 @@ use crate::configuration::object;
 use crate::kind::{by_token, resource, slow};
 use crate::limits::{LAUNCHED_AT_ONCE, TERMINATED_AT_ONCE};
 use model::Type;
-use model::schema::{Attribute, ResourceSchema};
+use model::schema::{Attribute, Capture, ResourceSchema};
 
 /// Minutes that it may take to stop a machine, change it and start it again.
 const CHANGE_MINUTES: u64 = 40;
@@ -23,6 +23,9 @@ pub(super) fn schema() -> ResourceSchema {
     }
     schema.created_together = Some(LAUNCHED_AT_ONCE);
     schema.deleted_together = Some(TERMINATED_AT_ONCE);
+    // An image has a snapshot of each of its disks, by one call, and a machine is made of it at once.
+    let image = Capture::by("aws_ami_from_instance", "source_instance_id").named("name");
+    schema.captured_by = Some(image.with("snapshot_without_reboot", true.into()));
     schema
 }
 
