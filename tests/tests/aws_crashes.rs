@@ -333,3 +333,68 @@ fn what_is_kept_killed_before_the_answer_of_every_single_call() {
 fn what_is_kept_killed_after_the_answer_of_every_single_call() {
     killed_everywhere(KEPT, true);
 }
+
+/// What is captured of a fleet: machines with a disk each, and a volume beside them.
+const CAPTURED: &str = r#"
+resource "aws_vpc" "main" {
+  cidr_block = "10.0.0.0/16"
+}
+
+resource "aws_subnet" "main" {
+  vpc_id            = aws_vpc.main.id
+  cidr_block        = "10.0.1.0/24"
+  availability_zone = "eu-central-1a"
+}
+
+resource "aws_instance" "edge" {
+  count         = 3
+  ami           = "IMAGE"
+  instance_type = "t3.micro"
+  subnet_id     = aws_subnet.main.id
+}
+
+resource "aws_ebs_volume" "data" {
+  count             = 2
+  availability_zone = "eu-central-1a"
+  size              = 8
+}
+"#;
+
+fn a_restore_point_killed_everywhere(is_answered: bool) {
+    let Some(scene) = Scene::of(CAPTURED) else { return };
+    scene.run(&["apply", "env", "--auto-approve"]).exits(0);
+    let before: BTreeSet<_> = scene.proxy.ledger().alive().iter().map(|it| it.id.clone()).collect();
+    let parallelism = if is_answered { "1" } else { "16" };
+    let create = ["backup", "create", "env", "--name", "p", "--parallelism", parallelism];
+    let kills = scene.kill_after_every_change(&create, is_answered);
+    assert!(kills >= 5, "{kills} kills: every snapshot is a call");
+    scene.run(&["backup", "verify", "env"]).exits(0).says("1 restore point, 5 snapshots");
+    let shown = scene.run(&["backup", "show", "env", "p", "--json"]).exits(0).json();
+    let snapshots = shown["snapshots"].as_array().expect("it has snapshots").iter();
+    let captured: Vec<_> = snapshots.filter_map(|it| it["id"].as_str()).collect();
+    assert_eq!(captured.len(), 5);
+    let ledger = scene.proxy.ledger();
+    ledger.assert_no_duplicates();
+    let recorded = scene.recorded();
+    let known = recorded.iter().map(String::as_str).chain(captured.iter().copied());
+    ledger.assert_no_orphans(known);
+    // The environment knows nothing of them, and takes none for a stray.
+    scene.run(&["plan", "env", "--detailed-exitcode"]).exits(0).never_says("does not know");
+    let delete = ["backup", "delete", "env", "p", "--auto-approve", "--parallelism", parallelism];
+    let kills = scene.kill_after_every_change(&delete, is_answered);
+    assert!(kills >= 5, "{kills} kills: every snapshot is a call");
+    let after: BTreeSet<_> = scene.proxy.ledger().alive().iter().map(|it| it.id.clone()).collect();
+    assert_eq!(after, before, "nothing of the restore point is left, and nothing else has gone");
+    scene.run(&["destroy", "env", "--auto-approve"]).exits(0);
+    scene.proxy.finish();
+}
+
+#[test]
+fn a_restore_point_killed_before_the_answer_of_every_single_call() {
+    a_restore_point_killed_everywhere(false);
+}
+
+#[test]
+fn a_restore_point_killed_after_the_answer_of_every_single_call() {
+    a_restore_point_killed_everywhere(true);
+}

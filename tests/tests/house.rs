@@ -27,6 +27,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("provider-nebula", vec!["model", "provider"]),
         ("engine", vec!["model", "planner", "provider", "nodes", "state"]),
         ("rollout", vec!["model", "planner", "state", "engine"]),
+        ("recovery", vec!["model", "planner", "state", "engine"]),
         // What the tests roll out stands alone.
         ("workload", vec![]),
     ])

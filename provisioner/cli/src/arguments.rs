@@ -3,6 +3,7 @@
 //! Invariant: what is written here is what `--help` says, exit codes included. Refuses to know: what the commands do.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::restore_point::PointName;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -128,6 +129,9 @@ pub enum Command {
     /// Look at rollouts, drive them, and tell them what to do
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Make restore points, look at them, delete them
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Bring files into their canonical form
     Fmt(Formatting),
     /// Print the graph of instances in the DOT language
@@ -247,6 +251,91 @@ pub enum RolloutCommand {
     /// What a rollout decided, and on what grounds, as a signed file
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+}
+
+/// Makes restore points, looks at them, deletes them.
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// Capture what is on the environment's machines and volumes, and the state that it belongs to
+    Create {
+        #[command(flatten)]
+        environment: Environment,
+        #[command(flatten)]
+        limits: Targets,
+        /// Its name; the time without it. One that was begun under that name and cut off is gone on with
+        #[arg(long, value_name = "NAME", value_parser = PointName::parse)]
+        name: Option<PointName>,
+        /// What it is for, for the record
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+        #[command(flatten)]
+        calling: Calling,
+    },
+    /// List all restore points, the latest first
+    List {
+        #[command(flatten)]
+        environment: Environment,
+    },
+    /// Show a restore point with its snapshots
+    Show {
+        #[command(flatten)]
+        environment: Environment,
+        /// The restore point, as `backup list` gives it
+        #[arg(value_parser = PointName::parse)]
+        point: PointName,
+        /// Write the state that belongs to it to this file, as `state export` does; `state import` takes it
+        #[arg(long, value_name = "FILE")]
+        state: Option<PathBuf>,
+    },
+    /// Look whether every snapshot is there and what it was
+    Verify {
+        #[command(flatten)]
+        environment: Environment,
+        /// Only this restore point
+        #[arg(value_parser = PointName::parse)]
+        point: Option<PointName>,
+    },
+    /// Delete old restore points, and what is left of those that were never whole. Never the only one, nor one that is locked
+    /// or that a rollout under way may need
+    Prune {
+        #[command(flatten)]
+        environment: Environment,
+        /// Keep this many, the latest
+        #[arg(long, value_name = "POINTS", required_unless_present = "older_than")]
+        keep: Option<usize>,
+        /// Delete only what is older: `90d`, `12h`
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        older_than: Option<Duration>,
+        /// Only say what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Delete restore points by name, also the only one; not one that is locked or that a rollout under way may need
+    Delete {
+        #[command(flatten)]
+        environment: Environment,
+        /// The restore points, as `backup list` gives them
+        #[arg(required = true, value_parser = PointName::parse)]
+        points: Vec<PointName>,
+        #[command(flatten)]
+        running: Running,
+    },
+    /// Keep a restore point until it is unlocked
+    Lock(Locking),
+    /// Let a restore point go when its time comes
+    Unlock(Locking),
+}
+
+/// Which restore point is locked or unlocked.
+#[derive(Debug, Args)]
+pub struct Locking {
+    #[command(flatten)]
+    pub environment: Environment,
+    /// The restore point, as `backup list` gives it
+    #[arg(value_parser = PointName::parse)]
+    pub point: PointName,
 }
 
 /// What a rollout decided, and on what grounds.
@@ -557,23 +646,30 @@ pub struct Planning {
 }
 
 /// How a plan is run.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Running {
     /// Do not ask
     #[arg(long)]
     pub auto_approve: bool,
+    #[command(flatten)]
+    pub calling: Calling,
+}
+
+impl Default for Calling {
+    fn default() -> Self {
+        Self { parallelism: 16, lock_timeout: Duration::ZERO }
+    }
+}
+
+/// How much is done at once, and whom one waits for.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Calling {
     /// Operations at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub parallelism: u16,
     /// Wait that long for another run that holds what this one changes: `90s`, `5m`
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub lock_timeout: Duration,
-}
-
-impl Default for Running {
-    fn default() -> Self {
-        Self { auto_approve: false, parallelism: 16, lock_timeout: Duration::ZERO }
-    }
 }
 
 /// A duration as people write it.

@@ -12,6 +12,7 @@ mod interrupt;
 mod places;
 mod planning;
 mod project;
+mod restore_points;
 mod rollouts;
 mod running;
 mod session;
@@ -96,6 +97,7 @@ async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> 
         }
         Command::State(command) => commands::state::run(session, command).await,
         Command::Rollout(command) => commands::rollout::run(session, command).await,
+        Command::Backup(command) => commands::backup::run(session, command).await,
         Command::Fmt(formatting) => commands::fmt::run(session, &formatting),
         Command::Graph { environment } => commands::graph::run(session, &environment),
         Command::Console { environment, expressions, json_lines } => {

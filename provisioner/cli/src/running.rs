@@ -78,6 +78,28 @@ pub fn nobody_to_ask(hint: &str) -> Diagnostic {
         .with_hint(hint)
 }
 
+/// Asks; an error if the answer is not `yes` or nobody can be asked.
+pub async fn agree(
+    session: &Session,
+    auto_approve: bool,
+    question: &str,
+) -> Result<(), CommandError> {
+    if auto_approve {
+        return Ok(());
+    }
+    if session.json || !session.console.is_interactive() {
+        return Err(nobody_to_ask("give --auto-approve").into());
+    }
+    let (console, question) =
+        (session.console.clone(), format!("{question} Only `yes` is a yes: "));
+    let answer = tokio::task::spawn_blocking(move || console.ask(&question)).await;
+    if matches!(answer, Ok(Some(answer)) if answer == "yes") {
+        return Ok(());
+    }
+    session.console.message_line("Nothing was done.");
+    Err(CommandError::default())
+}
+
 impl Ready<'_> {
     /// Settles what an earlier run left, looks at what is there, plans, asks, runs. A plan that was made already is tried first.
     pub async fn plan_and_run(
@@ -139,7 +161,7 @@ impl Ready<'_> {
         RunRequest {
             run: run_id(),
             command: self.command.clone(),
-            wait: self.running.lock_timeout,
+            wait: self.running.calling.lock_timeout,
             lease_seconds: self.lease_seconds,
         }
     }
@@ -149,7 +171,7 @@ impl Ready<'_> {
         let engine = &self.wired.engine;
         self.wired.progress.expect(plan.operations.len());
         let run = engine.begin_run(&self.request(), engine::scope_of(plan), cancel).await?;
-        let report = run.apply(plan, usize::from(self.running.parallelism), cancel).await;
+        let report = run.apply(plan, usize::from(self.running.calling.parallelism), cancel).await;
         let finished = run.finish().await;
         let report = report?;
         finished?;
@@ -237,7 +259,7 @@ impl Ready<'_> {
         // People have read it when it was made; whether it still fits is not known yet.
         self.session.console.message_line(&views::plan::summary(&plan));
         self.wired.progress.expect(plan.operations.len());
-        let parallelism = usize::from(self.running.parallelism);
+        let parallelism = usize::from(self.running.calling.parallelism);
         match self.wired.engine.apply(&plan, &self.request(), parallelism, &cancel).await {
             Err(ApplyError::Interrupted) => Ok(Ended::Early),
             report => Ok(Ended::Ran(report?)),

@@ -53,8 +53,34 @@ impl Store {
 
     /// The store of an environment, made now if there is none.
     pub async fn create(session: &Session, project: &Project) -> Result<Self, CommandError> {
+        Self::created(session, project, port(project)?).await
+    }
+
+    /// What is recorded of an environment; nothing if it was never written. Needs the key only for secrets.
+    pub async fn load_or_default(project: &Project) -> Result<Recorded, CommandError> {
+        Ok(port(project)?.load().await?)
+    }
+
+    /// The catalogue of an environment's restore points; none if none was ever made. The environment's own state need not be
+    /// there.
+    pub async fn open_catalogue(project: &Project) -> Result<Option<Self>, CommandError> {
+        Self::opened(catalogue(project)?, &project.settings).await
+    }
+
+    /// The same, made now if there is none.
+    pub async fn create_catalogue(
+        session: &Session,
+        project: &Project,
+    ) -> Result<Self, CommandError> {
+        Self::created(session, project, catalogue(project)?).await
+    }
+
+    async fn created(
+        session: &Session,
+        project: &Project,
+        port: Arc<dyn StateStore>,
+    ) -> Result<Self, CommandError> {
         project.settings.ways.with(Homes::of_user()?.passphrase.as_ref())?;
-        let port = port(project)?;
         port.prepare().await?;
         if let Some(warning) = port.warning() {
             session.show(&[Diagnostic::warning("state-place", warning)], &SourceMap::default());
@@ -62,11 +88,6 @@ impl Store {
         let vanished =
             || Diagnostic::error("state-vanished", "the state vanished as soon as it was made");
         Ok(Self::opened(port, &project.settings).await?.ok_or_else(vanished)?)
-    }
-
-    /// What is recorded of an environment; nothing if it was never written. Needs the key only for secrets.
-    pub async fn load_or_default(project: &Project) -> Result<Recorded, CommandError> {
-        Ok(port(project)?.load().await?)
     }
 
     async fn opened(
@@ -120,6 +141,41 @@ pub fn identity(seed: &[u8; 32], environment: &str) -> Identity {
 fn port(project: &Project) -> Result<Arc<dyn StateStore>, CommandError> {
     let settings = &project.settings;
     backend(&settings.backend, &project.state_file, &project.environment, settings)
+}
+
+/// What the catalogue of an environment's restore points is recorded as, beside the environment.
+pub fn catalogue_name(environment: &str) -> String {
+    format!("{environment}.restore-points")
+}
+
+/// The embedded catalogue's file beside an environment's.
+fn catalogue_file(file: &Path) -> PathBuf {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = catalogue_name(&stem);
+    file.with_file_name(match file.extension() {
+        Some(extension) => format!("{name}.{}", extension.to_string_lossy()),
+        None => name,
+    })
+}
+
+/// Where a project's catalogue is recorded, whether or not it was ever written: where its state is, under another name.
+fn catalogue(project: &Project) -> Result<Arc<dyn StateStore>, CommandError> {
+    let Project { settings, state_file, environment, .. } = project;
+    catalogue_at(&settings.backend, state_file, environment, settings)
+}
+
+/// A place for the catalogue of an environment of that name, beside what [`backend`] gives for the same.
+pub fn catalogue_at(
+    place: &Backend,
+    file: &Path,
+    environment: &str,
+    settings: &Settings,
+) -> Result<Arc<dyn StateStore>, CommandError> {
+    let place = match place {
+        Backend::Sqlite { path } => Backend::Sqlite { path: path.as_deref().map(catalogue_file) },
+        elsewhere => elsewhere.clone(),
+    };
+    backend(&place, &catalogue_file(file), &catalogue_name(environment), settings)
 }
 
 /// A place for an environment of that name; `file` is the embedded one's own.

@@ -48,8 +48,32 @@ pub fn wire_with(
     store: &Store,
     progress: Arc<dyn Progress>,
 ) -> Result<Wired, CommandError> {
+    let login = store.login()?;
+    wired(session, store, login, progress)
+}
+
+/// An engine for a catalogue of restore points, which logs in to no node: the key is needed for secrets alone.
+pub fn wire_catalogue(
+    session: &Session,
+    store: &Store,
+    progress: Arc<dyn Progress>,
+) -> Result<Wired, CommandError> {
+    wired(session, store, nobody(), progress)
+}
+
+/// An identity for those who log in nowhere.
+fn nobody() -> Identity {
+    store::identity(&[0; 32], "nobody")
+}
+
+fn wired(
+    session: &Session,
+    store: &Store,
+    login: Identity,
+    progress: Arc<dyn Progress>,
+) -> Result<Wired, CommandError> {
     let records = Arc::new(LiveRecords::default());
-    let factory = Arc::new(Factory::new(session, store.login()?, records.clone())?);
+    let factory = Arc::new(Factory::new(session, login, records.clone())?);
     let events: Arc<dyn EventSink> = progress.clone();
     let ports = Ports {
         store: store.port.clone(),
@@ -136,8 +160,7 @@ impl Factory {
 
     /// Providers that only check arguments: they log in nowhere, so any identity will do.
     pub fn for_checking(session: &Session) -> Result<Self, CommandError> {
-        let identity = store::identity(&[0; 32], "nobody");
-        Self::new(session, identity, Arc::new(LiveRecords::default()))
+        Self::new(session, nobody(), Arc::new(LiveRecords::default()))
     }
 
     /// What every provider declares, by name.

@@ -7,8 +7,9 @@ use crate::error::provider_diagnostic;
 use crate::executor::fit;
 use crate::refresh::config_of;
 use crate::{ApplyError, Engine, ProviderFactory};
+use model::graph::ProviderConfig;
 use model::plan::{CloudIdentity, Plan};
-use model::{Address, Diagnostic};
+use model::{Address, Data, Diagnostic, Value};
 use provider::{Owner, Provider, ProviderError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,41 @@ pub async fn identities(
     owner: &Owner,
 ) -> Result<BTreeMap<String, CloudIdentity>, Vec<Diagnostic>> {
     asked(plan, |key| factory.configure(&config_of(&plan.providers, key), owner)).await
+}
+
+/// Provider configurations, by the keys that these have, with all spelled out that they leave to what is around the program: what
+/// is kept for long must mean the same objects then. Each key comes with an instance that errors are about.
+pub async fn lasting(
+    keys: &BTreeMap<&str, &Address>,
+    providers: &BTreeMap<String, ProviderConfig>,
+    factory: &dyn ProviderFactory,
+    owner: &Owner,
+) -> Result<BTreeMap<String, ProviderConfig>, Vec<Diagnostic>> {
+    let (mut found, mut errors) = (BTreeMap::new(), Vec::new());
+    for (key, address) in keys {
+        let config = config_of(providers, key);
+        let around = match factory.configure(&config, owner) {
+            Ok(provider) => provider.surroundings().await,
+            Err(error) => Err(error),
+        };
+        match around {
+            Ok(around) => {
+                found.insert((*key).to_owned(), spelled_out(config, around));
+            }
+            Err(error) => errors.push(provider_diagnostic(&error, address)),
+        }
+    }
+    if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+fn spelled_out(config: ProviderConfig, around: BTreeMap<String, Value>) -> ProviderConfig {
+    let mut arguments = config.arguments.as_entries().cloned().unwrap_or_default();
+    for (name, value) in around {
+        if arguments.get(&name).is_none_or(Value::is_null) {
+            arguments.insert(Arc::from(name), value);
+        }
+    }
+    ProviderConfig { arguments: Data::Object(Arc::new(arguments)).into(), ..config }
 }
 
 async fn asked(

@@ -30,7 +30,7 @@ pub use cancel::{CancelToken, Level};
 pub use clock::{Clock, SystemClock};
 pub use error::{ApplyError, StaleRecord, Unsettled};
 pub use executor::{Failure, RunReport, Skipped};
-pub use identity::identities;
+pub use identity::{identities, lasting};
 pub use lease::Queue;
 pub use live::LiveRecords;
 pub use lookup::Lookups;
@@ -41,13 +41,15 @@ pub use retry::RetryPolicy;
 pub use run::{Run, RunRequest, scope_of};
 pub use sweep::{adopted, adopting, with_adopted};
 
+pub use provider::Owner;
+
 use configured::Configured;
 use model::event::EventSink;
 use model::graph::ProviderConfig;
 use model::record::Recorded;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
-use provider::{Owner, Provider, ProviderError};
+use provider::{Provider, ProviderError};
 use state::{StateError, StateStore};
 use std::sync::Arc;
 

@@ -9,7 +9,8 @@ use crate::argument_path::ArgumentPath;
 use crate::diagnostic::{Diagnostic, Span};
 use crate::moves::Removal;
 use crate::rollout::Rollout;
-use crate::value::Value;
+use crate::schema::{Mode, ResourceSchema};
+use crate::value::{Data, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -70,6 +71,33 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// An instance that no block of a configuration asks for: its arguments as given, all others left out. `place` stands for the
+    /// block.
+    pub fn given(
+        address: Address,
+        provider: &str,
+        schema: &ResourceSchema,
+        given: impl Fn(&str) -> Option<Value>,
+        place: &str,
+    ) -> Self {
+        let arguments = schema.attributes.iter().filter(|(_, it)| it.mode != Mode::Computed);
+        let arguments = arguments.map(|(name, attribute)| {
+            let value = given(name).or_else(|| attribute.default.clone());
+            (Arc::from(name.as_str()), value.unwrap_or_else(|| Value::null(attribute.ty.clone())))
+        });
+        Self {
+            address,
+            provider: provider.to_owned(),
+            arguments: Data::Object(Arc::new(arguments.collect())).into(),
+            depends_on: BTreeSet::new(),
+            lifecycle: Lifecycle::default(),
+            triggers: Vec::new(),
+            sequence: None,
+            span: Span { file: "".into(), start: 0, end: 0 },
+            place: place.to_owned(),
+        }
+    }
+
     /// Everything this instance must wait for: named dependencies and the origins of its arguments.
     pub fn dependencies(&self) -> BTreeSet<Address> {
         let mut all = self.arguments.deep_origins();

@@ -19,6 +19,7 @@ pub mod moves;
 pub mod number;
 pub mod plan;
 pub mod record;
+pub mod restore_point;
 pub mod rollout;
 pub mod schema;
 pub mod sensitive;

@@ -8,10 +8,9 @@ use crate::Planner;
 use crate::follow::{self, Followed, follow};
 use model::graph::{Desired, Instance, NodeSet, Projection as _};
 use model::record::{Record, Recorded};
-use model::schema::{Mode, ProviderSchema, ResourceSchema};
-use model::{Address, Data, Span, Value};
+use model::schema::{ProviderSchema, ResourceSchema};
+use model::{Address, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// The desired graph in which nodes (by node set and name) and `others` are as they were recorded `then`, and all else as it is
 /// recorded `now`.
@@ -51,21 +50,12 @@ pub fn stable(
 
 /// A record as if the configuration asked for just that.
 pub(crate) fn instance(record: &Record, schema: &ResourceSchema) -> Instance {
-    let arguments = schema.attributes.iter().filter(|(_, it)| it.mode != Mode::Computed);
-    let arguments = arguments.map(|(name, attribute)| {
-        let value = record.attributes.get(name);
-        (Arc::from(name.as_str()), value.unwrap_or_else(|| Value::null(attribute.ty.clone())))
-    });
+    let given = |name: &str| record.attributes.get(name);
+    let address = record.address.clone();
     Instance {
-        address: record.address.clone(),
-        provider: record.provider.clone(),
-        arguments: Data::Object(Arc::new(arguments.collect())).into(),
         depends_on: record.dependencies.clone(),
         lifecycle: record.lifecycle.clone(),
-        triggers: Vec::new(),
-        sequence: None,
-        span: Span { file: "".into(), start: 0, end: 0 },
-        place: "what was recorded".to_owned(),
+        ..Instance::given(address, &record.provider, schema, given, "what was recorded")
     }
 }
 

@@ -37,6 +37,7 @@ use model::plan::{CloudIdentity, Observation};
 use model::record::Batch;
 use model::schema::ProviderSchema;
 use model::{Address, Diagnostic, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Who asks: written on every object so that it is found again and never mistaken for another's.
@@ -221,6 +222,12 @@ pub trait Provider: Send + Sync {
     /// Whose the cloud is and who asks it; none where there is but one.
     async fn identity(&self) -> Result<Option<CloudIdentity>, ProviderError> {
         Ok(None)
+    }
+
+    /// Arguments that its configuration leaves to what is around the program, such as a region or a directory, with the values that
+    /// they have here and now. With them the configuration means the same objects wherever and whenever it is used.
+    async fn surroundings(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
+        Ok(BTreeMap::new())
     }
 
     /// Checks arguments beyond their types, without any call. `arguments` may have unknown parts.

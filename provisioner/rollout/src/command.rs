@@ -3,6 +3,7 @@
 //! Both are data. A command that is not [`Command::Record`] may be given again after a crash; whoever does it makes sure that
 //! doing it twice is doing it once. Refuses to know: how anything is done.
 
+use model::restore_point::PointName;
 use model::rollout::entry::{Entry, Outcome, Reading, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,8 @@ pub enum Observation {
     SnapshotTaken {
         /// None when it was made.
         error: Option<String>,
+        /// Its name.
+        point: Option<PointName>,
     },
     /// The wave that [`Command::ChangeNodes`] asked for is over.
     WaveEnded {
@@ -104,7 +107,7 @@ pub enum Observation {
 pub enum Command {
     /// Make this durable. These come first, in order; the rest is done only after all of them.
     Record(Entry),
-    /// Make a restore point of the nodes' volumes; answer with [`Observation::SnapshotTaken`].
+    /// Make a restore point of the nodes of the sets that ask for one; answer with [`Observation::SnapshotTaken`].
     TakeSnapshot,
     /// Bring these nodes to the candidate together; answer with [`Observation::WaveEnded`].
     ChangeNodes {

@@ -170,7 +170,7 @@ impl State {
     fn take(&mut self, what: &What, at_ms: i64) {
         match what {
             What::Started(_) | What::TakenOver { .. } => {}
-            What::SnapshotTaken { error } => {
+            What::SnapshotTaken { error, .. } => {
                 self.snapshot = Some(error.clone().map_or(Ok(()), Err));
                 self.asked.snapshot = false;
             }

@@ -31,7 +31,14 @@ pub fn foresee(id: &str, sets: &[SetStart]) -> Foresight {
         stages.push(foreseen);
     }
     let lists = BTreeSet::new();
-    Foresight { rollout: id.to_owned(), sets: sets.to_vec(), stages, total_ms, lists }
+    Foresight {
+        rollout: id.to_owned(),
+        sets: sets.to_vec(),
+        stages,
+        total_ms,
+        lists,
+        restore_point: None,
+    }
 }
 
 /// The rules of a stage of a set.

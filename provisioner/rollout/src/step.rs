@@ -157,10 +157,10 @@ impl Decision {
     fn absorb(&mut self, observation: &Observation) {
         match observation {
             Observation::Tick => {}
-            Observation::SnapshotTaken { error } => {
+            Observation::SnapshotTaken { error, point } => {
                 let due = self.state.phase == Phase::Waiting && self.state.stage == 0;
                 if due && self.state.snapshot.is_none() {
-                    self.record(What::SnapshotTaken { error: error.clone() });
+                    self.record(What::SnapshotTaken { error: error.clone(), point: point.clone() });
                 }
             }
             Observation::WaveEnded { changed, failed, unreachable } => {

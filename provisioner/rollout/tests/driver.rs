@@ -5,13 +5,14 @@
 
 use async_trait::async_trait;
 use engine::{CancelToken, Clock};
+use model::restore_point::PointName;
 use model::rollout::entry::{Entry, NodeChange, NodeStart, Outcome, Reading, Start, Verb, What};
 use model::rollout::{
     Amount, Check, Gate, Queries, RollbackRule, Rollout, Source, Stage, StageGate,
 };
 use rollout::driver::{
-    Audience, DriveError, Driven, Holding, Listing, Notice, Ports, Wanted, Wave, Waved, World,
-    begin, drive, folded, say,
+    Audience, DriveError, Driven, Holding, Listing, Notice, Ports, Snapshot, Wanted, Wave, Waved,
+    World, begin, drive, folded, say,
 };
 use state::memory::MemoryStore;
 use state::{Lease, LeaseRequest, Scope, StateError, StateStore};
@@ -97,8 +98,8 @@ impl World for Nodes {
         (vec!["errors".to_owned()], Reading::Counts { bad, total, control: None })
     }
 
-    async fn snapshot(&self) -> Result<(), String> {
-        Err("there are none".to_owned())
+    async fn snapshot(&self, _: &Snapshot) -> Option<Result<PointName, String>> {
+        Some(Err("there are none".to_owned()))
     }
 
     async fn notify(&self, _: &str, _: &Notice) -> Result<(), String> {

@@ -218,6 +218,11 @@ pub fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// An RFC 3339 time for people, to the second: `2026-11-29 14:30:00`.
+pub fn when(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replace('T', " ")
+}
+
 /// A time for people: `340 ms`, `4.2 s`, `3 min 5 s`.
 pub fn duration(elapsed_ms: u64) -> String {
     match elapsed_ms {

@@ -3,7 +3,7 @@
 //! Refuses to know: stores. The command line hands over plain rows.
 
 use crate::console::Palette;
-use crate::fold::count;
+use crate::fold::{count, when};
 use crate::table;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -79,23 +79,26 @@ pub fn runs(rows: &[HistoryRow], palette: Palette) -> String {
         if row.open {
             changes.push_str(" (not finished)");
         }
-        let at = row.at.get(..19).unwrap_or(&row.at).replace('T', " ");
+        let at = when(&row.at);
         vec![row.version.to_string(), at, row.by.clone(), row.command.clone(), changes]
     };
     let rows: Vec<_> = rows.iter().rev().map(cells).collect();
     let text = table::render(&["version", "at", "by", "command", "changes"], &rows, "");
-    headed(&text, palette)
+    table::headed(&text, palette)
 }
 
 /// Journal entries, the latest first.
 pub fn entries(rows: &[EntryRow], palette: Palette) -> String {
     let cells = |row: &EntryRow| {
-        let at = row.at.get(..19).unwrap_or(&row.at).replace('T', " ");
+        let at = when(&row.at);
         let address = row.address.clone().unwrap_or_default();
         vec![row.version.to_string(), at, row.kind.clone(), address, row.what.clone()]
     };
     let rows: Vec<_> = rows.iter().rev().map(cells).collect();
-    headed(&table::render(&["version", "at", "entry", "address", "what"], &rows, ""), palette)
+    table::headed(
+        &table::render(&["version", "at", "entry", "address", "what"], &rows, ""),
+        palette,
+    )
 }
 
 /// Who holds what.
@@ -120,14 +123,7 @@ pub fn leases(rows: &[LeaseRow], palette: Palette) -> String {
     };
     let rows: Vec<_> = rows.iter().map(cells).collect();
     let headings = ["lease", "command", "by", "since", "ends unless renewed", "holds"];
-    headed(&table::render(&headings, &rows, ""), palette)
-}
-
-fn headed(text: &str, palette: Palette) -> String {
-    match text.split_once('\n') {
-        Some((heading, rest)) => format!("{}\n{rest}", palette.dim(heading)),
-        None => text.to_owned(),
-    }
+    table::headed(&table::render(&headings, &rows, ""), palette)
 }
 
 /// What a check found.

@@ -25,6 +25,7 @@ pub mod outputs;
 pub mod plan;
 mod plan_json;
 pub mod progress;
+pub mod restore_points;
 pub mod rollout;
 pub mod state;
 pub mod summary;

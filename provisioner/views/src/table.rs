@@ -1,5 +1,7 @@
 //! Text in columns, as wide as their content.
 
+use crate::console::Palette;
+
 /// Lays out rows under headings, two spaces between columns, nothing behind the last one. A column in which every
 /// cell is empty is left out.
 pub fn render(headings: &[&str], rows: &[Vec<String>], indent: &str) -> String {
@@ -23,6 +25,14 @@ pub fn render(headings: &[&str], rows: &[Vec<String>], indent: &str) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A table with its headings dimmed.
+pub fn headed(table: &str, palette: Palette) -> String {
+    match table.split_once('\n') {
+        Some((heading, rest)) => format!("{}\n{rest}", palette.dim(heading)),
+        None => table.to_owned(),
+    }
 }
 
 #[cfg(test)]

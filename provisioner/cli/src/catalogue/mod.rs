@@ -7,6 +7,7 @@ mod command_line;
 mod evaluation;
 mod language;
 mod planning;
+mod restore_points;
 mod rollout_checks;
 mod rollout_runs;
 mod rollouts;
@@ -70,7 +71,7 @@ impl Entry {
 }
 
 /// The chapters of the catalogue, as people look for them.
-const CHAPTERS: [(&str, &[Entry]); 10] = [
+const CHAPTERS: [(&str, &[Entry]); 11] = [
     ("Files, blocks and names", language::ENTRIES),
     ("Values and expressions", evaluation::ENTRIES),
     ("Settings of an environment", settings::ENTRIES),
@@ -78,6 +79,7 @@ const CHAPTERS: [(&str, &[Entry]); 10] = [
     ("Rollouts before they begin", rollout_checks::ENTRIES),
     ("Rollouts", rollouts::ENTRIES),
     ("Rollouts under way", rollout_runs::ENTRIES),
+    ("Restore points", restore_points::ENTRIES),
     ("Runs, providers and nodes", running::ENTRIES),
     ("State", state::ENTRIES),
     ("The command line", command_line::ENTRIES),

@@ -93,7 +93,7 @@ async fn plain(
         let made = planning::make(session, project, inputs, factory, world, wishes.clone()).await?;
         let Made { plan, rules } = made;
         let (recorded, rules) = (world.recorded, (rules.rollouts, rules.order.as_slice()));
-        match rollouts::foresee(&plan, recorded, rules, recorded.serial)? {
+        match rollouts::foresee(&plan, recorded, rules, recorded.serial, factory.schemas())? {
             Some(_) => Err(rollouts_change()),
             None => Ok(plan),
         }

@@ -1,6 +1,7 @@
 //! One module a command. Each reads as the story of that command; what they share is in the rooms above.
 
 pub mod apply;
+pub mod backup;
 pub mod console;
 pub mod destroy;
 pub mod explain;

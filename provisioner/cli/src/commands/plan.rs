@@ -106,7 +106,10 @@ async fn recorded(
     let Some(rules) = rules.into_inner() else { return Ok((plan, None)) };
     let under_way = recorded.rollouts.values().next();
     let serial = under_way.map_or(recorded.serial, |head| head.stable_serial);
-    let mut foreseen = rollouts::foresee(&plan, &recorded, (rules.rollouts, &rules.order), serial)?;
+    let mut foreseen = {
+        let rules = (rules.rollouts, rules.order.as_slice());
+        rollouts::foresee(&plan, &recorded, rules, serial, factory.schemas())?
+    };
     if let Some(foreseen) = &mut foreseen {
         let workshop = Workshop { session, project, inputs, factory, store };
         lists::find(&workshop, &plan, &recorded, foreseen).await?;

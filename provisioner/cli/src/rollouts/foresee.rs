@@ -5,13 +5,15 @@ use crate::project::Project;
 use crate::running::point;
 use model::plan::{Action, Plan};
 use model::record::Recorded;
-use model::rollout::entry::{SetStart, Start};
-use model::rollout::foresight::Foresight;
+use model::restore_point::PointName;
+use model::rollout::entry::{NodeChange, SetStart, Start};
+use model::rollout::foresight::{Foresight, PlannedPoint};
 use model::rollout::{Gate, Rollout, Source};
 use model::{Address, Diagnostic, Severity, SourceMap};
+use recovery::capture::{self, Schemas};
 use rollout::changes::SharedChange;
 use rollout::source::{Ask, Selectors, source_for};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A rollout that a plan asks for.
 pub struct Foreseen {
@@ -31,6 +33,34 @@ pub struct Foreseen {
     pub late_list: Option<Address>,
     /// Why it does not follow them wave by wave; empty where that was not tried.
     pub late_because: String,
+    /// Node sets that ask for a restore point, of whose nodes nothing can be captured.
+    pub uncaptured: BTreeSet<String>,
+}
+
+/// What a restore point before the first wave has, and the node sets that ask for one in vain: their nodes are there, and no
+/// provider says how what is on them is captured.
+pub fn planned_point(
+    rollout: &str,
+    sets: &[SetStart],
+    recorded: &Recorded,
+    schemas: &Schemas,
+) -> (Option<PlannedPoint>, BTreeSet<String>) {
+    let asking = || sets.iter().filter(|set| set.rollout.snapshot_before);
+    let Some(name) = asking().next().and_then(|_| PointName::of_rollout(rollout).ok()) else {
+        return (None, BTreeSet::new());
+    };
+    let (mut objects, mut uncaptured) = (BTreeSet::new(), BTreeSet::new());
+    for set in asking() {
+        let there = set.nodes.iter().filter(|node| node.change != NodeChange::Create);
+        let nodes = there.map(|node| (set.node_set.clone(), node.name.clone()));
+        let nodes: BTreeSet<_> = nodes.collect();
+        let sources = capture::of_nodes(recorded, schemas, &nodes);
+        if sources.is_empty() && !nodes.is_empty() {
+            uncaptured.insert(set.node_set.clone());
+        }
+        objects.extend(sources.into_iter().map(|source| source.record.address.clone()));
+    }
+    (Some(PlannedPoint { name, objects }), uncaptured)
 }
 
 impl Foreseen {
@@ -56,6 +86,7 @@ pub fn foresee(
     recorded: &Recorded,
     (rules, order): (BTreeMap<String, Rollout>, &[String]),
     stable_serial: u64,
+    schemas: &Schemas,
 ) -> Result<Option<Foreseen>, CommandError> {
     // The same plan of the same state chooses the same nodes, in `plan` and in `apply`.
     let seed = format!("{}\n{}\n{}", recorded.lineage, plan.configuration_digest, recorded.serial);
@@ -64,7 +95,9 @@ pub fn foresee(
     if sets.is_empty() {
         return Ok(None);
     }
-    let foresight = rollout::foresee(&id, &sets);
+    let mut foresight = rollout::foresee(&id, &sets);
+    let (restore_point, uncaptured) = planned_point(&id, &sets, recorded, schemas);
+    foresight.restore_point = restore_point;
     let plan_hash = hash(plan, &sets)?;
     let under_way = recorded.rollouts.keys().next().cloned();
     let shared = rollout::changes::shared(plan, recorded, &sets);
@@ -78,6 +111,7 @@ pub fn foresee(
         shared,
         late_list,
         late_because: String::new(),
+        uncaptured,
     }))
 }
 
@@ -102,9 +136,12 @@ pub async fn check(
     for set in sets {
         let late = foreseen.late_list.iter();
         found.extend(late.flat_map(|list| unseen(set, list, foreseen)));
-        if set.rollout.snapshot_before {
-            let summary = "restore points before a rollout cannot be made yet";
+        if foreseen.uncaptured.contains(&set.node_set) {
+            let summary = format!("nothing of the nodes of `{}` can be captured", set.node_set);
             let mut error = Diagnostic::error("rollout-snapshot", summary)
+                .with_detail(
+                    "no resource type of theirs says how what is on its objects is captured",
+                )
                 .with_hint("leave `snapshot_before` out");
             if let Some(span) = &set.rollout.span {
                 error = error.with_label(span.clone(), "asked for here");

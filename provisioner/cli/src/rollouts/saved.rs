@@ -4,7 +4,7 @@
 //! and the configuration that its waves are planned from are in the file; what does not fit what is recorded any more is
 //! refused and nothing is begun; a plan begins its rollout once. Refuses to know: how a plan is sealed and signed.
 
-use super::foresee::{Foreseen, check};
+use super::foresee::{Foreseen, check, planned_point};
 use super::start::{self, Begun, announce, begin, now_ms, resumed, take_rules};
 use super::world::Fleet;
 use crate::arguments::Running;
@@ -112,6 +112,7 @@ pub async fn apply(
     fleet.wired.engine.check_beginning(&plan).await?;
     let Foresight { sets, lists, .. } = &rollout.foresight;
     let late_list = ::rollout::changes::late_list(&plan, sets, lists);
+    let (_, uncaptured) = planned_point(id, sets, &recorded, fleet.wired.factory.schemas());
     let foreseen = Foreseen {
         foresight: rollout.foresight.clone(),
         rules: fleet.rules.clone(),
@@ -121,6 +122,7 @@ pub async fn apply(
         shared: ::rollout::changes::shared(&plan, &recorded, &rollout.foresight.sets),
         late_list: late_list.cloned(),
         late_because: String::new(),
+        uncaptured,
     };
     let warnings = check(&fleet.project, &foreseen, now_ms()).await?;
     session.show(&warnings, &fleet.project.sources);

@@ -59,7 +59,8 @@ pub async fn apply(
     let order = rules.order.clone();
     take(&mut fleet, rules, &recorded);
     let serial = under_way.as_ref().map_or(recorded.serial, |(_, head)| head.stable_serial);
-    let foreseen = foresee(&plan, &recorded, (fleet.rules.clone(), &order), serial)?;
+    let schemas = fleet.wired.factory.schemas();
+    let foreseen = foresee(&plan, &recorded, (fleet.rules.clone(), &order), serial, schemas)?;
     if let Some((id, head)) = &under_way {
         refuse_targets(wishes, &head.node_sets)?;
         let (_, state) =
@@ -116,7 +117,7 @@ pub(super) async fn begin(
     fleet.project.answers.keep();
     let id = foreseen.foresight.rollout.clone();
     let sets = foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
-    let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;
+    let run = hold(&fleet, sets, fleet.running.calling.lock_timeout).await?;
     if let Err(error) = record_start(&fleet, &run, plan, foreseen).await {
         run.finish().await?;
         return Err(error);
@@ -216,7 +217,7 @@ async fn go_on(
     fleet.project.answers.keep();
     let fleet = Arc::new(fleet);
     let sets = head.node_sets.iter().cloned().collect();
-    let run = hold(&fleet, sets, fleet.running.lock_timeout).await?;
+    let run = hold(&fleet, sets, fleet.running.calling.lock_timeout).await?;
     let driven = drive::drive(fleet.clone(), id, run, true).await?;
     let exit = drive::ended(&fleet, id, &driven)?;
     Ok((fleet, exit))

@@ -10,6 +10,7 @@ use crate::arguments::{Running, Strays};
 use crate::error::CommandError;
 use crate::planning::{self, Wishes, World as Seen};
 use crate::project::Project;
+use crate::restore_points::{Points, Present, misnamed};
 use crate::running::{self, Looking, Ready};
 use crate::session::Session;
 use crate::store::Store;
@@ -21,11 +22,14 @@ use lang::Inputs;
 use model::event::Discard;
 use model::plan::{Actual, Observation, Plan};
 use model::record::Recorded;
+use model::restore_point::{Origin, PointName};
 use model::rollout::entry::Reading;
 use model::rollout::{Rollout, Source};
 use model::{Address, Diagnostic};
 use planner::{Planner, Target};
-use rollout::driver::{Listing, Notice, Wanted, Wave, Waved, World};
+use recovery::capture;
+use recovery::{Asked, Changed};
+use rollout::driver::{Listing, Notice, Snapshot, Wanted, Wave, Waved, World};
 use rollout::source::source_for;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -336,6 +340,50 @@ impl Fleet {
         Ok(ready.run(&plan, &self.cancel).await)
     }
 
+    /// The restore point before the first wave. A state that cannot be reached is waited for.
+    async fn snapshot(&self, wanted: &Snapshot) -> Option<Result<PointName, String>> {
+        let mut tries = 0;
+        loop {
+            let error = match self.captured(wanted).await {
+                Ok(done) => return done.map(Ok),
+                Err(error) => error,
+            };
+            let passing = error.diagnostics.iter().any(|it| it.code.starts_with("state-"));
+            if tries >= PATIENCE || !passing {
+                return Some(Err(said(&error.diagnostics)));
+            }
+            tries += 1;
+            self.session.console.message_line(&format!("Waiting: {}.", said(&error.diagnostics)));
+            tokio::select! {
+                () = self.cancel.reached(Level::Finish) => return None,
+                () = self.clock.sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    async fn captured(&self, wanted: &Snapshot) -> Result<Option<PointName>, CommandError> {
+        let Snapshot { rollout, nodes } = wanted;
+        let name = PointName::of_rollout(rollout).map_err(|error| misnamed(&error))?;
+        let command = format!("rollout {}", self.project.target);
+        let (calling, progress) = (self.running.calling, self.wired.progress.clone());
+        let points =
+            Points::create(&self.session, &self.project, &command, calling, progress).await?;
+        let present = Present::of(&self.store).await?;
+        let schemas = self.wired.factory.schemas();
+        let asked = Asked {
+            name,
+            origin: Origin::Rollout { rollout: rollout.clone() },
+            sources: capture::of_nodes(present.recorded(), schemas, nodes),
+        };
+        match points.capture(&present, &asked, &self.cancel).await? {
+            Changed::Done(point) => Ok(Some(point.name)),
+            Changed::Partly(report) => {
+                Err(CommandError { diagnostics: report.diagnostics, ..CommandError::default() })
+            }
+            Changed::Interrupted => Ok(None),
+        }
+    }
+
     /// What is recorded below some nodes, as it is now.
     async fn seen(&self, nodes: &[String]) -> Result<Actual, String> {
         let mut recorded = self.store.port.load().await.map_err(|error| error.to_string())?;
@@ -456,8 +504,9 @@ impl World for FleetWorld {
         (source.queries(&wanted.ask), source.measure(&wanted.ask).await)
     }
 
-    async fn snapshot(&self) -> Result<(), String> {
-        Err("restore points cannot be made yet".to_owned())
+    async fn snapshot(&self, wanted: &Snapshot) -> Option<Result<PointName, String>> {
+        let wanted = wanted.clone();
+        self.apart(move |fleet| async move { fleet.snapshot(&wanted).await }).await?
     }
 
     async fn notify(&self, node_set: &str, notice: &Notice) -> Result<(), String> {

@@ -5,6 +5,7 @@
 
 use super::Rollout;
 use crate::Address;
+use crate::restore_point::PointName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,6 +91,9 @@ pub enum What {
     SnapshotTaken {
         /// None when it was made.
         error: Option<String>,
+        /// Its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        point: Option<PointName>,
     },
     /// A stage begins: its nodes will be changed.
     StageEntered {

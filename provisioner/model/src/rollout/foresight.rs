@@ -2,6 +2,7 @@
 
 use super::entry::SetStart;
 use crate::Address;
+use crate::restore_point::PointName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -19,6 +20,18 @@ pub struct Foresight {
     /// What lists nodes and follows them wave by wave; see [`super::entry::Start::lists`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub lists: BTreeSet<Address>,
+    /// The restore point that is made before the first wave; none if no set asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_point: Option<PlannedPoint>,
+}
+
+/// A restore point that a rollout makes before its first wave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedPoint {
+    /// Its name.
+    pub name: PointName,
+    /// What is captured of the nodes that are there.
+    pub objects: BTreeSet<Address>,
 }
 
 /// A stage, foreseen.

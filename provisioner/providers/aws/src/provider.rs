@@ -20,7 +20,7 @@ use futures::future::join_all;
 use model::plan::{CloudIdentity, Observation};
 use model::schema::{Attribute, Mode, ProviderSchema};
 use model::value::Entries;
-use model::{Address, Data, Diagnostic, Value};
+use model::{Address, Data, Diagnostic, Type, Value};
 use provider::limits::Limiter;
 use provider::{
     Clock, CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found,
@@ -444,6 +444,14 @@ impl Provider for Aws {
             region: self.session.region().await?.to_owned(),
             caller: caller.arn.clone(),
         }))
+    }
+
+    async fn surroundings(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
+        let (region, account) =
+            (self.session.region().await?, &self.session.caller().await?.account);
+        let accounts = Value::set(Type::String, [Value::from(account.as_str())]);
+        let known = [("region", Value::from(region)), ("allowed_account_ids", accounts)];
+        Ok(known.map(|(name, value)| (name.to_owned(), value)).into())
     }
 
     fn validate(&self, address: &Address, arguments: &Value) -> Vec<Diagnostic> {

@@ -20,6 +20,7 @@ use provider::{
     CreateRequest, DataRequest, DeleteRequest, ErrorClass, FindRequest, Found, ImportRequest,
     Object, Owned, Provider, ProviderError, ReadRequest, UpdateRequest,
 };
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -390,6 +391,11 @@ impl From<Resource> for crate::Kind {
 impl Provider for LocalProvider {
     fn schema(&self) -> &ProviderSchema {
         &self.schema
+    }
+
+    async fn surroundings(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
+        let directory = self.cloud.layout().root().display().to_string();
+        Ok(BTreeMap::from([("directory".to_owned(), Value::from(directory.as_str()))]))
     }
 
     fn validate(&self, address: &Address, given: &Value) -> Vec<Diagnostic> {

@@ -8,7 +8,7 @@
 
 mod world;
 
-pub use world::{Listing, Notice, Wanted, Wave, Waved, World};
+pub use world::{Listing, Notice, Snapshot, Wanted, Wave, Waved, World};
 
 use crate::command::{Command, Observation};
 use crate::source::{Ask, Selectors};
@@ -352,9 +352,13 @@ impl<'a> Driver<'a> {
                 });
             }
             Command::TakeSnapshot => {
+                let wanted = self.snapshot();
                 self.under_way.spawn(async move {
-                    let error = world.snapshot().await.err();
-                    Some(Observation::SnapshotTaken { error })
+                    let (point, error) = match world.snapshot(&wanted).await? {
+                        Ok(point) => (Some(point), None),
+                        Err(error) => (None, Some(error)),
+                    };
+                    Some(Observation::SnapshotTaken { error, point })
                 });
             }
             Command::LookAtNodes { nodes } => {
@@ -375,6 +379,13 @@ impl<'a> Driver<'a> {
         let node_set = set.unwrap_or_default().to_owned();
         let candidates = self.state.on(Revision::Candidate).map(str::to_owned).collect();
         Wave { node_set, nodes, candidates, surge }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let sets = self.state.started().sets.iter().filter(|set| set.rollout.snapshot_before);
+        let nodes = sets
+            .flat_map(|set| set.nodes.iter().map(|node| (set.node_set.clone(), node.name.clone())));
+        Snapshot { rollout: self.id.clone(), nodes: nodes.collect() }
     }
 
     /// The node set whose stage entries call by that number.

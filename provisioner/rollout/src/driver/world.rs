@@ -6,6 +6,7 @@
 use crate::source::Ask;
 use async_trait::async_trait;
 use model::Address;
+use model::restore_point::PointName;
 use model::rollout::entry::Reading;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,6 +43,15 @@ pub struct Listing {
     pub lists: BTreeSet<Address>,
 }
 
+/// A restore point that is wanted before the first wave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The rollout, which has no more than one.
+    pub rollout: String,
+    /// The nodes that it is of, by node set and name.
+    pub nodes: BTreeSet<(String, String)>,
+}
+
 /// The world, as far as a rollout changes it or looks at it.
 #[async_trait]
 pub trait World: Send + Sync {
@@ -73,8 +83,8 @@ pub trait World: Send + Sync {
     /// Measures a gate: what was asked, and what came back.
     async fn measure(&self, wanted: &Wanted) -> (Vec<String>, Reading);
 
-    /// Makes a restore point of the nodes' volumes.
-    async fn snapshot(&self) -> Result<(), String>;
+    /// Makes the rollout's restore point of these nodes, as far as they are there; its name. None when it was interrupted.
+    async fn snapshot(&self, wanted: &Snapshot) -> Option<Result<PointName, String>>;
 
     /// Tells those whom the rules of a node set name.
     async fn notify(&self, node_set: &str, notice: &Notice) -> Result<(), String>;

@@ -8,7 +8,7 @@ use super::figures::{number, plain, share, span};
 use crate::console::Palette;
 use crate::fold::count;
 use model::rollout::entry::{NodeChange, SetStart};
-use model::rollout::foresight::{Blast, Foresight, GateForesight, StageForesight};
+use model::rollout::foresight::{Blast, Foresight, GateForesight, PlannedPoint, StageForesight};
 use std::collections::BTreeMap;
 
 /// For people, so many columns wide.
@@ -28,6 +28,11 @@ pub fn human(foresight: &Foresight, palette: Palette, width: usize) -> String {
         let lists: Vec<String> = foresight.lists.iter().map(ToString::to_string).collect();
         let heading = "As machines come and go, these follow: ";
         paragraph(&mut text, heading, &lists.join(", "), width);
+    }
+    if let Some(PlannedPoint { name, objects }) = &foresight.restore_point {
+        let heading = "Before the first stage a restore point is made: ";
+        let what = format!("{name}, of {}", count(objects.len(), "object"));
+        paragraph(&mut text, heading, &what, width);
     }
     push!(text, "It takes at least {}", palette.bold(&span(foresight.total_ms)));
     if sets.len() > 1 {
@@ -217,9 +222,17 @@ mod tests {
         });
         let stages = vec![stages.collect()];
         let total_ms = 99_900_000;
+        let restore_point = None;
         let watching = "node_set.watch.node[\"watch-main-001\"].service.prometheus";
         let lists = model::Address::parse(watching).into_iter().collect();
-        Foresight { rollout: "r-7f3a90c1".to_owned(), sets: vec![set], stages, total_ms, lists }
+        Foresight {
+            rollout: "r-7f3a90c1".to_owned(),
+            sets: vec![set],
+            stages,
+            total_ms,
+            lists,
+            restore_point,
+        }
     }
 
     #[test]

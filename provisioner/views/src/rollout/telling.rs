@@ -34,8 +34,11 @@ pub fn sentence(entry: &Entry, model: &Model) -> String {
     let stage = |number: &u32| stage_name(*number, model);
     let text = match &entry.what {
         What::Started(start) => started(start),
-        What::SnapshotTaken { error: None } => "a restore point is made".to_owned(),
-        What::SnapshotTaken { error: Some(error) } => {
+        What::SnapshotTaken { error: None, point } => {
+            let name = point.as_ref().map(|point| format!(" {point}")).unwrap_or_default();
+            format!("restore point{name} is made")
+        }
+        What::SnapshotTaken { error: Some(error), .. } => {
             format!("no restore point could be made: {error}")
         }
         What::StageEntered { stage: of } => format!("stage {} begins", stage(of)),
@@ -108,9 +111,9 @@ pub fn weight(what: &What) -> Weight {
         What::WaveEnded { failed, .. } | What::RollbackWaveEnded { failed, .. } => {
             if failed.is_empty() { Weight::Plain } else { Weight::Bad }
         }
-        What::ListsEnded { error } | What::RestEnded { error } | What::SnapshotTaken { error } => {
-            if_error(error.is_some(), Weight::Plain)
-        }
+        What::ListsEnded { error }
+        | What::RestEnded { error }
+        | What::SnapshotTaken { error, .. } => if_error(error.is_some(), Weight::Plain),
         What::Notified { error, .. } => if_error(error.is_some(), Weight::Small),
         What::RollbackDecided { .. } => Weight::Bad,
         What::NodesSeen { down } if down.is_empty() => Weight::Plain,

@@ -1,9 +1,10 @@
 //! `state mv | rm | restore | prune | unlock`: changes by hand, each asked for, under a lease, and journaled.
 
 use super::look::lease_row;
-use super::{agree, existing, nothing_at, parsed, refuse_unfinished, under_lease};
+use super::{existing, nothing_at, parsed, refuse_unfinished, under_lease};
 use crate::arguments::{Asking, Environment};
 use crate::error::{CommandError, Exit};
+use crate::running::agree;
 use crate::session::Session;
 use crate::store::Store;
 use jiff::Timestamp;
@@ -37,7 +38,8 @@ pub async fn mv(
     let moves = moves(&recorded, from, to)?;
     let text: Vec<_> = moves.iter().map(|(from, to)| format!("  {from} -> {to}")).collect();
     session.console.message_line(&text.join("\n"));
-    agree(session, asking, "Move these records? Their objects stay as they are.").await?;
+    agree(session, asking.auto_approve, "Move these records? Their objects stay as they are.")
+        .await?;
     let touched = state::touched(&recorded, &moves);
     refuse_unfinished(&recorded, &touched)?;
     let scope = Scope::of(touched, BTreeSet::new());
@@ -131,8 +133,12 @@ pub async fn rm(
     }
     let text: Vec<_> = remove.iter().map(|address| format!("  {address}")).collect();
     session.console.message_line(&text.join("\n"));
-    agree(session, asking, "Forget these? Their objects stay, and nothing will manage them.")
-        .await?;
+    agree(
+        session,
+        asking.auto_approve,
+        "Forget these? Their objects stay, and nothing will manage them.",
+    )
+    .await?;
     refuse_unfinished(&recorded, &remove)?;
     let command = format!("state rm {}", addresses.join(" "));
     let scope = Scope::of(remove.clone(), BTreeSet::new());
@@ -168,7 +174,7 @@ pub async fn restore(
         "Version {version} differs from the present one in {put} records that it has and {remove} that it has not."
     ));
     let question = "Record that version as the present one? Objects stay as they are: the next plan shows where they differ.";
-    agree(session, asking, question).await?;
+    agree(session, asking.auto_approve, question).await?;
     under_lease(session, &store, asking, &command, Scope::Environment, async |lease| {
         refuse_unfinished(
             &store.load().await?,
@@ -223,7 +229,7 @@ pub async fn prune(
         return Ok(Exit::Done);
     }
     let question = format!("Drop the history before version {serial}? It cannot be had again.");
-    agree(session, asking, &question).await?;
+    agree(session, asking.auto_approve, &question).await?;
     let command = format!("state prune {}", environment.target.display());
     let pruned =
         under_lease(session, &store, asking, &command, Scope::Environment, async |lease| {
@@ -258,7 +264,7 @@ pub async fn unlock(
         "If that run is still there, it stops at its next write, and of the calls it has under way the end will not be known; \
          the next apply looks them up. It cannot write any more, but what it has already asked of a cloud may still happen.",
     );
-    agree(session, asking, "Take the lease away?").await?;
+    agree(session, asking.auto_approve, "Take the lease away?").await?;
     let by = format!("{} on {}", whoami(), row.host);
     let gone = store.port.unlock(epoch, &by).await?;
     let done = if gone.is_some() { "Taken away." } else { "It was given back meanwhile." };

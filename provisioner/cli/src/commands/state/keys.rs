@@ -1,10 +1,11 @@
 //! `state keys ...`: the environment's keys: what opens them, and new ones. Nothing secret is shown.
 
 use super::edit::tell;
-use super::{agree, existing, under_lease};
+use super::{existing, under_lease};
 use crate::arguments::{Asking, Environment, KeysCommand, WaysIn};
 use crate::error::{CommandError, Exit};
 use crate::places::Homes;
+use crate::running::agree;
 use crate::session::Session;
 use crate::store::Store;
 use model::{Diagnostic, Sensitive};
@@ -111,7 +112,7 @@ async fn change(
     make: impl Fn(&Keyring, &Unlock, &Store) -> Result<Keyring, CommandError>,
 ) -> Result<Exit, CommandError> {
     let (_, store) = existing(session, environment).await?;
-    agree(session, asking, said.question).await?;
+    agree(session, asking.auto_approve, said.question).await?;
     let unlock = Homes::of_user()?.unlock()?;
     let new =
         under_lease(session, &store, asking, said.command, Scope::Environment, async |lease| {

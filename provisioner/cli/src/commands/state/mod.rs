@@ -12,7 +12,7 @@ mod transfer;
 use crate::arguments::{Asking, Environment, StateCommand};
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
-use crate::running::{nobody_to_ask, run_id};
+use crate::running::run_id;
 use crate::session::Session;
 use crate::settings;
 use crate::store::Store;
@@ -73,7 +73,7 @@ pub async fn run(session: &Session, command: StateCommand) -> Result<Exit, Comma
 }
 
 /// An environment that was written before.
-async fn existing(
+pub async fn existing(
     session: &Session,
     environment: &Environment,
 ) -> Result<(Project, Store), CommandError> {
@@ -96,24 +96,6 @@ fn never_applied(project: &Project) -> Diagnostic {
 fn parsed(text: &str) -> Result<Address, CommandError> {
     let parsed = Address::parse(text);
     Ok(parsed.map_err(|error| Diagnostic::error("not-an-address", error.to_string()))?)
-}
-
-/// Asks; an error if the answer is not `yes` or nobody can be asked.
-async fn agree(session: &Session, asking: &Asking, question: &str) -> Result<(), CommandError> {
-    if asking.auto_approve {
-        return Ok(());
-    }
-    if session.json || !session.console.is_interactive() {
-        return Err(nobody_to_ask("give --auto-approve").into());
-    }
-    let (console, question) =
-        (session.console.clone(), format!("{question} Only `yes` is a yes: "));
-    let answer = tokio::task::spawn_blocking(move || console.ask(&question)).await;
-    if matches!(answer, Ok(Some(answer)) if answer == "yes") {
-        return Ok(());
-    }
-    session.console.message_line("Nothing was done.");
-    Err(CommandError::default())
 }
 
 /// Calls whose end is not known must be settled before anything of theirs is changed by hand.

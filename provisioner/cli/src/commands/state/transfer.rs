@@ -1,10 +1,11 @@
 //! `state export | import | migrate`: the state as a text, from a text, and to another store with its history.
 
 use super::edit::tell;
-use super::{agree, existing, terraform, under_lease};
+use super::{existing, terraform, under_lease};
 use crate::arguments::{Asking, Environment};
 use crate::error::{CommandError, Exit};
 use crate::project::Project;
+use crate::running::agree;
 use crate::session::Session;
 use crate::settings::Backend;
 use crate::store::{self, Store};
@@ -13,7 +14,7 @@ use model::Diagnostic;
 use model::record::Record;
 use serde_json::json;
 use state::version::Version;
-use state::{Edit, Scope, StateError, export};
+use state::{CheckReport, Edit, Scope, StateError, StateStore, export};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -112,7 +113,7 @@ async fn import_export(
     session.console.message_line(&format!(
         "{place} has {put} records that differ from the present ones and lacks {remove}."
     ));
-    agree(session, asking, "Record what it says? Objects stay as they are.").await?;
+    agree(session, asking.auto_approve, "Record what it says? Objects stay as they are.").await?;
     under_lease(session, &store, asking, &command, Scope::Environment, async |lease| {
         let edit = wanted.edit_from(&present(&store).await?, command.clone());
         Ok(store.port.edit(lease, edit).await?)
@@ -152,7 +153,7 @@ async fn import_terraform(
     let count = imported.records.len();
     let question =
         format!("Record {count} objects of {place}? From then on they are managed here.");
-    agree(session, asking, &question).await?;
+    agree(session, asking.auto_approve, &question).await?;
     let store = match Store::open(&project).await? {
         Some(store) => store,
         None => Store::create(session, &project).await?,
@@ -189,23 +190,24 @@ pub async fn migrate(
     asking: &Asking,
 ) -> Result<Exit, CommandError> {
     let (project, store) = existing(session, environment).await?;
-    let other = store::backend(to, file, &project.environment, &project.settings)?;
+    let Project { environment, settings, .. } = &project;
+    let other = store::backend(to, file, environment, settings)?;
     let there = other.place();
-    if other.identity().await?.is_some() {
-        let environment = project.environment.clone();
-        return Err(StateError::Exists { environment, place: there }.into());
+    // The catalogue of restore points goes where the environment goes.
+    let points = Store::open_catalogue(&project).await?;
+    let other_points = store::catalogue_at(to, file, environment, settings)?;
+    for place in [&other].into_iter().chain(points.as_ref().map(|_| &other_points)) {
+        if place.identity().await?.is_some() {
+            let (environment, place) = (environment.clone(), place.place());
+            return Err(StateError::Exists { environment, place }.into());
+        }
     }
-    let question = format!("Copy `{}` with its history to {there}?", project.environment);
-    agree(session, asking, &question).await?;
-    let dump = store.port.dump().await?;
-    let entries = dump.journal.len();
-    other.take_over(dump).await?;
-    let report = other.check().await?;
-    if !report.findings.is_empty() {
-        return Err(Diagnostic::error("copy-damaged", format!("the copy at {there} is not sound"))
-            .with_detail(report.findings.join("\n"))
-            .into());
+    let question = format!("Copy `{environment}` with its history to {there}?");
+    agree(session, asking.auto_approve, &question).await?;
+    if let Some(points) = &points {
+        copied(points, other_points.as_ref()).await?;
     }
+    let (entries, report) = copied(&store, other.as_ref()).await?;
     let here = store.port.place();
     let done = format!(
         "{entries} entries and {} records are at {there}.\nName it in the `state` block of {} now; what is at {here} stays as it is and is not used any more.",
@@ -213,4 +215,20 @@ pub async fn migrate(
     );
     tell(session, &done, &json!({ "entries": entries, "records": report.records, "to": there }));
     Ok(Exit::Done)
+}
+
+/// Copies a store with its history; how many entries that are, and what a look at the copy found.
+async fn copied(
+    store: &Store,
+    other: &dyn StateStore,
+) -> Result<(usize, CheckReport), CommandError> {
+    let dump = store.port.dump().await?;
+    let entries = dump.journal.len();
+    other.take_over(dump).await?;
+    let report = other.check().await?;
+    if report.findings.is_empty() {
+        return Ok((entries, report));
+    }
+    let summary = format!("the copy at {} is not sound", other.place());
+    Err(Diagnostic::error("copy-damaged", summary).with_detail(report.findings.join("\n")).into())
 }

@@ -188,7 +188,7 @@ impl World {
     /// What comes of a command, in truth.
     fn answer(&mut self, command: &Command) -> Observation {
         match command {
-            Command::TakeSnapshot => Observation::SnapshotTaken { error: None },
+            Command::TakeSnapshot => Observation::SnapshotTaken { error: None, point: None },
             Command::ChangeNodes { nodes, .. } => self.change(nodes),
             Command::RollBack { nodes, .. } => self.bring_back(nodes),
             Command::Measure { gate, from_ms, to_ms, groups, .. } => Observation::Measured {

@@ -1,0 +1,148 @@
+//! What of an environment is captured, and which snapshots that takes. Pure.
+//!
+//! What holds data is told by the schemas ([`model::schema::Capture`]), and nothing else: a new provider is captured as soon as it
+//! says how. Refuses to know: providers, calls, where snapshots are recorded.
+
+use crate::catalogue;
+use model::graph::{Instance, ProviderConfig};
+use model::record::{Record, Recorded};
+use model::restore_point::{Captured, PointName};
+use model::schema::{Capture, ProviderSchema, ResourceSchema};
+use model::value::Entries;
+use model::{Address, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// Digits of the digest by which the snapshots of a restore point differ in name.
+const DIGITS: usize = 16;
+
+/// Stands for the block that asks for a snapshot.
+pub(crate) const PLACE: &str = "a restore point";
+
+/// What providers declare, by name.
+pub type Schemas = BTreeMap<String, ProviderSchema>;
+
+/// An object that can be captured, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its record.
+    pub record: &'a Record,
+    /// How.
+    pub capture: &'a Capture,
+}
+
+/// Everything recorded that can be captured, in the order of addresses.
+pub fn everything<'a>(recorded: &'a Recorded, schemas: &'a Schemas) -> Vec<Source<'a>> {
+    let records = recorded.records.values();
+    records.filter_map(|record| source(record, schemas)).collect()
+}
+
+/// What of nodes (by node set and name) can be captured: their own objects, and those outside of nodes that these stand on, such
+/// as a volume that one of them has attached. In the order of addresses.
+pub fn of_nodes<'a>(
+    recorded: &'a Recorded,
+    schemas: &'a Schemas,
+    nodes: &BTreeSet<(String, String)>,
+) -> Vec<Source<'a>> {
+    let is_theirs = |address: &Address| {
+        let node = address.node().map(|(set, node)| (set.to_owned(), node.to_owned()));
+        node.is_some_and(|node| nodes.contains(&node))
+    };
+    let mut wanted: BTreeSet<&Address> =
+        recorded.records.keys().filter(|address| is_theirs(address)).collect();
+    let mut open: Vec<&Address> = wanted.iter().copied().collect();
+    while let Some(address) = open.pop() {
+        let Some(record) = recorded.records.get(address) else { continue };
+        let shared = record.dependencies.iter().filter(|it| it.node().is_none());
+        open.extend(shared.filter(|address| wanted.insert(address)));
+    }
+    let records = wanted.into_iter().filter_map(|address| recorded.records.get(address));
+    records.filter_map(|record| source(record, schemas)).collect()
+}
+
+fn source<'a>(record: &'a Record, schemas: &'a Schemas) -> Option<Source<'a>> {
+    let capture = schema(schemas, &record.provider, record.address.kind())?.captured_by.as_ref()?;
+    // What is not usable has nothing worth keeping, and most clouds refuse to capture it.
+    (!record.tainted).then_some(Source { record, capture })
+}
+
+pub(crate) fn schema<'a>(
+    schemas: &'a Schemas,
+    provider: &str,
+    kind: &str,
+) -> Option<&'a ResourceSchema> {
+    schemas.get(provider_name(provider))?.resources.get(kind)
+}
+
+fn provider_name(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
+/// The snapshots of a restore point as a configuration would have them.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// What is captured.
+    pub captured: Vec<Captured>,
+    /// The snapshots.
+    pub instances: Vec<Instance>,
+    /// The provider configurations that they are made with, by the keys that [`Self::instances`] have.
+    pub providers: BTreeMap<String, ProviderConfig>,
+}
+
+/// The snapshots that a restore point of these objects takes. `providers` has the configurations of their providers, spelled out
+/// (see [`engine::lasting`]), by the keys that the records have.
+pub fn wanted(
+    point: &PointName,
+    sources: &[Source<'_>],
+    providers: &BTreeMap<String, ProviderConfig>,
+    schemas: &Schemas,
+) -> Wanted {
+    let mut wanted = Wanted::default();
+    for Source { record, capture } in sources {
+        let schema = schema(schemas, &record.provider, &capture.resource_type);
+        let (Some(schema), Some(config)) = (schema, providers.get(&record.provider)) else {
+            continue;
+        };
+        let provider = lasting_key(config, schemas);
+        let snapshot = catalogue::snapshot_of(point, &record.address, &capture.resource_type);
+        let object = record.attributes.get("id");
+        let object = object.as_ref().and_then(Value::as_str).unwrap_or(&record.id).to_owned();
+        let mut given = capture.arguments.clone();
+        given.insert(capture.source.clone(), Value::from(object.as_str()));
+        if let Some(argument) = &capture.name {
+            given.insert(argument.clone(), Value::from(name(point, &record.address).as_str()));
+        }
+        let given = |name: &str| given.get(name).cloned();
+        let instance = Instance::given(snapshot.clone(), &provider, schema, given, PLACE);
+        wanted.instances.push(instance);
+        wanted.captured.push(Captured { of: record.address.clone(), object, snapshot });
+        wanted.providers.insert(provider, config.clone());
+    }
+    wanted
+}
+
+/// Under which key the catalogue has a provider configuration. Snapshots outlive configurations: where the environment moves to
+/// another region, those of the old one must still be found there. What is secret is no part of it, since secrets are rotated.
+fn lasting_key(config: &ProviderConfig, schemas: &Schemas) -> String {
+    let declared = schemas.get(&config.name).map(|schema| &schema.configuration);
+    let is_open = |name: &str| {
+        let attribute = declared.and_then(|declared| declared.get(name));
+        attribute.is_some_and(|attribute| !attribute.sensitive)
+    };
+    let mut text = String::new();
+    for (name, value) in config.arguments.as_entries().into_iter().flat_map(Entries::iter) {
+        let is_secret = value.deep_marks().sensitive;
+        if is_open(name) && !value.is_null() && !is_secret {
+            let json = value.to_plain_json().unwrap_or_default();
+            let _ = writeln!(text, "{name}={json}");
+        }
+    }
+    let digest = model::digest::sha256_hex(text.as_bytes());
+    format!("{}.{}", config.name, &digest[..DIGITS])
+}
+
+/// A name that no other snapshot has, and that is the same whenever the same restore point is made again.
+fn name(point: &PointName, of: &Address) -> String {
+    let digest = model::digest::sha256_hex(of.to_string().as_bytes());
+    format!("{point}-{}", &digest[..DIGITS])
+}

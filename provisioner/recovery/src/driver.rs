@@ -1,0 +1,309 @@
+//! Makes restore points, looks whether they are what they were, and deletes them.
+//!
+//! Each change is an ordinary plan of the catalogue, run by the engine: intents before calls, adoption after a crash, one run at a
+//! time on what it writes. So a restore point that was cut off anywhere is gone on with by asking for it again, and nothing is made
+//! twice. Invariant: a restore point is recorded as such only after all of its snapshots are there. Refuses to know: where the
+//! catalogue is kept, the terminal.
+
+use crate::capture::{Schemas, Source, wanted};
+use crate::catalogue::{Catalogue, CatalogueError, Edit, begun_at, state_text};
+use engine::{
+    ApplyError, CancelToken, Engine, Owner, ProviderFactory, Purpose, RunReport, RunRequest,
+};
+use model::graph::ProviderConfig;
+use model::plan::{Actual, Observation, Plan};
+use model::record::{Record, Recorded};
+use model::restore_point::{FORMAT, Origin, PointName, RestorePoint};
+use model::{Address, Diagnostic};
+use planner::{Options, Planner};
+
+use state::StateError;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often a plan is made anew because another run changed the catalogue meanwhile.
+const ROUNDS: u32 = 8;
+
+/// Why a change of the catalogue did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// It could not be run.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// What the catalogue has cannot be used.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// It could not be planned.
+    #[error("{}", first(.0))]
+    Planned(Vec<Diagnostic>),
+    /// The catalogue cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+fn first(diagnostics: &[Diagnostic]) -> String {
+    let error = diagnostics.iter().find(|it| it.is_error()).or(diagnostics.first());
+    error.map_or_else(|| "it cannot be planned".to_owned(), |error| error.summary.clone())
+}
+
+type Result<T, E = RecoveryError> = std::result::Result<T, E>;
+
+/// An environment that a restore point is made of, as it is recorded.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// Whose it is.
+    pub owner: &'a Owner,
+    /// What is recorded of it.
+    pub recorded: &'a Recorded,
+    /// The same as `state export` writes it.
+    pub state: &'a str,
+}
+
+/// A restore point that is wanted.
+pub struct Asked<'a> {
+    /// Its name.
+    pub name: PointName,
+    /// What it is for.
+    pub origin: Origin,
+    /// What is captured.
+    pub sources: Vec<Source<'a>>,
+}
+
+/// What came of a change.
+pub enum Changed<T> {
+    /// It was done.
+    Done(T),
+    /// Not all of it was; what was is recorded.
+    Partly(RunReport),
+    /// It was interrupted: how it ended is found out when it is asked for again.
+    Interrupted,
+}
+
+/// Changes a catalogue and looks at what it has.
+pub struct Recovery<'a> {
+    /// The engine of the catalogue.
+    pub engine: &'a Engine,
+    /// Makes providers.
+    pub factory: &'a dyn ProviderFactory,
+    /// What they declare.
+    pub schemas: &'a Schemas,
+    /// The catalogue's own name and lineage.
+    pub owner: Owner,
+    /// How runs are called; each gets a run id of its own.
+    pub request: &'a (dyn Fn() -> RunRequest + Sync),
+    /// Calls at once.
+    pub parallelism: usize,
+    /// RFC 3339 time at which the command began, in UTC.
+    pub now: String,
+}
+
+impl Recovery<'_> {
+    /// Makes a restore point, or goes on with one that was begun. One that is whole already is given as it is.
+    pub async fn create(
+        &self,
+        environment: Environment<'_>,
+        asked: &Asked<'_>,
+        cancel: &CancelToken,
+    ) -> Result<Changed<RestorePoint>> {
+        let providers = self.lasting(environment, &asked.sources).await?;
+        let wanted = wanted(&asked.name, &asked.sources, &providers, self.schemas);
+        let mut point = RestorePoint {
+            format: FORMAT,
+            name: asked.name.clone(),
+            environment: environment.owner.environment.clone(),
+            lineage: environment.owner.lineage.clone(),
+            serial: environment.recorded.serial,
+            state_digest: model::digest::sha256_hex(environment.state.as_bytes()),
+            begun_at: self.now.clone(),
+            origin: asked.origin.clone(),
+            snapshots: wanted.captured.clone(),
+        };
+        let changed = self
+            .change(cancel, |recorded, edit| {
+                if let Some(kept) = Catalogue::of(recorded)?.points.remove(&asked.name) {
+                    point = kept.point;
+                    return Ok(());
+                }
+                if let Some(begun_at) = begun_at(recorded, &asked.name) {
+                    point.begun_at = begun_at;
+                }
+                edit.add(&point, &wanted, environment.state)
+            })
+            .await?;
+        Ok(match changed {
+            Changed::Done(()) => Changed::Done(point),
+            Changed::Partly(report) => Changed::Partly(report),
+            Changed::Interrupted => Changed::Interrupted,
+        })
+    }
+
+    /// Deletes restore points with all their snapshots.
+    pub async fn delete(
+        &self,
+        names: &BTreeSet<PointName>,
+        cancel: &CancelToken,
+    ) -> Result<Changed<()>> {
+        self.change(cancel, |_, edit| {
+            for name in names {
+                edit.remove(name);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Locks a restore point, or unlocks it.
+    pub async fn lock(
+        &self,
+        name: &PointName,
+        locked: bool,
+        cancel: &CancelToken,
+    ) -> Result<Changed<()>> {
+        self.change(cancel, |_, edit| {
+            edit.lock(name, locked);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Looks at every snapshot of these restore points, and at what is kept with them.
+    pub async fn verify(
+        &self,
+        names: &BTreeSet<PointName>,
+    ) -> Result<BTreeMap<PointName, Vec<Finding>>> {
+        let recorded = self.engine.load().await?;
+        let catalogue = Catalogue::of(&recorded)?;
+        let points = || catalogue.points.values().filter(|kept| names.contains(&kept.point.name));
+        let snapshots = points().flat_map(|kept| kept.records.clone());
+        let looked_at = Recorded { records: snapshots.collect(), ..recorded.clone() };
+        let (actual, errors) = self.engine.refresh(&looked_at).await;
+        let mut found = BTreeMap::new();
+        for kept in points() {
+            let mut findings = Vec::new();
+            if let Err(error) = state_text(&recorded, &kept.point) {
+                findings.push(Finding { of: None, snapshot: None, why: error.to_string() });
+            }
+            for (captured, record) in kept.snapshots() {
+                let why = match record {
+                    None => Some("it is recorded no more".to_owned()),
+                    Some(record) => self.damage(record, &actual, &errors),
+                };
+                findings.extend(why.map(|why| Finding {
+                    of: Some(captured.of.clone()),
+                    snapshot: record.map(|record| record.id.clone()),
+                    why,
+                }));
+            }
+            found.insert(kept.point.name.clone(), findings);
+        }
+        Ok(found)
+    }
+
+    /// What is wrong with a snapshot; nothing if it is what it was.
+    fn damage(&self, record: &Record, actual: &Actual, errors: &[Diagnostic]) -> Option<String> {
+        let address = &record.address;
+        let seen = match actual.get(address) {
+            Some(Observation::Present(seen)) => seen,
+            Some(Observation::Absent(why) | Observation::Unreachable(why)) => {
+                return Some(why.clone());
+            }
+            None => {
+                let error = errors.iter().find(|error| error.address.as_ref() == Some(address));
+                return Some(error.map_or_else(
+                    || "it could not be looked at".to_owned(),
+                    |error| error.summary.clone(),
+                ));
+            }
+        };
+        let schema = crate::capture::schema(self.schemas, &record.provider, address.kind())?;
+        schema.attributes.iter().find_map(|(name, attribute)| {
+            let (expected, found) = (attribute.expected.as_ref()?, seen.get(name)?);
+            let word = found.as_str().unwrap_or("another");
+            (!expected.same_content(&found)).then(|| format!("its {name} is {word}"))
+        })
+    }
+
+    /// The configurations of the providers of what is captured, spelled out.
+    async fn lasting(
+        &self,
+        environment: Environment<'_>,
+        sources: &[Source<'_>],
+    ) -> Result<BTreeMap<String, ProviderConfig>> {
+        let keys: BTreeMap<&str, &Address> = sources
+            .iter()
+            .map(|source| (source.record.provider.as_str(), &source.record.address))
+            .collect();
+        let providers = &environment.recorded.providers;
+        engine::lasting(&keys, providers, self.factory, environment.owner)
+            .await
+            .map_err(RecoveryError::Planned)
+    }
+
+    /// Plans an edit of the catalogue and runs it; planned anew when another run was there in between.
+    async fn change(
+        &self,
+        cancel: &CancelToken,
+        mut edit: impl FnMut(&Recorded, &mut Edit<'_>) -> Result<(), CatalogueError>,
+    ) -> Result<Changed<()>> {
+        let mut round = 1;
+        loop {
+            let request = (self.request)();
+            let recorded = match self.engine.recover(&request, Purpose::Apply, cancel).await {
+                Err(ApplyError::Interrupted) => return Ok(Changed::Interrupted),
+                recorded => recorded?,
+            };
+            let plan = self.plan(&recorded, &mut edit)?;
+            let plan = self.identified(plan).await?;
+            if plan.operations.is_empty() {
+                return Ok(Changed::Done(()));
+            }
+            match self.engine.apply(&plan, &request, self.parallelism, cancel).await {
+                Ok(report) if report.interrupted => return Ok(Changed::Interrupted),
+                Ok(report) if report.is_complete() => return Ok(Changed::Done(())),
+                Ok(report) => return Ok(Changed::Partly(report)),
+                Err(ApplyError::Interrupted) => return Ok(Changed::Interrupted),
+                Err(error) if error.is_outdated() && round < ROUNDS => round += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn plan(
+        &self,
+        recorded: &Recorded,
+        edit: &mut impl FnMut(&Recorded, &mut Edit<'_>) -> Result<(), CatalogueError>,
+    ) -> Result<Plan> {
+        let options = Options {
+            environment: self.owner.environment.clone(),
+            created_at: self.now.clone(),
+            ..Options::default()
+        };
+        // What is really there is not looked at: a snapshot that is gone is told by `verify`, and nothing could bring it back.
+        let actual = Actual::new();
+        let planner = Planner::new(recorded, &actual, self.schemas, options);
+        let mut wanted = Edit::of(recorded, &planner, self.schemas);
+        edit(recorded, &mut wanted)?;
+        let plan = planner.plan(&wanted.into_desired()).map_err(RecoveryError::Planned)?;
+        let contradictions = planner::check::check(&plan);
+        if contradictions.iter().any(Diagnostic::is_error) {
+            return Err(RecoveryError::Planned(contradictions));
+        }
+        Ok(plan)
+    }
+
+    async fn identified(&self, mut plan: Plan) -> Result<Plan> {
+        let identities = engine::identities(&plan, self.factory, &self.owner).await;
+        plan.identities = identities.map_err(RecoveryError::Planned)?;
+        Ok(plan)
+    }
+}
+
+/// What is wrong with a restore point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The object whose snapshot it is about; none if it is about the restore point itself.
+    pub of: Option<Address>,
+    /// The snapshot's identity.
+    pub snapshot: Option<String>,
+    /// What is wrong.
+    pub why: String,
+}
