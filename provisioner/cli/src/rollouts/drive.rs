@@ -4,6 +4,7 @@ use super::world::{Fleet, FleetWorld};
 use crate::error::{CommandError, Exit};
 use engine::Run;
 use model::Diagnostic;
+use model::restore_point::PointName;
 use model::rollout::entry::{Entry, Outcome};
 use rollout::driver::{Audience, DriveError, Driven, Ports};
 use std::sync::Arc;
@@ -65,11 +66,17 @@ pub fn ended(fleet: &Fleet, id: &str, driven: &Driven) -> Result<Exit, CommandEr
         }
         Driven::Over { outcome: Outcome::RolledBack, why } => {
             let summary = format!("rollout {id} was rolled back: {why}");
-            Err(Diagnostic::error("rollout-rolled-back", summary)
-                .with_hint(format!(
-                    "`{program} rollout report {target} {id} -o report.html` shows what was measured"
-                ))
-                .into())
+            let mut error = Diagnostic::error("rollout-rolled-back", summary).with_hint(format!(
+                "`{program} rollout report {target} {id} -o report.html` shows what was measured"
+            ));
+            // Data stays as the candidate left it: whether it goes back, and what is lost then, is for people.
+            let captures = fleet.rules.values().any(|rules| rules.snapshot_before);
+            if let Some(name) = PointName::of_rollout(id).ok().filter(|_| captures) {
+                error = error.with_hint(format!(
+                    "data stays as it is now; what it was before the first wave: `{program} backup show {target} {name}`"
+                ));
+            }
+            Err(error.into())
         }
         Driven::Over { outcome: Outcome::RollbackFailed, why } => {
             let summary = format!("rollout {id} could not be rolled back wholly: {why}");

@@ -9,6 +9,7 @@ mod gates;
 
 pub use gates::{Answer, Bounds, GateView, Point, Series};
 
+use model::restore_point::PointName;
 use model::rollout::entry::{Entry, Hold, NodeChange, Outcome, Start, Verb, Verdict, What};
 use model::rollout::{RollbackRule, Stage};
 use std::collections::BTreeMap;
@@ -271,6 +272,8 @@ pub struct Model {
     pub rest_runs: bool,
     /// What was tried, and failed, and was not tried again.
     pub undone: Option<Undone>,
+    /// The restore point that was made before the first wave.
+    pub restore_point: Option<PointName>,
     /// The end.
     pub end: Option<EndView>,
     places: BTreeMap<String, usize>,
@@ -338,8 +341,8 @@ impl Model {
                     agreed.push(AgreedView { by: by.clone(), until_ms: *until_ms });
                 }
             }
-            What::SnapshotTaken { .. }
-            | What::ListsStarted { .. }
+            What::SnapshotTaken { point, .. } => self.restore_point.clone_from(point),
+            What::ListsStarted { .. }
             | What::ListsEnded { .. }
             | What::Notified { .. }
             | What::TakenOver { .. } => {}

@@ -107,6 +107,9 @@ fn header(report: &Report, model: &Model, title: &str) -> String {
     let counts = model.counts();
     let counts = counts.iter().map(|(state, many)| format!("{many} {}", state.name()));
     rows.push(("Nodes", counts.collect::<Vec<_>>().join(", ")));
+    if let Some(point) = &model.restore_point {
+        rows.push(("Restore point", point.to_string()));
+    }
     text.push_str(&facts(&rows));
     let mut digests = Vec::new();
     if let Some(start) = &model.start {

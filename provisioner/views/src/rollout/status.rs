@@ -7,6 +7,7 @@ use super::fold::{AgreedView, Model, NodeState};
 use super::live::frame;
 use super::telling;
 use crate::console::Palette;
+use model::restore_point::PointName;
 use model::rollout::entry::{Hold, Outcome, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -22,6 +23,10 @@ pub fn human(model: &Model, now_ms: i64, width: usize, palette: Palette) -> Stri
     let mut text = frame(model, now_ms, width, palette);
     if let Some(end) = &model.end {
         push!(text, "  ended {}: {}\n", moment(end.at_ms), plain(&end.why));
+    }
+    if let Some(point) = &model.restore_point {
+        let line = format!("restore point {point} was made before the first wave");
+        push!(text, "  {}\n", palette.dim(&line));
     }
     let past = model.holds.iter().filter_map(|hold| Some((hold, hold.until_ms?)));
     for (hold, until_ms) in past {
@@ -90,6 +95,9 @@ pub struct Status {
     pub hold: Option<Hold>,
     /// The rollback, if there is one.
     pub rollback: Option<RollbackStatus>,
+    /// The restore point that was made before the first wave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_point: Option<PointName>,
 }
 
 /// A stage.
@@ -177,6 +185,7 @@ impl Status {
                 mttr_ms: rollback.mttr_ms(),
                 why: rollback.why.clone(),
             }),
+            restore_point: model.restore_point.clone(),
         }
     }
 }
