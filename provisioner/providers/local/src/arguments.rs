@@ -3,8 +3,9 @@
 use crate::error::LocalError;
 use crate::machine::Machine;
 use crate::network::{Cidr, Found};
-use crate::record::{Attachment, MachineArguments};
-use crate::schema::attachment;
+use crate::record::{Attachment, Captured, MachineArguments};
+use crate::schema::{WHOLE, attachment};
+use crate::snapshot::Snapshot;
 use crate::volume::Volume;
 use model::{Type, Value};
 use std::collections::BTreeMap;
@@ -21,6 +22,26 @@ pub fn text(arguments: &Value, name: &str) -> Result<String, LocalError> {
 
 fn optional_text(arguments: &Value, name: &str) -> Option<String> {
     arguments.get(name)?.as_str().map(str::to_owned)
+}
+
+/// The snapshot that an object begins with.
+pub fn snapshot(arguments: &Value) -> Option<String> {
+    optional_text(arguments, "snapshot")
+}
+
+/// What a snapshot is to be of: exactly one thing.
+pub fn captured(arguments: &Value) -> Result<Captured, LocalError> {
+    match (optional_text(arguments, "machine"), optional_text(arguments, "volume")) {
+        (Some(name), None) => Ok(Captured::Machine { name, address: None }),
+        (None, Some(name)) => Ok(Captured::Volume { name }),
+        (machine, _) => Err(LocalError::Invalid {
+            what: format!(
+                "a snapshot is of a machine or of a volume, and {} given",
+                if machine.is_some() { "both are" } else { "neither is" }
+            ),
+            hint: "give it either `machine` or `volume`: the `id` of what is to be captured".into(),
+        }),
+    }
 }
 
 /// The size of a volume in GiB.
@@ -81,6 +102,7 @@ pub fn machine(arguments: &Value) -> Result<MachineArguments, LocalError> {
         authorized_keys: keys.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect(),
         publish: publish(arguments)?,
         volumes,
+        snapshot: snapshot(arguments),
     })
 }
 
@@ -108,8 +130,31 @@ pub fn volume_attributes(volume: &Volume) -> Value {
     Value::object([
         ("name", Value::from(volume.record.name.as_str())),
         ("size", Value::from(size)),
+        ("snapshot", optional(volume.record.snapshot.as_deref())),
         ("id", Value::from(volume.record.name.as_str())),
         ("path", Value::from(volume.path.to_string_lossy().as_ref())),
+    ])
+}
+
+/// The attributes of a snapshot.
+pub fn snapshot_attributes(found: &Snapshot) -> Value {
+    let Snapshot { record, content, path, is_whole } = found;
+    let (machine, volume) = match &record.of {
+        Captured::Machine { name, .. } => (Some(name.as_str()), None),
+        Captured::Volume { name } => (None, Some(name.as_str())),
+    };
+    let number = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
+    Value::object([
+        ("name", Value::from(record.name.as_str())),
+        ("machine", optional(machine)),
+        ("volume", optional(volume)),
+        ("id", Value::from(record.name.as_str())),
+        ("path", Value::from(path.to_string_lossy().as_ref())),
+        ("size", number(content.size)),
+        ("files", number(content.files)),
+        ("digest", Value::from(content.digest.as_str())),
+        ("created_at", Value::from(content.created_at.as_str())),
+        ("status", Value::from(if *is_whole { WHOLE } else { "damaged" })),
     ])
 }
 
@@ -165,6 +210,7 @@ pub fn machine_attributes(machine: &Machine, given: &Value) -> Value {
                 Value::set(attachment(), volumes),
             ),
         ),
+        ("snapshot", optional(arguments.snapshot.as_deref())),
         ("id", Value::from(arguments.name.as_str())),
         ("host_key", optional(machine.host_key.as_deref())),
         ("socket", Value::from(machine.socket.to_string_lossy().as_ref())),

@@ -6,6 +6,7 @@ use crate::error::LocalError;
 use crate::launch::find_isolation;
 use crate::layout::Layout;
 use crate::record::Isolation;
+use crate::snapshot::Known;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -15,12 +16,14 @@ pub struct Cloud {
     layout: Layout,
     executable: PathBuf,
     isolation: Arc<OnceLock<(Isolation, Option<String>)>>,
+    pub(crate) known: Known,
 }
 
 impl Cloud {
     /// A cloud in an absolute directory; `executable` must call [`crate::internal_main`] first thing.
     pub fn new(directory: PathBuf, executable: PathBuf) -> Self {
-        Self { layout: Layout::new(directory), executable, isolation: Arc::default() }
+        let layout = Layout::new(directory);
+        Self { layout, executable, isolation: Arc::default(), known: Known::default() }
     }
 
     /// The same cloud, with nodes always kept apart in this way.

@@ -20,7 +20,7 @@ pub enum LocalError {
     /// The name is taken by an object of somebody else.
     #[error("{kind} `{name}` exists and belongs to {owner}")]
     Conflict {
-        /// Network, machine or volume.
+        /// Network, machine, volume or snapshot.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -38,7 +38,7 @@ pub enum LocalError {
     /// There is no such object.
     #[error("{kind} `{name}` does not exist in the local cloud")]
     Missing {
-        /// Network, machine or volume.
+        /// Network, machine, volume or snapshot.
         kind: &'static str,
         /// Its name.
         name: String,

@@ -5,6 +5,8 @@
 //! CLOUD/networks/NAME/             network.json holder.lock holder.json log
 //! CLOUD/machines/NAME/             machine.json init.lock log root/ run/{init.json,ssh.sock,control.sock}
 //! CLOUD/volumes/NAME/              volume.json data/
+//! CLOUD/snapshots/NAME/            snapshot.json content/
+//! CLOUD/KIND/NAME/.filling-X/      what becomes root/, data/ or content/ and is not whole yet; filling.lock: by whom
 //! CLOUD/.spent/TOKEN               its object was deleted: a request that comes late makes it no second time
 //! CLOUD/KIND/.deleting-NAME-X/     being removed; whoever comes next goes on
 //! CLOUD/KIND/.creating-NAME/       not yet an object; whoever comes next removes it
@@ -33,7 +35,7 @@ struct Marker {
     owner: Owner,
 }
 
-/// The three kinds of objects.
+/// The kinds of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A network.
@@ -42,15 +44,20 @@ pub enum Kind {
     Machine,
     /// A volume.
     Volume,
+    /// A snapshot.
+    Snapshot,
 }
 
 impl Kind {
+    const ALL: [Self; 4] = [Self::Network, Self::Machine, Self::Volume, Self::Snapshot];
+
     /// The word for people.
     pub fn word(self) -> &'static str {
         match self {
             Self::Network => "network",
             Self::Machine => "machine",
             Self::Volume => "volume",
+            Self::Snapshot => "snapshot",
         }
     }
 
@@ -59,6 +66,7 @@ impl Kind {
             Self::Network => "networks",
             Self::Machine => "machines",
             Self::Volume => "volumes",
+            Self::Snapshot => "snapshots",
         }
     }
 
@@ -67,6 +75,7 @@ impl Kind {
             Self::Network => "network.json",
             Self::Machine => "machine.json",
             Self::Volume => "volume.json",
+            Self::Snapshot => "snapshot.json",
         }
     }
 }
@@ -101,6 +110,16 @@ impl Layout {
     /// A volume's content.
     pub fn volume_data(&self, name: &str) -> PathBuf {
         self.object(Kind::Volume, name).join("data")
+    }
+
+    /// A machine's own files.
+    pub fn machine_root(&self, name: &str) -> PathBuf {
+        self.object(Kind::Machine, name).join("root")
+    }
+
+    /// What was captured.
+    pub fn snapshot_content(&self, name: &str) -> PathBuf {
+        self.object(Kind::Snapshot, name).join("content")
     }
 
     /// The names of all objects of a kind.
@@ -193,7 +212,7 @@ impl Layout {
         if !self.root.exists() {
             return Ok(());
         }
-        for kind in [Kind::Network, Kind::Machine, Kind::Volume] {
+        for kind in Kind::ALL {
             let parent = self.root.join(kind.directory());
             for name in names_in(&parent)? {
                 if name.starts_with(".deleting-") {
@@ -202,7 +221,7 @@ impl Layout {
             }
         }
         let lock = self.lock()?;
-        for kind in [Kind::Network, Kind::Machine, Kind::Volume] {
+        for kind in Kind::ALL {
             let parent = self.root.join(kind.directory());
             for name in names_in(&parent)? {
                 if name.starts_with(".creating-") {

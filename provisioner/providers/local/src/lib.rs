@@ -1,4 +1,4 @@
-//! The local cloud: networks, machines and volumes on this machine, without an account, a daemon or
+//! The local cloud: networks, machines, volumes and their snapshots on this machine, without an account, a daemon or
 //! root. Machines are real: own address, host name, file system, programs and login.
 //!
 //! Invariants: everything lies in one directory and says whose it is; every call can be repeated after
@@ -15,6 +15,7 @@ mod cloud;
 mod control;
 mod disk;
 mod error;
+mod filling;
 mod launch;
 mod layout;
 mod link;
@@ -25,6 +26,8 @@ mod passing;
 mod provider;
 mod record;
 mod schema;
+mod snapshot;
+mod tree;
 mod validate;
 mod volume;
 
@@ -35,8 +38,9 @@ pub use layout::{Kind, Layout, Removal};
 pub use machine::{Machine, Status};
 pub use network::{Cidr, Found};
 pub use provider::LocalProvider;
-pub use record::{Attachment, Isolation, MachineArguments, Owner, Running};
+pub use record::{Attachment, Captured, Content, Isolation, MachineArguments, Owner, Running};
 pub use schema::provider_schema;
+pub use snapshot::Snapshot;
 pub use volume::Volume;
 
 use std::ffi::OsString;

@@ -11,6 +11,7 @@ use crate::record::{
     Attachment, FORMAT, Isolation, MachineArguments, MachineRecord, NetworkRecord, Owner, Running,
     Up,
 };
+use crate::snapshot::take_over;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -118,6 +119,9 @@ impl Cloud {
         if let Some(found) = found {
             check_owner(Kind::Machine, name, &found.owner, owner)?;
         } else {
+            if let Some(snapshot) = &arguments.snapshot {
+                self.check_snapshot(Kind::Machine, snapshot)?;
+            }
             let record = MachineRecord {
                 format: FORMAT,
                 owner: owner.clone(),
@@ -127,7 +131,25 @@ impl Cloud {
             self.layout().claim(&lock, (Kind::Machine, name), &owner.token, &record)?;
         }
         drop(lock);
+        if let Some(snapshot) = &arguments.snapshot {
+            self.begin_machine_with(owner, name, snapshot)?;
+        }
         self.first_start(name)
+    }
+
+    /// Its files are those of the snapshot; who it is, it is itself.
+    fn begin_machine_with(
+        &self,
+        owner: &Owner,
+        name: &str,
+        snapshot: &str,
+    ) -> Result<(), LocalError> {
+        let record = read_json::<MachineRecord>(&self.layout().record(Kind::Machine, name))?;
+        let Some(MachineRecord { address, .. }) = record else { return Ok(()) };
+        let root = self.layout().machine_root(name);
+        self.begin_with(owner, (Kind::Machine, name), snapshot, &root, |root, of| {
+            take_over(root, of, (name, address))
+        })
     }
 
     /// Nodes without namespaces share the loopback with other clouds, which may take an address between
@@ -168,6 +190,7 @@ impl Cloud {
         record.arguments = MachineArguments {
             network: before.record.arguments.network.clone(),
             address: before.record.arguments.address,
+            snapshot: before.record.arguments.snapshot.clone(),
             ..arguments.clone()
         };
         let path = self.layout().record(Kind::Machine, name);
@@ -242,12 +265,15 @@ impl Cloud {
         })
     }
 
-    /// Reads a machine.
+    /// Reads a machine. One whose files have not all come from its snapshot is none yet.
     pub fn find_machine(&self, name: &str) -> Result<Option<Machine>, LocalError> {
         let Some(record) = read_json::<MachineRecord>(&self.layout().record(Kind::Machine, name))?
         else {
             return Ok(None);
         };
+        if !record.has_files(self.layout()) {
+            return Ok(None);
+        }
         let network = self.find_network(&record.arguments.network)?;
         let directory = self.layout().object(Kind::Machine, name);
         let state = directory.join("run/init.json");

@@ -11,7 +11,8 @@ use crate::layout::Removal;
 use crate::machine::Machine;
 use crate::network::Found as Network;
 use crate::record::{Isolation, Owner};
-use crate::schema::{MACHINE, NETWORK, VOLUME, provider_schema};
+use crate::schema::{MACHINE, NETWORK, SNAPSHOT, VOLUME, provider_schema};
+use crate::snapshot::Snapshot;
 use async_trait::async_trait;
 use model::plan::Observation;
 use model::schema::ProviderSchema;
@@ -120,12 +121,17 @@ impl LocalProvider {
     }
 }
 
-/// The three resource types, so that every call decides once.
+/// The resource types, so that every call decides once.
 #[derive(Clone, Copy)]
 enum Resource {
     Network,
     Machine,
     Volume,
+    Snapshot,
+}
+
+impl Resource {
+    const ALL: [Self; 4] = [Self::Network, Self::Machine, Self::Volume, Self::Snapshot];
 }
 
 fn resource(address: &Address) -> Result<Resource, LocalError> {
@@ -133,9 +139,10 @@ fn resource(address: &Address) -> Result<Resource, LocalError> {
         NETWORK => Ok(Resource::Network),
         MACHINE => Ok(Resource::Machine),
         VOLUME => Ok(Resource::Volume),
+        SNAPSHOT => Ok(Resource::Snapshot),
         other => Err(LocalError::Invalid {
             what: format!("the local cloud has no `{other}`"),
-            hint: format!("it has {NETWORK}, {MACHINE} and {VOLUME}"),
+            hint: format!("it has {NETWORK}, {MACHINE}, {VOLUME} and {SNAPSHOT}"),
         }),
     }
 }
@@ -160,16 +167,41 @@ fn machine_object(machine: &Machine, given: &Value) -> Object {
     }
 }
 
+fn snapshot_object(snapshot: &Snapshot) -> Object {
+    let attributes = arguments::snapshot_attributes(snapshot);
+    Object { id: snapshot.record.name.clone(), attributes, note: None }
+}
+
 /// A creation that fails takes away what it began, and says why it failed.
 fn or_undo<T>(
+    cloud: &Cloud,
+    owner: &Owner,
+    (kind, name): (Resource, &str),
     made: Result<T, LocalError>,
-    undo: impl FnOnce() -> Result<(), LocalError>,
 ) -> Result<T, LocalError> {
-    if matches!(made, Err(LocalError::Start { .. } | LocalError::Io { .. })) {
+    if let Err(
+        LocalError::Start { .. }
+        | LocalError::Io { .. }
+        | LocalError::Missing { .. }
+        | LocalError::Invalid { .. },
+    ) = made
+    {
         // What cannot be taken away now is taken away by the next creation or look-up.
-        let _ = undo();
+        let _ = take_away(cloud, owner, (kind, name));
     }
     made
+}
+
+/// Takes away what this very creation has begun.
+fn take_away(
+    cloud: &Cloud,
+    owner: &Owner,
+    (kind, name): (Resource, &str),
+) -> Result<(), LocalError> {
+    if cloud.is_owned(kind.into(), name, owner)? {
+        return delete(cloud, owner, (kind, name), Removal::Undone);
+    }
+    cloud.layout().sweep()
 }
 
 fn create(
@@ -182,18 +214,24 @@ fn create(
     match kind {
         Resource::Network => {
             let made = cloud.create_network(owner, &name, &arguments::text(given, "cidr")?);
-            let found = or_undo(made, || cloud.delete_network(owner, &name, Removal::Undone))?;
+            let found = or_undo(cloud, owner, (kind, &name), made)?;
             network_object(cloud, &found)
         }
         Resource::Machine => {
             let made = cloud.create_machine(owner, &arguments::machine(given)?);
-            let machine = or_undo(made, || cloud.delete_machine(owner, &name, Removal::Undone))?;
+            let machine = or_undo(cloud, owner, (kind, &name), made)?;
             Ok(machine_object(&machine, given))
         }
         Resource::Volume => {
-            let made = cloud.create_volume(owner, &name, arguments::size_gib(given)?);
-            let volume = or_undo(made, || cloud.delete_volume(owner, &name, Removal::Undone))?;
+            let (size_gib, snapshot) = (arguments::size_gib(given)?, arguments::snapshot(given));
+            let made = cloud.create_volume(owner, &name, size_gib, snapshot.as_deref());
+            let volume = or_undo(cloud, owner, (kind, &name), made)?;
             Ok(Object { id: name, attributes: arguments::volume_attributes(&volume), note: None })
+        }
+        Resource::Snapshot => {
+            let made = cloud.create_snapshot(owner, &name, &arguments::captured(given)?);
+            let snapshot = or_undo(cloud, owner, (kind, &name), made)?;
+            Ok(snapshot_object(&snapshot))
         }
     }
 }
@@ -226,6 +264,16 @@ fn update(
             let attributes = arguments::volume_attributes(&volume);
             Ok(Object { id: volume.record.name, attributes, note: None })
         }
+        Resource::Snapshot => {
+            let snapshot = cloud.snapshot(&name)?;
+            if !snapshot.is_whole {
+                return Err(LocalError::Refused {
+                    what: format!("snapshot `{name}` is damaged, and nothing can mend it"),
+                    hint: "take another one, and remove this one".into(),
+                });
+            }
+            Ok(snapshot_object(&snapshot))
+        }
     }
 }
 
@@ -256,6 +304,10 @@ fn look(
             }
             None => None,
         },
+        Resource::Snapshot => cloud.find_snapshot(name)?.map(|snapshot| {
+            let object = snapshot_object(&snapshot);
+            (snapshot.record.owner, object, true)
+        }),
     })
 }
 
@@ -312,6 +364,7 @@ fn delete(
         Resource::Network => cloud.delete_network(owner, name, removal),
         Resource::Machine => cloud.delete_machine(owner, name, removal),
         Resource::Volume => cloud.delete_volume(owner, name, removal),
+        Resource::Snapshot => cloud.delete_snapshot(owner, name, removal),
     }
 }
 
@@ -331,11 +384,8 @@ fn find(
         }
         Some(_) => Ok(None),
         None => {
-            // A volume without content is not seen, but its record may be ours.
-            if cloud.is_owned(kind.into(), &name, owner)? {
-                delete(cloud, owner, (kind, &name), Removal::Undone)?;
-            }
-            cloud.layout().sweep().map(|()| None)
+            // What has no content yet is not seen, but its record may be ours.
+            take_away(cloud, owner, (kind, &name)).map(|()| None)
         }
     }
 }
@@ -346,13 +396,14 @@ fn was_finished(cloud: &Cloud, kind: Resource, name: &str) -> Result<bool, Local
         Resource::Network => cloud.was_network_up(name)?,
         Resource::Machine => cloud.find_machine(name)?.is_some_and(|it| it.host_key.is_some()),
         Resource::Volume => cloud.find_volume(name)?.is_some(),
+        Resource::Snapshot => cloud.has_snapshot(name)?,
     })
 }
 
 /// Every object of this lineage.
 fn owned(cloud: &Cloud, lineage: &str) -> Result<Vec<Owned>, LocalError> {
     let mut owned = Vec::new();
-    for kind in [Resource::Network, Resource::Machine, Resource::Volume] {
+    for kind in Resource::ALL {
         for name in cloud.layout().names(kind.into())? {
             // It may be deleted by somebody else while this looks.
             let Some(owner) = cloud.owner_of(kind.into(), &name)? else { continue };
@@ -383,6 +434,7 @@ impl From<Resource> for crate::Kind {
             Resource::Network => Self::Network,
             Resource::Machine => Self::Machine,
             Resource::Volume => Self::Volume,
+            Resource::Snapshot => Self::Snapshot,
         }
     }
 }

@@ -4,6 +4,9 @@
 //! record carries the number of its format.
 
 use crate::alive::Identity;
+use crate::error::LocalError;
+use crate::layout::{Kind, Layout};
+use crate::tree::Summary;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -119,6 +122,9 @@ pub struct MachineArguments {
     pub publish: BTreeMap<u16, u16>,
     /// Volumes by path.
     pub volumes: Vec<Attachment>,
+    /// The snapshot that its files began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
 }
 
 /// `machine.json`.
@@ -134,6 +140,13 @@ pub struct MachineRecord {
     pub address: Ipv4Addr,
 }
 
+impl MachineRecord {
+    /// Whether its files are there that it needs before its first start: the others are made by that.
+    pub fn has_files(&self, layout: &Layout) -> bool {
+        self.arguments.snapshot.is_none() || layout.machine_root(&self.arguments.name).is_dir()
+    }
+}
+
 /// `volume.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeRecord {
@@ -145,6 +158,85 @@ pub struct VolumeRecord {
     pub name: String,
     /// Its size in GiB: recorded, not enforced.
     pub size_gib: u64,
+    /// The snapshot that its content began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+}
+
+/// What a snapshot is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Captured {
+    /// A machine.
+    Machine {
+        /// Its name.
+        name: String,
+        /// The address it had.
+        address: Option<Ipv4Addr>,
+    },
+    /// A volume.
+    Volume {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Captured {
+    /// What kind of object it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Machine { .. } => Kind::Machine,
+            Self::Volume { .. } => Kind::Volume,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Machine { name, .. } | Self::Volume { name } => name,
+        }
+    }
+
+    /// The error that says that it is not there.
+    pub(crate) fn missing(&self) -> LocalError {
+        LocalError::Missing { kind: self.kind().word(), name: self.name().to_owned() }
+    }
+}
+
+/// What was captured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// `sha256:...` over all of it.
+    pub digest: String,
+    /// Bytes in all files.
+    pub size: u64,
+    /// How many files.
+    pub files: u64,
+    /// When the first was copied, as RFC 3339 has it.
+    pub created_at: String,
+}
+
+impl Content {
+    /// Whether a tree is this.
+    pub fn is(&self, found: &Summary) -> bool {
+        self.digest == found.digest
+    }
+}
+
+/// `snapshot.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRecord {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its name.
+    pub name: String,
+    /// What it is of, as it was when it was taken.
+    pub of: Captured,
+    /// What is in it; written before the content has its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
 }
 
 /// `holder.json` and `run/init.json`: what runs, believed only while the lock beside it is held. Written by

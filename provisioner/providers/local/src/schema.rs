@@ -1,6 +1,6 @@
 //! What the local cloud offers, as data.
 
-use model::schema::{Adoption, Attribute, DataSchema, ProviderSchema, ResourceSchema};
+use model::schema::{Adoption, Attribute, Capture, DataSchema, ProviderSchema, ResourceSchema};
 use model::{Type, Value};
 use std::collections::BTreeMap;
 
@@ -10,6 +10,10 @@ pub const NETWORK: &str = "local_network";
 pub const MACHINE: &str = "local_machine";
 /// The resource type of volumes.
 pub const VOLUME: &str = "local_volume";
+/// The resource type of snapshots.
+pub const SNAPSHOT: &str = "local_snapshot";
+/// The `status` of a snapshot whose content is what was captured.
+pub const WHOLE: &str = "whole";
 
 fn resource<const N: usize>(
     description: &str,
@@ -59,12 +63,22 @@ fn network() -> ResourceSchema {
     )
 }
 
+/// The argument of what begins with a snapshot.
+fn begins_with(of: &str) -> Attribute {
+    let what = format!("The `id` of a snapshot of a {of}, whose content it begins with.");
+    Attribute::optional(Type::String, &what).forces_replacement()
+}
+
+fn captured_as(source: &str) -> Capture {
+    Capture::by(SNAPSHOT, source).named("name")
+}
+
 fn machine() -> ResourceSchema {
     let keys = "Public keys that may log in as root, in the form of a .pub file.";
     let publish =
         "Ports of the machine that 127.0.0.1 of the host has, too: node port = host port.";
     let volumes = "Volumes and the absolute paths at which the machine has them.";
-    resource(
+    let machine = resource(
         "A machine on this machine: own address, host name, file system, programs and login.",
         [
             ("name", name("Its name and host name, unique in the local cloud.")),
@@ -87,14 +101,16 @@ fn machine() -> ResourceSchema {
             ("isolation", text("How it is kept apart: `namespaces` or `processes`.")),
             ("boot_id", text("Made anew with every boot.").volatile()),
             ("status", status()),
+            ("snapshot", begins_with("machine")),
         ],
-    )
+    );
+    ResourceSchema { captured_by: Some(captured_as("machine")), ..machine }
 }
 
 fn volume() -> ResourceSchema {
     let advice = "a local volume cannot be resized: make a new one of another name, copy, and \
                   remove the old one";
-    resource(
+    let volume = resource(
         "A directory that outlives the machines it is attached to.",
         [
             ("name", name("Its name, unique in the local cloud.")),
@@ -105,6 +121,35 @@ fn volume() -> ResourceSchema {
             ),
             ("id", text("Its identity, for `volumes` of a machine.")),
             ("path", text("Its directory on the host.")),
+            ("snapshot", begins_with("volume")),
+        ],
+    );
+    ResourceSchema { captured_by: Some(captured_as("volume")), ..volume }
+}
+
+fn snapshot() -> ResourceSchema {
+    let source = |what: &str| {
+        let what = format!("The `id` of the {what} that is captured; either that or the other.");
+        Attribute::optional(Type::String, &what).forces_replacement()
+    };
+    let number = |what: &str| Attribute::computed(Type::Number, what);
+    let status = "`whole`, or `damaged` when its content is not any more what was captured";
+    resource(
+        "What was in a machine or a volume, kept apart from it.",
+        [
+            ("name", name("Its name, unique in the local cloud.")),
+            ("machine", source("machine")),
+            ("volume", source("volume")),
+            ("id", text("Its identity, for `snapshot` of a machine or a volume.")),
+            ("path", text("The directory of its content on the host.")),
+            ("size", number("Bytes in all its files.")),
+            ("files", number("How many files it has, without directories and links.")),
+            ("digest", text("`sha256:...` over names, kinds, modes, link targets and contents.")),
+            (
+                "created_at",
+                text("When it was begun, as RFC 3339 has it: what was written by then is in it."),
+            ),
+            ("status", text(status).volatile().expects(Value::from(WHOLE))),
         ],
     )
 }
@@ -119,6 +164,7 @@ pub fn provider_schema() -> ProviderSchema {
             (NETWORK.to_owned(), DataSchema::of(&network(), &["name"])),
             (MACHINE.to_owned(), DataSchema::of(&machine(), &["name"])),
             (VOLUME.to_owned(), DataSchema::of(&volume(), &["name"])),
+            (SNAPSHOT.to_owned(), DataSchema::of(&snapshot(), &["name"])),
         ]),
         limits: BTreeMap::new(),
         name: "local".to_owned(),
@@ -130,6 +176,7 @@ pub fn provider_schema() -> ProviderSchema {
             (NETWORK.to_owned(), network()),
             (MACHINE.to_owned(), machine()),
             (VOLUME.to_owned(), volume()),
+            (SNAPSHOT.to_owned(), snapshot()),
         ]),
     }
 }

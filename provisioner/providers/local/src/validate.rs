@@ -13,6 +13,11 @@ pub fn problem(kind: Kind, given: &Value) -> Option<LocalError> {
         return Some(error);
     }
     match kind {
+        Kind::Snapshot => {
+            let is_known = |name: &str| given.get(name).is_none_or(|it| it.is_wholly_known());
+            let can_tell = is_known("machine") && is_known("volume");
+            if can_tell { arguments::captured(given).err() } else { None }
+        }
         Kind::Network => text("cidr").and_then(|cidr| Cidr::parse(&cidr).err()),
         Kind::Volume => {
             let size = given.get("size")?;

@@ -26,6 +26,7 @@ impl Cloud {
         owner: &Owner,
         name: &str,
         size_gib: u64,
+        snapshot: Option<&str>,
     ) -> Result<Volume, LocalError> {
         check_name(Kind::Volume, name)?;
         let lock = self.layout().lock()?;
@@ -33,16 +34,26 @@ impl Cloud {
         if let Some(found) = found {
             check_owner(Kind::Volume, name, &found.owner, owner)?;
         } else {
+            if let Some(snapshot) = snapshot {
+                self.check_snapshot(Kind::Volume, snapshot)?;
+            }
             let record = VolumeRecord {
                 format: FORMAT,
                 owner: owner.clone(),
                 name: name.to_owned(),
                 size_gib,
+                snapshot: snapshot.map(str::to_owned),
             };
             self.layout().claim(&lock, (Kind::Volume, name), &owner.token, &record)?;
         }
-        make_directory(&self.layout().volume_data(name))?;
-        drop(lock);
+        let data = self.layout().volume_data(name);
+        match snapshot {
+            None => make_directory(&data)?,
+            Some(snapshot) => {
+                drop(lock);
+                self.begin_with(owner, (Kind::Volume, name), snapshot, &data, |_, _| Ok(()))?;
+            }
+        }
         self.find_volume(name)?
             .ok_or_else(|| LocalError::Missing { kind: Kind::Volume.word(), name: name.to_owned() })
     }

@@ -30,6 +30,9 @@ pub fn launch(layout: &Layout, name: &str) -> Result<Launched, Failure> {
     };
     let record: MachineRecord = read_json(&layout.record(Kind::Machine, name))?
         .ok_or_else(|| Failure::new("it has no record"))?;
+    if !record.has_files(layout) {
+        return Err(Failure::new("its files have not all come from its snapshot"));
+    }
     let network = running_network(layout, &record.arguments.network)?;
     let run = directory.join("run");
     make_directory(&run)?;

@@ -18,4 +18,5 @@ mod ssh;
 
 pub use ctl::ctl_main;
 pub use init::init_main;
+pub use root::{hosts_line, is_own};
 pub use run::run_main;

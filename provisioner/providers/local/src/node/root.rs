@@ -257,6 +257,18 @@ pub fn enter(root: &Path, volumes: &[crate::record::VolumeOrder]) -> io::Result<
     std::env::set_current_dir("/")
 }
 
+/// What `/etc/hosts` says of the machine itself.
+pub fn hosts_line(name: &str, address: std::net::Ipv4Addr) -> String {
+    format!("{address} {name}\n")
+}
+
+/// Whether another machine that begins with the files of this one makes that file anew: what is gone after a boot, and what
+/// nobody else may have.
+pub fn is_own(relative: &Path) -> bool {
+    let is_below_run = relative.starts_with("run") && relative != Path::new("run");
+    is_below_run || super::ssh::is_host_key(relative)
+}
+
 /// Files of `/etc` that say who the machine is. `root` is `/` on a node with namespaces.
 pub fn write_identity(root: &Path, name: &str, address: std::net::Ipv4Addr) -> io::Result<()> {
     let etc = root.join("etc");
@@ -271,7 +283,7 @@ pub fn write_identity(root: &Path, name: &str, address: std::net::Ipv4Addr) -> i
         if etc.join(file).exists() { Ok(()) } else { write(file, text) }
     };
     write("hostname", &format!("{name}\n"))?;
-    write_once("hosts", &format!("127.0.0.1 localhost\n{address} {name}\n"))?;
+    write_once("hosts", &format!("127.0.0.1 localhost\n{}", hosts_line(name, address)))?;
     write_once(
         "passwd",
         "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",

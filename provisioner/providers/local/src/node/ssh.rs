@@ -18,9 +18,17 @@ use tokio::sync::watch;
 /// How long a dialled address may take to answer.
 const DIAL_LIMIT: Duration = Duration::from_secs(10);
 
+/// Where the machine's own key is; beside it, with extensions, its public line and one that is being made.
+const HOST_KEY: &str = "/etc/ssh/ssh_host_ed25519_key";
+
+/// Whether a file of the machine's root is its own key, or a part of it.
+pub fn is_host_key(relative: &Path) -> bool {
+    Path::new("/").join(relative).with_extension("") == Path::new(HOST_KEY)
+}
+
 /// The machine's own key: read, or made at its first boot. Gives the key and its public line.
 pub fn host_key(place: &super::programs::Place) -> io::Result<(PrivateKey, String)> {
-    let path = place.path("/etc/ssh/ssh_host_ed25519_key");
+    let path = place.path(HOST_KEY);
     let key = match fs::read_to_string(&path) {
         Ok(text) => PrivateKey::from_openssh(text).map_err(io::Error::other)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => make_host_key(&path)?,

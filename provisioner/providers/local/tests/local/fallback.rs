@@ -50,7 +50,8 @@ async fn nothing_survives_its_init() -> TestResult {
 async fn volumes_are_links() -> TestResult {
     let fixture = Fixture::without_namespaces()?;
     fixture.network("main").await?;
-    let data = fixture.blocking(|cloud| cloud.create_volume(&owner("data"), "data", 1)).await??;
+    let data =
+        fixture.blocking(|cloud| cloud.create_volume(&owner("data"), "data", 1, None)).await??;
     let attachment = Attachment { volume: "data".into(), path: "/srv/data".into() };
     let with = |arguments: &mut provider_local::MachineArguments| {
         arguments.volumes = vec![attachment.clone()];

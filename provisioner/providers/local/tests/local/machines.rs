@@ -167,7 +167,8 @@ async fn a_dead_network_disconnects_its_machines() -> TestResult {
 async fn volumes_come_and_go_while_a_machine_runs() -> TestResult {
     let fixture = Fixture::new()?;
     fixture.network("main").await?;
-    let data = fixture.blocking(|cloud| cloud.create_volume(&owner("data"), "data", 1)).await??;
+    let data =
+        fixture.blocking(|cloud| cloud.create_volume(&owner("data"), "data", 1, None)).await??;
     let one = fixture.machine("one", |_| {}).await?;
     let attachment = Attachment { volume: "data".into(), path: "/srv/data".into() };
     let with = |arguments: &mut provider_local::MachineArguments| {
@@ -206,7 +207,8 @@ async fn volumes_come_and_go_while_a_machine_runs() -> TestResult {
 async fn a_lost_volume_is_seen() -> TestResult {
     let fixture = Fixture::new()?;
     fixture.network("main").await?;
-    let data = fixture.blocking(|cloud| cloud.create_volume(&owner("data"), "data", 1)).await??;
+    let data =
+        fixture.blocking(|cloud| cloud.create_volume(&owner("data"), "data", 1, None)).await??;
     let attachment = Attachment { volume: "data".into(), path: "/srv/data".into() };
     let with = |arguments: &mut provider_local::MachineArguments| {
         arguments.volumes = vec![attachment.clone()];
@@ -215,7 +217,7 @@ async fn a_lost_volume_is_seen() -> TestResult {
     std::fs::remove_dir_all(data.path.parent().ok_or("no parent")?)?;
     assert!(fixture.blocking(|cloud| cloud.find_volume("data")).await??.is_none());
     assert!(fixture.blocking(|cloud| cloud.machine("one")).await??.attached.is_empty());
-    fixture.blocking(|cloud| cloud.create_volume(&owner("data"), "data", 1)).await??;
+    fixture.blocking(|cloud| cloud.create_volume(&owner("data"), "data", 1, None)).await??;
     let mended = fixture.update("one", with).await?;
     assert_eq!(mended.attached, [attachment]);
     let login = fixture.login(&mended).await?;

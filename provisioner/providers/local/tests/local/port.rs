@@ -13,17 +13,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-fn provider(directory: PathBuf, lineage: &str) -> TestResult<LocalProvider> {
+pub fn provider(directory: PathBuf, lineage: &str) -> TestResult<LocalProvider> {
     let owner = Owner { environment: "test".into(), lineage: lineage.into() };
     let configuration = Value::object([("isolation", Value::null(model::Type::String))]);
     Ok(LocalProvider::from_configuration(&configuration, directory, PROGRAM.into(), owner)?)
 }
 
-fn address(kind: &str, name: &str) -> Address {
+pub fn address(kind: &str, name: &str) -> Address {
     Address::new(Vec::new(), kind, name, None)
 }
 
-fn network() -> (Address, Value) {
+pub fn network() -> (Address, Value) {
     let arguments = [("name", Value::from("main")), ("cidr", Value::from("10.78.0.0/24"))];
     (address("local_network", "main"), Value::object(arguments))
 }
@@ -37,12 +37,12 @@ fn machine(name: &str) -> (Address, Value) {
     (address("local_machine", name), arguments)
 }
 
-fn volume(size: i64) -> (Address, Value) {
+pub fn volume(size: i64) -> (Address, Value) {
     let arguments = [("name", Value::from("data")), ("size", Value::from(size))];
     (address("local_volume", "data"), Value::object(arguments))
 }
 
-async fn create(
+pub async fn create(
     provider: &LocalProvider,
     (address, arguments): (Address, Value),
 ) -> Result<Object, provider::ProviderError> {
@@ -51,7 +51,7 @@ async fn create(
     provider.create(CreateRequest { address, token, arguments, batch: None, progress }).await
 }
 
-async fn find(
+pub async fn find(
     provider: &LocalProvider,
     (address, arguments): (Address, Value),
 ) -> Result<Option<Object>, provider::ProviderError> {
@@ -64,7 +64,7 @@ async fn find(
     })
 }
 
-async fn read(
+pub async fn read(
     provider: &LocalProvider,
     address: &Address,
     object: &Object,
@@ -77,7 +77,7 @@ async fn read(
     Ok(provider.read_many(&[request]).await.remove(0)?)
 }
 
-async fn delete(
+pub async fn delete(
     provider: &LocalProvider,
     address: Address,
     object: &Object,
