@@ -65,3 +65,42 @@ impl Cloud {
         fs::remove_file(&lock).map_err(failed_at("remove", &lock))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Removal;
+
+    fn owner(token: &str) -> Owner {
+        let text = |text: &str| text.to_owned();
+        let (lineage, environment) = (text("lineage"), text("test"));
+        Owner { lineage, environment, address: text("local_volume.data"), token: text(token) }
+    }
+
+    /// A program stood still while it copied. Others took over: what they made stays as they made it.
+    #[test]
+    fn who_comes_late_changes_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let cloud = Cloud::new(place.path().join("cloud"), "/bin/false".into());
+        let (late, owner) = (owner("late"), owner("other"));
+        let data = cloud.create_volume(&late, "data", 1, None).unwrap().path;
+        fs::remove_dir(&data).unwrap();
+        let fill = |into: &Path| {
+            fs::write(into.join("late"), "").unwrap();
+            cloud.delete_volume(&late, "data", Removal::Undone)?;
+            cloud.create_volume(&owner, "data", 1, None)?;
+            fs::write(data.join("file"), "").unwrap();
+            fs::create_dir(into).unwrap();
+            Ok(())
+        };
+        let sealed = std::cell::Cell::new(false);
+        let seal = |()| {
+            sealed.set(true);
+            Ok(())
+        };
+        let error = cloud.fill(&late, (Kind::Volume, "data"), &data, fill, seal).unwrap_err();
+        assert!(matches!(error, LocalError::Missing { .. }), "{error}");
+        assert!(!sealed.get());
+        assert_eq!(names_in(&data).unwrap(), ["file"]);
+    }
+}

@@ -63,10 +63,11 @@ fn network() -> ResourceSchema {
     )
 }
 
-/// The argument of what begins with a snapshot.
+/// The argument of what begins with a snapshot. Where it is left out, an object stays that began with one: a restored one does
+/// not go because its configuration says nothing of that.
 fn begins_with(of: &str) -> Attribute {
     let what = format!("The `id` of a snapshot of a {of}, whose content it begins with.");
-    Attribute::optional(Type::String, &what).forces_replacement()
+    Attribute::optional_computed(Type::String, &what).forces_replacement()
 }
 
 fn captured_as(source: &str) -> Capture {

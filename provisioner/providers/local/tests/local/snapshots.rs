@@ -391,18 +391,46 @@ async fn what_is_deleted_meanwhile_is_captured_wholly_or_not_at_all() -> TestRes
     place.end()
 }
 
-/// An invalid request for a name that another object of the environment has leaves that object alone.
+/// A request that cannot succeed, for the name of another object of the same environment.
 #[tokio::test]
 async fn a_creation_takes_away_only_what_it_began() -> TestResult {
     let place = Place::new()?;
+    let main = create(&place.mine, network()).await?;
+    let node = place.machine("one", &[])?;
+    let one = create(&place.mine, node.clone()).await?;
+    let key = ("authorized_keys", Value::tuple([Value::from("no key")]));
+    let (_, arguments) = place.machine("one", &[key])?;
+    let stranger = (address("local_machine", "stranger"), arguments);
+    assert_eq!(create(&place.mine, stranger).await.unwrap_err().class, ErrorClass::Invalid);
+    let seen = read(&place.mine, &node.0, &one).await?;
+    assert_eq!(seen, Observation::Present(one.attributes.clone()));
+    place.delete(&node, &one).await?;
+    place.delete(&network(), &main).await?;
+    place.end()
+}
+
+#[tokio::test]
+async fn of_two_programs_one_copies() -> TestResult {
+    use rustix::fs::{FlockOperation, fcntl_lock};
+    let place = Place::new()?;
     let data = create(&place.mine, volume(1)).await?;
-    let (_, arguments) = volume_of("data", "nothing");
-    let stranger = (address("local_volume", "stranger"), arguments);
-    assert_eq!(create(&place.mine, stranger).await.unwrap_err().class, ErrorClass::Conflict);
-    let (_, arguments) = snapshot("data", "volume", "nothing");
-    let missing = (address("local_snapshot", "missing"), arguments);
-    assert_eq!(create(&place.mine, missing).await.unwrap_err().class, ErrorClass::NotFound);
-    assert!(matches!(read(&place.mine, &volume(1).0, &data).await?, Observation::Present(_)));
+    let taken = snapshot("of-data", "volume", "data");
+    let object = create(&place.mine, taken.clone()).await?;
+    let at = |path: &str| place.directory.join("snapshots/of-data").join(path);
+    fs::rename(at("content"), at(DEAD))?;
+    let lock = fs::File::create(at("filling.lock"))?;
+    fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    let error = create(&place.mine, taken.clone()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Conflict);
+    assert!(
+        error.message.contains("another program is copying into snapshot `of-data`"),
+        "{error}"
+    );
+    assert!(at(DEAD).is_dir(), "it is the other one's");
+    drop(lock);
+    assert_eq!(create(&place.mine, taken.clone()).await?.id, object.id);
+    assert!(!at(DEAD).exists());
+    place.delete(&taken, &object).await?;
     place.delete(&volume(1), &data).await?;
     place.end()
 }
