@@ -452,7 +452,7 @@ impl Provider for LocalProvider {
 
     fn validate(&self, address: &Address, given: &Value) -> Vec<Diagnostic> {
         let problem = match resource(address) {
-            Ok(kind) => crate::validate::problem(kind.into(), given),
+            Ok(kind) => crate::validate::problem(kind.into(), address, given),
             Err(error) => Some(error),
         };
         let diagnostic = |error: LocalError| {

@@ -11,7 +11,6 @@ use rustix::fs::{
 };
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _};
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -40,7 +39,7 @@ fn folder(source: &Entry, target: &Entry, leave_out: LeaveOut<'_>) -> Result<(),
         }
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let open = openat(&target.held, ".", flags, Mode::empty());
+    let open = openat(&target.held, ".", flags, Mode::empty()).map(File::from);
     let finished = open.map_err(io::Error::from).and_then(|open| finish(&open, &source.metadata));
     finished.map_err(failed_at("write", &target.path))
 }
@@ -108,11 +107,10 @@ fn steadily(source: &File, target: &File) -> io::Result<Metadata> {
 }
 
 /// Gives a copy what its original has beside its content. The content comes first: writing takes rights away.
-fn finish(made: impl AsFd, original: &Metadata) -> io::Result<()> {
-    let made = File::from(made.as_fd().try_clone_to_owned()?);
-    keep_owner(original, &made.metadata()?, |user, group| fchown(&made, Some(user), Some(group)));
-    fchmod(&made, Mode::from_raw_mode(original.mode() & 0o7777))?;
-    Ok(futimens(&made, &times(original))?)
+fn finish(made: &File, original: &Metadata) -> io::Result<()> {
+    keep_owner(original, &made.metadata()?, |user, group| fchown(made, Some(user), Some(group)));
+    fchmod(made, Mode::from_raw_mode(original.mode() & 0o7777))?;
+    Ok(futimens(made, &times(original))?)
 }
 
 /// Only root may give files away, and only where root runs machines they can be somebody else's.

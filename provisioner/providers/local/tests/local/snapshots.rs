@@ -349,6 +349,8 @@ async fn what_cannot_be_is_refused_and_leaves_nothing() -> TestResult {
     );
     assert!(problems(with(&[unset, volume_given])).is_empty());
     assert!(problems(with(&[machine])).is_empty());
+    let looked_up = Address::data(Vec::new(), "local_snapshot", "x", None);
+    assert!(place.mine.validate(&looked_up, &with(&[])).is_empty());
 
     place.delete(&taken, &object).await?;
     place.delete(&volume(1), &data).await?;
