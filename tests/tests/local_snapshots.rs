@@ -6,6 +6,7 @@
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tests::{Random, Workbench, setting, wait_until};
@@ -107,6 +108,29 @@ fn killed_while_it_copies_the_next_apply_brings_everything_right() {
     }
     bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
     assert!(!cloud.exists());
+    bench.traces().assert_none();
+}
+
+/// A snapshot without a file would look like one of everything.
+#[test]
+fn what_may_not_be_read_fails_the_snapshot() {
+    let set_mode = |path: &Path, mode| {
+        let set = fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        set.expect("it is ours");
+    };
+    let (bench, cloud) = bench();
+    apply(&bench, &["--var", "taken=false"]);
+    let file = cloud.join("volumes/data/data/file");
+    fs::write(&file, "kept").expect("it is ours");
+    bench.give_to_user();
+    set_mode(&file, 0o000);
+    let failed = bench.run(&["apply", "env", "--auto-approve"]).exits(1);
+    failed.says("volumes/data/data/file").says("Permission denied");
+    assert!(!cloud.join("snapshots").exists());
+    set_mode(&file, 0o400);
+    apply(&bench, &[]);
+    assert_eq!(files(&cloud.join("volumes/again/data"))["file"], b"kept");
+    bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
     bench.traces().assert_none();
 }
 

@@ -200,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn what_captures_is_there() {
+        let schema = provider_schema();
+        let captures = schema.resources.values().filter_map(|it| it.captured_by.as_ref());
+        for capture in captures.clone() {
+            let taken = &schema.resources[&capture.resource_type].attributes;
+            assert!(taken[&capture.source].mode == Mode::Optional);
+            assert!(capture.name.as_ref().is_some_and(|name| taken[name].mode == Mode::Required));
+        }
+        assert_eq!(captures.count(), 2);
+    }
+
+    #[test]
     fn resizing_is_refused() {
         let schema = provider_schema();
         let size = &schema.resources[VOLUME].attributes["size"];

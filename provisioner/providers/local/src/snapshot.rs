@@ -272,3 +272,41 @@ pub(crate) fn take_over(
     let (before, now) = (node::hosts_line(before, *at), node::hosts_line(name, address));
     tree::edit(root, "etc/hosts", |text| text.replace(&before, &now))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    fn settled(content: &Path) -> Option<Fingerprint> {
+        let end = Instant::now() + Duration::from_mins(1);
+        loop {
+            assert!(Instant::now() < end, "never settles");
+            if let Some(fingerprint) = tree::fingerprint(content).unwrap() {
+                return Some(fingerprint);
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_not_read_again_until_it_is_written_to() {
+        let place = tempfile::tempdir().unwrap();
+        let content = place.path().join("before");
+        fs::create_dir(&content).unwrap();
+        fs::write(content.join("file"), "1").unwrap();
+        let known = Known::default();
+        let real = known.summary("s", &content).unwrap();
+        let told = Summary { digest: "as it was told".to_owned(), ..real.clone() };
+        known.note("s", settled(&content), &told);
+        assert_eq!(known.summary("s", &content).unwrap(), told);
+        // Its last name is no change of it.
+        let content = place.path().join("content");
+        fs::rename(place.path().join("before"), &content).unwrap();
+        assert_eq!(known.summary("s", &content).unwrap(), told);
+        assert_eq!(known.summary("other", &content).unwrap(), real);
+        fs::write(content.join("file"), "1").unwrap();
+        assert_eq!(known.summary("s", &content).unwrap(), real);
+    }
+}
