@@ -270,9 +270,12 @@ fn slow(fleet: &Fleet) {
 #[test]
 fn a_controller_that_is_killed_in_every_stage_is_followed_by_another() {
     let fleet = Fleet::new(6, &[]);
-    let candidate = ["workload_version=2"];
+    let candidate = ["workload_version=2", "snapshot_before=true"];
     let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
-    fleet.starts(&words, &candidate).finish().exits(0).says("rollout run");
+    let begun = fleet.starts(&words, &candidate).finish().exits(0).says("rollout run");
+    let begun = begun.says("Before the first stage a restore point is made: rollout-");
+    begun.says("of 12 objects");
+    killed_while_it_captures(&fleet, &candidate);
     for stage in ["canary-5", "canary-25", "gradual-75", "full"] {
         let mut driving = fleet.starts(&RUN, &candidate);
         let entered = format!("{stage} bakes");
@@ -290,6 +293,42 @@ fn a_controller_that_is_killed_in_every_stage_is_followed_by_another() {
     assert_eq!((all.len(), once.len()), (6, 6), "each node was changed once: {all:?}");
     assert!(!of(&entries, "taken_over").is_empty());
     fleet.assert_no_changes(&candidate);
+    captured_before_it_began(&fleet, &entries);
+}
+
+/// Whoever drives is killed while the restore point is made, and it stays while its rollout is under way, whole or not.
+fn killed_while_it_captures(fleet: &Fleet, candidate: &[&str]) {
+    let driving = fleet.starts(&RUN, candidate);
+    let said = "local_snapshot.captured";
+    wait_until("it captures", MINUTES, || driving.said_so_far().contains(said));
+    driving.signal(Signal::SIGKILL);
+    driving.finish().exits(137);
+    let prune = ["backup", "prune", ENVIRONMENT, "--keep", "0", "--auto-approve"];
+    fleet.bench.run(&prune).exits(0).says("stays: its rollout is under way");
+}
+
+/// The restore point has every node as it was before the first wave, and goes when nobody needs it any more.
+fn captured_before_it_began(fleet: &Fleet, entries: &[Value]) {
+    let place = |kind: &str| entries.iter().position(|entry| entry["what"]["entry"] == kind);
+    assert!(place("snapshot_taken") < place("stage_entered"), "{entries:?}");
+    let taken = of(entries, "snapshot_taken");
+    assert_eq!(taken.len(), 1);
+    let point = text(&taken[0]["point"]);
+    fleet.bench.run(&["backup", "verify", ENVIRONMENT]).exits(0).says("12 snapshots");
+    let shown = fleet.bench.run(&["backup", "show", ENVIRONMENT, point, "--json"]).exits(0).json();
+    let mut of_nodes: Vec<_> = shown["snapshots"]
+        .as_array()
+        .expect("it has snapshots")
+        .iter()
+        .filter(|snapshot| text(&snapshot["of"]).contains("local_machine"))
+        .map(|snapshot| text(&snapshot["object"]))
+        .collect();
+    of_nodes.sort_unstable();
+    let nodes: Vec<_> = (1..=6).map(|number| format!("work-main-00{number}")).collect();
+    assert_eq!(of_nodes, nodes);
+    let keep = ["backup", "prune", ENVIRONMENT, "--keep", "0", "--auto-approve"];
+    fleet.bench.run(&keep).exits(0).says("stays: there is no other");
+    fleet.bench.run(&["backup", "delete", ENVIRONMENT, point, "--auto-approve"]).exits(0);
 }
 
 #[test]

@@ -24,6 +24,12 @@ variable "approval" {
   description = "Who must agree before the second stage begins."
 }
 
+variable "snapshot_before" {
+  type        = bool
+  default     = false
+  description = "Whether a restore point is made before the first wave."
+}
+
 variable "told" {
   type        = string
   default     = null
@@ -78,6 +84,7 @@ rollout "work" {
   max_parallel    = 4
   max_unavailable = 2
   interval        = "3s"
+  snapshot_before = var.snapshot_before
 
   error_budget {
     tolerated     = 0.001
