@@ -6,6 +6,7 @@
 //! system it ran on.
 
 pub mod aws;
+mod azurite;
 mod chance;
 mod postgres;
 mod run;
@@ -13,6 +14,7 @@ mod state_file;
 mod traces;
 mod workbench;
 
+pub use azurite::Azurite;
 pub use chance::{Random, installed, setting};
 pub use postgres::Postgres;
 pub use run::{Finished, Running};
