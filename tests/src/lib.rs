@@ -11,6 +11,7 @@ mod chance;
 mod postgres;
 mod run;
 mod state_file;
+mod terminal;
 mod traces;
 mod workbench;
 
@@ -19,6 +20,7 @@ pub use chance::{Random, installed, setting};
 pub use postgres::Postgres;
 pub use run::{Finished, Running};
 pub use state_file::unpacked_bodies;
+pub use terminal::Terminal;
 pub use traces::Traces;
 pub use workbench::Workbench;
 

@@ -11,7 +11,9 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tests::{Azurite, Finished, Postgres, Random, Running, Workbench, setting, wait_until};
+use tests::{
+    Azurite, Finished, Postgres, Random, Running, Terminal, Workbench, setting, wait_until,
+};
 
 const ENVIRONMENT: &str = "environments/rollout";
 /// Goes on with a rollout when whoever drove it is gone.
@@ -426,6 +428,7 @@ fn what_is_newer_takes_over_a_freeze_holds_and_a_node_that_refuses_goes_back_by_
     fleet.starts(&words, &["workload_version=4"]).finish().exits(0);
     fleet.apply(&["workload_version=3"]).exits(0).says("is superseded").says("No changes");
     assert_eq!(outcome(&fleet.entries()), "superseded");
+    overtaken_while_a_person_reads(&fleet);
 
     // A version that does not get well is taken back by the node itself, and ends the rollout.
     fleet.apply(&["workload_version=4", "unhealthy=true"]).exits(1).says("rollout-rolled-back");
@@ -443,6 +446,34 @@ fn what_is_newer_takes_over_a_freeze_holds_and_a_node_that_refuses_goes_back_by_
     frozen.finish().exits(1).says("rollout-rolled-back");
     assert_eq!(after_stages(&fleet.entries()).len(), 0);
     fleet.assert_no_changes(&["workload_version=3"]);
+}
+
+/// A rollout is superseded by a plan that rolls nothing out. Before a person agrees to that plan, another run does what is in it, and begins
+/// a rollout: what was agreed to is no more all there is to do, and is refused. The next run rolls the nodes out again.
+fn overtaken_while_a_person_reads(fleet: &Fleet) {
+    let (here, newer) = (["workload_version=3"], ["workload_version=4"]);
+    let volume = "resource \"local_volume\" \"beside\" {\n  name = \"beside\"\n  size = 1\n}\n";
+    fleet.starts(&["apply", ENVIRONMENT, YES, "--detach"], &newer).finish().exits(0);
+    fleet.bench.write(&format!("{ENVIRONMENT}/beside.hcl"), volume);
+    let words = fleet.command(&["apply", ENVIRONMENT], &here);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let mut reading = Terminal::start(&fleet.bench, &words);
+    reading.shows("is superseded");
+    reading.shows("Only `yes` is a yes: ");
+    let part = ["apply", ENVIRONMENT, YES, "--target", "local_volume.beside"];
+    fleet.starts(&part, &here).finish().exits(0);
+    let other = fleet.applies(&newer);
+    wait_until("a stage bakes", MINUTES, || other.said_so_far().contains("canary-5 bakes"));
+    reading.types("yes\r");
+    reading.shows("Planning again");
+    reading.shows("busy");
+    reading.shows("it begins a rollout of them");
+    reading.ends(1);
+    assert_eq!(changed(&fleet.entries()).concat().len(), 1, "it has changed nothing");
+    fleet.apply(&here).exits(0).says("is superseded").says("committed");
+    other.finish().exits(1).says("rollout-superseded");
+    assert_eq!(changed(&fleet.entries()).concat().len(), 1, "the node that was changed");
+    fleet.assert_no_changes(&here);
 }
 
 /// The plan is made in one place, agreed to by people, and applied where the files are other ones by then.
