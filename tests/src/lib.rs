@@ -6,17 +6,21 @@
 //! system it ran on.
 
 pub mod aws;
+mod azurite;
 mod chance;
 mod postgres;
 mod run;
 mod state_file;
+mod terminal;
 mod traces;
 mod workbench;
 
+pub use azurite::Azurite;
 pub use chance::{Random, installed, setting};
 pub use postgres::Postgres;
 pub use run::{Finished, Running};
 pub use state_file::unpacked_bodies;
+pub use terminal::Terminal;
 pub use traces::Traces;
 pub use workbench::Workbench;
 

@@ -17,6 +17,7 @@ pub struct Workbench {
     directory: TempDir,
     binary: PathBuf,
     artifacts: PathBuf,
+    variables: Vec<(String, String)>,
 }
 
 impl Workbench {
@@ -38,7 +39,7 @@ impl Workbench {
         std::fs::create_dir_all(&artifacts).expect("the temporary directory is writable");
         let binary = directory.path().join("provisioner");
         std::fs::copy(built_binary(), &binary).expect("the binary can be copied");
-        let bench = Self { directory, binary, artifacts };
+        let bench = Self { directory, binary, artifacts, variables: Vec::new() };
         bench.give_to_user();
         bench
     }
@@ -63,6 +64,11 @@ impl Workbench {
         std::fs::create_dir_all(parent).expect("the directory is ours");
         std::fs::write(path, text).expect("the file is ours");
         self.give_to_user();
+    }
+
+    /// Sets a variable of the environment for every command from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Copies a directory of the repository to a place in the workbench.
@@ -160,7 +166,8 @@ impl Workbench {
             .env("XDG_STATE_HOME", self.path("home/state"))
             .env("XDG_CACHE_HOME", &self.artifacts)
             .env("NO_COLOR", "1")
-            .env("COLUMNS", "100");
+            .env("COLUMNS", "100")
+            .envs(self.variables.iter().cloned());
         command
     }
 

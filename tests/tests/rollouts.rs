@@ -11,11 +11,14 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tests::{Finished, Postgres, Random, Running, Workbench, setting, wait_until};
+use tests::{
+    Azurite, Finished, Postgres, Random, Running, Terminal, Workbench, setting, wait_until,
+};
 
 const ENVIRONMENT: &str = "environments/rollout";
 /// Goes on with a rollout when whoever drove it is gone.
 const RUN: [&str; 5] = ["rollout", "run", ENVIRONMENT, "--lock-timeout", "90s"];
+const YES: &str = "--auto-approve";
 const MINUTES: Duration = Duration::from_mins(3);
 
 /// One fleet at a time: a machine that is too busy to answer is an outage, and holds a rollout as it should.
@@ -40,13 +43,13 @@ impl Fleet {
         Self::prepared(size, more, |_| ())
     }
 
-    /// The same, recorded in a database, with another working directory, `elsewhere`, that knows where that is.
-    fn shared(size: u32, server: &Postgres) -> Self {
+    /// The same, recorded at a place that other machines reach, with another working directory, `elsewhere`, that knows it.
+    fn shared(size: u32, place: &str, prepare: impl FnOnce(&mut Workbench)) -> Self {
         let block = format!(
-            "environment \"rollout\" {{\n  state {{\n    backend = \"postgres\"\n    url     = \"{}\"\n    lease_s = 15\n  }}\n",
-            server.url()
+            "environment \"rollout\" {{\n  state {{\n    {place}\n    lease_s = 15\n  }}\n"
         );
         Self::prepared(size, &[], |bench| {
+            prepare(bench);
             bench.add("modules", "elsewhere/modules");
             bench.add("tests/data/rollout", "elsewhere/environments/rollout");
             for place in ["", "elsewhere/"] {
@@ -56,11 +59,11 @@ impl Fleet {
         })
     }
 
-    fn prepared(size: u32, more: &[&str], prepare: impl FnOnce(&Workbench)) -> Self {
+    fn prepared(size: u32, more: &[&str], prepare: impl FnOnce(&mut Workbench)) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let bench = Workbench::new();
+        let mut bench = Workbench::new();
         bench.add("tests/data/rollout", ENVIRONMENT);
-        prepare(&bench);
+        prepare(&mut bench);
         bench.add_program("workload");
         let (prometheus, alertmanager) = (port(), port());
         let binary = format!("workload_binary={}", bench.path("workload").display());
@@ -86,7 +89,7 @@ impl Fleet {
     }
 
     fn apply(&self, values: &[&str]) -> Finished {
-        let words = self.command(&["apply", ENVIRONMENT, "--auto-approve"], values);
+        let words = self.command(&["apply", ENVIRONMENT, YES], values);
         self.bench.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
@@ -103,7 +106,7 @@ impl Fleet {
     }
 
     fn applies(&self, values: &[&str]) -> Running {
-        self.starts(&["apply", ENVIRONMENT, "--auto-approve"], values)
+        self.starts(&["apply", ENVIRONMENT, YES], values)
     }
 
     fn rollout(&self, verb: &str, more: &[&str]) -> Finished {
@@ -203,7 +206,7 @@ fn twenty_four_nodes_get_a_good_version_and_are_kept_from_bad_ones() {
     good(&fleet);
     errors(&fleet);
     slow(&fleet);
-    fleet.bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
+    fleet.bench.run(&["destroy", ENVIRONMENT, YES]).exits(0);
     fleet.bench.traces().assert_none();
 }
 
@@ -271,7 +274,7 @@ fn slow(fleet: &Fleet) {
 fn a_controller_that_is_killed_in_every_stage_is_followed_by_another() {
     let fleet = Fleet::new(6, &[]);
     let candidate = ["workload_version=2", "snapshot_before=true"];
-    let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
+    let words = ["apply", ENVIRONMENT, YES, "--detach"];
     let begun = fleet.starts(&words, &candidate).finish().exits(0).says("rollout run");
     let begun = begun.says("Before the first stage a restore point is made: rollout-");
     begun.says("of 12 objects");
@@ -334,8 +337,27 @@ fn captured_before_it_began(fleet: &Fleet, entries: &[Value]) {
 #[test]
 fn controllers_that_are_killed_at_any_instant_or_fall_asleep_are_followed_by_others() {
     let server = Postgres::start();
-    let fleet = Fleet::shared(3, &server);
+    let place = format!("backend = \"postgres\"\n    url     = \"{}\"", server.url());
+    let fleet = Fleet::shared(3, &place, |_| ());
     killed_at_any_instant(&fleet);
+    asleep_while_another_machine_goes_on(&fleet);
+}
+
+#[test]
+fn a_controller_on_another_machine_takes_over_through_an_object_store() {
+    let Some(azurite) = Azurite::start() else {
+        println!("npm is missing, so Azure Blob is not tested here");
+        return;
+    };
+    azurite.make_container("fleets");
+    let place = format!(
+        "backend  = \"azure\"\n    url      = \"az://fleets/team\"\n    endpoint = \"{}\"",
+        azurite.endpoint()
+    );
+    let fleet = Fleet::shared(3, &place, |bench| {
+        bench.set("AZURE_STORAGE_ACCOUNT_NAME", Azurite::ACCOUNT);
+        bench.set("AZURE_STORAGE_ACCOUNT_KEY", Azurite::KEY);
+    });
     asleep_while_another_machine_goes_on(&fleet);
 }
 
@@ -343,7 +365,7 @@ fn controllers_that_are_killed_at_any_instant_or_fall_asleep_are_followed_by_oth
 fn killed_at_any_instant(fleet: &Fleet) {
     let mut random = Random::seeded(|seed| println!("{seed}"));
     let candidate = ["workload_version=2"];
-    let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
+    let words = ["apply", ENVIRONMENT, YES, "--detach"];
     fleet.starts(&words, &candidate).finish().exits(0);
     let mut is_over = false;
     for kill in 1..=setting("PROVISIONER_TEST_KILLS", 5) {
@@ -441,10 +463,11 @@ fn what_is_newer_takes_over_a_freeze_holds_and_a_node_that_refuses_goes_back_by_
     fleet.assert_no_changes(&["workload_version=3"]);
 
     // Begun, and regretted before anything was changed.
-    let words = ["apply", ENVIRONMENT, "--auto-approve", "--detach"];
+    let words = ["apply", ENVIRONMENT, YES, "--detach"];
     fleet.starts(&words, &["workload_version=4"]).finish().exits(0);
     fleet.apply(&["workload_version=3"]).exits(0).says("is superseded").says("No changes");
     assert_eq!(outcome(&fleet.entries()), "superseded");
+    overtaken_while_a_person_reads(&fleet);
 
     // A version that does not get well is taken back by the node itself, and ends the rollout.
     fleet.apply(&["workload_version=4", "unhealthy=true"]).exits(1).says("rollout-rolled-back");
@@ -462,6 +485,34 @@ fn what_is_newer_takes_over_a_freeze_holds_and_a_node_that_refuses_goes_back_by_
     frozen.finish().exits(1).says("rollout-rolled-back");
     assert_eq!(after_stages(&fleet.entries()).len(), 0);
     fleet.assert_no_changes(&["workload_version=3"]);
+}
+
+/// A rollout is superseded by a plan that rolls nothing out. Before a person agrees to that plan, another run does what is in it, and begins
+/// a rollout: what was agreed to is no more all there is to do, and is refused. The next run rolls the nodes out again.
+fn overtaken_while_a_person_reads(fleet: &Fleet) {
+    let (here, newer) = (["workload_version=3"], ["workload_version=4"]);
+    let volume = "resource \"local_volume\" \"beside\" {\n  name = \"beside\"\n  size = 1\n}\n";
+    fleet.starts(&["apply", ENVIRONMENT, YES, "--detach"], &newer).finish().exits(0);
+    fleet.bench.write(&format!("{ENVIRONMENT}/beside.hcl"), volume);
+    let words = fleet.command(&["apply", ENVIRONMENT], &here);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let mut reading = Terminal::start(&fleet.bench, &words);
+    reading.shows("is superseded");
+    reading.shows("Only `yes` is a yes: ");
+    let part = ["apply", ENVIRONMENT, YES, "--target", "local_volume.beside"];
+    fleet.starts(&part, &here).finish().exits(0);
+    let other = fleet.applies(&newer);
+    wait_until("a stage bakes", MINUTES, || other.said_so_far().contains("canary-5 bakes"));
+    reading.types("yes\r");
+    reading.shows("Planning again");
+    reading.shows("busy");
+    reading.shows("it begins a rollout of them");
+    reading.ends(1);
+    assert_eq!(changed(&fleet.entries()).concat().len(), 1, "it has changed nothing");
+    fleet.apply(&here).exits(0).says("is superseded").says("committed");
+    other.finish().exits(1).says("rollout-superseded");
+    assert_eq!(changed(&fleet.entries()).concat().len(), 1, "the node that was changed");
+    fleet.assert_no_changes(&here);
 }
 
 /// The plan is made in one place, agreed to by people, and applied where the files are other ones by then.
@@ -538,7 +589,7 @@ fn parts_and_mistakes(fleet: &Fleet) {
     let plan = ["plan", ENVIRONMENT, "-o", "y.plan"];
     let next = ["workload_version=3"];
     fleet.starts(&[&plan[..], &part].concat(), &next).finish().exits(1).says("rollout-targets");
-    let apply = ["apply", ENVIRONMENT, "--auto-approve"];
+    let apply = ["apply", ENVIRONMENT, YES];
     fleet.starts(&[&apply[..], &part].concat(), &next).finish().exits(1).says("rollout-targets");
 
     fleet.starts(&plan, &next).finish().exits(0);

@@ -2,77 +2,13 @@
 //!
 //! What is typed next is sent only when what was awaited has been shown, so nothing here depends on how fast anything is.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a test's own set-up ends the test")]
-
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{Winsize, openpty};
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::os::fd::AsFd as _;
-use std::process::{Child, Stdio};
-use tests::Workbench;
-
-/// How long a terminal may be silent before a test gives up.
-const SILENCE_MS: u16 = 60_000;
+use tests::{Terminal, Workbench};
 
 const CTRL_C: &str = "\u{3}";
 const CTRL_D: &str = "\u{4}";
 const TAB: &str = "\t";
 const UP: &str = "\u{1b}[A";
 const LEFT: &str = "\u{1b}[D";
-
-/// The program in a terminal.
-struct Terminal {
-    screen: File,
-    program: Child,
-    /// What has been shown and not been awaited yet.
-    shown: String,
-}
-
-impl Terminal {
-    fn start(bench: &Workbench, arguments: &[&str]) -> Self {
-        let size = Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-        let pair = openpty(Some(&size), None).unwrap();
-        let stream = || Stdio::from(pair.slave.try_clone().unwrap());
-        let mut command = bench.command(arguments);
-        command.env("TERM", "xterm").stdin(stream()).stdout(stream()).stderr(stream());
-        let program = command.spawn().unwrap();
-        Self { screen: File::from(pair.master), program, shown: String::new() }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.screen.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Reads until this is shown.
-    #[track_caller]
-    fn shows(&mut self, text: &str) {
-        loop {
-            if let Some(at) = self.shown.find(text) {
-                self.shown.drain(..at + text.len());
-                return;
-            }
-            assert!(self.read(), "`{text}` is not shown, but: {:?}", self.shown);
-        }
-    }
-
-    /// Reads what there is; false when there will be no more.
-    fn read(&mut self) -> bool {
-        let mut ready = [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)];
-        let waited = poll(&mut ready, PollTimeout::from(SILENCE_MS)).unwrap();
-        assert!(waited > 0, "the terminal is silent after {:?}", self.shown);
-        let mut bytes = [0; 4096];
-        // When nobody has the other end any more, reading is an error.
-        let length = self.screen.read(&mut bytes).unwrap_or(0);
-        self.shown.push_str(&String::from_utf8_lossy(&bytes[..length]));
-        length > 0
-    }
-
-    fn ends(mut self) {
-        while self.read() {}
-        assert!(self.program.wait().unwrap().success(), "{}", self.shown);
-    }
-}
 
 fn bench() -> Workbench {
     let bench = Workbench::empty();
@@ -111,7 +47,7 @@ fn expressions_are_edited_go_on_and_can_be_dropped() {
     terminal.shows("Ctrl-D");
     terminal.shows("> ");
     terminal.types(CTRL_D);
-    terminal.ends();
+    terminal.ends(0);
 }
 
 #[test]
@@ -126,8 +62,7 @@ fn an_earlier_session_is_remembered_but_no_secrets() {
     terminal.shows("(sensitive value)");
     terminal.shows("> ");
     // The terminal is closed without a word.
-    terminal.program.kill().unwrap();
-    terminal.program.wait().unwrap();
+    terminal.is_killed();
 
     let mut terminal = Terminal::start(&bench, &["console", "env"]);
     terminal.shows("> ");
@@ -135,5 +70,5 @@ fn an_earlier_session_is_remembered_but_no_secrets() {
     terminal.shows("\r\n42\r\n");
     terminal.shows("> ");
     terminal.types("exit\r");
-    terminal.ends();
+    terminal.ends(0);
 }

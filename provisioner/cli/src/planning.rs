@@ -103,7 +103,8 @@ pub fn load_from(
     let factory = Factory::for_checking(session)?;
     let projection = lang::validation_projection(factory.schemas());
     let inputs = project.inputs(LOGIN_KEY_LATER);
-    let (_, more) = examine(&project, &inputs, &factory, "", &projection);
+    let workshop = Workshop::new(session, &project, &inputs, &factory);
+    let (_, more) = workshop.examine("", &projection);
     diagnostics.extend(more);
     Err(CommandError::new(in_source_order(diagnostics), &project.sources))
 }
@@ -116,143 +117,209 @@ pub struct Made {
     pub rules: Rules,
 }
 
-/// The plan that makes the environment as configured.
-pub async fn plan(
-    session: &Session,
-    project: &Project,
-    inputs: &Inputs,
-    factory: &Factory,
-    world: &World<'_>,
-    wishes: Wishes,
-) -> Result<Plan, CommandError> {
-    Ok(make(session, project, inputs, factory, world, wishes).await?.plan)
+/// What a configuration is planned with.
+pub struct Workshop<'a> {
+    /// The console.
+    pub session: &'a Session,
+    /// The configuration.
+    pub project: &'a Project,
+    /// What its evaluation starts from.
+    pub inputs: &'a Inputs,
+    /// The providers.
+    pub factory: &'a Factory,
+    /// Time, for what is looked up.
+    clock: SystemClock,
 }
 
-/// The plan that makes the environment as configured. What it imports and what its data sources say is
-/// looked up, in batches, and everything is decided once more with that, until all that can be known is.
-pub async fn make(
-    session: &Session,
-    project: &Project,
-    inputs: &Inputs,
-    factory: &Factory,
-    world: &World<'_>,
-    wishes: Wishes,
-) -> Result<Made, CommandError> {
-    let schemas = factory.schemas();
-    let lineage = &world.recorded.lineage;
-    let created_at = inputs.moment.time.to_string();
-    let quiet = wishes.quiet;
-    let options = wishes.options(&project.environment, world.moved, created_at);
-    let mut recorded = Cow::Borrowed(world.recorded);
-    let mut actual = Cow::Borrowed(world.actual);
-    let mut imported: Vec<Adopted> = Vec::new();
-    let mut notes: Vec<Diagnostic> = Vec::new();
-    let mut answers = Answers::new();
-    loop {
-        let planner = Planner::new(&recorded, &actual, schemas, options.clone());
-        let planner = planner.with_answers(&answers);
-        let (desired, mut diagnostics) = examine(project, inputs, factory, lineage, &planner);
-        if quiet {
-            diagnostics.retain(Diagnostic::is_error);
-        }
-        let new = |import: &&Import| !recorded.records.contains_key(&import.address);
-        let wanted: Vec<_> = desired.imports.iter().filter(new).cloned().collect();
-        // What is wrong already is told as that, not as what reading it all the same would say.
-        let is_wrong = |address: &Address| {
-            let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
-            errors.any(|diagnostic| diagnostic.address.as_ref() == Some(address))
-        };
-        let mut asked = planner.asked();
-        asked.retain(|question| !is_wrong(&question.address));
-        if wanted.is_empty() && asked.is_empty() {
-            let desired = sound(session, project, desired, diagnostics)?;
-            let plan = planner.plan(&desired);
-            let plan =
-                plan.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
-            // What no target means stays as it is.
-            let is_meant = |adopted: &Adopted| {
-                let address = &adopted.record.address;
-                plan.changes.iter().any(|change| change.address == *address)
-            };
-            imported.retain(is_meant);
-            notes.retain(|note| {
-                imported.iter().any(|it| note.address.as_ref() == Some(&it.record.address))
-            });
-            session.show(&notes, &project.sources);
-            let plan = checked(engine::adopting(plan, world.recorded, imported))?;
-            let owner =
-                Owner { environment: project.environment.clone(), lineage: lineage.clone() };
-            let plan = identified(plan, factory, &owner).await?;
-            return Ok(Made { plan, rules: Rules::of(desired) });
-        }
-        answers.extend(hear(session, project, factory, lineage, &desired, asked).await?);
+impl<'a> Workshop<'a> {
+    /// What plans a configuration.
+    pub fn new(
+        session: &'a Session,
+        project: &'a Project,
+        inputs: &'a Inputs,
+        factory: &'a Factory,
+    ) -> Self {
         let clock = SystemClock::new(u64::from(std::process::id()));
-        let lookups = lookups(project, factory, lineage, &desired, &clock);
-        let found = lookups.import(&wanted, &desired.instances).await;
-        let found = found
-            .and_then(|(found, said)| Ok((not_recorded_twice(&recorded, found, &wanted)?, said)));
-        let (found, said) =
-            found.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
-        notes.extend(said.into_iter().filter(|_| !quiet));
-        for Adopted { record, .. } in &found {
-            let seen = Observation::Present(record.attributes.clone());
-            actual.to_mut().insert(record.address.clone(), seen);
+        Self { session, project, inputs, factory, clock }
+    }
+
+    /// The plan that makes the environment as configured.
+    pub async fn plan(&self, world: &World<'_>, wishes: Wishes) -> Result<Plan, CommandError> {
+        Ok(self.make(world, wishes).await?.plan)
+    }
+
+    /// The plan that makes the environment as configured. What it imports and what its data sources say is
+    /// looked up, in batches, and everything is decided once more with that, until all that can be known is.
+    pub async fn make(&self, world: &World<'_>, wishes: Wishes) -> Result<Made, CommandError> {
+        let Self { session, project, factory, .. } = *self;
+        let schemas = factory.schemas();
+        let lineage = &world.recorded.lineage;
+        let created_at = self.inputs.moment.time.to_string();
+        let quiet = wishes.quiet;
+        let options = wishes.options(&project.environment, world.moved, created_at);
+        let mut recorded = Cow::Borrowed(world.recorded);
+        let mut actual = Cow::Borrowed(world.actual);
+        let mut imported: Vec<Adopted> = Vec::new();
+        let mut notes: Vec<Diagnostic> = Vec::new();
+        let mut answers = Answers::new();
+        loop {
+            let planner = Planner::new(&recorded, &actual, schemas, options.clone());
+            let planner = planner.with_answers(&answers);
+            let (desired, mut diagnostics) = self.examine(lineage, &planner);
+            if quiet {
+                diagnostics.retain(Diagnostic::is_error);
+            }
+            let new = |import: &&Import| !recorded.records.contains_key(&import.address);
+            let wanted: Vec<_> = desired.imports.iter().filter(new).cloned().collect();
+            // What is wrong already is told as that, not as what reading it all the same would say.
+            let is_wrong = |address: &Address| {
+                let mut errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+                errors.any(|diagnostic| diagnostic.address.as_ref() == Some(address))
+            };
+            let mut asked = planner.asked();
+            asked.retain(|question| !is_wrong(&question.address));
+            if wanted.is_empty() && asked.is_empty() {
+                let desired = self.sound(desired, diagnostics)?;
+                let plan = planner.plan(&desired);
+                let plan =
+                    plan.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
+                // What no target means stays as it is.
+                let is_meant = |adopted: &Adopted| {
+                    let address = &adopted.record.address;
+                    plan.changes.iter().any(|change| change.address == *address)
+                };
+                imported.retain(is_meant);
+                notes.retain(|note| {
+                    imported.iter().any(|it| note.address.as_ref() == Some(&it.record.address))
+                });
+                session.show(&notes, &project.sources);
+                let plan = checked(engine::adopting(plan, world.recorded, imported))?;
+                let owner =
+                    Owner { environment: project.environment.clone(), lineage: lineage.clone() };
+                let plan = identified(plan, factory, &owner).await?;
+                return Ok(Made { plan, rules: Rules::of(desired) });
+            }
+            answers.extend(self.hear(lineage, &desired, asked).await?);
+            let found = self.lookups(lineage, &desired).import(&wanted, &desired.instances).await;
+            let found = found.and_then(|(found, said)| {
+                Ok((not_recorded_twice(&recorded, found, &wanted)?, said))
+            });
+            let (found, said) =
+                found.map_err(|diagnostics| CommandError::new(diagnostics, &project.sources))?;
+            notes.extend(said.into_iter().filter(|_| !quiet));
+            for Adopted { record, .. } in &found {
+                let seen = Observation::Present(record.attributes.clone());
+                actual.to_mut().insert(record.address.clone(), seen);
+            }
+            recorded = Cow::Owned(engine::with_adopted(&recorded, &found));
+            imported.extend(found);
         }
-        recorded = Cow::Owned(engine::with_adopted(&recorded, &found));
-        imported.extend(found);
     }
-}
 
-/// Reads what is outside of the configuration.
-fn lookups<'a>(
-    project: &Project,
-    factory: &'a Factory,
-    lineage: &str,
-    desired: &'a Desired,
-    clock: &'a SystemClock,
-) -> Lookups<'a> {
-    let owner = Owner { environment: project.environment.clone(), lineage: lineage.to_owned() };
-    Lookups { factory, providers: &desired.providers, owner, clock }
-}
-
-/// What data sources say: what is known already, and the rest is read.
-async fn hear(
-    session: &Session,
-    project: &Project,
-    factory: &Factory,
-    lineage: &str,
-    desired: &Desired,
-    asked: Vec<Question>,
-) -> Result<Answers, CommandError> {
-    let clock = SystemClock::new(u64::from(std::process::id()));
-    let (mut answers, asked) = project.answers.known(asked);
-    let (read, unread) = lookups(project, factory, lineage, desired, &clock).read(&asked).await;
-    project.answers.hear(&asked, &read);
-    answers.extend(read);
-    answers.extend(checked_only(session, project, desired, unread)?);
-    Ok(answers)
-}
-
-/// What cannot be read is a warning where only a `check` asks for it.
-fn checked_only(
-    session: &Session,
-    project: &Project,
-    desired: &Desired,
-    unread: Vec<Diagnostic>,
-) -> Result<Answers, CommandError> {
-    let mut answers = Answers::new();
-    let (mut warnings, errors): (Vec<_>, Vec<_>) = unread.into_iter().partition(|diagnostic| {
-        diagnostic.address.as_ref().is_some_and(|address| desired.checked.contains(address))
-    });
-    if !errors.is_empty() {
-        return Err(CommandError::new(errors, &project.sources));
+    /// Reads what is outside of the configuration.
+    fn lookups<'l>(&'l self, lineage: &str, desired: &'l Desired) -> Lookups<'l> {
+        let environment = self.project.environment.clone();
+        let owner = Owner { environment, lineage: lineage.to_owned() };
+        let providers = &desired.providers;
+        Lookups { factory: self.factory, providers, owner, clock: &self.clock }
     }
-    for warning in &mut warnings {
-        warning.severity = Severity::Warning;
-        answers.extend(warning.address.clone().map(|address| (address, planner::unread())));
+
+    /// What data sources say: what is known already, and the rest is read.
+    async fn hear(
+        &self,
+        lineage: &str,
+        desired: &Desired,
+        asked: Vec<Question>,
+    ) -> Result<Answers, CommandError> {
+        let (mut answers, asked) = self.project.answers.known(asked);
+        let (read, unread) = self.lookups(lineage, desired).read(&asked).await;
+        self.project.answers.hear(&asked, &read);
+        answers.extend(read);
+        answers.extend(self.checked_only(desired, unread)?);
+        Ok(answers)
     }
-    session.show(&warnings, &project.sources);
-    Ok(answers)
+
+    /// What cannot be read is a warning where only a `check` asks for it.
+    fn checked_only(
+        &self,
+        desired: &Desired,
+        unread: Vec<Diagnostic>,
+    ) -> Result<Answers, CommandError> {
+        let mut answers = Answers::new();
+        let (mut warnings, errors): (Vec<_>, Vec<_>) = unread.into_iter().partition(|diagnostic| {
+            diagnostic.address.as_ref().is_some_and(|address| desired.checked.contains(address))
+        });
+        if !errors.is_empty() {
+            return Err(CommandError::new(errors, &self.project.sources));
+        }
+        for warning in &mut warnings {
+            warning.severity = Severity::Warning;
+            answers.extend(warning.address.clone().map(|address| (address, planner::unread())));
+        }
+        self.session.show(&warnings, &self.project.sources);
+        Ok(answers)
+    }
+
+    /// What the configuration says of rollouts where no plan is made of it. Rules may rest on data sources: those that nobody has asked yet are asked,
+    /// if that is wished. What is wrong with the configuration is told where it is planned.
+    pub async fn rules(&self, world: &World<'_>, asks: bool) -> Result<Rules, CommandError> {
+        let Self { project, inputs, factory, .. } = *self;
+        let mut answers = Answers::new();
+        loop {
+            let options = Wishes::default().options(&project.environment, world.moved, now());
+            let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
+            let planner = planner.with_answers(&answers);
+            let evaluated =
+                lang::evaluate(&project.configuration, inputs, factory.schemas(), &planner);
+            let (desired, asked) = (evaluated.desired, planner.asked());
+            if asked.is_empty() {
+                return Ok(Rules::of(desired));
+            }
+            let more = if asks {
+                let lineage = &world.recorded.lineage;
+                self.hear(lineage, &desired, asked).await?
+            } else {
+                project.answers.known(asked).0
+            };
+            if more.is_empty() {
+                return Ok(Rules::of(desired));
+            }
+            answers.extend(more);
+        }
+    }
+
+    /// Evaluates a configuration and lets the providers check every argument that is known. Warnings are shown.
+    pub fn evaluate(
+        &self,
+        lineage: &str,
+        projection: &dyn Projection,
+    ) -> Result<Desired, CommandError> {
+        let (desired, diagnostics) = self.examine(lineage, projection);
+        self.sound(desired, diagnostics)
+    }
+
+    /// What was evaluated, if there are no mistakes. Warnings are shown.
+    fn sound(
+        &self,
+        desired: Desired,
+        diagnostics: Vec<Diagnostic>,
+    ) -> Result<Desired, CommandError> {
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(CommandError::new(in_source_order(diagnostics), &self.project.sources));
+        }
+        self.session.show(&diagnostics, &self.project.sources);
+        Ok(desired)
+    }
+
+    /// The same with all diagnostics given back, warnings and errors.
+    fn examine(&self, lineage: &str, projection: &dyn Projection) -> (Desired, Vec<Diagnostic>) {
+        let Self { project, inputs, factory, .. } = *self;
+        let Evaluated { desired, diagnostics } =
+            lang::evaluate(&project.configuration, inputs, factory.schemas(), projection);
+        let more = validate_arguments(&desired, factory, lineage);
+        let mut told: Told = diagnostics.into_iter().chain(more).collect();
+        (desired, told.take())
+    }
 }
 
 /// An object has one place in the state.
@@ -294,7 +361,7 @@ pub async fn fresh(
     let inputs = project.inputs(LOGIN_KEY_LATER);
     let factory = Factory::for_checking(session)?;
     let world = World { recorded: &Recorded::default(), actual: &Actual::new(), moved: &[] };
-    plan(session, project, &inputs, &factory, &world, wishes).await
+    Workshop::new(session, project, &inputs, &factory).plan(&world, wishes).await
 }
 
 /// What is really there; an error of a provider ends the command, since a plan made in ignorance could do harm.
@@ -437,81 +504,6 @@ impl Rules {
             nodes: desired.node_sets.into_iter().map(|(name, set)| (name, names(set))).collect(),
         }
     }
-}
-
-/// What the configuration says of rollouts where no plan is made of it. Rules may rest on data sources: those that nobody has asked yet are asked,
-/// if that is wished. What is wrong with the configuration is told where it is planned.
-pub async fn rules(
-    session: &Session,
-    project: &Project,
-    inputs: &Inputs,
-    factory: &Factory,
-    world: &World<'_>,
-    asks: bool,
-) -> Result<Rules, CommandError> {
-    let mut answers = Answers::new();
-    loop {
-        let options = Wishes::default().options(&project.environment, world.moved, now());
-        let planner = Planner::new(world.recorded, world.actual, factory.schemas(), options);
-        let planner = planner.with_answers(&answers);
-        let evaluated = lang::evaluate(&project.configuration, inputs, factory.schemas(), &planner);
-        let (desired, asked) = (evaluated.desired, planner.asked());
-        if asked.is_empty() {
-            return Ok(Rules::of(desired));
-        }
-        let more = if asks {
-            let lineage = &world.recorded.lineage;
-            hear(session, project, factory, lineage, &desired, asked).await?
-        } else {
-            project.answers.known(asked).0
-        };
-        if more.is_empty() {
-            return Ok(Rules::of(desired));
-        }
-        answers.extend(more);
-    }
-}
-
-/// Evaluates a configuration and lets the providers check every argument that is known. Warnings are shown.
-pub fn evaluate(
-    session: &Session,
-    project: &Project,
-    inputs: &Inputs,
-    factory: &Factory,
-    lineage: &str,
-    projection: &dyn Projection,
-) -> Result<Desired, CommandError> {
-    let (desired, diagnostics) = examine(project, inputs, factory, lineage, projection);
-    sound(session, project, desired, diagnostics)
-}
-
-/// What was evaluated, if there are no mistakes. Warnings are shown.
-fn sound(
-    session: &Session,
-    project: &Project,
-    desired: Desired,
-    diagnostics: Vec<Diagnostic>,
-) -> Result<Desired, CommandError> {
-    if diagnostics.iter().any(Diagnostic::is_error) {
-        return Err(CommandError::new(in_source_order(diagnostics), &project.sources));
-    }
-    session.show(&diagnostics, &project.sources);
-    Ok(desired)
-}
-
-/// The same with all diagnostics given back, warnings and errors.
-pub fn examine(
-    project: &Project,
-    inputs: &Inputs,
-    factory: &Factory,
-    lineage: &str,
-    projection: &dyn Projection,
-) -> (Desired, Vec<Diagnostic>) {
-    let Evaluated { desired, diagnostics } =
-        lang::evaluate(&project.configuration, inputs, factory.schemas(), projection);
-    let more = validate_arguments(&desired, factory, lineage);
-    let mut told: Told = diagnostics.into_iter().chain(more).collect();
-    (desired, told.take())
 }
 
 /// What the providers say of arguments, beyond their types.

@@ -9,18 +9,19 @@ use crate::command::Command;
 use crate::state::{Lists, Phase, Rest, Revision, State, later};
 use crate::step::{Decision, change};
 use crate::window::closed;
-use crate::words::{duration, list};
+use crate::words;
 use model::rollout::entry::{Hold, NodeChange, Outcome, Verdict, What};
+use model::rollout::reason::{EndReason, RollbackReason};
 use model::rollout::{Approval, RollbackRule, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A rollout that people, windows or approvals keep from going on for so many milliseconds is rolled back: 30 days.
 pub const PATIENCE_MS: u64 = 30 * 86_400_000;
 
-/// Why a rollout is to be rolled back.
-struct Reason {
+/// Why a rollout is to be rolled back, and since when there is reason.
+struct Harm {
     detected_ms: i64,
-    why: String,
+    reason: RollbackReason,
 }
 
 /// Who must agree before a stage begins: of the stages that it stands for, the one that asks for most people.
@@ -102,16 +103,15 @@ impl Decision {
             return false;
         }
         if let Some(said) = state.superseded.clone().filter(|_| idle) {
-            return self
-                .end(Outcome::Superseded, format!("a newer change takes its place; {said}"));
+            return self.end(Outcome::Superseded, EndReason::Superseded(said));
         }
         if state.phase == Phase::RollingBack {
             return self.roll_back();
         }
         if state.rest != Rest::Running
-            && let Some(reason) = self.must_roll_back()
+            && let Some(harm) = self.must_roll_back()
         {
-            return self.decide_rollback(reason);
+            return self.decide_rollback(harm);
         }
         if self.exclude() {
             return true;
@@ -125,9 +125,20 @@ impl Decision {
         }
     }
 
-    fn end(&mut self, outcome: Outcome, why: String) -> bool {
-        self.record(What::Ended { outcome, why });
+    fn end(&mut self, outcome: Outcome, reason: EndReason) -> bool {
+        let why = words::end(&reason, self.why_back());
+        self.record(What::Ended { outcome, why, reason: Some(reason) });
         true
+    }
+
+    /// Why it is rolled back, as that was said; empty if it is not.
+    fn why_back(&self) -> &str {
+        self.state.rollback.as_ref().map_or("", |it| &it.why)
+    }
+
+    /// A reason in a sentence.
+    fn said(&self, reason: &RollbackReason) -> String {
+        words::rollback(reason, &self.state, self.now_ms)
     }
 
     fn stage_rules(&self) -> Option<&Stage> {
@@ -147,44 +158,44 @@ impl Decision {
         true
     }
 
-    fn decide_rollback(&mut self, reason: Reason) -> bool {
+    fn decide_rollback(&mut self, harm: Harm) -> bool {
         if self.state.held.is_some() {
             self.hold(None);
         }
-        let Reason { detected_ms, why } = reason;
-        let nodes = self.state.to_restore();
-        self.record(What::RollbackDecided { detected_ms, why, nodes });
+        let Harm { detected_ms, reason } = harm;
+        let (why, nodes) = (self.said(&reason), self.state.to_restore());
+        self.record(What::RollbackDecided { detected_ms, why, reason: Some(reason), nodes });
         true
     }
 
-    fn must_roll_back(&mut self) -> Option<Reason> {
+    fn must_roll_back(&mut self) -> Option<Harm> {
         let (state, now_ms) = (&self.state, self.now_ms);
+        let harm = |detected_ms, reason| Some(Harm { detected_ms, reason });
         if let Some((detected_ms, said)) = &state.abort {
-            return Some(Reason { detected_ms: *detected_ms, why: format!("aborted; {said}") });
+            return harm(*detected_ms, RollbackReason::Aborted(said.clone()));
         }
-        if let Some(Err(why)) = &state.snapshot {
-            let why = format!("no restore point could be made: {why}");
-            return Some(Reason { detected_ms: state.at_ms, why });
+        if let Some(Err(error)) = &state.snapshot {
+            let reason = RollbackReason::NoRestorePoint { error: error.clone() };
+            return harm(state.at_ms, reason);
         }
-        let harm = self.harm();
-        if let Some((reason, gates)) = harm.filter(|_| !self.is_manual()) {
+        let shown = self.harm();
+        if let Some((harm, gates)) = shown.filter(|_| !self.is_manual()) {
             if gates.values().any(|verdict| *verdict == Verdict::Failed) {
-                self.judged(Verdict::Failed, gates, reason.why.clone());
+                self.judged(Verdict::Failed, gates, self.said(&harm.reason));
             }
-            return Some(reason);
+            return Some(harm);
         }
         let state = &self.state;
         let limited = |hold: &Hold| matches!(hold, Hold::Manual { .. } | Hold::Unavailable { .. });
         if let Some(held) = state.held.as_ref().filter(|held| limited(&held.reason))
             && now_ms >= later(held.since_ms, deadline_ms(state))
         {
-            let (why, ms) = (crate::words::hold(&held.reason), duration(deadline_ms(state)));
-            let why = format!("nothing changed within {ms}: {why}");
-            return Some(Reason { detected_ms: held.since_ms, why });
+            let (hold, within_ms) = (held.reason.clone(), deadline_ms(state));
+            return harm(held.since_ms, RollbackReason::Unanswered { hold, within_ms });
         }
         if now_ms >= patience_ends_ms(state) {
-            let why = format!("it made no progress for {}", duration(PATIENCE_MS));
-            return Some(Reason { detected_ms: state.progress_ms, why });
+            let reason = RollbackReason::NoProgress { within_ms: PATIENCE_MS };
+            return harm(state.progress_ms, reason);
         }
         None
     }
@@ -198,28 +209,30 @@ impl Decision {
     }
 
     /// What is shown against the candidate, and the verdicts of the gates with it.
-    fn harm(&self) -> Option<(Reason, BTreeMap<String, Verdict>)> {
+    fn harm(&self) -> Option<(Harm, BTreeMap<String, Verdict>)> {
         let state = &self.state;
         if !matches!(state.phase, Phase::Waves | Phase::Baking) || state.promote.is_some() {
             return None;
         }
         let failures = state.evidence.iter().filter_map(|(gate, it)| Some((gate, it.failure()?)));
         if let Some((gate, failure)) = failures.min_by_key(|(_, failure)| failure.detected_ms) {
-            let why = format!("gate {gate}: {}", failure.why);
-            let detected_ms = failure.detected_ms;
-            return Some((Reason { detected_ms, why }, harm_verdicts(state)));
+            let (gate, measured_ms) = (gate.clone(), failure.measured_ms);
+            let reason = RollbackReason::GateFailed { gate, measured_ms };
+            let harm = Harm { detected_ms: failure.detected_ms, reason };
+            return Some((harm, harm_verdicts(state)));
         }
         let failed = state.failed.iter().find(|(name, _)| !state.down.contains_key(*name));
-        if let Some((name, why)) = failed {
-            let why = format!("node {name} could not be changed: {why}");
-            return Some((Reason { detected_ms: state.at_ms, why }, BTreeMap::new()));
+        if let Some((node, error)) = failed {
+            let (node, error) = (node.clone(), error.clone());
+            let reason = RollbackReason::NodeFailed { node, error };
+            return Some((Harm { detected_ms: state.at_ms, reason }, BTreeMap::new()));
         }
-        let reason = self.deaths()?;
-        Some((reason, BTreeMap::new()))
+        let harm = self.deaths()?;
+        Some((harm, BTreeMap::new()))
     }
 
     /// Whether more nodes died on the candidate than a domain may lack, or all of them.
-    fn deaths(&self) -> Option<Reason> {
+    fn deaths(&self) -> Option<Harm> {
         let state = &self.state;
         let (set, ..) = state.rules(state.stage)?;
         let dead = dead(state, self.now_ms);
@@ -233,15 +246,16 @@ impl Decision {
         for node in killed.iter().filter_map(|name| state.nodes.get(**name)) {
             *domains.entry(&node.domain).or_default() += 1;
         }
-        let over = domains.iter().any(|(domain, dead)| *dead > batch::unavailable(set, domain));
+        domains.retain(|domain, dead| *dead > batch::unavailable(set, domain));
         let candidates = state.nodes.keys().filter(|name| changed(name)).count();
-        if killed.is_empty() || (!over && killed.len() < candidates) {
+        if killed.is_empty() || (domains.is_empty() && killed.len() < candidates) {
             return None;
         }
         let since = killed.iter().filter_map(|name| state.down.get(**name)).map(|it| it.since_ms);
         let detected_ms = since.min().unwrap_or(self.now_ms);
-        let names = list(&killed.iter().map(|name| (**name).to_owned()).collect());
-        Some(Reason { detected_ms, why: format!("nodes on the candidate are dead: {names}") })
+        let nodes = killed.into_iter().map(|name| (*name).to_owned()).collect();
+        let domains = domains.into_keys().map(str::to_owned).collect();
+        Some(Harm { detected_ms, reason: RollbackReason::NodesDead { nodes, domains } })
     }
 
     /// Leaves out nodes that are dead.
@@ -300,8 +314,8 @@ impl Decision {
 
     /// Why a person must decide, if the stage leaves what was shown to people.
     fn manual(&self) -> Option<Hold> {
-        let (reason, _) = self.harm().filter(|_| self.is_manual())?;
-        Some(Hold::Manual { why: reason.why })
+        let (harm, _) = self.harm().filter(|_| self.is_manual())?;
+        Some(Hold::Manual { why: self.said(&harm.reason) })
     }
 
     fn change(&mut self) -> bool {
@@ -400,15 +414,15 @@ impl Decision {
             return self.hold(paused);
         }
         let (verdict, gates, why) = bake_verdict(&self.state, self.now_ms);
-        if self.judged(verdict, gates, why.clone()) {
+        if self.judged(verdict, gates.clone(), why) {
             return true;
         }
         if verdict == Verdict::Successful {
             return self.promote(None);
         }
         if self.now_ms >= until_ms {
-            let why = format!("the gates showed no success until the deadline: {why}");
-            return self.decide_rollback(Reason { detected_ms: ends_ms, why });
+            let reason = RollbackReason::Inconclusive { gates };
+            return self.decide_rollback(Harm { detected_ms: ends_ms, reason });
         }
         self.hold(paused.or(Some(Hold::Inconclusive { until_ms })))
     }
@@ -437,12 +451,8 @@ impl Decision {
         match self.state.rest.clone() {
             Rest::Running => false,
             Rest::Done => {
-                let left = &self.state.excluded;
-                let why = match left.len() {
-                    0 => "the candidate is the stable revision now".to_owned(),
-                    _ => format!("the candidate is stable now; left out: {}", list(left)),
-                };
-                self.end(Outcome::Committed, why)
+                let left_out = self.state.excluded.clone();
+                self.end(Outcome::Committed, EndReason::Changed { left_out })
             }
             Rest::Failed(why) => {
                 let why = format!("the rest of the plan could not be applied: {why}");
@@ -481,26 +491,25 @@ impl Decision {
     /// No node is left that may be brought back: verifies, asks a person, or ends.
     fn rolled_back(&mut self, given_up: bool) -> bool {
         let state = &self.state;
-        let why = state.rollback.as_ref().map_or("", |it| it.why.as_str()).to_owned();
         let left: BTreeSet<String> = state.to_restore().into_iter().collect();
         let overdue = state
             .held
             .as_ref()
             .is_some_and(|held| self.now_ms >= later(held.since_ms, deadline_ms(state)));
         if !left.is_empty() {
-            let text = format!("not brought back: {}; rolled back because {why}", list(&left));
             let all_down = left.iter().all(|name| state.down.contains_key(name));
             if given_up || overdue || all_down {
-                return self.end(Outcome::RollbackFailed, text);
+                return self.end(Outcome::RollbackFailed, EndReason::NotRestored { nodes: left });
             }
-            return self.hold(Some(Hold::Manual { why: text }));
+            let why = words::not_restored(&left, self.why_back());
+            return self.hold(Some(Hold::Manual { why }));
         }
         if state.touched.is_empty() {
-            return self.end(Outcome::RolledBack, format!("no node was changed; {why}"));
+            return self.end(Outcome::RolledBack, EndReason::Untouched);
         }
-        if let (Lists::Failed(failed), true) = (&state.lists, given_up || overdue) {
-            let text = format!("what lists nodes was not brought back: {failed}; {why}");
-            return self.end(Outcome::RollbackFailed, text);
+        if let (Lists::Failed(error), true) = (&state.lists, given_up || overdue) {
+            let reason = EndReason::ListsNotRestored { error: error.clone() };
+            return self.end(Outcome::RollbackFailed, reason);
         }
         if let Some(advanced) = self.bring_lists() {
             return advanced;
@@ -512,12 +521,11 @@ impl Decision {
         let is_down = |name: &&String| state.down.contains_key(*name);
         let silent: BTreeSet<String> = state.touched.iter().filter(is_down).cloned().collect();
         if silent.is_empty() {
-            return self.end(Outcome::RolledBack, why);
+            return self.end(Outcome::RolledBack, EndReason::Restored);
         }
         let dead = dead(state, self.now_ms);
         if silent.iter().all(|name| dead.contains(name.as_str())) {
-            let text = format!("brought back, but dead: {}; {why}", list(&silent));
-            return self.end(Outcome::RollbackFailed, text);
+            return self.end(Outcome::RollbackFailed, EndReason::RestoredDead { nodes: silent });
         }
         false
     }

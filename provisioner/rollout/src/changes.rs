@@ -239,48 +239,85 @@ pub fn is_of(address: &Address, sets: &[SetStart]) -> bool {
 }
 
 /// What lists nodes elsewhere and changes too late, while machines come that it does not know yet, if any set gets new machines and it is
-/// none of the lists that follow them: the first service that the plan updates on a node whose set is not rolled out, which changes at
-/// the end; or one with [`own_stages`].
+/// none of the lists that follow them: a service that the plan updates on a node whose set is not rolled out, which changes at the end, one
+/// that takes from the new machines before any other (whoever knows nodes by their names only takes nothing from them); or one that
+/// takes from them and whose own set is rolled out, too: it changes with its own node.
 pub fn late_list<'a>(
     plan: &'a Plan,
     sets: &[SetStart],
     lists: &BTreeSet<Address>,
 ) -> Option<&'a Address> {
-    if !sets.iter().any(|set| new_machine(set).is_some()) {
+    let listing = Listing::of(plan, sets);
+    if listing.new.is_empty() {
         return None;
     }
-    let is_elsewhere = |change: &&Change| {
-        let updated = change.action == Action::Update && change.address.kind() == "service";
-        let follows = lists.contains(&change.address) || is_of(&change.address, sets);
-        updated && change.address.node().is_some() && !follows
+    let updated = || {
+        let services = plan
+            .changes
+            .iter()
+            .filter(|change| change.action == Action::Update && change.address.kind() == "service");
+        services.map(|change| &change.address).filter(|address| address.node().is_some())
     };
-    let late = plan.changes.iter().find(is_elsewhere).map(|change| &change.address);
-    late.or_else(|| own_stages(plan, sets))
+    let at_end = || updated().filter(|it| !lists.contains(*it) && !is_of(it, sets));
+    let in_stages = || updated().filter(|it| is_of(it, sets));
+    at_end()
+        .find(|address| listing.lists(address))
+        .or_else(|| at_end().next())
+        .or_else(|| in_stages().find(|address| listing.lists(address)))
 }
 
-/// A service that depends on new machines of another set and whose own set is rolled out, too: it changes with its own node. What runs on the
-/// new nodes as well, under the same name, is their peer.
-fn own_stages<'a>(plan: &'a Plan, sets: &[SetStart]) -> Option<&'a Address> {
-    let new: BTreeSet<(&str, &str)> = sets
-        .iter()
-        .flat_map(|set| new_machines(set).map(|node| (set.node_set.as_str(), node.name.as_str())))
-        .collect();
-    let services = || plan.operations.iter().filter(|it| it.address.kind() == "service");
-    let theirs: BTreeSet<&str> = services()
-        .filter(|it| it.address.node().is_some_and(|node| new.contains(&node)))
-        .map(|it| it.address.name())
-        .collect();
-    let lists_new = |operation: &&Operation| {
-        let own = operation.address.node_set();
-        let is_new_elsewhere = |address: &Address| {
-            address.node().is_some_and(|node| new.contains(&node) && Some(node.0) != own)
+/// Which arguments of a plan come from machines that come.
+struct Listing<'a> {
+    /// New machines, by node set and node.
+    new: BTreeSet<(&'a str, &'a str)>,
+    /// What the arguments of operations come from.
+    origins: BTreeMap<&'a Address, &'a BTreeSet<Address>>,
+}
+
+impl<'a> Listing<'a> {
+    fn of(plan: &'a Plan, sets: &'a [SetStart]) -> Self {
+        let named = |set: &'a SetStart| {
+            new_machines(set).map(|node| (set.node_set.as_str(), node.name.as_str()))
         };
-        operation.kind == OperationKind::Update
-            && is_of(&operation.address, sets)
-            && !theirs.contains(operation.address.name())
-            && operation.dependencies.iter().any(is_new_elsewhere)
-    };
-    services().find(lists_new).map(|operation| &operation.address)
+        // What goes says where its arguments came from, and not where they come from.
+        let goes = |it: &&Operation| {
+            use OperationKind::{Delete, DeleteDeposed, Forget};
+            matches!(it.kind, Delete | DeleteDeposed | Forget)
+        };
+        let origins = plan.operations.iter().filter(|it| !goes(it));
+        let origins = origins.map(|it| (&it.address, &it.dependencies));
+        Self { new: sets.iter().flat_map(named).collect(), origins: origins.collect() }
+    }
+
+    /// Whether a service lists new machines of another set. What runs on these under the same name is its peer, such as the daemons of a
+    /// mesh, and collects nothing. That peers list each other cannot be asked for: those of a mesh know its lighthouses only.
+    fn lists(&self, address: &Address) -> bool {
+        let (own, name) = (address.node_set(), address.name());
+        let is_peer = |it: &Address| {
+            let new = it.node().is_some_and(|node| self.new.contains(&node));
+            new && it.kind() == "service" && it.name() == name
+        };
+        let elsewhere = |node: &(&str, &str)| self.new.contains(node) && Some(node.0) != own;
+        self.nodes_from(address).iter().any(elsewhere) && !self.origins.keys().any(|it| is_peer(it))
+    }
+
+    /// The nodes that arguments come from, also through what belongs to no node.
+    fn nodes_from(&self, address: &Address) -> BTreeSet<(&'a str, &'a str)> {
+        let (mut nodes, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        let mut waiting: Vec<&'a Address> = self.origins_of(address).collect();
+        while let Some(origin) = waiting.pop() {
+            match origin.node() {
+                Some(node) => drop(nodes.insert(node)),
+                None if seen.insert(origin) => waiting.extend(self.origins_of(origin)),
+                None => {}
+            }
+        }
+        nodes
+    }
+
+    fn origins_of(&self, address: &Address) -> impl Iterator<Item = &'a Address> {
+        self.origins.get(address).into_iter().flat_map(|origins| origins.iter())
+    }
 }
 
 /// A node of the set that gets a machine which was not there before.

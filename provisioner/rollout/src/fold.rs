@@ -8,6 +8,7 @@ use crate::state::{
 };
 use crate::verdict::{Evidence, Seen};
 use model::rollout::entry::{Entry, Hold, Measurement, Start, Verb, What};
+use model::rollout::reason::Said;
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 
@@ -238,7 +239,7 @@ impl State {
                 self.notices.remove(of);
                 self.asked.notices.remove(of);
             }
-            What::Ended { outcome, why } => {
+            What::Ended { outcome, why, .. } => {
                 self.phase = Phase::Ended;
                 self.held = None;
                 self.ended = Some((*outcome, why.clone()));
@@ -409,15 +410,15 @@ impl State {
     }
 
     fn take_verb(&mut self, verb: Verb, by: &str, why: Option<&str>, at_ms: i64) {
-        let said = why.map_or_else(|| format!("{by} said so"), |why| format!("{by}: {why}"));
+        let said = || Said { by: by.to_owned(), why: why.map(str::to_owned) };
         match verb {
             Verb::Pause => self.paused = Some(by.to_owned()),
             Verb::Resume => self.paused = None,
             Verb::Promote => self.promote = Some(by.to_owned()),
-            Verb::Supersede => self.superseded = Some(said),
+            Verb::Supersede => self.superseded = Some(said()),
             Verb::Abort => match &mut self.rollback {
                 Some(rollback) => rollback.given_up = true,
-                None => self.abort = Some((at_ms, said)),
+                None => self.abort = Some((at_ms, said())),
             },
             Verb::Retry => self.retry(),
         }

@@ -8,6 +8,7 @@ use crate::verdict::Evidence;
 use model::rollout::entry::{
     Entry, Hold, NodeChange, NodeStart, Outcome, SetStart, StageNodes, Start, Verdict, What,
 };
+use model::rollout::reason::Said;
 use model::rollout::{Rollout, Stage, StageGate};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -182,8 +183,8 @@ pub struct State {
     pub(crate) held: Option<Held>,
     pub(crate) paused: Option<String>,
     pub(crate) promote: Option<String>,
-    pub(crate) abort: Option<(i64, String)>,
-    pub(crate) superseded: Option<String>,
+    pub(crate) abort: Option<(i64, Said)>,
+    pub(crate) superseded: Option<Said>,
     pub(crate) agreements: Vec<Agreement>,
     pub(crate) snapshot: Option<Result<(), String>>,
     pub(crate) rollback: Option<Rollback>,

@@ -43,6 +43,8 @@ pub struct Failure {
     pub why: String,
     /// The end of the first measurement that led to it.
     pub detected_ms: i64,
+    /// The end of the measurement that showed it.
+    pub measured_ms: i64,
 }
 
 /// What one measurement, with all before it, says.
@@ -197,7 +199,7 @@ impl Evidence {
 
     fn fail(&mut self, why: String, now_ms: i64) -> (Verdict, String) {
         let detected_ms = self.suspect_ms.unwrap_or(now_ms);
-        let failure = self.failure.get_or_insert(Failure { why, detected_ms });
+        let failure = self.failure.get_or_insert(Failure { why, detected_ms, measured_ms: now_ms });
         (Verdict::Failed, failure.why.clone())
     }
 

@@ -1,6 +1,9 @@
 //! Sentences that a rollout says of itself, in entries and notices. Refuses to know: how they are drawn.
 
+use crate::advance::bake_verdict;
+use crate::state::State;
 use model::rollout::entry::Hold;
+use model::rollout::reason::{EndReason, RollbackReason, Said};
 use std::collections::BTreeSet;
 
 /// What a rollout waits for, in a sentence.
@@ -21,6 +24,68 @@ pub(crate) fn hold(reason: &Hold) -> String {
         }
         Hold::Unavailable { nodes } => format!("too many nodes are down: {}", list(nodes)),
     }
+}
+
+/// Why a rollout is rolled back, in a sentence. What gates showed is in the state in which that is decided, at `now_ms`.
+pub(crate) fn rollback(reason: &RollbackReason, state: &State, now_ms: i64) -> String {
+    match reason {
+        RollbackReason::Aborted(who) => format!("aborted; {}", said(who)),
+        RollbackReason::NoRestorePoint { error } => {
+            format!("no restore point could be made: {error}")
+        }
+        RollbackReason::GateFailed { gate, .. } => {
+            let failure = state.evidence.get(gate).and_then(|it| it.failure());
+            format!("gate {gate}: {}", failure.map_or("it failed", |it| it.why.as_str()))
+        }
+        RollbackReason::NodeFailed { node, error } => {
+            format!("node {node} could not be changed: {error}")
+        }
+        RollbackReason::NodesDead { nodes, .. } => {
+            format!("nodes on the candidate are dead: {}", list(nodes))
+        }
+        RollbackReason::Inconclusive { .. } => {
+            let (_, _, why) = bake_verdict(state, now_ms);
+            format!("the gates showed no success until the deadline: {why}")
+        }
+        RollbackReason::Unanswered { hold: held, within_ms } => {
+            format!("nothing changed within {}: {}", duration(*within_ms), hold(held))
+        }
+        RollbackReason::NoProgress { within_ms } => {
+            format!("it made no progress for {}", duration(*within_ms))
+        }
+    }
+}
+
+/// How a rollout came to its end, in a sentence; `why` is why it was rolled back, if it was.
+pub(crate) fn end(reason: &EndReason, why: &str) -> String {
+    match reason {
+        EndReason::Changed { left_out } if left_out.is_empty() => {
+            "the candidate is the stable revision now".to_owned()
+        }
+        EndReason::Changed { left_out } => {
+            format!("the candidate is stable now; left out: {}", list(left_out))
+        }
+        EndReason::Superseded(who) => format!("a newer change takes its place; {}", said(who)),
+        EndReason::Untouched => format!("no node was changed; {why}"),
+        EndReason::Restored => why.to_owned(),
+        EndReason::NotRestored { nodes } => not_restored(nodes, why),
+        EndReason::RestoredDead { nodes } => {
+            format!("brought back, but dead: {}; {why}", list(nodes))
+        }
+        EndReason::ListsNotRestored { error } => {
+            format!("what lists nodes was not brought back: {error}; {why}")
+        }
+    }
+}
+
+/// Nodes that could not be brought back, in a sentence.
+pub(crate) fn not_restored(nodes: &BTreeSet<String>, why: &str) -> String {
+    format!("not brought back: {}; rolled back because {why}", list(nodes))
+}
+
+fn said(who: &Said) -> String {
+    let by = &who.by;
+    who.why.as_ref().map_or_else(|| format!("{by} said so"), |why| format!("{by}: {why}"))
 }
 
 /// Names in a row; of many the first ones and how many more.

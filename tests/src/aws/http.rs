@@ -99,48 +99,17 @@ impl Response {
 
 /// A form's or query's pairs, decoded.
 pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
-    let pair = |pair: &str| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(name), decoded(value))
-    };
-    text.split('&').filter(|pair| !pair.is_empty()).map(pair).collect()
+    form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
 /// Pairs as a form.
 pub(super) fn form<'p>(pairs: impl IntoIterator<Item = (&'p String, &'p String)>) -> Vec<u8> {
-    let pair = |(name, value): (&String, &String)| format!("{}={}", encoded(name), encoded(value));
-    pairs.into_iter().map(pair).collect::<Vec<_>>().join("&").into_bytes()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish().into_bytes()
 }
 
-/// What `%` and `+` stand for.
-pub(super) fn decoded(text: &str) -> String {
-    let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::new(), 0);
-    while let Some(byte) = bytes.get(at) {
-        let hex = text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (byte, hex) {
-            (b'%', Some(hex)) => {
-                decoded.push(hex);
-                at += 2;
-            }
-            (b'+', _) => decoded.push(b' '),
-            _ => decoded.push(*byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+/// A part of a path, decoded.
+pub(super) fn decoded(part: &str) -> String {
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 fn header<'h>(headers: &'h Headers, name: &str) -> Option<&'h str> {
@@ -248,7 +217,7 @@ mod tests {
         assert_eq!(given(1), ("Filter.1.Value.1", "a b/c d"));
         assert_eq!((given(2), given(3)), (("Empty", ""), ("Flag", "")));
         let written = form([(&"Key".to_owned(), &"ü/ +".to_owned())]);
-        assert_eq!(written, b"Key=%C3%BC%2F%20%2B");
-        assert_eq!(decoded("100%"), "100%");
+        assert_eq!(written, b"Key=%C3%BC%2F+%2B");
+        assert_eq!(decoded("a%2Fb+100%"), "a/b+100%");
     }
 }

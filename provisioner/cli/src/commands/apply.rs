@@ -86,14 +86,12 @@ async fn plain(
     wishes: &Wishes,
     plan: Option<Box<Plan>>,
 ) -> Result<Exit, CommandError> {
-    let Fleet { session, project, inputs, wired, store, .. } = fleet;
+    let Fleet { session, project, store, .. } = fleet;
     let ready = Ready { command: format!("apply {}", project.target), ..fleet.ready() };
     let make = async |world: &World<'_>| {
-        let factory = &wired.factory;
-        let made = planning::make(session, project, inputs, factory, world, wishes.clone()).await?;
-        let Made { plan, rules } = made;
+        let Made { plan, rules } = fleet.workshop().make(world, wishes.clone()).await?;
         let (recorded, rules) = (world.recorded, (rules.rollouts, rules.order.as_slice()));
-        match rollouts::foresee(&plan, recorded, rules, recorded.serial, factory.schemas())? {
+        match rollouts::foresee(&plan, recorded, rules, recorded.serial, wired.factory.schemas())? {
             Some(_) => Err(rollouts_change()),
             None => Ok(plan),
         }

@@ -2,7 +2,7 @@
 
 use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
-use crate::planning;
+use crate::planning::{self, Workshop};
 use crate::session::Session;
 use crate::store::LOGIN_KEY_LATER;
 use crate::wiring::Factory;
@@ -14,7 +14,7 @@ pub fn run(session: &Session, environment: &Environment) -> Result<Exit, Command
     let inputs = project.inputs(LOGIN_KEY_LATER);
     let factory = Factory::for_checking(session)?;
     let projection = lang::validation_projection(factory.schemas());
-    let desired = planning::evaluate(session, &project, &inputs, &factory, "", &projection)?;
+    let desired = Workshop::new(session, &project, &inputs, &factory).evaluate("", &projection)?;
     if session.json {
         let node = |instance: &model::graph::Instance| json!({ "address": instance.address, "needs": instance.dependencies() });
         let instances: serde_json::Value = desired.instances.iter().map(node).collect();

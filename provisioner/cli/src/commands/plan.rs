@@ -2,10 +2,9 @@
 
 use crate::arguments::{Environment, Planning};
 use crate::error::{CommandError, Exit};
-use crate::planning::{self, Sweeping, Wishes, World};
+use crate::planning::{self, Sweeping, Wishes, Workshop, World};
 use crate::project::Project;
-use crate::rollouts::lists::{self, Workshop};
-use crate::rollouts::{self, Foreseen, saved};
+use crate::rollouts::{self, Foreseen, lists, saved};
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring;
@@ -91,13 +90,13 @@ async fn recorded(
     // The events of reading are for people; the data is the plan.
     let progress = views::progress::sink(&session.console, false);
     let wired = wiring::wire_with(session, store, progress)?;
-    let factory = &wired.factory;
+    let workshop = Workshop::new(session, project, inputs, &wired.factory);
     let recorded = store.load().await?;
     warn_of_run(session, store, &recorded).await?;
     let renamed = planning::renamed(session, project, &recorded);
     let rules = RefCell::new(None);
     let make = async |world: &World<'_>| {
-        let made = planning::make(session, project, inputs, factory, world, wishes.clone()).await?;
+        let made = workshop.make(world, wishes.clone()).await?;
         rules.replace(Some(made.rules));
         Ok(made.plan)
     };
@@ -108,11 +107,10 @@ async fn recorded(
     let serial = under_way.map_or(recorded.serial, |head| head.stable_serial);
     let mut foreseen = {
         let rules = (rules.rollouts, rules.order.as_slice());
-        rollouts::foresee(&plan, &recorded, rules, serial, factory.schemas())?
+        rollouts::foresee(&plan, &recorded, rules, serial, wired.factory.schemas())?
     };
     if let Some(foreseen) = &mut foreseen {
-        let workshop = Workshop { session, project, inputs, factory, store };
-        lists::find(&workshop, &plan, &recorded, foreseen).await?;
+        lists::find(&workshop, store, &plan, &recorded, foreseen).await?;
     }
     Ok((plan, foreseen))
 }

@@ -2,7 +2,7 @@
 
 use crate::arguments::Environment;
 use crate::error::{CommandError, Exit};
-use crate::planning;
+use crate::planning::{self, Workshop};
 use crate::session::Session;
 use crate::store::LOGIN_KEY_LATER;
 use crate::wiring::Factory;
@@ -35,7 +35,7 @@ fn validate(session: &Session, environment: &Environment) -> Result<usize, Comma
     let inputs = project.inputs(LOGIN_KEY_LATER);
     let factory = Factory::for_checking(session)?;
     let projection = lang::validation_projection(factory.schemas());
-    let desired = planning::evaluate(session, &project, &inputs, &factory, "", &projection)?;
+    let desired = Workshop::new(session, &project, &inputs, &factory).evaluate("", &projection)?;
     let instances = desired.instances.len();
     // The program ends here. To give back a large configuration piece by piece would take a quarter of its time.
     std::mem::forget((desired, project));

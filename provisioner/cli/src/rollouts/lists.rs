@@ -6,35 +6,19 @@
 
 use super::foresee::Foreseen;
 use crate::error::CommandError;
-use crate::planning::{self, Wishes, World};
-use crate::project::Project;
-use crate::session::Session;
+use crate::planning::{Wishes, Workshop, World};
 use crate::store::Store;
-use crate::wiring::Factory;
-use lang::Inputs;
 use model::plan::{Action, Actual, Plan};
 use model::record::Recorded;
 use model::rollout::entry::SetStart;
 use rollout::changes::moves_machine;
 use std::collections::BTreeSet;
 
-/// What a configuration is planned with.
-pub struct Workshop<'a> {
-    /// The console.
-    pub session: &'a Session,
-    /// The configuration of the candidate.
-    pub project: &'a Project,
-    /// What its evaluation starts from.
-    pub inputs: &'a Inputs,
-    /// The providers.
-    pub factory: &'a Factory,
-    /// Where the environment is recorded.
-    pub store: &'a Store,
-}
-
-/// Finds what lists nodes that come, go or get another machine, and says of what does not follow them why.
+/// Finds what lists nodes that come, go or get another machine, and says of what does not follow them why. `workshop` plans the
+/// candidate, and `store` is where the environment is recorded.
 pub async fn find(
     workshop: &Workshop<'_>,
+    store: &Store,
     plan: &Plan,
     recorded: &Recorded,
     foreseen: &mut Foreseen,
@@ -44,7 +28,6 @@ pub async fn find(
     if !moves {
         return Ok(());
     }
-    let Workshop { project, store, .. } = workshop;
     let then = if foreseen.stable_serial == recorded.serial {
         recorded.clone()
     } else {
@@ -52,7 +35,7 @@ pub async fn find(
         version.into_recorded(recorded.lineage.clone())
     };
     let addresses = then.records.keys().chain(then.deposed.iter().map(|it| &it.address));
-    let moved = project.configuration.moves(addresses);
+    let moved = workshop.project.configuration.moves(addresses);
     let then = planner::rename(&then, &moved).recorded;
     // The plan with all nodes as they are costs as much as the first: where nothing can be a list, it is not made.
     if !rollout::changes::may_list(plan, &then, sets) {
@@ -80,14 +63,13 @@ async fn unmoved(
     then: &Recorded,
     sets: &[SetStart],
 ) -> Result<Plan, CommandError> {
-    let Workshop { session, project, inputs, factory, .. } = workshop;
     let held = sets
         .iter()
         .flat_map(|set| set.nodes.iter().map(|node| (set.node_set.clone(), node.name.clone())));
     let present: BTreeSet<String> = sets.iter().map(|set| set.node_set.clone()).collect();
     let wishes = Wishes { held: held.collect(), present, quiet: true, ..Wishes::default() };
     let world = World { recorded: then, actual: &Actual::new(), moved: &[] };
-    planning::plan(session, project, inputs, factory, &world, wishes).await
+    workshop.plan(&world, wishes).await
 }
 
 /// What else changes of the list that is late.

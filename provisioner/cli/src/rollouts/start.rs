@@ -84,7 +84,7 @@ pub async fn apply(
     let sets: Vec<String> =
         foreseen.foresight.sets.iter().map(|set| set.node_set.clone()).collect();
     refuse_targets(wishes, &sets)?;
-    lists::find(&fleet.workshop(), &plan, &recorded, &mut foreseen).await?;
+    lists::find(&fleet.workshop(), &fleet.store, &plan, &recorded, &mut foreseen).await?;
     let warnings = check(&fleet.project, &foreseen, now_ms()).await?;
     fleet.session.show(&warnings, &fleet.project.sources);
     fleet.ready().announce(&plan);
@@ -309,9 +309,7 @@ async fn look(
     // The rules of the last plan that was made: what is decided by data sources is in them.
     let rules = RefCell::new(None);
     let make = async |seen: &World<'_>| {
-        let (project, inputs, factory) = (&fleet.project, &fleet.inputs, &fleet.wired.factory);
-        let made = planning::make(&fleet.session, project, inputs, factory, seen, wishes.clone());
-        let made = made.await?;
+        let made = fleet.workshop().make(seen, wishes.clone()).await?;
         rules.replace(Some(made.rules));
         Ok(made.plan)
     };
@@ -328,8 +326,7 @@ pub(super) async fn take_rules(
     asks: bool,
 ) -> Result<String, CommandError> {
     let world = World { recorded, actual: &Actual::new(), moved };
-    let (project, inputs, factory) = (&fleet.project, &fleet.inputs, &fleet.wired.factory);
-    let rules = planning::rules(&fleet.session, project, inputs, factory, &world, asks).await?;
+    let rules = fleet.workshop().rules(&world, asks).await?;
     let digest = rules.configuration_digest.clone();
     take(fleet, rules, recorded);
     Ok(digest)

@@ -5,10 +5,9 @@
 //! cannot be reached is nobody's fault and is waited for. Evaluation is not `Send`, so each call plans on a thread of its own.
 //! Refuses to know: stages, gates, verdicts.
 
-use super::lists::Workshop;
 use crate::arguments::{Running, Strays};
 use crate::error::CommandError;
-use crate::planning::{self, Wishes, World as Seen};
+use crate::planning::{self, Wishes, Workshop, World as Seen};
 use crate::project::Project;
 use crate::restore_points::{Points, Present, misnamed};
 use crate::running::{self, Looking, Ready};
@@ -205,13 +204,7 @@ impl Fleet {
 
     /// What it takes to plan the configuration.
     pub fn workshop(&self) -> Workshop<'_> {
-        Workshop {
-            session: &self.session,
-            project: &self.project,
-            inputs: &self.inputs,
-            factory: &self.wired.factory,
-            store: &self.store,
-        }
+        Workshop::new(&self.session, &self.project, &self.inputs, &self.wired.factory)
     }
 
     fn request(&self) -> RunRequest {
@@ -222,10 +215,7 @@ impl Fleet {
     async fn forward(&self, wishes: Wishes) -> Ran {
         let targets = wishes.targets.clone();
         let make = async |seen: &Seen<'_>| {
-            let (project, factory) = (&self.project, &self.wired.factory);
-            let (session, inputs) = (&self.session, &self.inputs);
-            let plan =
-                planning::plan(session, project, inputs, factory, seen, wishes.clone()).await?;
+            let plan = self.workshop().plan(seen, wishes.clone()).await?;
             if !wishes.present.is_empty() {
                 still(&plan)?;
             }

@@ -4,6 +4,7 @@
 //! a secret. Times are Unix milliseconds of the wall clock of whoever drove the rollout.
 
 use super::Rollout;
+use super::reason::{EndReason, RollbackReason};
 use crate::Address;
 use crate::restore_point::PointName;
 use serde::{Deserialize, Serialize};
@@ -193,6 +194,9 @@ pub enum What {
         detected_ms: i64,
         /// Why, in a sentence.
         why: String,
+        /// Why; none in entries of versions that knew the sentence only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<RollbackReason>,
         /// Nodes to roll back, newest first.
         nodes: Vec<String>,
     },
@@ -247,6 +251,9 @@ pub enum What {
         outcome: Outcome,
         /// In a sentence.
         why: String,
+        /// How it came to that; none in entries of versions that knew the sentence only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<EndReason>,
     },
 }
 

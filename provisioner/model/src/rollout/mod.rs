@@ -7,6 +7,7 @@
 pub mod entry;
 pub mod foresight;
 mod gap;
+pub mod reason;
 
 use crate::diagnostic::Span;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //! an end, with their reasons, from all that came before.
 //!
 //! Invariants: the rules are those that decide while a rollout runs, of this version of the program; the first entry that they
-//! do not give is named. What hangs on more than is kept (whether a node was really dead, whether somebody looked) is
+//! do not give is named; sentences are compared only where a past version left nothing else. What hangs on more than is kept (whether a node was really dead, whether somebody looked) is
 //! not judged. Refuses to know: hashes, signatures.
 
 use crate::advance::{bake_verdict, harm_verdicts};
@@ -11,6 +11,7 @@ use crate::state::State;
 use crate::step::step;
 use crate::verdict::Seen;
 use model::rollout::entry::{Entry, Measurement, Verdict, What};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A verdict that its counts and thresholds do not give, or a decision that nothing before it gives.
@@ -65,7 +66,8 @@ fn followed(state: &State, held: Option<&State>, entry: &Entry) -> Result<(), St
     }
 }
 
-/// A rollback and an end are what is decided at that time, for the reason that is given.
+/// A rollback and an end are what is decided at that time, for the reason that is given: as data, or in entries of past versions
+/// as a sentence.
 fn decided(state: &State, held: Option<&State>, entry: &Entry) -> Result<(), String> {
     let is_end = matches!(entry.what, What::Ended { .. });
     let mut due = None;
@@ -82,11 +84,32 @@ fn decided(state: &State, held: Option<&State>, entry: &Entry) -> Result<(), Str
             _ => None,
         });
         match anew.next() {
-            Some(what) if what == entry.what => return Ok(()),
+            Some(what) if agrees(&entry.what, &what) => return Ok(()),
             what => due = due.or(what),
         }
     }
     Err(unlike(&entry.what, due.as_ref()))
+}
+
+/// Whether what is said is what is decided anew.
+fn agrees(said: &What, anew: &What) -> bool {
+    match (said, anew) {
+        (
+            What::RollbackDecided { detected_ms, why, reason, nodes },
+            What::RollbackDecided { detected_ms: since_ms, why: due_why, reason: due, nodes: all },
+        ) => {
+            let reason = Reason(why, reason.as_ref());
+            detected_ms == since_ms && nodes == all && reason.agrees(&Reason(due_why, due.as_ref()))
+        }
+        (
+            What::Ended { outcome, why, reason },
+            What::Ended { outcome: due_outcome, why: due_why, reason: due },
+        ) => {
+            let reason = Reason(why, reason.as_ref());
+            outcome == due_outcome && reason.agrees(&Reason(due_why, due.as_ref()))
+        }
+        _ => false,
+    }
 }
 
 /// What is said, and what is decided anew instead.
@@ -96,18 +119,54 @@ fn unlike(said: &What, due: Option<&What>) -> String {
             "a rollback is decided, and nothing before it asks for one".to_owned()
         }
         (
-            What::RollbackDecided { why, detected_ms, .. },
-            Some(What::RollbackDecided { why: anew, detected_ms: anew_ms, .. }),
-        ) if why != anew || detected_ms != anew_ms => format!(
-            "a rollback is decided for what was first seen at {detected_ms} ({why}), and it follows from what was seen at {anew_ms} ({anew})"
-        ),
-        (What::RollbackDecided { .. }, _) => {
-            "a rollback is decided of other nodes than were changed".to_owned()
+            What::RollbackDecided { detected_ms, why, reason, .. },
+            Some(What::RollbackDecided {
+                detected_ms: since_ms, why: due_why, reason: due, ..
+            }),
+        ) => {
+            let (reason, due) = (Reason(why, reason.as_ref()), Reason(due_why, due.as_ref()));
+            if detected_ms == since_ms && reason.agrees(&due) {
+                return "a rollback is decided of other nodes than were changed".to_owned();
+            }
+            let by = reason.compared_by();
+            format!(
+                "a rollback is decided for what was first seen at {detected_ms} ({reason}), and it follows from what was seen at {since_ms} ({due}){by}"
+            )
         }
-        (What::Ended { why, .. }, Some(What::Ended { why: anew, .. })) => {
-            format!("it ended otherwise than follows: {why}; and it follows: {anew}")
+        (What::Ended { why, reason, .. }, Some(What::Ended { why: due_why, reason: due, .. })) => {
+            let (reason, due) = (Reason(why, reason.as_ref()), Reason(due_why, due.as_ref()));
+            let by = reason.compared_by();
+            format!("it ended otherwise than follows: {reason}; and it follows: {due}{by}")
         }
         _ => "it ended, and nothing before lets it end so".to_owned(),
+    }
+}
+
+/// A reason as an entry says it: as a sentence, and, unless a past version wrote it, as data.
+struct Reason<'a, T>(&'a str, Option<&'a T>);
+
+impl<T: PartialEq> Reason<'_, T> {
+    /// Whether it is the one that is `due`. Sentences, which another version may word otherwise, count only where that is all there is.
+    fn agrees(&self, due: &Reason<'_, T>) -> bool {
+        if self.1.is_some() { self.1 == due.1 } else { self.0 == due.0 }
+    }
+
+    /// What whoever reads that it does not agree must know.
+    fn compared_by(&self) -> &'static str {
+        if self.1.is_some() {
+            return "";
+        }
+        "; the entry is of a version that gave reasons as sentences only, so the sentences were compared: another version may have worded the same otherwise"
+    }
+}
+
+impl<T: Serialize> std::fmt::Display for Reason<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)?;
+        match self.1.map(serde_json::to_string) {
+            Some(Ok(data)) => write!(f, " {data}"),
+            _ => Ok(()),
+        }
     }
 }
 

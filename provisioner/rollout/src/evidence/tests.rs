@@ -5,12 +5,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use model::Sensitive;
 use model::rollout::entry::{
-    Measurement, NodeChange, NodeStart, Reading, SetStart, StageNodes, Verdict,
+    Hold, Measurement, NodeChange, NodeStart, Reading, SetStart, StageNodes, Verdict,
 };
+use model::rollout::reason::{EndReason, RollbackReason, Said};
 use model::rollout::{Amount, Check, RollbackRule, Rollout, Stage, StageGate};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Of a version that gave reasons as sentences only.
 const FIXTURE: &str = include_str!("../../fixtures/evidence-format-1.json");
+/// The same with reasons as data.
+const WITH_REASONS: &str = include_str!("../../fixtures/evidence-format-1-reasons.json");
+/// A reason a line: all that there are.
+const REASONS: &str = include_str!("../../fixtures/reasons.jsonl");
 
 fn sealer(byte: u8) -> Sealer {
     Sealer::new(Sensitive::new([byte; 32]), "lineage")
@@ -121,10 +127,18 @@ fn entries() -> Vec<Entry> {
         What::RollbackDecided {
             detected_ms: 11_000,
             why: "5 % errors".to_owned(),
+            reason: Some(RollbackReason::GateFailed {
+                gate: "errors".to_owned(),
+                measured_ms: 11_000,
+            }),
             nodes: nodes.clone(),
         },
         What::RollbackWaveEnded { wave: 0, restored: nodes, failed: BTreeMap::new() },
-        What::Ended { outcome: Outcome::RolledBack, why: "5 % errors".to_owned() },
+        What::Ended {
+            outcome: Outcome::RolledBack,
+            why: "5 % errors".to_owned(),
+            reason: Some(EndReason::Restored),
+        },
     ];
     let entry = |(number, what): (u64, What)| Entry {
         rollout: "r-1".to_owned(),
@@ -346,9 +360,69 @@ fn entries_that_are_no_rollout_make_no_evidence() {
 
 #[test]
 fn format_1_is_read() {
-    let report = verify(FIXTURE, &keys()).unwrap();
-    assert!(is_intact(&report), "{report:?}");
-    // Entries may gain members, and hashes change with them; what is said stays.
-    let now = Report { head: report.head.clone(), ..verify(&exported(), &keys()).unwrap() };
-    assert_eq!(report, now);
+    for fixture in [FIXTURE, WITH_REASONS] {
+        let report = verify(fixture, &keys()).unwrap();
+        assert!(is_intact(&report), "{report:?}");
+        // Entries may gain members, and hashes change with them; what is said stays.
+        let now = Report { head: report.head.clone(), ..verify(&exported(), &keys()).unwrap() };
+        assert_eq!(report, now);
+    }
+    assert!(
+        !payload(FIXTURE).contains("\"reason\"") && payload(WITH_REASONS).contains("\"reason\"")
+    );
+}
+
+/// What is compared by whoever verifies is written once and for all.
+#[test]
+fn reasons_are_written_as_ever() {
+    let rollback: Vec<String> = rollback_reasons().iter().map(written).collect();
+    let end: Vec<String> = end_reasons().iter().map(written).collect();
+    let lines: Vec<&str> = REASONS.lines().collect();
+    assert_eq!(lines, [rollback, end].concat());
+    let (rollback, end) = lines.split_at(rollback_reasons().len());
+    let read: Vec<RollbackReason> =
+        rollback.iter().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(read, rollback_reasons());
+    let read: Vec<EndReason> = end.iter().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(read, end_reasons());
+}
+
+fn written<T: Serialize>(reason: &T) -> String {
+    canonical::canonical(&serde_json::to_value(reason).unwrap())
+}
+
+fn ana() -> Said {
+    Said { by: "ana".to_owned(), why: Some("too slow".to_owned()) }
+}
+
+fn rollback_reasons() -> Vec<RollbackReason> {
+    let node = || "edge-1".to_owned();
+    let (nodes, domains) = (BTreeSet::from([node()]), BTreeSet::from(["local".to_owned()]));
+    let hold = Hold::Unavailable { nodes: nodes.clone() };
+    vec![
+        RollbackReason::Aborted(ana()),
+        RollbackReason::Aborted(Said { why: None, ..ana() }),
+        RollbackReason::NoRestorePoint { error: "no space".to_owned() },
+        RollbackReason::GateFailed { gate: "errors".to_owned(), measured_ms: 11_000 },
+        RollbackReason::NodeFailed { node: node(), error: "no space".to_owned() },
+        RollbackReason::NodesDead { nodes, domains },
+        RollbackReason::Inconclusive {
+            gates: BTreeMap::from([("errors".to_owned(), Verdict::Inconclusive)]),
+        },
+        RollbackReason::Unanswered { hold, within_ms: 60_000 },
+        RollbackReason::NoProgress { within_ms: 60_000 },
+    ]
+}
+
+fn end_reasons() -> Vec<EndReason> {
+    let nodes = || BTreeSet::from(["edge-1".to_owned()]);
+    vec![
+        EndReason::Changed { left_out: nodes() },
+        EndReason::Superseded(ana()),
+        EndReason::Untouched,
+        EndReason::Restored,
+        EndReason::NotRestored { nodes: nodes() },
+        EndReason::RestoredDead { nodes: nodes() },
+        EndReason::ListsNotRestored { error: "no space".to_owned() },
+    ]
 }

@@ -4,6 +4,8 @@
 //! `$from` and `$to` become the window's ends in Unix seconds. Anything else stays as it is. Pure.
 //! Invariant: a group without nodes becomes a matcher that no series matches, never one that all match.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// The nodes of a rollout by what they are to a stage. Excluded nodes are in none of the groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selectors {
@@ -169,18 +171,12 @@ fn escape(name: &str) -> String {
     escaped
 }
 
+/// What stands for itself nowhere in a URL: all but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A text as a part of a URL.
 pub(super) fn encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// Why texts cannot be asked: a group that one of them names has no nodes.

@@ -115,6 +115,23 @@ fn what_changes_in_more_than_nodes_waits_and_is_told() {
 }
 
 #[test]
+fn of_what_is_late_that_which_takes_from_new_machines_is_told() {
+    let sets = edge(NodeChange::Create);
+    let other = "node_set.watch.node[\"watch-001\"].service.agent";
+    let mut all = plan(&[
+        (MACHINE, Action::Create, Reason::New, &[]),
+        (other, Action::Update, differs(), &[]),
+        (PROMETHEUS, Action::Update, differs(), &[0]),
+    ]);
+    let none = BTreeSet::new();
+    assert_eq!(late_list(&all, &sets, &none), Some(&at(other)), "it may know them by their names");
+    all.operations[2].dependencies = BTreeSet::from([at(MACHINE)]);
+    assert_eq!(late_list(&all, &sets, &none), Some(&at(PROMETHEUS)));
+    let follows = BTreeSet::from([at(PROMETHEUS), at(other)]);
+    assert_eq!(late_list(&all, &sets, &follows), None);
+}
+
+#[test]
 fn what_is_made_anew_only_drifted_or_says_something_about_nodes_follows_nobody() {
     let sets = edge(NodeChange::Create);
     let statement = "node_set.watch.node[\"watch-001\"].facts.mesh";
@@ -160,6 +177,7 @@ fn what_lists_nodes_and_has_stages_of_its_own_is_told() {
         (theirs, Action::Create, Reason::New, &[0]),
         (mesh, Action::Update, differs(), &[0]),
         (prometheus, Action::Update, differs(), &[0]),
+        ("local_list.all", Action::Update, differs(), &[0]),
     ]);
     let found = lists(&all, &unmoved(&[], &[]), &Recorded::default(), &sets);
     assert!(found.is_empty(), "{found:?}");
@@ -167,7 +185,11 @@ fn what_lists_nodes_and_has_stages_of_its_own_is_told() {
     all.operations[2].dependencies = BTreeSet::from([at(MACHINE)]);
     assert_eq!(late_list(&all, &sets, &found), None, "the new nodes run it, too");
     all.operations[3].dependencies = BTreeSet::from([at(MACHINE)]);
-    assert_eq!(late_list(&all, &sets, &found), Some(&at(prometheus)));
+    assert_eq!(late_list(&all, &sets, &found), Some(&at(prometheus)), "it has another name");
+    all.operations[3].dependencies = BTreeSet::from([at("local_list.all")]);
+    assert_eq!(late_list(&all, &sets, &found), None, "of the new machines the list says nothing");
+    all.operations[4].dependencies = BTreeSet::from([at(MACHINE)]);
+    assert_eq!(late_list(&all, &sets, &found), Some(&at(prometheus)), "through a list");
     let in_place = [rolled_out("edge", 3, NodeChange::Update), watch];
     assert_eq!(late_list(&all, &in_place, &found), None, "no machine is new");
 }

@@ -5,7 +5,8 @@ use crate::world::rules::{
     MINUTE, answer, counts, lists, nodes, rate, rules, stage, standard, start, value,
 };
 use crate::world::{Mishaps, Truth, World};
-use model::rollout::entry::{Hold, NodeChange, Outcome, Reading, Verb, Verdict, What};
+use model::rollout::entry::{Entry, Hold, NodeChange, Outcome, Reading, Verb, Verdict, What};
+use model::rollout::reason::{EndReason, RollbackReason, Said};
 use model::rollout::{Approval, Check, RollbackRule, Rollout, Window, WindowEffect, WindowTime};
 use rollout::{Observation, Phase, Revision, State, admissible};
 use std::collections::BTreeMap;
@@ -543,13 +544,13 @@ fn a_reason_that_nothing_before_it_gives_is_named() {
             found.what
         };
         let found = forged(&|what| match what {
-            What::RollbackDecided { why, .. } => {
-                why.insert_str(0, "another: ");
+            What::RollbackDecided { reason, .. } => {
+                *reason = Some(RollbackReason::NoProgress { within_ms: 1 });
                 true
             }
             _ => false,
         });
-        assert!(found.contains("(another: "), "{found}");
+        assert!(found.contains("no_progress"), "{found}");
         forged(&|what| match what {
             What::RollbackDecided { detected_ms, .. } => {
                 *detected_ms -= 1;
@@ -574,12 +575,57 @@ fn a_reason_that_nothing_before_it_gives_is_named() {
         });
         assert!(found.contains("ended otherwise"), "{found}");
         forged(&|what| match what {
-            What::Ended { why, .. } => {
-                why.insert_str(0, "another: ");
+            What::Ended { reason, .. } => {
+                *reason = Some(EndReason::Superseded(ada()));
                 true
             }
             _ => false,
         });
+    }
+}
+
+fn ada() -> Said {
+    Said { by: "ada".to_owned(), why: None }
+}
+
+/// The sentences of the decisions are worded otherwise; without reasons as data entries are as past versions wrote them.
+fn reworded(world: &World, is_data: bool) -> Vec<Entry> {
+    let mut entries = world.entries.clone();
+    for entry in &mut entries {
+        match &mut entry.what {
+            What::RollbackDecided { why, .. } | What::Ended { why, .. } if is_data => {
+                "in the words of another version".clone_into(why);
+            }
+            What::RollbackDecided { reason, .. } => *reason = None,
+            What::Ended { reason, .. } => *reason = None,
+            _ => {}
+        }
+    }
+    entries
+}
+
+#[test]
+fn reasons_are_judged_as_data_whatever_their_words_and_as_sentences_where_that_is_all_there_is() {
+    let bad = world(small(), truth(0.05, 0.01), Mishaps::default());
+    let good = world(small(), truth(0.000_3, 0.01), Mishaps::default());
+    let stuck = world(small(), truth(0.05, 0.01), Mishaps { stuck: 1_000, ..Mishaps::default() });
+    for mut world in [bad, good, stuck] {
+        world.run(MOST).unwrap();
+        assert_eq!(rollout::evidence::judge(&reworded(&world, true)), None);
+        let past = reworded(&world, false);
+        assert_eq!(rollout::evidence::judge(&past), None);
+        for at in 0..past.len() {
+            let mut other = past.clone();
+            let (What::RollbackDecided { why, .. } | What::Ended { why, .. }) = &mut other[at].what
+            else {
+                continue;
+            };
+            why.insert_str(0, "another: ");
+            let found = rollout::evidence::judge(&other).unwrap();
+            assert_eq!(found.number, u64::try_from(at).unwrap());
+            assert!(found.what.contains("another: "), "{found}");
+            assert!(found.what.contains("the sentences were compared"), "{found}");
+        }
     }
 }
 
@@ -594,12 +640,17 @@ fn a_rollback_that_nothing_asks_for_and_a_promotion_that_nobody_asked_for_are_na
         rollout::evidence::judge(&entries).unwrap()
     };
     let (detected_ms, why) = (world.entries[at].at_ms, "gate errors: too many".to_owned());
-    let found = instead(What::RollbackDecided { detected_ms, why, nodes: Vec::new() });
+    let found = instead(What::RollbackDecided {
+        detected_ms,
+        why,
+        reason: Some(RollbackReason::Aborted(ada())),
+        nodes: Vec::new(),
+    });
     assert!(found.what.contains("nothing before it asks for one"), "{found}");
     let found = instead(What::Promoted { stage: 0, by: Some("ada".to_owned()) });
     assert!(found.what.contains("who did not ask"), "{found}");
     let why = "it is over".to_owned();
-    let found = instead(What::Ended { outcome: Outcome::RolledBack, why });
+    let found = instead(What::Ended { outcome: Outcome::RolledBack, why, reason: None });
     assert!(found.what.contains("nothing before lets it end"), "{found}");
     assert_eq!(found.number, u64::try_from(at).unwrap());
 }

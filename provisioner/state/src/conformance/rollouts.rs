@@ -52,7 +52,7 @@ fn rules() -> Rollout {
 }
 
 fn ended() -> What {
-    What::Ended { outcome: Outcome::Committed, why: "all is well".to_owned() }
+    What::Ended { outcome: Outcome::Committed, why: "all is well".to_owned(), reason: None }
 }
 
 fn driving(run: &str, sets: &[&str]) -> LeaseRequest {

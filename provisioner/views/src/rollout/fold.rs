@@ -328,12 +328,12 @@ impl Model {
                 let (by, why) = (by.clone(), why.clone());
                 self.asked.push(AskedView { at_ms, verb: *verb, by, why });
             }
-            What::RollbackDecided { detected_ms, why, nodes } => {
+            What::RollbackDecided { detected_ms, why, nodes, .. } => {
                 self.rollback_decided(*detected_ms, why, nodes, at_ms);
             }
             What::RestStarted => self.rest_runs = true,
             What::RestEnded { .. } => self.rest_runs = false,
-            What::Ended { outcome, why } => self.ended(*outcome, why, at_ms),
+            What::Ended { outcome, why, .. } => self.ended(*outcome, why, at_ms),
             What::Approved { stage, by, until_ms, .. } => {
                 if let Some(place) = self.stage_at(*stage) {
                     let agreed = self.agreed.entry(place).or_default();

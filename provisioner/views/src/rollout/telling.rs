@@ -91,7 +91,7 @@ pub fn sentence(entry: &Entry, model: &Model) -> String {
         What::Notified { of, error: None } => format!("told of {of}"),
         What::Notified { of, error: Some(error) } => format!("could not tell of {of}: {error}"),
         What::TakenOver { by } => format!("{by} drives it now"),
-        What::Ended { outcome, why } => format!("{}: {why}", outcome_name(*outcome)),
+        What::Ended { outcome, why, .. } => format!("{}: {why}", outcome_name(*outcome)),
     };
     plain(&text)
 }

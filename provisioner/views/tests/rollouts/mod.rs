@@ -243,7 +243,12 @@ impl Writer {
         let mut nodes = self.stages[stage as usize].clone();
         nodes.reverse();
         let (of, why) = (nodes.clone(), why.to_owned());
-        self.push(What::RollbackDecided { detected_ms, why: why.clone(), nodes: of.clone() });
+        self.push(What::RollbackDecided {
+            detected_ms,
+            why: why.clone(),
+            reason: None,
+            nodes: of.clone(),
+        });
         self.push(What::RollbackWaveStarted { wave: 0, nodes: of });
         self.wait(21_000);
         let failed = BTreeMap::new();
@@ -254,7 +259,7 @@ impl Writer {
 
     fn end(&mut self, outcome: Outcome, why: &str) {
         self.wait(1_000);
-        self.push(What::Ended { outcome, why: why.to_owned() });
+        self.push(What::Ended { outcome, why: why.to_owned(), reason: None });
     }
 }
 

@@ -8,6 +8,9 @@ mod conforms;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+#[path = "../../../../../tests/src/azurite.rs"]
+mod emulator;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod races;

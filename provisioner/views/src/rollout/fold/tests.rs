@@ -40,7 +40,11 @@ fn between_all(rollback: &RollbackView) -> (i64, i64) {
 fn a_rollback_that_failed_restored_nothing() {
     let mut entries = sample::rolled_back();
     let last = entries.last_mut().unwrap();
-    last.what = What::Ended { outcome: Outcome::RollbackFailed, why: "a node is lost".to_owned() };
+    last.what = What::Ended {
+        outcome: Outcome::RollbackFailed,
+        why: "a node is lost".to_owned(),
+        reason: None,
+    };
     assert_eq!(Model::of(&entries).rollback.unwrap().mttr_ms(), None);
 }
 
