@@ -3,7 +3,7 @@
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tests::{Random, Workbench, setting, wait_until};
 
 const ENVIRONMENT: &str = "environments/points";
@@ -101,18 +101,24 @@ fn what_was_on_nodes_and_volumes_comes_back_when_all_else_is_gone() {
     bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
     bench.run(&backup("verify", &[])).exits(0).says("2 restore points, 6 snapshots");
 
+    // By hand, one of them.
     let begins_with = format!("begins_with={}", of_volume(&bench, "first"));
     apply(&bench, &["--var", &begins_with]);
     let data = directory(&bench, "data/data");
     bench.script(&format!("cat {data}/file")).exits(0).says("first");
     // What it began with needs not be said for ever.
     bench.run(&unchanged).exits(0).says("No changes");
-    let machine = snapshots(&bench, "first")
-        .into_iter()
-        .find(|(of, _)| of.contains("work-main-001") && of.contains("local_machine"));
-    let (_, machine) = machine.expect("the node was captured");
-    let content = directory(&bench, &format!("{machine}/content"));
-    bench.script(&format!("cat {content}/root/file")).exits(0).says("kept");
+    // All that was captured, on nodes that are new.
+    bench.script(&format!("echo third > {data}/file")).exits(0);
+    let restore = ["restore", "apply", ENVIRONMENT, "--from", "first", "--auto-approve"];
+    let restored = bench.run(&restore).exits(0);
+    restored.says("What was written since is lost").says("Begun with it before");
+    bench.run(&[&on_node[..], &["cat /root/file"]].concat()).exits(0).says("kept");
+    bench.script(&format!("cat {data}/file")).exits(0).says("third");
+    bench.run(&[&restore[..], &["--again", "--target", "local_volume.data"]].concat()).exits(0);
+    bench.script(&format!("cat {data}/file")).exits(0).says("first");
+    bench.run(&unchanged).exits(0).says("No changes");
+    bench.run(&restore).exits(0).says("No changes");
 
     let delete = ["first", "second", "--auto-approve"];
     bench.run(&backup("delete", &delete)).exits(0).says("Deleted: first, second.");
@@ -134,6 +140,13 @@ fn damage_is_told_and_only_what_may_go_goes() {
     assert_eq!(found["findings"][0]["point"], "b");
     bench.run(&backup("verify", &["a"])).exits(0);
     bench.run(&backup("verify", &["b"])).exits(1).says("its status is damaged");
+    let restore = |verb, point| ["restore", verb, ENVIRONMENT, "--from", point];
+    let refused = bench.run(&restore("plan", "b")).exits(1);
+    refused.says("is not what it was").says("its status is damaged");
+    bench.run(&restore("plan", "a")).exits(0).says("1 to replace");
+    bench.run(&restore("apply", "a")).exits(1).says("nobody to ask");
+    let other = [&restore("plan", "a")[..], &["--target", "node_set.work"]].concat();
+    bench.run(&other).exits(1).says("has nothing that `--target` means");
 
     bench.run(&backup("lock", &["a"])).exits(0);
     let keep = ["--keep", "1", "--auto-approve"];
@@ -162,11 +175,23 @@ fn damage_is_told_and_only_what_may_go_goes() {
 fn a_state_that_is_lost_is_in_the_restore_point() {
     let bench = bench();
     bench.run(&backup("create", &["--name", "first"])).exits(0);
-    bench.script("rm state/points.sqlite*").exits(0);
+    let lost = "rm state/points.sqlite*";
+    bench.script(lost).exits(0);
     bench.run(&backup("verify", &[])).exits(0).says("5 snapshots");
+    let restore = |verb| ["restore", verb, ENVIRONMENT, "--from", "first"];
+    bench.run(&restore("plan")).exits(1).says("records it anew first");
     bench.run(&backup("show", &["first", "--state", "points.json"])).exits(0);
     bench.run(&["state", "import", ENVIRONMENT, "points.json", "--auto-approve"]).exits(0);
-    let plan = bench.run(&["plan", ENVIRONMENT, "--detailed-exitcode"]).exits(0);
+    let unchanged = ["plan", ENVIRONMENT, "--detailed-exitcode"];
+    bench.run(&unchanged).exits(0).says("No changes").never_says("does not know");
+    // The same in one step, with a saved plan of what then is to be made anew.
+    bench.script(lost).exits(0);
+    let whole = [&restore("apply")[..], &["--auto-approve", "--target", "local_volume.data"]];
+    let whole = bench.run(&whole.concat()).exits(0);
+    whole.says("recorded anew with 6 objects").says("2 done, 0 failed").says("lost of");
+    bench.run(&[&restore("plan")[..], &["-o", "rest.plan"]].concat()).exits(0).says("4 to replace");
+    bench.run(&["apply", "rest.plan"]).exits(0);
+    let plan = bench.run(&unchanged).exits(0);
     plan.says("No changes").never_says("does not know");
     bench.run(&backup("delete", &["first", "--auto-approve"])).exits(0);
     bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
@@ -183,13 +208,7 @@ fn killed_at_any_instant_nothing_is_lost_and_nothing_is_there_twice() {
     for kill in 0..kills {
         // Later and later: some are killed before anything is captured, some in the midst of it, some at the end.
         let instant = Duration::from_millis(40 * kill + random.below(200));
-        let mut running = bench.start(&words);
-        let begun = std::time::Instant::now();
-        wait_until("the instant has come", LIMIT, || {
-            begun.elapsed() >= instant || running.has_ended()
-        });
-        running.signal(Signal::SIGKILL);
-        running.finish();
+        kill_at(&bench, &words, instant);
         let listed = bench.run(&backup("list", &["--json"])).exits(0).json();
         if listed[0]["whole"] == true {
             bench.run(&backup("delete", &["p", "--auto-approve"])).exits(0);
@@ -205,7 +224,31 @@ fn killed_at_any_instant_nothing_is_lost_and_nothing_is_there_twice() {
     };
     assert_eq!(there.clone().filter(is_ours).count(), 5);
     assert_eq!(there.count(), 5, "none is there that nobody knows: {files:#?}");
+    restored_by_programs_that_are_killed(&bench, &mut random);
     bench.run(&backup("delete", &["p", "--auto-approve"])).exits(0);
     bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
     bench.traces().assert_none();
+}
+
+/// What was captured is on every node in the end, whenever whoever restored it was killed.
+fn restored_by_programs_that_are_killed(bench: &Workbench, random: &mut Random) {
+    let words = ["restore", "apply", ENVIRONMENT, "--from", "p", "--auto-approve"];
+    for _ in 0..setting("PROVISIONER_TEST_KILLS", 8) {
+        kill_at(bench, &words, Duration::from_millis(random.below(400)));
+    }
+    bench.run(&words).exits(0);
+    let files = bench.traces().cloud_files();
+    for (kind, number) in [("machine.json", 2), ("volume.json", 3), ("snapshot.json", 5)] {
+        assert_eq!(files.iter().filter(|path| path.ends_with(kind)).count(), number, "{kind}");
+    }
+    bench.run(&words).exits(0).says("Begun with it before").says("No changes");
+    bench.run(&["plan", ENVIRONMENT, "--detailed-exitcode"]).exits(0).never_says("does not know");
+}
+
+fn kill_at(bench: &Workbench, words: &[&str], instant: Duration) {
+    let mut running = bench.start(words);
+    let begun = Instant::now();
+    wait_until("the instant has come", LIMIT, || begun.elapsed() >= instant || running.has_ended());
+    running.signal(Signal::SIGKILL);
+    running.finish();
 }

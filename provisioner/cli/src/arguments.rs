@@ -3,10 +3,12 @@
 //! Invariant: what is written here is what `--help` says, exit codes included. Refuses to know: what the commands do.
 
 mod backup;
+mod restore;
 mod rollout;
 mod state;
 
 pub use backup::{BackupCommand, Locking};
+pub use restore::{RestoreCommand, Restoring};
 pub use rollout::{EvidenceCommand, RolloutCommand, Said};
 pub use state::{KeysCommand, StateCommand, WaysIn};
 
@@ -139,6 +141,9 @@ pub enum Command {
     /// Make restore points, look at them, delete them
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Make objects anew with what a restore point has of them
+    #[command(subcommand)]
+    Restore(RestoreCommand),
     /// Bring files into their canonical form
     Fmt(Formatting),
     /// Print the graph of instances in the DOT language

@@ -98,6 +98,7 @@ async fn run(session: &Session, command: Command) -> Result<Exit, CommandError> 
         Command::State(command) => commands::state::run(session, command).await,
         Command::Rollout(command) => commands::rollout::run(session, command).await,
         Command::Backup(command) => commands::backup::run(session, command).await,
+        Command::Restore(command) => commands::restore::run(session, command).await,
         Command::Fmt(formatting) => commands::fmt::run(session, &formatting),
         Command::Graph { environment } => commands::graph::run(session, &environment),
         Command::Console { environment, expressions, json_lines } => {

@@ -75,13 +75,24 @@ pub struct Capture {
     pub name: Option<String>,
     /// What its other arguments are given.
     pub arguments: BTreeMap<String, Value>,
+    /// The argument of the captured type that takes a snapshot's `id`, for a new object to begin with what was captured; none where
+    /// what it begins with is for the configuration alone to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_by: Option<String>,
 }
 
 impl Capture {
     /// A snapshot that is told what it is of by that argument.
     pub fn by(resource_type: &str, source: &str) -> Self {
         let (resource_type, source) = (resource_type.to_owned(), source.to_owned());
-        Self { resource_type, source, name: None, arguments: BTreeMap::new() }
+        Self { resource_type, source, name: None, arguments: BTreeMap::new(), restored_by: None }
+    }
+
+    /// With the argument of the captured type by which a new object begins with a snapshot.
+    #[must_use]
+    pub fn restored_by(mut self, argument: &str) -> Self {
+        self.restored_by = Some(argument.to_owned());
+        self
     }
 
     /// With the argument that takes a unique name.

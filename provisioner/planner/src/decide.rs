@@ -32,10 +32,26 @@ pub(crate) struct Subject<'a> {
     pub observation: Option<&'a Observation>,
     /// Whether the user asked for a replacement.
     pub requested: bool,
+    /// An argument that is given whatever the configuration says, with its value.
+    pub begins_with: Option<&'a (String, Value)>,
     /// What happens to other instances, as far as decided.
     pub fate: &'a dyn Fn(&Address) -> Option<Action>,
     /// What was decided about other instances.
     pub decision: &'a dyn Fn(&Address) -> Option<Rc<Decision>>,
+}
+
+impl Subject<'_> {
+    /// Whether that argument is given whatever the configuration says.
+    fn begins_with(&self, argument: &str) -> bool {
+        self.begins_with.is_some_and(|(name, _)| name == argument)
+    }
+
+    fn given(&self, argument: &str) -> Option<Value> {
+        match self.begins_with {
+            Some((name, value)) if name == argument => Some(value.clone()),
+            _ => self.instance.arguments.get(argument),
+        }
+    }
 }
 
 /// What happens to one instance.
@@ -88,7 +104,7 @@ fn is_argument(attribute: &Attribute) -> bool {
 /// The arguments as configured, defaults filled in, in the schema's types.
 fn configured(subject: &Subject<'_>) -> Entries {
     let value = |(name, attribute): (&String, &Attribute)| {
-        let given = subject.instance.arguments.get(name).filter(|given| !given.is_null());
+        let given = subject.given(name).filter(|given| !given.is_null());
         let value = given.or_else(|| attribute.default.clone());
         let value = value.map_or_else(
             || Value::null(attribute.ty.clone()),
@@ -151,7 +167,7 @@ fn wanted(subject: &Subject<'_>, configured: &Entries, stands: &Entries) -> Entr
             *value = stands.clone();
         }
         for path in &subject.instance.lifecycle.ignore_changes {
-            if path.name.as_ref() == name {
+            if path.name.as_ref() == name && !subject.begins_with(name) {
                 *value = with_part(value, stands, &path.steps);
             }
         }

@@ -66,6 +66,9 @@ pub struct Options {
     /// Node sets that are evaluated as having the nodes that are recorded, whatever the configuration says: those that are
     /// to come are left out, and those that are to go are there.
     pub present: BTreeSet<String>,
+    /// What objects begin with whatever the configuration says: an argument of an instance, with its value. One that began with
+    /// something else is replaced.
+    pub begin_with: BTreeMap<Address, (String, Value)>,
     /// What has another address in the given state than it is recorded at (see [`rename`]).
     pub moved: Vec<Moved>,
     /// RFC 3339 time that is written into the plan.
@@ -188,6 +191,7 @@ impl<'a> Planner<'a> {
             record: self.record(&instance.address),
             observation: self.observation(&instance.address),
             requested: self.options.replace.contains(&instance.address),
+            begins_with: self.options.begin_with.get(&instance.address),
             fate: &|address| self.fate(address),
             decision: &|address| Some(self.decisions.borrow().get(address)?.decision.clone()),
         }));

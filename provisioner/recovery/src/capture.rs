@@ -66,6 +66,11 @@ fn source<'a>(record: &'a Record, schemas: &'a Schemas) -> Option<Source<'a>> {
     (!record.tainted).then_some(Source { record, capture })
 }
 
+/// How objects of a resource type are captured, and restored.
+pub fn of_kind<'a>(schemas: &'a Schemas, kind: &str) -> Option<&'a Capture> {
+    schemas.values().find_map(|schema| schema.resources.get(kind))?.captured_by.as_ref()
+}
+
 pub(crate) fn schema<'a>(
     schemas: &'a Schemas,
     provider: &str,

@@ -3,11 +3,12 @@
 //! Refuses to know: catalogues and stores. The command line hands over plain rows, which are the JSON, too.
 
 use crate::console::Palette;
-use crate::fold::{count, when};
+use crate::fold::{count, duration, when};
 use crate::table;
 use model::Address;
 use model::restore_point::{Origin, RestorePoint};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A restore point in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,6 +64,52 @@ pub struct FindingRow {
     pub snapshot: Option<String>,
     /// What is wrong.
     pub why: String,
+}
+
+/// What a restore means for data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The restore point.
+    pub point: String,
+    /// RFC 3339 time at which it was begun.
+    pub begun_at: String,
+    /// Milliseconds since then; none if that is not known.
+    pub ago_ms: Option<u64>,
+    /// What is there, and is made anew with what was captured.
+    pub lost: BTreeSet<Address>,
+    /// What has begun with these very snapshots before.
+    pub done: BTreeSet<Address>,
+    /// What was captured, and begins with no snapshot by itself.
+    pub left: BTreeSet<Address>,
+}
+
+/// What a restore means for data, before it is planned.
+pub fn loss(loss: &Loss, palette: Palette) -> String {
+    let Loss { point, begun_at, ago_ms, lost, done, left } = loss;
+    let ago = ago_ms.map(|ms| format!(", {} ago", duration(ms))).unwrap_or_default();
+    let mut text =
+        format!("{} {point}, of {}{ago}.\n", palette.bold("Restore from"), when(begun_at));
+    if !lost.is_empty() {
+        let heading = palette.bad("What was written since is lost of:");
+        push!(text, "{heading} {}\n", names(lost));
+    }
+    if !done.is_empty() {
+        push!(text, "Begun with it before, and left as it is (--again): {}\n", names(done));
+    }
+    if !left.is_empty() {
+        push!(text, "Not restored, only made as configured where it is gone: {}\n", names(left));
+    }
+    text
+}
+
+/// A handful of addresses; the others are counted.
+fn names(addresses: &BTreeSet<Address>) -> String {
+    const TOLD: usize = 8;
+    let told: Vec<_> = addresses.iter().take(TOLD).map(ToString::to_string).collect();
+    match addresses.len().saturating_sub(TOLD) {
+        0 => told.join(", "),
+        more => format!("{} and {more} more", told.join(", ")),
+    }
 }
 
 /// What it was made for, in a few words.

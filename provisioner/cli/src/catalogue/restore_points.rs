@@ -8,6 +8,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "`backup list` shows the restore points of an environment; `backup create` makes one."),
     entry("nothing-to-capture", "there is nothing to capture",
         "Only what holds data is captured: machines and volumes of providers that say how. Nothing recorded, or nothing that `--target` means, is of such a type."),
+    entry("nothing-to-restore", "there is nothing to restore",
+        "The restore point has no snapshot of what `--target` means, or of no type whose objects can begin with a snapshot by themselves (a machine on AWS is made as configured)."),
     entry("restore-point-bound", "a restore point must not go",
         "It is locked, or the rollout that it was made for is under way and may still need it."),
     entry("restore-point-damaged", "a restore point is not what it was",

@@ -88,10 +88,11 @@ async fn plain(
 ) -> Result<Exit, CommandError> {
     let Fleet { session, project, store, .. } = fleet;
     let ready = Ready { command: format!("apply {}", project.target), ..fleet.ready() };
+    let schemas = fleet.wired.factory.schemas();
     let make = async |world: &World<'_>| {
         let Made { plan, rules } = fleet.workshop().make(world, wishes.clone()).await?;
         let (recorded, rules) = (world.recorded, (rules.rollouts, rules.order.as_slice()));
-        match rollouts::foresee(&plan, recorded, rules, recorded.serial, wired.factory.schemas())? {
+        match rollouts::foresee(&plan, recorded, rules, recorded.serial, schemas)? {
             Some(_) => Err(rollouts_change()),
             None => Ok(plan),
         }
@@ -168,7 +169,7 @@ async fn saved(
     })
 }
 
-fn summarise(session: &Session, environment: &str, target: Option<&str>, recorded: &Recorded) {
+pub fn summarise(session: &Session, environment: &str, target: Option<&str>, recorded: &Recorded) {
     let summary = Summary {
         environment,
         program: &session.program,

@@ -159,7 +159,7 @@ fn told(session: &Session) -> Arc<dyn Progress> {
 }
 
 /// The same for a command that is about one of them.
-async fn some(
+pub async fn some(
     session: &Session,
     environment: &Environment,
     verb: &str,
@@ -218,7 +218,7 @@ fn rows(catalogue: &Catalogue) -> Vec<PointRow> {
 }
 
 /// A restore point that is whole.
-fn chosen<'a>(catalogue: &'a Catalogue, name: &PointName) -> Result<&'a Kept, CommandError> {
+pub fn chosen<'a>(catalogue: &'a Catalogue, name: &PointName) -> Result<&'a Kept, CommandError> {
     if catalogue.unfinished.contains_key(name) {
         let summary = format!("restore point `{name}` was never finished");
         return Err(Diagnostic::error("restore-point-unfinished", summary)
@@ -262,7 +262,7 @@ async fn show(
     Ok(Exit::Done)
 }
 
-fn text_of(
+pub fn text_of(
     recorded: &model::record::Recorded,
     point: &RestorePoint,
 ) -> Result<String, CommandError> {

@@ -9,6 +9,7 @@ pub mod fmt;
 pub mod graph;
 pub mod output;
 pub mod plan;
+pub mod restore;
 pub mod rollout;
 pub mod show;
 pub mod ssh;

@@ -73,7 +73,7 @@ pub fn ended(fleet: &Fleet, id: &str, driven: &Driven) -> Result<Exit, CommandEr
             let captures = fleet.rules.values().any(|rules| rules.snapshot_before);
             if let Some(name) = PointName::of_rollout(id).ok().filter(|_| captures) {
                 error = error.with_hint(format!(
-                    "data stays as it is now; what it was before the first wave: `{program} backup show {target} {name}`"
+                    "data stays as it is; `{program} restore plan {target} --from {name}` shows what going back before the first wave would bring and lose"
                 ));
             }
             Err(error.into())

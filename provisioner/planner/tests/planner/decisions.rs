@@ -64,6 +64,29 @@ fn an_argument_that_differs_updates() {
 }
 
 #[test]
+fn what_begins_with_a_snapshot_does_so_whatever_the_configuration_says() {
+    // `parent` replaces its host, and is left out, said otherwise, or ignored here.
+    let begins = |world: &mut World, block: Block| {
+        let begins = ("parent".to_owned(), Value::from("snapshot"));
+        world.begin_with = [(address("sim_host.a"), begins)].into();
+        let plan = world.plan(&one(block));
+        let (action, after) = {
+            let change = change(&plan, "sim_host.a");
+            (change.action, change.after.as_ref().unwrap().get("parent").unwrap())
+        };
+        assert_eq!(after, "snapshot".into());
+        action
+    };
+    assert_eq!(begins(&mut World::default(), Block::host("a")), Action::Create);
+    let other = || Block::host("a").with("parent", "other");
+    for block in [Block::host("a"), other(), other().ignoring("parent")] {
+        assert_eq!(begins(&mut applied(block.clone()), block), Action::ReplaceDeleteFirst);
+    }
+    let begun = Block::host("a").with("parent", "snapshot");
+    assert_eq!(begins(&mut applied(begun), Block::host("a")), Action::NoOp);
+}
+
+#[test]
 fn what_changes_with_an_argument_stays_while_that_stays() {
     let ranged = || Block::host("sim_ranged.a").with("peer", "one");
     let world = applied(ranged());

@@ -347,6 +347,8 @@ pub struct World {
     pub targets: Vec<Target>,
     /// Nodes that the next plans leave as they are, by node set and name.
     pub held: BTreeSet<(String, String)>,
+    /// What objects begin with, whatever the configuration says.
+    pub begin_with: BTreeMap<Address, (String, Value)>,
     made: u64,
 }
 
@@ -382,6 +384,7 @@ impl World {
             replace: self.replace.clone(),
             targets: self.targets.clone(),
             held: self.held.clone(),
+            begin_with: self.begin_with.clone(),
             created_at: "2025-01-01T00:00:00Z".to_owned(),
             environment: "test".to_owned(),
             ..Options::default()

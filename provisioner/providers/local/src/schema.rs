@@ -71,7 +71,7 @@ fn begins_with(of: &str) -> Attribute {
 }
 
 fn captured_as(source: &str) -> Capture {
-    Capture::by(SNAPSHOT, source).named("name")
+    Capture::by(SNAPSHOT, source).named("name").restored_by("snapshot")
 }
 
 fn machine() -> ResourceSchema {

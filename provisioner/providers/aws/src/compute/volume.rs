@@ -76,7 +76,7 @@ fn schema() -> ResourceSchema {
     );
     ResourceSchema {
         deleted_together: Some(WAITED_FOR_TOGETHER),
-        captured_by: Some(Capture::by("aws_ebs_snapshot", "volume_id")),
+        captured_by: Some(Capture::by("aws_ebs_snapshot", "volume_id").restored_by("snapshot_id")),
         ..schema
     }
 }

@@ -1,0 +1,41 @@
+//! `restore ...` as data.
+
+use super::{Environment, Running, Targets};
+use clap::{Args, Subcommand};
+use model::restore_point::PointName;
+use std::path::PathBuf;
+
+/// Brings back what a restore point has.
+#[derive(Debug, Subcommand)]
+pub enum RestoreCommand {
+    /// Show what would be made anew with what was captured, and what would be lost
+    Plan {
+        #[command(flatten)]
+        what: Restoring,
+        /// Save the plan; `apply FILE` runs exactly it
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Make it anew. What is as configured and was not captured stays; a state that is lost is recorded anew first
+    Apply {
+        #[command(flatten)]
+        what: Restoring,
+        #[command(flatten)]
+        running: Running,
+    },
+}
+
+/// What is restored from where.
+#[derive(Debug, Args)]
+pub struct Restoring {
+    #[command(flatten)]
+    pub environment: Environment,
+    /// The restore point, as `backup list` gives it
+    #[arg(long = "from", value_name = "POINT", value_parser = PointName::parse)]
+    pub point: PointName,
+    #[command(flatten)]
+    pub limits: Targets,
+    /// Also what began with these very snapshots before
+    #[arg(long)]
+    pub again: bool,
+}
