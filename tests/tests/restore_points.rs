@@ -98,7 +98,8 @@ fn what_was_on_nodes_and_volumes_comes_back_when_all_else_is_gone() {
     // Nothing of it concerns the environment.
     let unchanged = ["plan", ENVIRONMENT, "--detailed-exitcode"];
     bench.run(&unchanged).exits(0).says("No changes").never_says("does not know");
-    bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
+    let destroyed = bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
+    destroyed.says("Restore points stay (2)");
     bench.run(&backup("verify", &[])).exits(0).says("2 restore points, 6 snapshots");
 
     // By hand, one of them.

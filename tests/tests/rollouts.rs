@@ -289,6 +289,11 @@ fn a_controller_that_is_killed_in_every_stage_is_followed_by_another() {
         driving.signal(Signal::SIGKILL);
         driving.finish().exits(137);
     }
+    let taken = fleet.entries();
+    let point = text(&of(&taken, "snapshot_taken")[0]["point"]);
+    fleet.rollout("status", &[]).says(&format!("restore point {point} was made"));
+    let restore = ["restore", "plan", ENVIRONMENT, "--from", point];
+    fleet.starts(&restore, &candidate).finish().exits(1).says("would go past its stages");
     fleet.starts(&RUN, &candidate).finish().exits(0).says("committed");
     let entries = fleet.entries();
     let all = changed(&entries).concat();

@@ -136,6 +136,11 @@ impl Points {
         self.store.load().await
     }
 
+    /// What is wrong with the catalogue itself.
+    pub async fn check(&self) -> Result<Vec<String>, CommandError> {
+        Ok(self.store.port.check().await?.findings)
+    }
+
     /// What there is.
     pub async fn catalogue(&self) -> Result<Catalogue, CommandError> {
         Ok(Catalogue::of(&self.recorded().await?).map_err(RecoveryError::from)?)

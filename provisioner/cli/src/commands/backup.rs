@@ -28,6 +28,9 @@ use views::restore_points::{
     FateRow, FindingRow, PointRow, SnapshotRow, fates, findings, list, made_for, one,
 };
 
+/// Stands for the name of a restore point where it is the catalogue that something is wrong with.
+const CATALOGUE: &str = "the catalogue";
+
 /// Runs the command.
 pub async fn run(session: &Session, command: BackupCommand) -> Result<Exit, CommandError> {
     match command {
@@ -282,17 +285,21 @@ async fn verify(
         None => catalogue.points.keys().cloned().collect(),
     };
     let found = points.with(async |recovery| recovery.verify(&names).await).await?;
-    let rows: Vec<_> = found
-        .iter()
-        .flat_map(|(name, findings)| {
-            findings.iter().map(|finding| FindingRow {
-                point: name.to_string(),
-                of: finding.of.clone(),
-                snapshot: finding.snapshot.clone(),
-                why: finding.why.clone(),
-            })
+    let damage = points.check().await?.into_iter().map(|why| FindingRow {
+        point: CATALOGUE.to_owned(),
+        of: None,
+        snapshot: None,
+        why,
+    });
+    let of_points = found.iter().flat_map(|(name, findings)| {
+        findings.iter().map(|finding| FindingRow {
+            point: name.to_string(),
+            of: finding.of.clone(),
+            snapshot: finding.snapshot.clone(),
+            why: finding.why.clone(),
         })
-        .collect();
+    });
+    let rows: Vec<_> = damage.chain(of_points).collect();
     let looked_at = catalogue.points.values().filter(|kept| names.contains(&kept.point.name));
     let snapshots = looked_at.map(|kept| kept.point.snapshots.len()).sum();
     let console = &session.console;

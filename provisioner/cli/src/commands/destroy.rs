@@ -12,6 +12,7 @@ use crate::wiring;
 use engine::Purpose;
 use model::record::Recorded;
 use planner::Renamed;
+use recovery::{Catalogue, RecoveryError};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -59,11 +60,31 @@ pub async fn run(
     let looking = Looking { refresh: true, targets: &wishes.targets, strays, rename: &rename };
     let ended = ready.plan_and_run(Purpose::Destroy, None, &looking, make).await?;
     let did = wishes.targets.is_empty() && !matches!(ended, Ended::Nothing);
+    let kept = if did { restore_points(&project).await } else { None };
     ready.end(ended, |session| {
         if did {
             tell(session, &format!("{} is destroyed.", project.environment));
         }
+        if let Some(kept) = kept {
+            let (program, target) = (&session.program, &project.target);
+            tell(session, &format!("Restore points stay ({kept}): {program} backup list {target}"));
+        }
     })
+}
+
+/// How many restore points there are, or why that cannot be told; none if there is none. They cost something, and nothing else is
+/// left to say so. What was destroyed is destroyed whatever comes of this.
+async fn restore_points(project: &Project) -> Option<String> {
+    let count = async || {
+        let Some(store) = Store::open_catalogue(project).await? else { return Ok(0) };
+        let catalogue = Catalogue::of(&store.load().await?).map_err(RecoveryError::from)?;
+        Ok::<_, CommandError>(catalogue.names().count())
+    };
+    match count().await {
+        Ok(0) => None,
+        Ok(count) => Some(count.to_string()),
+        Err(error) => error.diagnostics.into_iter().next().map(|first| first.summary),
+    }
 }
 
 fn tell(session: &Session, text: &str) {
