@@ -62,13 +62,14 @@ module "monitoring" {
 
 # How changes reach the edge nodes: in the stages of modules/rollout/standard, judged by what these nodes export.
 module "rollout" {
-  source         = "../../modules/rollout/nodes"
-  enabled        = var.rollout == null ? var.cloud == "local" : var.rollout
-  prometheus_url = "http://127.0.0.1:${var.prometheus_port}"
-  node_set       = "edge"
-  interval_s     = var.rollout_interval_s
-  time_scale     = var.rollout_time_scale
-  bakes          = { gradual-75 = 60, full = 60 }
+  source          = "../../modules/rollout/nodes"
+  enabled         = var.rollout == null ? var.cloud == "local" : var.rollout
+  prometheus_url  = "http://127.0.0.1:${var.prometheus_port}"
+  node_set        = "edge"
+  interval_s      = var.rollout_interval_s
+  time_scale      = var.rollout_time_scale
+  bakes           = { gradual-75 = 60, full = 60 }
+  snapshot_before = var.rollout_snapshot
 }
 
 node_set "edge" {

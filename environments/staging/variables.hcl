@@ -61,6 +61,12 @@ variable "rollout" {
   }
 }
 
+variable "rollout_snapshot" {
+  type        = bool
+  default     = false
+  description = "Whether a restore point of the edge nodes is made before a rollout changes the first one."
+}
+
 variable "rollout_interval_s" {
   type        = number
   default     = 10

@@ -35,17 +35,24 @@ variable "bakes" {
   description = "For how many minutes stages bake instead of 15, 30, 60, 120 and 1440, by the name of the stage, before `time_scale`."
 }
 
+variable "snapshot_before" {
+  type        = bool
+  default     = false
+  description = "Whether a restore point of the nodes is made before the first one changes."
+}
+
 module "stages" {
-  source         = "../standard"
-  prometheus_url = var.prometheus_url
-  selector       = "node_set=\"${var.node_set}\""
-  requests       = "promhttp_metric_handler_requests_total"
-  latency        = null
-  min_sample     = 2
-  interval       = "${var.interval_s}s"
-  time_scale     = var.time_scale
-  bakes          = var.bakes
-  gates          = { seen = gate.seen, mesh = gate.mesh }
+  source          = "../standard"
+  prometheus_url  = var.prometheus_url
+  selector        = "node_set=\"${var.node_set}\""
+  requests        = "promhttp_metric_handler_requests_total"
+  latency         = null
+  min_sample      = 2
+  interval        = "${var.interval_s}s"
+  time_scale      = var.time_scale
+  bakes           = var.bakes
+  snapshot_before = var.snapshot_before
+  gates           = { seen = gate.seen, mesh = gate.mesh }
 }
 
 gate "seen" {
