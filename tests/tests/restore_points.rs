@@ -144,7 +144,10 @@ fn damage_is_told_and_only_what_may_go_goes() {
     let restore = |verb, point| ["restore", verb, ENVIRONMENT, "--from", point];
     let refused = bench.run(&restore("plan", "b")).exits(1);
     refused.says("is not what it was").says("its status is damaged");
-    bench.run(&restore("plan", "a")).exits(0).says("1 to replace");
+    bench.run(&restore("plan", "a")).exits(0).says("1 to replace").says("It takes about");
+    let planned = [&restore("plan", "a")[..], &["--json"]].concat();
+    let planned = bench.run(&planned).exits(0).json();
+    assert_eq!(planned["restore"]["loss"]["lost"][0], "local_volume.data", "{planned}");
     bench.run(&restore("apply", "a")).exits(1).says("nobody to ask");
     let other = [&restore("plan", "a")[..], &["--target", "node_set.work"]].concat();
     bench.run(&other).exits(1).says("has nothing that `--target` means");

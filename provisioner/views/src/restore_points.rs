@@ -67,7 +67,7 @@ pub struct FindingRow {
 }
 
 /// What a restore means for data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loss {
     /// The restore point.
     pub point: String,
@@ -100,6 +100,16 @@ pub fn loss(loss: &Loss, palette: Palette) -> String {
         push!(text, "Not restored, only made as configured where it is gone: {}\n", names(left));
     }
     text
+}
+
+/// How long a restore takes, as far as such calls were seen before.
+pub fn takes(ms: u64, unknown: &BTreeSet<String>) -> String {
+    let about = format!("It takes about {}, if such calls take as long as before", duration(ms));
+    if unknown.is_empty() {
+        return format!("{about}.");
+    }
+    let unknown: Vec<_> = unknown.iter().map(String::as_str).collect();
+    format!("{about}; not known of {}.", unknown.join(", "))
 }
 
 /// A handful of addresses; the others are counted.

@@ -15,7 +15,7 @@ use crate::rollouts::Fleet;
 use crate::running::{self, Looking, agree};
 use crate::session::Session;
 use crate::store::{self, Store};
-use crate::wiring::Factory;
+use crate::wiring::{self, Factory};
 use engine::Purpose;
 use model::plan::Plan;
 use model::record::Recorded;
@@ -23,10 +23,11 @@ use model::restore_point::PointName;
 use model::schema::Capture;
 use model::{Address, Diagnostic, Value};
 use planner::Target;
-use recovery::{Kept, capture};
+use recovery::{Estimate, Experience, Kept, capture};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use views::restore_points::{Loss, loss};
+use views::restore_points::{Loss, loss, takes};
 
 /// Runs the command.
 pub async fn run(session: &Session, command: RestoreCommand) -> Result<Exit, CommandError> {
@@ -178,22 +179,37 @@ fn begun(
 }
 
 impl Prepared {
-    /// Says what is lost, and what is not restored.
-    fn tell(&self, recorded: &Recorded) {
-        let Self { fleet, wishes, restore } = self;
+    /// What is lost, and what is not restored.
+    fn loss(&self, recorded: &Recorded) -> Loss {
+        let Self { wishes, restore, .. } = self;
         let there = wishes.begin_with.keys().filter(|of| recorded.records.contains_key(*of));
         let again = &wishes.replace;
         let done = begun(recorded, &wishes.begin_with);
         let lost = there.filter(|of| again.contains(*of) || !done.contains(*of));
-        let told = Loss {
+        Loss {
             point: restore.kept.point.name.to_string(),
             begun_at: restore.kept.point.begun_at.clone(),
             ago_ms: ago_ms(&restore.kept.point.begun_at),
             lost: lost.cloned().collect(),
             done: done.difference(again).cloned().collect(),
             left: restore.left.clone(),
+        }
+    }
+
+    fn tell(&self, told: &Loss) {
+        let console = &self.fleet.session.console;
+        console.message(&loss(told, console.err_palette()));
+    }
+
+    /// How long a plan takes, as the journal has it of such calls.
+    async fn estimate(&self, plan: &Plan) -> Result<Estimate, CommandError> {
+        let journal = self.fleet.store.port.journal(0).await?;
+        let milliseconds = |at: &str| {
+            let at: jiff::Timestamp = at.parse().ok()?;
+            u64::try_from(at.as_millisecond()).ok()
         };
-        fleet.session.console.message(&loss(&told, fleet.session.console.err_palette()));
+        let parallelism = usize::from(self.fleet.running.calling.parallelism);
+        Ok(Experience::of(&journal, milliseconds).estimate(&plan.operations, parallelism))
     }
 
     async fn make(&self, world: &World<'_>) -> Result<Plan, CommandError> {
@@ -226,17 +242,29 @@ async fn plan(
 ) -> Result<Exit, CommandError> {
     let point = what.point.clone();
     let lost = async |project: &Project, _: &Restore| Err(state_is_lost(project, &point));
-    let prepared = prepared(session, what, Running::default(), lost).await?;
+    let mut prepared = prepared(session, what, Running::default(), lost).await?;
+    // The events of reading are for people; the data is the plan.
+    let progress = views::progress::sink(&session.console, false);
+    prepared.fleet.wired = wiring::wire_with(session, &prepared.fleet.store, progress)?;
     let fleet = &prepared.fleet;
     let recorded = fleet.store.load().await?;
-    prepared.tell(&recorded);
+    let loss = prepared.loss(&recorded);
+    prepared.tell(&loss);
     let rename = |recorded: Recorded| planning::renamed(session, &fleet.project, &recorded);
     let looking = looking(&prepared.wishes, &rename);
     let make = async |world: &World<'_>| prepared.make(world).await;
     let ready = fleet.ready();
     let plan = ready.look_and_plan(&rename(recorded), &looking, &fleet.cancel, make).await?;
     let Some(plan) = plan else { return Ok(Exit::Interrupted) };
-    super::plan::show(session, &plan);
+    let Estimate { ms, unknown } = prepared.estimate(&plan).await?;
+    if session.json {
+        let plan = views::plan::json(&plan);
+        let restore = json!({ "loss": loss, "takes_ms": ms, "takes_unknown": unknown });
+        session.console.json(&json!({ "restore": restore, "plan": plan }));
+    } else {
+        super::plan::show(session, &plan);
+        session.console.message_line(&takes(ms, &unknown));
+    }
     if let Some(path) = out {
         store::save_plan(path, &plan, &fleet.store)?;
         let line =
@@ -260,7 +288,7 @@ async fn apply(session: &Session, what: Restoring, running: Running) -> Result<E
         record_anew(session, project, restore, approved).await
     };
     let prepared = prepared(session, what, running, lost).await?;
-    prepared.tell(&prepared.fleet.store.load().await?);
+    prepared.tell(&prepared.loss(&prepared.fleet.store.load().await?));
     let fleet = &prepared.fleet;
     let (command, project) = (format!("restore {}", fleet.project.target), &fleet.project);
     let ready = running::Ready { command, ..fleet.ready() };
