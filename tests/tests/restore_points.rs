@@ -120,6 +120,18 @@ fn what_was_on_nodes_and_volumes_comes_back_when_all_else_is_gone() {
     bench.script(&format!("cat {data}/file")).exits(0).says("first");
     bench.run(&unchanged).exits(0).says("No changes");
     bench.run(&restore).exits(0).says("No changes");
+    // It is found where it is by now.
+    bench.edit(
+        &format!("{ENVIRONMENT}/main.hcl"),
+        "\"local_volume\" \"data\"",
+        "\"local_volume\" \"store\"",
+    );
+    let moves = "moved {\n  from = local_volume.data\n  to   = local_volume.kept\n}\n\nmoved {\n  from = local_volume.kept\n  to   = local_volume.store\n}\n";
+    bench.write(&format!("{ENVIRONMENT}/moved.hcl"), moves);
+    bench.script(&format!("echo fourth > {data}/file")).exits(0);
+    bench.run(&[&restore[..], &["--again", "--target", "local_volume.store"]].concat()).exits(0);
+    bench.script(&format!("cat {data}/file")).exits(0).says("first");
+    bench.run(&unchanged).exits(0).says("No changes");
 
     let delete = ["first", "second", "--auto-approve"];
     bench.run(&backup("delete", &delete)).exits(0).says("Deleted: first, second.");
@@ -150,7 +162,7 @@ fn damage_is_told_and_only_what_may_go_goes() {
     assert_eq!(planned["restore"]["loss"]["lost"][0], "local_volume.data", "{planned}");
     bench.run(&restore("apply", "a")).exits(1).says("nobody to ask");
     let other = [&restore("plan", "a")[..], &["--target", "node_set.work"]].concat();
-    bench.run(&other).exits(1).says("has nothing that `--target` means");
+    bench.run(&other).exits(1).says("has nothing to begin with that is meant");
 
     bench.run(&backup("lock", &["a"])).exits(0);
     let keep = ["--keep", "1", "--auto-approve"];

@@ -27,7 +27,7 @@ use recovery::{Estimate, Experience, Kept, capture};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use views::restore_points::{Loss, loss, takes};
+use views::restore_points::{Loss, takes};
 
 /// Runs the command.
 pub async fn run(session: &Session, command: RestoreCommand) -> Result<Exit, CommandError> {
@@ -40,73 +40,75 @@ pub async fn run(session: &Session, command: RestoreCommand) -> Result<Exit, Com
     }
 }
 
-/// What is restored, chosen from a restore point.
+/// A restore point, and what of it is restored, at the addresses that it has by now.
 struct Restore {
     kept: Kept,
+    /// The state that belongs to it.
+    state: String,
     /// Which objects begin with which snapshot, by which argument.
     begin_with: BTreeMap<Address, (String, Value)>,
     /// Captured, and made anew as configured if they are gone: their types begin with no snapshot by themselves.
     left: BTreeSet<Address>,
-    /// The state that belongs to it.
-    state: String,
+    /// What is meant by the addresses that the restore point has.
+    meant: BTreeSet<Address>,
 }
 
-/// Reads a restore point, and refuses one that is not what it was as far as it is wanted.
+/// Reads a restore point, and refuses one that is not what it was as far as it is meant.
 async fn found(
     session: &Session,
     environment: &Environment,
     point: &PointName,
     targets: &[Target],
+    now: impl Fn(&Kept, &Address) -> Address,
 ) -> Result<Restore, CommandError> {
     let (_, points) = some(session, environment, "verify", Calling::default()).await?;
     let (recorded, catalogue) = (points.recorded().await?, points.catalogue().await?);
     let kept = chosen(&catalogue, point)?.clone();
+    let state = text_of(&recorded, &kept.point)?;
+    let mut restore = Restore {
+        state,
+        begin_with: BTreeMap::new(),
+        left: BTreeSet::new(),
+        meant: BTreeSet::new(),
+        kept: kept.clone(),
+    };
     let factory = Factory::for_checking(session)?;
-    let is_wanted = |of: &Address| targets.is_empty() || targets.iter().any(|it| it.matches(of));
-    let (mut begin_with, mut left) = (BTreeMap::new(), BTreeSet::new());
-    for (captured, record) in kept.snapshots().filter(|(captured, _)| is_wanted(&captured.of)) {
-        let capture = capture::of_kind(factory.schemas(), captured.of.kind());
-        let argument = capture.and_then(|capture: &Capture| capture.restored_by.clone());
-        match (argument, record) {
-            (Some(argument), Some(record)) => {
-                let id = Value::from(record.id.as_str());
-                begin_with.insert(captured.of.clone(), (argument, id));
-            }
-            (Some(_), None) => {}
-            (None, _) => {
-                left.insert(captured.of.clone());
-            }
+    for (captured, record) in kept.snapshots() {
+        let of = now(&kept, &captured.of);
+        if !targets.is_empty() && !targets.iter().any(|target| target.matches(&of)) {
+            continue;
         }
+        let capture = capture::of_kind(factory.schemas(), captured.of.kind());
+        let Some(argument) = capture.and_then(|it: &Capture| it.restored_by.clone()) else {
+            restore.left.insert(of);
+            continue;
+        };
+        restore.meant.insert(captured.of.clone());
+        // One without a record is found damaged.
+        let begins = record.map(|record| (argument, Value::from(record.id.as_str())));
+        restore.begin_with.extend(begins.map(|begins| (of, begins)));
     }
-    refuse_damaged(&points, &kept, &begin_with).await?;
-    if begin_with.is_empty() {
-        let summary = format!("restore point `{point}` has nothing that `--target` means");
+    refuse_damaged(&points, &restore).await?;
+    if restore.begin_with.is_empty() {
+        let summary = format!("restore point `{point}` has nothing to begin with that is meant");
+        let target = environment.target.display();
         return Err(Diagnostic::error("nothing-to-restore", summary)
-            .with_hint(format!(
-                "`backup show {} {point}` lists what it has",
-                environment.target.display()
-            ))
+            .with_hint(format!("`backup show {target} {point}` lists what it has"))
             .into());
     }
-    let state = text_of(&recorded, &kept.point)?;
-    Ok(Restore { kept, begin_with, left, state })
+    Ok(restore)
 }
 
 /// Every snapshot that is to be used is looked at first.
-async fn refuse_damaged(
-    points: &Points,
-    kept: &Kept,
-    wanted: &BTreeMap<Address, (String, Value)>,
-) -> Result<(), CommandError> {
-    let names = BTreeSet::from([kept.point.name.clone()]);
+async fn refuse_damaged(points: &Points, restore: &Restore) -> Result<(), CommandError> {
+    let name = &restore.kept.point.name;
+    let names = BTreeSet::from([name.clone()]);
     let found = points.with(async |recovery| recovery.verify(&names).await).await?;
-    let of_wanted = |of: &Option<Address>| of.as_ref().is_none_or(|of| wanted.contains_key(of));
-    let finding = found.values().flatten().find(|finding| of_wanted(&finding.of));
+    let is_meant = |of: &Option<Address>| of.as_ref().is_none_or(|of| restore.meant.contains(of));
+    let finding = found.values().flatten().find(|finding| is_meant(&finding.of));
     let Some(finding) = finding else { return Ok(()) };
-    let what =
-        finding.of.as_ref().map_or_else(|| "the restore point".to_owned(), ToString::to_string);
-    let summary =
-        format!("what restore point `{}` has of {what} is not what it was", kept.point.name);
+    let of = finding.of.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
+    let summary = format!("what restore point `{name}` has{of} is not what it was");
     Err(Diagnostic::error("restore-point-damaged", summary)
         .with_detail(finding.why.clone())
         .with_hint("restore from another one; `--target` leaves out what is not meant")
@@ -117,7 +119,7 @@ async fn refuse_damaged(
 struct Prepared {
     fleet: Fleet,
     wishes: Wishes,
-    restore: Restore,
+    loss: Loss,
 }
 
 async fn prepared(
@@ -127,41 +129,50 @@ async fn prepared(
     is_lost: impl AsyncFnOnce(&Project, &Restore) -> Result<(), CommandError>,
 ) -> Result<Prepared, CommandError> {
     let mut wishes = Wishes::limited(&limits)?;
-    let restore = found(session, &environment, &point, &wishes.targets).await?;
     let project = planning::load(session, &environment)?;
-    let store = if let Some(store) = Store::open(&project).await? {
-        store
-    } else {
-        is_lost(&project, &restore).await?;
-        Store::create(session, &project).await?
+    let store = Store::open(&project).await?;
+    let recorded = match &store {
+        Some(store) => store.load().await?,
+        None => Recorded::default(),
     };
-    let recorded = store.load().await?;
     if let Some(rollout) = recorded.rollouts.keys().next() {
         let summary = format!("rollout {rollout} is under way: a restore would go past its stages");
         return Err(Diagnostic::error("rollout-occupied", summary)
             .with_hint("`rollout abort` takes it back; then restore")
             .into());
     }
-    wishes.begin_with = moved(&project, &recorded, &restore.begin_with);
+    let now = |kept: &Kept, of: &Address| moved(&project, &recorded, kept, of);
+    let restore = found(session, &environment, &point, &wishes.targets, now).await?;
+    let store = if let Some(store) = store {
+        store
+    } else {
+        is_lost(&project, &restore).await?;
+        Store::create(session, &project).await?
+    };
+    wishes.begin_with.clone_from(&restore.begin_with);
+    let recorded = store.load().await?;
+    let moves = project.configuration.moves(recorded.records.keys());
+    let recorded = planner::rename(&recorded, &moves).recorded;
     if again {
         wishes.replace = begun(&recorded, &wishes.begin_with);
     }
-    Ok(Prepared { fleet: Fleet::new(session, project, store, running)?, wishes, restore })
+    let loss = restore.loss(&wishes, &recorded);
+    session.console.message(&views::restore_points::loss(&loss, session.console.err_palette()));
+    Ok(Prepared { fleet: Fleet::new(session, project, store, running)?, wishes, loss })
 }
 
-/// What was captured, at the addresses that it has by now.
-fn moved(
-    project: &Project,
-    recorded: &Recorded,
-    captured: &BTreeMap<Address, (String, Value)>,
-) -> BTreeMap<Address, (String, Value)> {
-    let addresses = recorded.records.keys().chain(captured.keys());
-    let moves = project.configuration.moves(addresses);
-    let now = |of: &Address| {
-        let one = moves.iter().find_map(|one| one.takes(of));
-        one.unwrap_or_else(|| of.clone())
-    };
-    captured.iter().map(|(of, begins)| (now(of), begins.clone())).collect()
+/// The address that something captured has by now: what the configuration says has moved, perhaps several times.
+fn moved(project: &Project, recorded: &Recorded, kept: &Kept, of: &Address) -> Address {
+    let captured = kept.point.snapshots.iter().map(|captured| &captured.of);
+    let moves = project.configuration.moves(recorded.records.keys().chain(captured));
+    let mut now = of.clone();
+    for _ in 0..moves.len() {
+        match moves.iter().find_map(|one| one.takes(&now)) {
+            Some(next) => now = next,
+            None => break,
+        }
+    }
+    now
 }
 
 /// What has begun with these very snapshots before.
@@ -178,29 +189,26 @@ fn begun(
     all.map(|(address, _)| address.clone()).collect()
 }
 
-impl Prepared {
+impl Restore {
     /// What is lost, and what is not restored.
-    fn loss(&self, recorded: &Recorded) -> Loss {
-        let Self { wishes, restore, .. } = self;
+    fn loss(&self, wishes: &Wishes, recorded: &Recorded) -> Loss {
+        let Self { kept, left, .. } = self;
         let there = wishes.begin_with.keys().filter(|of| recorded.records.contains_key(*of));
         let again = &wishes.replace;
         let done = begun(recorded, &wishes.begin_with);
         let lost = there.filter(|of| again.contains(*of) || !done.contains(*of));
         Loss {
-            point: restore.kept.point.name.to_string(),
-            begun_at: restore.kept.point.begun_at.clone(),
-            ago_ms: ago_ms(&restore.kept.point.begun_at),
+            point: kept.point.name.to_string(),
+            begun_at: kept.point.begun_at.clone(),
+            ago_ms: ago_ms(&kept.point.begun_at),
             lost: lost.cloned().collect(),
             done: done.difference(again).cloned().collect(),
-            left: restore.left.clone(),
+            left: left.clone(),
         }
     }
+}
 
-    fn tell(&self, told: &Loss) {
-        let console = &self.fleet.session.console;
-        console.message(&loss(told, console.err_palette()));
-    }
-
+impl Prepared {
     /// How long a plan takes, as the journal has it of such calls.
     async fn estimate(&self, plan: &Plan) -> Result<Estimate, CommandError> {
         let journal = self.fleet.store.port.journal(0).await?;
@@ -248,8 +256,6 @@ async fn plan(
     prepared.fleet.wired = wiring::wire_with(session, &prepared.fleet.store, progress)?;
     let fleet = &prepared.fleet;
     let recorded = fleet.store.load().await?;
-    let loss = prepared.loss(&recorded);
-    prepared.tell(&loss);
     let rename = |recorded: Recorded| planning::renamed(session, &fleet.project, &recorded);
     let looking = looking(&prepared.wishes, &rename);
     let make = async |world: &World<'_>| prepared.make(world).await;
@@ -259,7 +265,7 @@ async fn plan(
     let Estimate { ms, unknown } = prepared.estimate(&plan).await?;
     if session.json {
         let plan = views::plan::json(&plan);
-        let restore = json!({ "loss": loss, "takes_ms": ms, "takes_unknown": unknown });
+        let restore = json!({ "loss": prepared.loss, "takes_ms": ms, "takes_unknown": unknown });
         session.console.json(&json!({ "restore": restore, "plan": plan }));
     } else {
         super::plan::show(session, &plan);
@@ -288,7 +294,6 @@ async fn apply(session: &Session, what: Restoring, running: Running) -> Result<E
         record_anew(session, project, restore, approved).await
     };
     let prepared = prepared(session, what, running, lost).await?;
-    prepared.tell(&prepared.loss(&prepared.fleet.store.load().await?));
     let fleet = &prepared.fleet;
     let (command, project) = (format!("restore {}", fleet.project.target), &fleet.project);
     let ready = running::Ready { command, ..fleet.ready() };
