@@ -96,6 +96,12 @@ fn a_database_records_an_environment() {
     bench.run(&["apply", "x.plan"]).exits(0);
     is_whole(&bench, "round=4");
 
+    // Restore points are recorded there, too, and go where the environment goes.
+    let named = ["backup", "create", "env", "--name", "p", "--target", "local_volume.b"];
+    bench.run(&named).exits(0).says("Restore point p is made.");
+    assert_eq!(std::fs::read_dir(bench.path("state")).unwrap().count(), 0, "no file is made");
+    is_whole(&bench, "round=4");
+
     // There and back, with the history.
     let history = bench.run(&["state", "history", "env", "--entries", "--json"]).exits(0).stdout;
     let export = bench.run(&["state", "export", "env"]).exits(0).stdout;
@@ -113,6 +119,8 @@ fn a_database_records_an_environment() {
     assert_eq!(moved, history);
     assert_eq!(bench.run(&["state", "export", "env"]).exits(0).stdout, export);
     is_whole(&bench, "round=4");
+    bench.run(&["backup", "verify", "env"]).exits(0).says("1 restore point, 30 snapshots");
+    bench.run(&["backup", "delete", "env", "p", YES]).exits(0);
     bench.run(&["destroy", "env", YES]).exits(0);
     bench.traces().assert_none();
 }
