@@ -23,8 +23,13 @@ node_set "work" {
     source  = "../../modules/node/local"
     size    = 2
     domains = ["a", "b"]
-    inputs  = { network = module.network.id }
+    inputs  = { network = module.network.id, publish = var.publish }
   }
+}
+
+variable "publish" {
+  type    = map(number)
+  default = {}
 }
 
 variable "begins_with" {
@@ -200,17 +205,87 @@ fn a_state_that_is_lost_is_in_the_restore_point() {
     bench.run(&["state", "import", ENVIRONMENT, "points.json", "--auto-approve"]).exits(0);
     let unchanged = ["plan", ENVIRONMENT, "--detailed-exitcode"];
     bench.run(&unchanged).exits(0).says("No changes").never_says("does not know");
-    // The same in one step, with a saved plan of what then is to be made anew.
+    // The same in one step.
     bench.script(lost).exits(0);
     let whole = [&restore("apply")[..], &["--auto-approve", "--target", "local_volume.data"]];
     let whole = bench.run(&whole.concat()).exits(0);
     whole.says("recorded anew with 6 objects").says("2 done, 0 failed").says("lost of");
-    bench.run(&[&restore("plan")[..], &["-o", "rest.plan"]].concat()).exits(0).says("4 to replace");
-    bench.run(&["apply", "rest.plan"]).exits(0);
+    bench.run(&[&restore("apply")[..], &["--auto-approve"]].concat()).exits(0).says("8 done");
     let plan = bench.run(&unchanged).exits(0);
     plan.says("No changes").never_says("does not know");
     bench.run(&backup("delete", &["first", "--auto-approve"])).exits(0);
     bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
+    bench.traces().assert_none();
+}
+
+#[test]
+fn a_restore_does_nothing_but_that() {
+    let bench = bench();
+    bench.run(&backup("create", &["--name", "first"])).exits(0);
+    let restore = ["restore", "apply", ENVIRONMENT, "--from", "first", "--auto-approve"];
+    // What is configured by now waits for an apply, and what is configured no more is restored all the same.
+    let main = format!("{ENVIRONMENT}/main.hcl");
+    bench.edit(&main, "\"local_volume\" \"data\"", "\"local_volume\" \"other\"");
+    bench.edit(&main, "name     = \"data\"", "name     = \"other\"");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    let publish = format!("publish={{\"80\":{}}}", port.expect("a port is free").port());
+    let restored = bench.run(&[&restore[..], &["--var", &publish]].concat()).exits(0);
+    restored.says("5 to replace").never_says("publish").never_says("other");
+    let plan = bench.run(&["plan", ENVIRONMENT, "--var", &publish]).exits(0);
+    plan.says("1 to create, 2 to update, 0 to replace, 1 to delete");
+    // A counted one has another address.
+    bench.edit(&main, "\"local_volume\" \"other\" {", "\"local_volume\" \"data\" {\n  count = 1");
+    bench.edit(&main, "name     = \"other\"", "name     = \"data\"");
+    apply(&bench, &[]);
+    let one = ["--again", "--target", "local_volume.data[0]"];
+    bench.run(&[&restore[..], &one].concat()).exits(0).says("1 to replace");
+    bench.run(&["plan", ENVIRONMENT, "--detailed-exitcode"]).exits(0);
+    // An environment that was made anew is another one, and its nodes are elsewhere.
+    bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
+    bench.script("rm state/points.sqlite*").exits(0);
+    apply(&bench, &[]);
+    let elsewhere = bench.run(&restore).exits(1);
+    elsewhere.says("cannot begin with a snapshot that is elsewhere").says("`directory`");
+    bench.run(&["plan", ENVIRONMENT, "--detailed-exitcode"]).exits(0).says("No changes");
+    bench.run(&backup("delete", &["first", "--auto-approve"])).exits(0);
+    bench.run(&["destroy", ENVIRONMENT, "--auto-approve"]).exits(0);
+    bench.traces().assert_none();
+}
+
+#[test]
+fn a_catalogue_is_no_environment_and_opens_with_a_passphrase() {
+    let main = r#"
+environment "sealed" {
+  secrets {
+    passphrase = true
+  }
+}
+
+resource "tls_private_key" "key" {
+  algorithm = "ED25519"
+}
+
+resource "local_volume" "data" {
+  name = "data"
+  size = 1
+}
+"#;
+    let mut bench = Workbench::of(main);
+    bench.set("PROVISIONER_PASSPHRASE", "correct horse battery staple");
+    bench.run(&["apply", "env", "--auto-approve"]).exits(0);
+    bench.run(&["backup", "create", "env", "--name", "first"]).exits(0);
+    let key = bench.run(&["state", "show", "env", "tls_private_key.key", "--json"]).exits(0).stdout;
+    bench.script("rm state/sealed.sqlite*").exits(0);
+    let restore = ["restore", "apply", "env", "--from", "first", "--auto-approve"];
+    bench.run(&restore).exits(0).says("recorded anew with 2 objects");
+    let anew =
+        bench.run(&["state", "show", "env", "tls_private_key.key", "--json"]).exits(0).stdout;
+    assert_eq!(anew, key);
+    bench.run(&["plan", "env", "--detailed-exitcode"]).exits(0).says("No changes");
+    bench.write("other/main.hcl", "environment \"sealed.restore-points\" {}\n");
+    bench.run(&["apply", "other", "--auto-approve"]).exits(1).says("a catalogue of restore points");
+    bench.run(&["backup", "delete", "env", "first", "--auto-approve"]).exits(0);
+    bench.run(&["destroy", "env", "--auto-approve"]).exits(0);
     bench.traces().assert_none();
 }
 
@@ -226,7 +301,7 @@ fn killed_at_any_instant_nothing_is_lost_and_nothing_is_there_twice() {
         let instant = Duration::from_millis(40 * kill + random.below(200));
         kill_at(&bench, &words, instant);
         let listed = bench.run(&backup("list", &["--json"])).exits(0).json();
-        if listed[0]["whole"] == true {
+        if listed[0]["state"] == "whole" {
             bench.run(&backup("delete", &["p", "--auto-approve"])).exits(0);
         }
     }

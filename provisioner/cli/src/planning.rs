@@ -13,7 +13,7 @@ use model::graph::{Desired, Import, Projection};
 use model::plan::{Actual, Adopted, Moved, Observation, Plan, Stray};
 use model::record::{Record, Recorded};
 use model::rollout::Rollout;
-use model::{Address, Diagnostic, Severity, SourceMap, Value};
+use model::{Address, Diagnostic, Severity, SourceMap};
 use planner::{Answers, Options, Planner, Question, Renamed, Target};
 use provider::Owner;
 use std::borrow::Cow;
@@ -50,8 +50,6 @@ pub struct Wishes {
     pub present: BTreeSet<String>,
     /// Whether warnings of the configuration were told already.
     pub quiet: bool,
-    /// What objects begin with whatever the configuration says: an argument of an instance, with its value.
-    pub begin_with: BTreeMap<Address, (String, Value)>,
 }
 
 impl Wishes {
@@ -78,7 +76,7 @@ impl Wishes {
             targets: self.targets,
             held: self.held,
             present: self.present,
-            begin_with: self.begin_with,
+            begin_with: BTreeMap::new(),
             moved: moved.to_vec(),
             created_at,
             environment: environment.to_owned(),

@@ -8,7 +8,7 @@ use crate::places;
 use crate::planning;
 use crate::session::Session;
 use crate::settings::{self, Backend, Settings};
-use crate::store::LOGIN_KEY_LATER;
+use crate::store::{self, LOGIN_KEY_LATER};
 use crate::variables;
 use lang::{
     Configuration, FileSystem, Inputs, Kept, Loaded, Moment, Replayed, SourceLoader, VariableInput,
@@ -115,6 +115,9 @@ impl Project {
         let gathered = variables::gather(&directory, variables, std::env::vars_os(), &mut sources);
         diagnostics.extend(gathered.diagnostics);
         let environment = configuration.environment_name();
+        if store::is_catalogue(&environment) {
+            return Err(reserved(&environment).into());
+        }
         let mut project = Self {
             target: target.display().to_string(),
             state_file: places::state_file(&directory, &environment, &session.working),
@@ -168,6 +171,12 @@ impl Project {
             moment: self.moment.clone(),
         }
     }
+}
+
+/// Its restore points would be taken for the environment, and deleted as what no configuration asks for.
+fn reserved(environment: &str) -> Diagnostic {
+    let summary = format!("`{environment}` is what a catalogue of restore points is recorded as");
+    Diagnostic::error("environment-name", summary).with_hint("give the environment another name")
 }
 
 /// Now, with chance that nobody can guess.

@@ -15,7 +15,9 @@ use engine::{CancelToken, Owner, RunRequest};
 use model::Diagnostic;
 use model::record::Recorded;
 use model::restore_point::{PointName, PointNameError, RestorePoint};
-use recovery::{Asked, Catalogue, Changed, Environment, Recovery, RecoveryError};
+use recovery::{
+    Asked, Catalogue, CatalogueError, Changed, Environment, KeptState, Recovery, RecoveryError,
+};
 use state::export;
 use std::sync::Arc;
 use views::progress::Progress;
@@ -33,20 +35,24 @@ pub struct Points {
 
 /// An environment as it is recorded at one version.
 pub struct Present {
+    /// RFC 3339 time before it was read.
+    at: String,
     owner: Owner,
     recorded: Recorded,
-    state: String,
+    state: KeptState,
 }
 
 impl Present {
     /// What is recorded of an environment now. The key is needed only where there are secrets.
     pub async fn of(store: &Store) -> Result<Self, CommandError> {
+        let at = planning::now();
         let serial = store.load().await?.serial;
         let version = store.port.version(serial).await?;
-        let state = export::write(&store.identity, &version, || store.sealer())?;
-        let state::Identity { environment, lineage, .. } = &store.identity;
+        let text = export::write(&store.identity, &version, || store.sealer())?;
+        let state::Identity { environment, lineage, keyring, .. } = &store.identity;
         let owner = Owner { environment: environment.clone(), lineage: lineage.clone() };
-        Ok(Self { owner, recorded: version.into_recorded(lineage.clone()), state })
+        let state = KeptState { text, keyring: keyring.clone() };
+        Ok(Self { at, owner, recorded: version.into_recorded(lineage.clone()), state })
     }
 
     /// What is recorded.
@@ -100,8 +106,8 @@ impl Points {
         asked: &Asked<'_>,
         cancel: &CancelToken,
     ) -> Result<Changed<RestorePoint>, RecoveryError> {
-        let Present { owner, recorded, state } = present;
-        let environment = Environment { owner, recorded, state };
+        let Present { at, owner, recorded, state } = present;
+        let environment = Environment { owner, recorded, state, at };
         self.with(async |recovery| recovery.create(environment, asked, cancel).await).await
     }
 
@@ -116,19 +122,24 @@ impl Points {
             wait: self.calling.lock_timeout,
             lease_seconds: self.store.lease_seconds,
         };
+        let expect = |operations| self.wired.progress.expect(operations);
         let recovery = Recovery {
             engine: &self.wired.engine,
             factory: self.wired.factory.as_ref(),
             schemas: self.wired.factory.schemas(),
-            owner: Owner {
-                environment: store::catalogue_name(&self.environment),
-                lineage: self.store.identity.lineage.clone(),
-            },
+            owner: self.owner(),
             request: &request,
+            expect: &expect,
             parallelism: usize::from(self.calling.parallelism),
             now: planning::now(),
         };
         work(&recovery).await
+    }
+
+    /// Whose the snapshots are.
+    pub fn owner(&self) -> Owner {
+        let environment = store::catalogue_name(&self.environment);
+        Owner { environment, lineage: self.store.identity.lineage.clone() }
     }
 
     /// What is recorded of them.
@@ -143,7 +154,7 @@ impl Points {
 
     /// What there is.
     pub async fn catalogue(&self) -> Result<Catalogue, CommandError> {
-        Ok(Catalogue::of(&self.recorded().await?).map_err(RecoveryError::from)?)
+        Ok(Catalogue::of(&self.recorded().await?))
     }
 }
 
@@ -168,11 +179,39 @@ impl From<RecoveryError> for CommandError {
             RecoveryError::Apply(error) => error.into(),
             RecoveryError::State(error) => error.into(),
             RecoveryError::Planned(diagnostics) => Self { diagnostics, ..Self::default() },
-            RecoveryError::Catalogue(error) => {
-                Diagnostic::error("restore-point-damaged", error.to_string())
-                    .with_hint("`backup verify` looks at all of them; `backup delete` removes one")
-                    .into()
-            }
+            RecoveryError::Catalogue(error) => told(&error).into(),
         }
     }
+}
+
+/// What cannot be done with a restore point, and what can be done about it.
+pub fn told(error: &CatalogueError) -> Diagnostic {
+    let (code, hint) = match error {
+        CatalogueError::Newer { .. } => {
+            ("restore-point-newer", "use the program that made it, or a newer one")
+        }
+        CatalogueError::Taken(_) => {
+            ("restore-point-exists", "give it another name, or leave --name out")
+        }
+        CatalogueError::BegunOtherwise(_) => (
+            "restore-point-unfinished",
+            "ask for the same as before (--target), or delete it first: `backup delete`",
+        ),
+        CatalogueError::Bound(..) => (
+            "restore-point-bound",
+            "`backup unlock` lets a locked one go; a rollout lets its own go when it is over",
+        ),
+        CatalogueError::Changed(_) => (
+            "restore-point-changed",
+            "`backup list` shows what there is now; then run the command again",
+        ),
+        CatalogueError::Uncapturable(_) => {
+            ("nothing-to-capture", "`--target` leaves out what is not meant")
+        }
+        CatalogueError::Damaged { .. } => (
+            "restore-point-damaged",
+            "`backup verify` looks at all of them; `backup delete` removes one",
+        ),
+    };
+    Diagnostic::error(code, error.to_string()).with_hint(hint)
 }

@@ -13,14 +13,14 @@ use model::plan::Plan;
 use model::record::Recorded;
 use model::{Diagnostic, Sensitive, SourceMap};
 use nodes::Identity;
-use state::keyring::{NewWrap, Unlock};
+use state::keyring::{Keyring, NewWrap, Unlock};
 use state::keys::Keys;
 use state::plan_file::{self, Binding, Expected};
 use state::rows::Codec;
 use state::seal::Sealer;
 use state::sqlite::SqliteStore;
 use state::vault::Vault;
-use state::{Dump, StateStore, export};
+use state::{Dump, StateError, StateStore, export};
 use state_object::ObjectStateStore;
 use state_postgres::{PostgresOptions, PostgresStore};
 use std::collections::BTreeMap;
@@ -30,6 +30,9 @@ use std::time::Duration;
 
 /// Stands for the login key of an environment that has none yet: it is made with the environment, by the first apply.
 pub const LOGIN_KEY_LATER: &str = "ssh-ed25519 (made by the first apply)";
+
+/// Comes after an environment's name in that of its catalogue of restore points.
+const CATALOGUE: &str = ".restore-points";
 
 /// For how long after it was made a saved plan may be applied: a week gives people time to agree to it.
 const PLAN_VALID: jiff::SignedDuration = jiff::SignedDuration::from_hours(7 * 24);
@@ -145,7 +148,12 @@ fn port(project: &Project) -> Result<Arc<dyn StateStore>, CommandError> {
 
 /// What the catalogue of an environment's restore points is recorded as, beside the environment.
 pub fn catalogue_name(environment: &str) -> String {
-    format!("{environment}.restore-points")
+    format!("{environment}{CATALOGUE}")
+}
+
+/// Whether that is what a catalogue is recorded as.
+pub fn is_catalogue(environment: &str) -> bool {
+    environment.ends_with(CATALOGUE)
 }
 
 /// The embedded catalogue's file beside an environment's.
@@ -233,24 +241,29 @@ fn database(
     Ok(PostgresStore::open(url.expose(), environment, opened)?)
 }
 
-/// Records an environment anew from an export; its key must be there. How many objects it has.
+/// Records an environment anew from an export; its key file must be there, or what opens its keyring. How many objects it has.
 pub async fn found(
     project: &Project,
     text: &str,
     place: &str,
     lineage: &str,
+    keyring: Option<&str>,
 ) -> Result<usize, CommandError> {
     let unlock = Homes::of_user()?.unlock()?;
-    let key = unlock.key_source().read(lineage)?;
+    let key_check = match keyring {
+        Some(keyring) => Keyring::parse(keyring).map_err(StateError::from)?.origin().to_owned(),
+        None => unlock.key_source().read(lineage)?.check_value(),
+    };
+    let keyring = keyring.map(str::to_owned);
     let identity = state::Identity {
         environment: project.environment.clone(),
         lineage: lineage.to_owned(),
-        key_check: key.check_value(),
-        keyring: None,
+        key_check,
+        keyring: keyring.clone(),
     };
     let vault = Vault::unlocked_by(
         unlock,
-        None,
+        keyring,
         project.settings.secrets,
         identity.lineage.clone(),
         identity.key_check.clone(),

@@ -54,6 +54,23 @@ pub async fn lasting(
     if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
+/// An argument by which two provider configurations mean other objects here and now; none if they mean the same.
+pub async fn differing(
+    left: (&ProviderConfig, &Owner),
+    right: (&ProviderConfig, &Owner),
+    factory: &dyn ProviderFactory,
+) -> Result<Option<String>, ProviderError> {
+    let around = async |(config, owner): (&ProviderConfig, &Owner)| {
+        factory.configure(config, owner)?.surroundings().await
+    };
+    let (left, right) = (around(left).await?, around(right).await?);
+    let differs = |(name, value): (&String, &Value)| {
+        let other = right.get(name).is_some_and(|other| other.same_content(value));
+        (!other).then(|| name.clone())
+    };
+    Ok(left.iter().find_map(differs))
+}
+
 fn spelled_out(config: ProviderConfig, around: BTreeMap<String, Value>) -> ProviderConfig {
     let mut arguments = config.arguments.as_entries().cloned().unwrap_or_default();
     for (name, value) in around {

@@ -42,6 +42,11 @@ impl PointName {
         Self::parse(&format!("rollout-{rollout}"))
     }
 
+    /// Whether it is a name as rollouts give them.
+    pub fn is_of_rollout(&self) -> bool {
+        self.0.starts_with("rollout-")
+    }
+
     /// As a text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -87,6 +92,9 @@ pub struct RestorePoint {
     pub begun_at: String,
     /// What it was made for.
     pub origin: Origin,
+    /// Whether a person keeps it from being deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
     /// What was captured.
     pub snapshots: Vec<Captured>,
 }

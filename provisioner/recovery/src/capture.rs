@@ -3,7 +3,7 @@
 //! What holds data is told by the schemas ([`model::schema::Capture`]), and nothing else: a new provider is captured as soon as it
 //! says how. Refuses to know: providers, calls, where snapshots are recorded.
 
-use crate::catalogue;
+use crate::catalogue::{self, CatalogueError};
 use model::graph::{Instance, ProviderConfig};
 use model::record::{Record, Recorded};
 use model::restore_point::{Captured, PointName};
@@ -101,12 +101,12 @@ pub fn wanted(
     sources: &[Source<'_>],
     providers: &BTreeMap<String, ProviderConfig>,
     schemas: &Schemas,
-) -> Wanted {
+) -> Result<Wanted, CatalogueError> {
     let mut wanted = Wanted::default();
     for Source { record, capture } in sources {
         let schema = schema(schemas, &record.provider, &capture.resource_type);
         let (Some(schema), Some(config)) = (schema, providers.get(&record.provider)) else {
-            continue;
+            return Err(CatalogueError::Uncapturable(record.address.clone()));
         };
         let provider = lasting_key(config, schemas);
         let snapshot = catalogue::snapshot_of(point, &record.address, &capture.resource_type);
@@ -123,7 +123,7 @@ pub fn wanted(
         wanted.captured.push(Captured { of: record.address.clone(), object, snapshot });
         wanted.providers.insert(provider, config.clone());
     }
-    wanted
+    Ok(wanted)
 }
 
 /// Under which key the catalogue has a provider configuration. Snapshots outlive configurations: where the environment moves to

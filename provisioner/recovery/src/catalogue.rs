@@ -7,14 +7,14 @@
 //! | address | what it is |
 //! |---|---|
 //! | `TYPE.captured["POINT/ADDRESS"]` | the snapshot of one object; clouds show this address on it, too |
-//! | `terraform_data.state["POINT"]` | when it was begun, and the version of the state as `state export` writes it, compressed; it is there first |
+//! | `terraform_data.state["POINT"]` | when it was begun, the version of the state as `state export` writes it, compressed, and what opens its secrets; it is there first |
 //! | `terraform_data.restore_point["POINT"]` | the restore point; it depends on all that is above, so it is there last |
-//! | `terraform_data.locked["POINT"]` | there while the restore point is locked |
 //!
 //! Invariants: a restore point is whole exactly when its own record is there; what is read is checked against its digest and its
-//! format. Refuses to know: providers, calls, which restore points are worth keeping.
+//! format; one that does not read hinders no other. Refuses to know: providers, calls, which restore points are worth keeping.
 
 use crate::capture::{self, PLACE, Schemas, Wanted};
+use crate::retention::Reason;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::graph::{Desired, Instance};
@@ -22,6 +22,8 @@ use model::record::{Record, Recorded};
 use model::restore_point::{Captured, FORMAT, PointName, RestorePoint};
 use model::{Address, InstanceKey, Value};
 use planner::Planner;
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 const DATA: &str = "terraform_data";
@@ -30,10 +32,9 @@ const DATA_PROVIDER: &str = "terraform";
 const CAPTURED: &str = "captured";
 const STATE: &str = "state";
 const RESTORE_POINT: &str = "restore_point";
-const LOCKED: &str = "locked";
 
-/// Stands between the time and the state in a record of a state.
-const BETWEEN: char = ' ';
+/// The format of the record of a state.
+const STATE_FORMAT: u32 = 1;
 
 /// What is wrong with what the catalogue has of a restore point.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,21 @@ pub enum CatalogueError {
         /// Its format.
         format: u64,
     },
+    /// There is one of that name already, made for something else.
+    #[error("there is a restore point `{0}` already")]
+    Taken(PointName),
+    /// It was begun with other objects, and not finished.
+    #[error("restore point `{0}` was begun with other objects, and never finished")]
+    BegunOtherwise(PointName),
+    /// Nobody knows how it is captured.
+    #[error("{0} cannot be captured: its provider does not know how any more")]
+    Uncapturable(Address),
+    /// It must not go.
+    #[error("restore point `{0}` stays: {1}")]
+    Bound(PointName, Reason),
+    /// It is not as it was when it was shown.
+    #[error("restore point `{0}` has changed meanwhile")]
+    Changed(PointName),
     /// It does not read.
     #[error("restore point `{point}` is damaged: {why}")]
     Damaged {
@@ -62,7 +78,9 @@ pub struct Catalogue {
     /// Restore points that are whole, by name.
     pub points: BTreeMap<PointName, Kept>,
     /// Those that were begun and are not whole, with the snapshots that are there.
-    pub unfinished: BTreeMap<PointName, Vec<Address>>,
+    pub unfinished: BTreeMap<PointName, BTreeSet<Address>>,
+    /// Those that do not read, and why.
+    pub unreadable: BTreeMap<PointName, CatalogueError>,
 }
 
 /// A restore point as the catalogue has it.
@@ -70,8 +88,6 @@ pub struct Catalogue {
 pub struct Kept {
     /// The restore point.
     pub point: RestorePoint,
-    /// Whether a person locked it.
-    pub locked: bool,
     /// The records of its snapshots, by their addresses. One that is missing here is gone.
     pub records: BTreeMap<Address, Record>,
 }
@@ -86,50 +102,61 @@ impl Kept {
 
 impl Catalogue {
     /// Reads what is recorded.
-    pub fn of(recorded: &Recorded) -> Result<Self, CatalogueError> {
+    pub fn of(recorded: &Recorded) -> Self {
         let mut catalogue = Self::default();
         let mut snapshots: BTreeMap<PointName, BTreeMap<Address, Record>> = BTreeMap::new();
-        let mut locked = BTreeSet::new();
         for (address, record) in &recorded.records {
-            let Some((part, point)) = place(address) else { continue };
+            let Some((part, name)) = place(address) else { continue };
+            let records = snapshots.entry(name.clone()).or_default();
             match part {
                 Part::Snapshot => {
-                    let records = snapshots.entry(point).or_default();
                     records.insert(address.clone(), record.clone());
                 }
-                Part::State => {
-                    snapshots.entry(point).or_default();
-                }
-                Part::Point => {
-                    let point = read(&point, record)?;
-                    let kept = Kept { point, locked: false, records: BTreeMap::new() };
-                    catalogue.points.insert(kept.point.name.clone(), kept);
-                }
-                Part::Lock => {
-                    locked.insert(point);
-                }
+                Part::State => {}
+                Part::Point => match read(&name, record) {
+                    Ok(point) => {
+                        catalogue.points.insert(name, Kept { point, records: BTreeMap::new() });
+                    }
+                    Err(error) => {
+                        catalogue.unreadable.insert(name, error);
+                    }
+                },
             }
         }
         for (name, records) in snapshots {
-            match catalogue.points.get_mut(&name) {
-                Some(kept) => kept.records = records,
-                None => {
-                    catalogue.unfinished.insert(name, records.into_keys().collect());
-                }
-            }
-        }
-        for name in locked {
             if let Some(kept) = catalogue.points.get_mut(&name) {
-                kept.locked = true;
+                kept.records = records;
+            } else if !catalogue.unreadable.contains_key(&name) {
+                catalogue.unfinished.insert(name, records.into_keys().collect());
             }
         }
-        Ok(catalogue)
+        catalogue
+    }
+
+    /// Those that are whole, the latest first.
+    pub fn latest_first(&self) -> Vec<&Kept> {
+        let mut points: Vec<_> = self.points.values().collect();
+        points.sort_by_key(|kept| Reverse((&kept.point.begun_at, &kept.point.name)));
+        points
     }
 
     /// All names, of whole ones and of others.
     pub fn names(&self) -> impl Iterator<Item = &PointName> {
-        self.points.keys().chain(self.unfinished.keys())
+        self.points.keys().chain(self.unfinished.keys()).chain(self.unreadable.keys())
     }
+}
+
+/// What a restore point is recorded as: its addresses with their revisions. Whoever is about to change it sees by that whether
+/// somebody else did.
+pub(crate) fn standing(recorded: &Recorded, names: &BTreeSet<PointName>) -> BTreeMap<Address, u64> {
+    let is_of = |address: &Address| place(address).is_some_and(|(_, name)| names.contains(&name));
+    let records = recorded.records.iter().filter(|(address, _)| is_of(address));
+    records.map(|(address, record)| (address.clone(), record.revision)).collect()
+}
+
+/// What every change of a restore point holds, so that there is one at a time.
+pub(crate) fn held(name: &PointName) -> [Address; 2] {
+    [data_of(STATE, name), data_of(RESTORE_POINT, name)]
 }
 
 /// What a record of the catalogue is.
@@ -138,7 +165,6 @@ enum Part {
     Snapshot,
     State,
     Point,
-    Lock,
 }
 
 /// Which part of which restore point an address is of; none if the catalogue knows nothing of such addresses.
@@ -148,7 +174,6 @@ fn place(address: &Address) -> Option<(Part, PointName)> {
         (_, CAPTURED) => (Part::Snapshot, key.split_once('/')?.0),
         (DATA, STATE) => (Part::State, key.as_ref()),
         (DATA, RESTORE_POINT) => (Part::Point, key.as_ref()),
-        (DATA, LOCKED) => (Part::Lock, key.as_ref()),
         _ => return None,
     };
     Some((part, PointName::parse(name).ok()?))
@@ -186,33 +211,66 @@ fn input(record: &Record) -> Option<String> {
     record.attributes.get("input")?.as_str().map(str::to_owned)
 }
 
-/// The version of the state that belongs to a restore point, as `state export` wrote it: checked against its digest.
-pub fn state_text(recorded: &Recorded, point: &RestorePoint) -> Result<String, CatalogueError> {
+/// The state that belongs to a restore point, and what opens its secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptState {
+    /// As `state export` wrote it.
+    pub text: String,
+    /// The keyring of its environment, sealed as it is there; none where a key file opens it.
+    pub keyring: Option<String>,
+}
+
+/// The record of a state.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    format: u32,
+    /// When the restore point was begun.
+    begun_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyring: Option<String>,
+    /// Compressed with zstd, in Base64.
+    state: String,
+}
+
+/// The version of the state that belongs to a restore point: checked against its digest.
+pub fn state_of(recorded: &Recorded, point: &RestorePoint) -> Result<KeptState, CatalogueError> {
     let damaged = |why: &str| CatalogueError::Damaged {
         point: point.name.to_string(),
         why: format!("its state {why}"),
     };
-    let record = recorded.records.get(&data_of(STATE, &point.name));
-    let text = record.and_then(input).ok_or_else(|| damaged("is gone"))?;
-    let (_, packed) = text.split_once(BETWEEN).ok_or_else(|| damaged("does not read"))?;
-    let bytes = STANDARD.decode(packed).map_err(|_| damaged("does not read"))?;
+    let packed =
+        packed(recorded, &point.name).ok_or_else(|| damaged("is gone, or does not read"))?;
+    if packed.format > STATE_FORMAT {
+        let (point, format) = (point.name.to_string(), u64::from(packed.format));
+        return Err(CatalogueError::Newer { point, format });
+    }
+    let bytes = STANDARD.decode(packed.state).map_err(|_| damaged("does not read"))?;
     let text = zstd::decode_all(bytes.as_slice()).map_err(|_| damaged("does not unpack"))?;
     if model::digest::sha256_hex(&text) != point.state_digest {
         return Err(damaged("has another digest than it had"));
     }
-    String::from_utf8(text).map_err(|_| damaged("is no text"))
+    let text = String::from_utf8(text).map_err(|_| damaged("is no text"))?;
+    Ok(KeptState { text, keyring: packed.keyring })
+}
+
+fn packed(recorded: &Recorded, name: &PointName) -> Option<Packed> {
+    serde_json::from_str(&input(recorded.records.get(&data_of(STATE, name))?)?).ok()
 }
 
 /// When a restore point was begun that is not whole yet, so that whoever goes on with it claims no later time.
-pub fn begun_at(recorded: &Recorded, point: &PointName) -> Option<String> {
-    let text = input(recorded.records.get(&data_of(STATE, point))?)?;
-    Some(text.split_once(BETWEEN)?.0.to_owned())
+pub fn begun_at(recorded: &Recorded, name: &PointName) -> Option<String> {
+    Some(packed(recorded, name)?.begun_at)
 }
 
-/// What the state record has: when the restore point was begun, and the packed state.
-fn packed(begun_at: &str, text: &str) -> Result<String, std::io::Error> {
-    let bytes = zstd::encode_all(text.as_bytes(), zstd::DEFAULT_COMPRESSION_LEVEL)?;
-    Ok(format!("{begun_at}{BETWEEN}{}", STANDARD.encode(bytes)))
+fn pack(begun_at: &str, state: &KeptState) -> Result<String, std::io::Error> {
+    let bytes = zstd::encode_all(state.text.as_bytes(), zstd::DEFAULT_COMPRESSION_LEVEL)?;
+    let packed = Packed {
+        format: STATE_FORMAT,
+        begun_at: begun_at.to_owned(),
+        keyring: state.keyring.clone(),
+        state: STANDARD.encode(bytes),
+    };
+    Ok(serde_json::to_string(&packed)?)
 }
 
 /// What the catalogue is to have, made from what it has.
@@ -232,16 +290,15 @@ impl<'a> Edit<'a> {
         &mut self,
         point: &RestorePoint,
         wanted: &Wanted,
-        state: &str,
+        state: &KeptState,
     ) -> Result<(), CatalogueError> {
         let impossible =
             |why: String| CatalogueError::Damaged { point: point.name.to_string(), why };
         let json = serde_json::to_string(point).map_err(|error| impossible(error.to_string()))?;
-        let packed =
-            packed(&point.begun_at, state).map_err(|error| impossible(error.to_string()))?;
+        let packed = pack(&point.begun_at, state).map_err(|error| impossible(error.to_string()))?;
         self.remove(&point.name);
-        let state = self.data(STATE, &point.name, &packed);
-        let mut whole = self.data(RESTORE_POINT, &point.name, &json);
+        let state = data(self.schemas, STATE, &point.name, &packed);
+        let mut whole = data(self.schemas, RESTORE_POINT, &point.name, &json);
         whole.depends_on.insert(state.address.clone());
         for instance in &wanted.instances {
             let mut snapshot = instance.clone();
@@ -261,24 +318,34 @@ impl<'a> Edit<'a> {
     }
 
     /// With a restore point locked, or not.
-    pub fn lock(&mut self, point: &PointName, locked: bool) {
-        let address = data_of(LOCKED, point);
-        self.desired.instances.retain(|instance| instance.address != address);
-        if locked {
-            let lock = self.data(LOCKED, point, "");
-            self.desired.instances.push(lock);
+    pub fn lock(&mut self, point: &RestorePoint, locked: bool) -> Result<(), CatalogueError> {
+        let address = data_of(RESTORE_POINT, &point.name);
+        let whole = RestorePoint { locked, ..point.clone() };
+        let json = serde_json::to_string(&whole).map_err(|error| CatalogueError::Damaged {
+            point: point.name.to_string(),
+            why: error.to_string(),
+        })?;
+        for instance in &mut self.desired.instances {
+            if instance.address == address {
+                let depends_on = std::mem::take(&mut instance.depends_on);
+                *instance = Instance {
+                    depends_on,
+                    ..data(self.schemas, RESTORE_POINT, &point.name, &json)
+                };
+            }
         }
+        Ok(())
     }
 
     /// The whole.
     pub fn into_desired(self) -> Desired {
         self.desired
     }
+}
 
-    fn data(&self, name: &str, point: &PointName, text: &str) -> Instance {
-        let schema = capture::schema(self.schemas, DATA_PROVIDER, DATA).cloned();
-        let given = |argument: &str| (argument == "input").then(|| Value::from(text));
-        let (address, schema) = (data_of(name, point), schema.unwrap_or_default());
-        Instance::given(address, DATA_PROVIDER, &schema, given, PLACE)
-    }
+fn data(schemas: &Schemas, name: &str, point: &PointName, text: &str) -> Instance {
+    let schema = capture::schema(schemas, DATA_PROVIDER, DATA).cloned();
+    let given = |argument: &str| (argument == "input").then(|| Value::from(text));
+    let (address, schema) = (data_of(name, point), schema.unwrap_or_default());
+    Instance::given(address, DATA_PROVIDER, &schema, given, PLACE)
 }

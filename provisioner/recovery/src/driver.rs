@@ -6,18 +6,21 @@
 //! catalogue is kept, the terminal.
 
 use crate::capture::{Schemas, Source, wanted};
-use crate::catalogue::{Catalogue, CatalogueError, Edit, begun_at, state_text};
+use crate::catalogue::{
+    Catalogue, CatalogueError, Edit, KeptState, begun_at, held, standing, state_of,
+};
+use crate::retention::bound;
 use engine::{
-    ApplyError, CancelToken, Engine, Owner, ProviderFactory, Purpose, RunReport, RunRequest,
+    ApplyError, CancelToken, Engine, Owner, ProviderFactory, Purpose, Run, RunReport, RunRequest,
 };
 use model::graph::ProviderConfig;
 use model::plan::{Actual, Observation, Plan};
 use model::record::{Record, Recorded};
-use model::restore_point::{FORMAT, Origin, PointName, RestorePoint};
+use model::restore_point::{Captured, FORMAT, Origin, PointName, RestorePoint};
 use model::{Address, Diagnostic};
 use planner::{Options, Planner};
 
-use state::StateError;
+use state::{Scope, StateError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a plan is made anew because another run changed the catalogue meanwhile.
@@ -54,8 +57,10 @@ pub struct Environment<'a> {
     pub owner: &'a Owner,
     /// What is recorded of it.
     pub recorded: &'a Recorded,
-    /// The same as `state export` writes it.
-    pub state: &'a str,
+    /// The same as `state export` writes it, and what opens its secrets.
+    pub state: &'a KeptState,
+    /// RFC 3339 time before it was read, in UTC.
+    pub at: &'a str,
 }
 
 /// A restore point that is wanted.
@@ -90,6 +95,8 @@ pub struct Recovery<'a> {
     pub owner: Owner,
     /// How runs are called; each gets a run id of its own.
     pub request: &'a (dyn Fn() -> RunRequest + Sync),
+    /// Told how many operations are about to run.
+    pub expect: &'a (dyn Fn(usize) + Sync),
     /// Calls at once.
     pub parallelism: usize,
     /// RFC 3339 time at which the command began, in UTC.
@@ -97,7 +104,7 @@ pub struct Recovery<'a> {
 }
 
 impl Recovery<'_> {
-    /// Makes a restore point, or goes on with one that was begun. One that is whole already is given as it is.
+    /// Makes a restore point, or goes on with one that was begun. One that is whole already is given as it is, if it is of the same.
     pub async fn create(
         &self,
         environment: Environment<'_>,
@@ -105,23 +112,35 @@ impl Recovery<'_> {
         cancel: &CancelToken,
     ) -> Result<Changed<RestorePoint>> {
         let providers = self.lasting(environment, &asked.sources).await?;
-        let wanted = wanted(&asked.name, &asked.sources, &providers, self.schemas);
+        let wanted = wanted(&asked.name, &asked.sources, &providers, self.schemas)?;
         let mut point = RestorePoint {
             format: FORMAT,
             name: asked.name.clone(),
             environment: environment.owner.environment.clone(),
             lineage: environment.owner.lineage.clone(),
             serial: environment.recorded.serial,
-            state_digest: model::digest::sha256_hex(environment.state.as_bytes()),
-            begun_at: self.now.clone(),
+            state_digest: model::digest::sha256_hex(environment.state.text.as_bytes()),
+            begun_at: environment.at.to_owned(),
             origin: asked.origin.clone(),
+            locked: false,
             snapshots: wanted.captured.clone(),
         };
+        let names = BTreeSet::from([asked.name.clone()]);
         let changed = self
-            .change(cancel, |recorded, edit| {
-                if let Some(kept) = Catalogue::of(recorded)?.points.remove(&asked.name) {
-                    point = kept.point;
+            .change(&names, cancel, |recorded, edit| {
+                let catalogue = Catalogue::of(recorded);
+                if let Some(kept) = catalogue.points.get(&asked.name) {
+                    if kept.point.origin != asked.origin {
+                        return Err(CatalogueError::Taken(asked.name.clone()));
+                    }
+                    point.clone_from(&kept.point);
                     return Ok(());
+                }
+                if let Some(error) = catalogue.unreadable.get(&asked.name) {
+                    return Err(error.clone());
+                }
+                if let Some(begun) = catalogue.unfinished.get(&asked.name) {
+                    goes_on(asked, begun, &wanted.captured)?;
                 }
                 if let Some(begun_at) = begun_at(recorded, &asked.name) {
                     point.begun_at = begun_at;
@@ -136,14 +155,25 @@ impl Recovery<'_> {
         })
     }
 
-    /// Deletes restore points with all their snapshots.
+    /// Deletes restore points with all their snapshots: those of `shown` that are still as they were shown, and that no rollout
+    /// under way and no lock keeps.
     pub async fn delete(
         &self,
+        shown: &Catalogue,
         names: &BTreeSet<PointName>,
+        rollouts: &BTreeSet<String>,
         cancel: &CancelToken,
     ) -> Result<Changed<()>> {
-        self.change(cancel, |_, edit| {
+        let is_whole = |catalogue: &Catalogue, name| catalogue.points.contains_key(name);
+        self.change(names, cancel, |recorded, edit| {
+            let catalogue = Catalogue::of(recorded);
             for name in names {
+                if let Some(reason) = bound(&catalogue, name, rollouts) {
+                    return Err(CatalogueError::Bound(name.clone(), reason));
+                }
+                if is_whole(&catalogue, name) && !is_whole(shown, name) {
+                    return Err(CatalogueError::Changed(name.clone()));
+                }
                 edit.remove(name);
             }
             Ok(())
@@ -151,18 +181,27 @@ impl Recovery<'_> {
         .await
     }
 
-    /// Locks a restore point, or unlocks it.
+    /// Locks a restore point that is whole, or unlocks it.
     pub async fn lock(
         &self,
         name: &PointName,
         locked: bool,
         cancel: &CancelToken,
     ) -> Result<Changed<()>> {
-        self.change(cancel, |_, edit| {
-            edit.lock(name, locked);
-            Ok(())
+        let names = BTreeSet::from([name.clone()]);
+        self.change(&names, cancel, |recorded, edit| {
+            let catalogue = Catalogue::of(recorded);
+            let kept = catalogue.points.get(name);
+            let kept = kept.ok_or_else(|| CatalogueError::Changed(name.clone()))?;
+            edit.lock(&kept.point, locked)
         })
         .await
+    }
+
+    /// Keeps others from changing a restore point for as long as the run is held.
+    pub async fn hold(&self, name: &PointName, cancel: &CancelToken) -> Result<Run> {
+        let scope = Scope::of(held(name).into(), BTreeSet::new());
+        Ok(self.engine.begin_run(&(self.request)(), scope, cancel).await?)
     }
 
     /// Looks at every snapshot of these restore points, and at what is kept with them.
@@ -171,7 +210,7 @@ impl Recovery<'_> {
         names: &BTreeSet<PointName>,
     ) -> Result<BTreeMap<PointName, Vec<Finding>>> {
         let recorded = self.engine.load().await?;
-        let catalogue = Catalogue::of(&recorded)?;
+        let catalogue = Catalogue::of(&recorded);
         let points = || catalogue.points.values().filter(|kept| names.contains(&kept.point.name));
         let snapshots = points().flat_map(|kept| kept.records.clone());
         let looked_at = Recorded { records: snapshots.collect(), ..recorded.clone() };
@@ -179,18 +218,20 @@ impl Recovery<'_> {
         let mut found = BTreeMap::new();
         for kept in points() {
             let mut findings = Vec::new();
-            if let Err(error) = state_text(&recorded, &kept.point) {
-                findings.push(Finding { of: None, snapshot: None, why: error.to_string() });
+            if let Err(error) = state_of(&recorded, &kept.point) {
+                let (why, is_known) = (error.to_string(), true);
+                findings.push(Finding { of: None, snapshot: None, why, is_known });
             }
             for (captured, record) in kept.snapshots() {
-                let why = match record {
-                    None => Some("it is recorded no more".to_owned()),
+                let found = match record {
+                    None => Some(("it is recorded no more".to_owned(), true)),
                     Some(record) => self.damage(record, &actual, &errors),
                 };
-                findings.extend(why.map(|why| Finding {
+                findings.extend(found.map(|(why, is_known)| Finding {
                     of: Some(captured.of.clone()),
                     snapshot: record.map(|record| record.id.clone()),
                     why,
+                    is_known,
                 }));
             }
             found.insert(kept.point.name.clone(), findings);
@@ -198,27 +239,32 @@ impl Recovery<'_> {
         Ok(found)
     }
 
-    /// What is wrong with a snapshot; nothing if it is what it was.
-    fn damage(&self, record: &Record, actual: &Actual, errors: &[Diagnostic]) -> Option<String> {
+    /// What is wrong with a snapshot, and whether that is known or only feared; nothing if it is what it was.
+    fn damage(
+        &self,
+        record: &Record,
+        actual: &Actual,
+        errors: &[Diagnostic],
+    ) -> Option<(String, bool)> {
         let address = &record.address;
         let seen = match actual.get(address) {
             Some(Observation::Present(seen)) => seen,
-            Some(Observation::Absent(why) | Observation::Unreachable(why)) => {
-                return Some(why.clone());
-            }
+            Some(Observation::Absent(why)) => return Some((why.clone(), true)),
+            Some(Observation::Unreachable(why)) => return Some((why.clone(), false)),
             None => {
                 let error = errors.iter().find(|error| error.address.as_ref() == Some(address));
-                return Some(error.map_or_else(
-                    || "it could not be looked at".to_owned(),
-                    |error| error.summary.clone(),
-                ));
+                let why = error.map_or("it could not be looked at", |error| error.summary.as_str());
+                return Some((why.to_owned(), false));
             }
         };
-        let schema = crate::capture::schema(self.schemas, &record.provider, address.kind())?;
+        let schema = crate::capture::schema(self.schemas, &record.provider, address.kind());
+        let Some(schema) = schema else {
+            return Some((format!("this program knows no `{}`", address.kind()), false));
+        };
         schema.attributes.iter().find_map(|(name, attribute)| {
             let (expected, found) = (attribute.expected.as_ref()?, seen.get(name)?);
             let word = found.as_str().unwrap_or("another");
-            (!expected.same_content(&found)).then(|| format!("its {name} is {word}"))
+            (!expected.same_content(&found)).then(|| (format!("its {name} is {word}"), true))
         })
     }
 
@@ -238,14 +284,14 @@ impl Recovery<'_> {
             .map_err(RecoveryError::Planned)
     }
 
-    /// Plans an edit of the catalogue and runs it; planned anew when another run was there in between.
+    /// Plans an edit of restore points and runs it while nobody else changes them; planned anew when somebody did in between.
     async fn change(
         &self,
+        names: &BTreeSet<PointName>,
         cancel: &CancelToken,
         mut edit: impl FnMut(&Recorded, &mut Edit<'_>) -> Result<(), CatalogueError>,
     ) -> Result<Changed<()>> {
-        let mut round = 1;
-        loop {
+        for _ in 0..ROUNDS {
             let request = (self.request)();
             let recorded = match self.engine.recover(&request, Purpose::Apply, cancel).await {
                 Err(ApplyError::Interrupted) => return Ok(Changed::Interrupted),
@@ -256,15 +302,51 @@ impl Recovery<'_> {
             if plan.operations.is_empty() {
                 return Ok(Changed::Done(()));
             }
-            match self.engine.apply(&plan, &request, self.parallelism, cancel).await {
-                Ok(report) if report.interrupted => return Ok(Changed::Interrupted),
-                Ok(report) if report.is_complete() => return Ok(Changed::Done(())),
-                Ok(report) => return Ok(Changed::Partly(report)),
+            (self.expect)(plan.operations.len());
+            match self.run(&plan, &request, names, &recorded, cancel).await {
+                Ok(None) => {}
+                Ok(Some(report)) if report.interrupted => return Ok(Changed::Interrupted),
+                Ok(Some(report)) if report.is_complete() => return Ok(Changed::Done(())),
+                Ok(Some(report)) => return Ok(Changed::Partly(report)),
                 Err(ApplyError::Interrupted) => return Ok(Changed::Interrupted),
-                Err(error) if error.is_outdated() && round < ROUNDS => round += 1,
+                Err(error) if error.is_outdated() => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        let name = names.iter().next().cloned();
+        Err(name.map_or_else(
+            || StateError::Illegal("nothing is meant".to_owned()).into(),
+            |name| CatalogueError::Changed(name).into(),
+        ))
+    }
+
+    /// Runs a plan about restore points; none if they are not as it was made from. What a run adds to a restore point has addresses
+    /// that no plan made before knows, so every run about one holds the same two.
+    async fn run(
+        &self,
+        plan: &Plan,
+        request: &RunRequest,
+        names: &BTreeSet<PointName>,
+        recorded: &Recorded,
+        cancel: &CancelToken,
+    ) -> Result<Option<RunReport>, ApplyError> {
+        let operations = &plan.operations;
+        let touched = operations.iter().map(|operation| operation.address.clone());
+        let reads = operations.iter().flat_map(|operation| operation.dependencies.iter().cloned());
+        let writes = touched.chain(names.iter().flat_map(held)).collect();
+        let scope = Scope::of(writes, reads.collect());
+        let run = self.engine.begin_run(request, scope, cancel).await?;
+        let ran = async {
+            if standing(&self.engine.load().await?, names) != standing(recorded, names) {
+                return Ok(None);
+            }
+            run.apply(plan, self.parallelism, cancel).await.map(Some)
+        };
+        let ran = ran.await;
+        let finished = run.finish().await;
+        let ran = ran?;
+        finished?;
+        Ok(ran)
     }
 
     fn plan(
@@ -297,6 +379,22 @@ impl Recovery<'_> {
     }
 }
 
+/// Whether a restore point that was begun is gone on with: who takes over a rollout captures what is there by then, a person what was
+/// begun.
+fn goes_on(
+    asked: &Asked<'_>,
+    begun: &BTreeSet<Address>,
+    captured: &[Captured],
+) -> Result<(), CatalogueError> {
+    let is_wanted = |address: &Address| captured.iter().any(|it| it.snapshot == *address);
+    match asked.origin {
+        Origin::Person { .. } if !begun.iter().all(is_wanted) => {
+            Err(CatalogueError::BegunOtherwise(asked.name.clone()))
+        }
+        Origin::Person { .. } | Origin::Rollout { .. } => Ok(()),
+    }
+}
+
 /// What is wrong with a restore point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -306,4 +404,6 @@ pub struct Finding {
     pub snapshot: Option<String>,
     /// What is wrong.
     pub why: String,
+    /// Whether that is known; if not, it could not be looked at.
+    pub is_known: bool,
 }

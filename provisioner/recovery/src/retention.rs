@@ -1,7 +1,7 @@
 //! Which restore points may be deleted. Pure.
 //!
 //! Invariants: a restore point that is locked, that a rollout under way may still need, or that is the only whole one is never
-//! deleted by a rule; what is not whole is of no use, and goes unless its rollout is under way. Refuses to know: the catalogue's
+//! deleted by a rule; what is not whole is of no use, and goes unless its rollout is under way; what does not read is for people to delete. Refuses to know: the catalogue's
 //! records, the clock.
 
 use crate::catalogue::Catalogue;
@@ -73,9 +73,7 @@ pub fn fates(
     retention: &Retention,
     rollouts: &BTreeSet<String>,
 ) -> Vec<Fate> {
-    let mut points: Vec<_> = catalogue.points.values().collect();
-    points.sort_by_key(|kept| (&kept.point.begun_at, &kept.point.name));
-    points.reverse();
+    let points = catalogue.latest_first();
     let is_only = points.len() == 1;
     let whole = points.into_iter().enumerate().map(|(place, kept)| {
         let is_young = retention.since.as_ref().is_some_and(|since| kept.point.begun_at >= *since);
@@ -112,7 +110,7 @@ pub fn bound(
     if rollouts.iter().any(is_of) {
         return Some(Reason::Rollout);
     }
-    kept.is_some_and(|kept| kept.locked).then_some(Reason::Locked)
+    kept.is_some_and(|kept| kept.point.locked).then_some(Reason::Locked)
 }
 
 #[cfg(test)]
@@ -137,14 +135,16 @@ mod tests {
                 state_digest: String::new(),
                 begun_at: begun_at.to_owned(),
                 origin,
+                locked,
                 snapshots: Vec::new(),
             };
-            (point.name.clone(), Kept { point, locked, records: BTreeMap::new() })
+            (point.name.clone(), Kept { point, records: BTreeMap::new() })
         };
-        let begun = |name: &&str| (PointName::parse(name).unwrap(), Vec::new());
+        let begun = |name: &&str| (PointName::parse(name).unwrap(), BTreeSet::new());
         Catalogue {
             points: points.iter().map(kept).collect(),
             unfinished: unfinished.iter().map(begun).collect(),
+            unreadable: BTreeMap::new(),
         }
     }
 

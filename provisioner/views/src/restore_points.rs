@@ -4,6 +4,7 @@
 
 use crate::console::Palette;
 use crate::fold::{count, duration, when};
+use crate::rollout::figures::plain;
 use crate::table;
 use model::Address;
 use model::restore_point::{Origin, RestorePoint};
@@ -25,8 +26,20 @@ pub struct PointRow {
     pub made_for: String,
     /// Whether a person locked it.
     pub locked: bool,
-    /// Whether all of it is there.
-    pub whole: bool,
+    /// Whether it is of use.
+    pub state: PointState,
+}
+
+/// Whether a restore point is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PointState {
+    /// All of it is there.
+    Whole,
+    /// It was begun.
+    Unfinished,
+    /// What is recorded of it does not read.
+    Unreadable,
 }
 
 /// A snapshot of a restore point.
@@ -64,6 +77,8 @@ pub struct FindingRow {
     pub snapshot: Option<String>,
     /// What is wrong.
     pub why: String,
+    /// Whether that is known; if not, it could not be looked at.
+    pub is_known: bool,
 }
 
 /// What a restore means for data.
@@ -137,17 +152,18 @@ pub fn list(rows: &[PointRow], palette: Palette) -> String {
         return "There is no restore point.\n".to_owned();
     }
     let cells = |row: &PointRow| {
-        let state = match (row.whole, row.locked) {
-            (false, _) => "not finished",
-            (true, true) => "locked",
-            (true, false) => "",
+        let state = match (row.state, row.locked) {
+            (PointState::Unfinished, _) => "not finished",
+            (PointState::Unreadable, _) => "does not read",
+            (PointState::Whole, true) => "locked",
+            (PointState::Whole, false) => "",
         };
         vec![
             row.name.clone(),
             when(&row.begun_at),
             row.serial.map(|serial| serial.to_string()).unwrap_or_default(),
             row.snapshots.to_string(),
-            row.made_for.clone(),
+            plain(&row.made_for),
             state.to_owned(),
         ]
     };
@@ -157,21 +173,16 @@ pub fn list(rows: &[PointRow], palette: Palette) -> String {
 }
 
 /// One in whole.
-pub fn one(
-    point: &RestorePoint,
-    locked: bool,
-    snapshots: &[SnapshotRow],
-    palette: Palette,
-) -> String {
+pub fn one(point: &RestorePoint, snapshots: &[SnapshotRow], palette: Palette) -> String {
     let mut text = format!(
         "{} {}{}\nof {} as it was at {}, version {} of its state\nmade for {}\n\n",
         palette.bold("Restore point"),
         point.name,
-        if locked { ", locked" } else { "" },
+        if point.locked { ", locked" } else { "" },
         point.environment,
         when(&point.begun_at),
         point.serial,
-        made_for(&point.origin),
+        plain(&made_for(&point.origin)),
     );
     if snapshots.is_empty() {
         text.push_str("It has no snapshots.\n");
@@ -199,7 +210,8 @@ pub fn findings(rows: &[FindingRow], points: usize, snapshots: usize, palette: P
             (Some(of), None) => format!("{}, of {of}", row.point),
             (None, _) => row.point.clone(),
         };
-        push!(text, "{} {what}: {}\n", palette.bad("✗"), row.why);
+        let sign = if row.is_known { palette.bad("✗") } else { palette.notable("?") };
+        push!(text, "{sign} {what}: {}\n", row.why);
     }
     push!(text, "{looked_at}: {}.\n", count(rows.len(), "problem"));
     text
@@ -224,14 +236,14 @@ mod tests {
 
     #[test]
     fn a_list_says_what_is_not_whole() {
-        let row = |name: &str, whole| PointRow {
+        let row = |name: &str, whole: bool| PointRow {
             name: name.to_owned(),
             begun_at: if whole { "2026-11-29T14:30:00Z".to_owned() } else { String::new() },
             serial: whole.then_some(47),
             snapshots: 6,
             made_for: if whole { "rollout 0123456789ab".to_owned() } else { String::new() },
             locked: whole,
-            whole,
+            state: if whole { PointState::Whole } else { PointState::Unfinished },
         };
         let text = list(&[row("a", true), row("b", false)], Palette::PLAIN);
         assert_eq!(
@@ -250,6 +262,7 @@ mod tests {
             of: Some(of),
             snapshot: Some("a-1".to_owned()),
             why: "its status is damaged".to_owned(),
+            is_known: true,
         };
         let text = findings(&[row], 1, 6, Palette::PLAIN);
         assert_eq!(

@@ -3,20 +3,16 @@
 use super::{Environment, Running, Targets};
 use clap::{Args, Subcommand};
 use model::restore_point::PointName;
-use std::path::PathBuf;
 
 /// Brings back what a restore point has.
 #[derive(Debug, Subcommand)]
 pub enum RestoreCommand {
-    /// Show what would be made anew with what was captured, and what would be lost
+    /// Show what would be made anew with what was captured, what would be lost, and about how long it takes
     Plan {
         #[command(flatten)]
         what: Restoring,
-        /// Save the plan; `apply FILE` runs exactly it
-        #[arg(long, short, value_name = "FILE")]
-        out: Option<PathBuf>,
     },
-    /// Make it anew. What is as configured and was not captured stays; a state that is lost is recorded anew first
+    /// Bring it back to what was recorded and captured then; all else stays as it is. A state that is lost is recorded anew first
     Apply {
         #[command(flatten)]
         what: Restoring,

@@ -29,7 +29,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry("rollout-not-rolled-back", "some nodes could not be rolled back",
         "They were tried several times. `plan` shows where they differ from the configuration, `rollout history` why."),
     entry("rollout-occupied", "another rollout is under way",
-        "A saved plan is bound to what was recorded when it was made, and a rollout that is under way changes that. Only `apply` of the environment takes its place."),
+        "A saved plan is bound to what was recorded when it was made, and a rollout that is under way changes that: only `apply` of the environment takes its place. A restore would go past its stages: `rollout abort` takes it back first."),
     entry("rollout-other-configuration", "a rollout began with another configuration",
         "It is driven with the files and variables that it began with. A newer configuration is applied, and takes its place."),
     entry("rollout-other-data", "data sources say something else than when a rollout began",

@@ -4,6 +4,8 @@ use super::{Entry, entry};
 
 #[rustfmt::skip]
 pub(super) const ENTRIES: &[Entry] = &[
+    entry("environment-name", "an environment has the name of a catalogue",
+        "The restore points of environment `NAME` are recorded as `NAME.restore-points`, beside it. No environment can be called so: its plans would delete them."),
     entry("settings-encryption", "`encryption` is neither \"sealed\" nor \"none\"",
         "Secrets are sealed unless `encryption = \"none\"` says otherwise."),
     entry("settings-lease", "`lease_s` is too short or too long",

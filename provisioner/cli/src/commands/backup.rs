@@ -15,8 +15,12 @@ use crate::store::{self, Store};
 use crate::wiring::Factory;
 use model::Diagnostic;
 use model::event::Discard;
+use model::record::Recorded;
 use model::restore_point::{Origin, PointName, RestorePoint};
-use recovery::{Asked, Catalogue, Changed, Fate, Kept, Retention, capture, catalogue, retention};
+use recovery::{
+    Asked, Catalogue, CatalogueError, Changed, Fate, Kept, KeptState, Recovery, RecoveryError,
+    Retention, capture, catalogue, retention,
+};
 use serde_json::json;
 use state::holder::Holder;
 use std::collections::BTreeSet;
@@ -25,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use views::progress::Progress;
 use views::restore_points::{
-    FateRow, FindingRow, PointRow, SnapshotRow, fates, findings, list, made_for, one,
+    FateRow, FindingRow, PointRow, PointState, SnapshotRow, fates, findings, list, made_for, one,
 };
 
 /// Stands for the name of a restore point where it is the catalogue that something is wrong with.
@@ -36,7 +40,11 @@ pub async fn run(session: &Session, command: BackupCommand) -> Result<Exit, Comm
     match command {
         BackupCommand::Create { environment, limits, name, why, calling } => {
             let origin = person(why);
-            let name = name.map_or_else(named_by_time, Ok)?;
+            let name = match name {
+                Some(name) if name.is_of_rollout() => return Err(reserved(&name).into()),
+                Some(name) => name,
+                None => named_by_time()?,
+            };
             create(session, &environment, &limits, name, origin, calling).await
         }
         BackupCommand::List { environment } => tell_all(session, &environment).await,
@@ -64,6 +72,12 @@ fn person(why: Option<String>) -> Origin {
 fn named_by_time() -> Result<PointName, CommandError> {
     let text = jiff::Timestamp::now().strftime("%Y%m%dt%H%M%Sz").to_string();
     PointName::parse(&text).map_err(|error| misnamed(&error))
+}
+
+/// Whoever takes a rollout over goes on with what it captured, and finds that by its name.
+fn reserved(name: &PointName) -> Diagnostic {
+    let summary = format!("`{name}` is a name for the restore point of a rollout");
+    Diagnostic::error("restore-point-name", summary).with_hint("begin it with another word")
 }
 
 /// The RFC 3339 time so long ago, as restore points have it.
@@ -100,15 +114,14 @@ async fn create(
     let command = format!("backup create {}", project.target);
     let points = Points::create(session, &project, &command, calling, told(session)).await?;
     if points.catalogue().await?.points.contains_key(&name) {
-        let summary = format!("there is a restore point `{name}` already");
-        return Err(Diagnostic::error("restore-point-exists", summary)
-            .with_hint("give it another name, or leave --name out")
-            .into());
+        return Err(RecoveryError::from(CatalogueError::Taken(name)).into());
     }
     session.console.message_line(&format!("Restore point {name}, of {} objects:", sources.len()));
     let asked = Asked { name: name.clone(), origin, sources };
+    let limited: Vec<_> = limits.targets.iter().map(|it| format!(" --target '{it}'")).collect();
+    let limited = limited.concat();
     let again = format!(
-        "What was captured is kept. To go on: {} backup create {} --name {name}",
+        "What was captured is kept. To go on, with the same variables: {} backup create {} --name {name}{limited}",
         session.program, project.target
     );
     let made = points.capture(&present, &asked, &cancel).await?;
@@ -197,27 +210,35 @@ async fn tell_all(session: &Session, environment: &Environment) -> Result<Exit, 
 
 /// The latest first; those that are not whole come last.
 fn rows(catalogue: &Catalogue) -> Vec<PointRow> {
-    let mut whole: Vec<_> = catalogue.points.values().collect();
-    whole.sort_by_key(|kept| (&kept.point.begun_at, &kept.point.name));
-    let whole = whole.into_iter().rev().map(|kept| PointRow {
+    let whole = catalogue.latest_first().into_iter().map(|kept| PointRow {
         name: kept.point.name.to_string(),
         begun_at: kept.point.begun_at.clone(),
         serial: Some(kept.point.serial),
         snapshots: kept.point.snapshots.len(),
         made_for: made_for(&kept.point.origin),
-        locked: kept.locked,
-        whole: true,
+        locked: kept.point.locked,
+        state: PointState::Whole,
     });
     let unfinished = catalogue.unfinished.iter().map(|(name, snapshots)| PointRow {
+        snapshots: snapshots.len(),
+        ..nothing_known(name, PointState::Unfinished)
+    });
+    let unreadable =
+        catalogue.unreadable.keys().map(|name| nothing_known(name, PointState::Unreadable));
+    whole.chain(unfinished).chain(unreadable).collect()
+}
+
+/// A row of a restore point that is not whole.
+fn nothing_known(name: &PointName, state: PointState) -> PointRow {
+    PointRow {
         name: name.to_string(),
         begun_at: String::new(),
         serial: None,
-        snapshots: snapshots.len(),
+        snapshots: 0,
         made_for: String::new(),
         locked: false,
-        whole: false,
-    });
-    whole.chain(unfinished).collect()
+        state,
+    }
 }
 
 /// A restore point that is whole.
@@ -227,6 +248,9 @@ pub fn chosen<'a>(catalogue: &'a Catalogue, name: &PointName) -> Result<&'a Kept
         return Err(Diagnostic::error("restore-point-unfinished", summary)
             .with_hint("what asked for it goes on with it; `backup delete` removes what is there")
             .into());
+    }
+    if let Some(error) = catalogue.unreadable.get(name) {
+        return Err(RecoveryError::from(error.clone()).into());
     }
     catalogue.points.get(name).ok_or_else(|| unknown(name, catalogue))
 }
@@ -243,7 +267,7 @@ async fn show(
     let kept = chosen(&catalogue, name)?;
     let console = &session.console;
     if let Some(file) = file {
-        store::write_file(file, &text_of(&recorded, &kept.point)?)?;
+        store::write_file(file, &state_of(&recorded, &kept.point)?.text)?;
         let line = format!("Version {} of the state is in {}.", kept.point.serial, file.display());
         console.message_line(&line);
     }
@@ -257,20 +281,16 @@ async fn show(
         })
         .collect();
     if session.json {
-        let Kept { point, locked, .. } = kept;
-        console.json(&json!({ "point": point, "locked": locked, "snapshots": snapshots }));
+        console.json(&json!({ "point": kept.point, "snapshots": snapshots }));
     } else {
-        console.data(&one(&kept.point, kept.locked, &snapshots, console.out_palette()));
+        console.data(&one(&kept.point, &snapshots, console.out_palette()));
     }
     Ok(Exit::Done)
 }
 
-pub fn text_of(
-    recorded: &model::record::Recorded,
-    point: &RestorePoint,
-) -> Result<String, CommandError> {
-    let text = catalogue::state_text(recorded, point);
-    Ok(text.map_err(recovery::RecoveryError::from)?)
+/// The state that belongs to a restore point.
+pub fn state_of(recorded: &Recorded, point: &RestorePoint) -> Result<KeptState, CommandError> {
+    Ok(catalogue::state_of(recorded, point).map_err(RecoveryError::from)?)
 }
 
 async fn verify(
@@ -280,6 +300,7 @@ async fn verify(
 ) -> Result<Exit, CommandError> {
     let (_, points) = some(session, environment, "verify", Calling::default()).await?;
     let catalogue = points.catalogue().await?;
+    let is_all = only.is_none();
     let names: BTreeSet<PointName> = match only {
         Some(name) => BTreeSet::from([chosen(&catalogue, &name)?.point.name.clone()]),
         None => catalogue.points.keys().cloned().collect(),
@@ -290,16 +311,26 @@ async fn verify(
         of: None,
         snapshot: None,
         why,
+        is_known: true,
     });
+    let unreadable =
+        catalogue.unreadable.iter().filter(|_| is_all).map(|(name, error)| FindingRow {
+            point: name.to_string(),
+            of: None,
+            snapshot: None,
+            why: error.to_string(),
+            is_known: true,
+        });
     let of_points = found.iter().flat_map(|(name, findings)| {
         findings.iter().map(|finding| FindingRow {
             point: name.to_string(),
             of: finding.of.clone(),
             snapshot: finding.snapshot.clone(),
             why: finding.why.clone(),
+            is_known: finding.is_known,
         })
     });
-    let rows: Vec<_> = damage.chain(of_points).collect();
+    let rows: Vec<_> = damage.chain(unreadable).chain(of_points).collect();
     let looked_at = catalogue.points.values().filter(|kept| names.contains(&kept.point.name));
     let snapshots = looked_at.map(|kept| kept.point.snapshots.len()).sum();
     let console = &session.console;
@@ -312,9 +343,17 @@ async fn verify(
     if rows.is_empty() {
         return Ok(Exit::Done);
     }
-    let summary = "not every restore point is what it was";
-    Err(Diagnostic::error("restore-point-damaged", summary)
-        .with_hint("`backup create` makes a new one; `backup delete` removes one that is damaged")
+    if rows.iter().any(|row| row.is_known) {
+        let summary = "not every restore point is what it was";
+        return Err(Diagnostic::error("restore-point-damaged", summary)
+            .with_hint(
+                "`backup create` makes a new one; `backup delete` removes one that is damaged",
+            )
+            .into());
+    }
+    let summary = "not every snapshot could be looked at";
+    Err(Diagnostic::error("restore-point-unknown", summary)
+        .with_hint("nothing is known to be wrong: run the command again when they can be reached")
         .into())
 }
 
@@ -357,7 +396,7 @@ async fn prune(
     if dry_run {
         return Ok(Exit::Done);
     }
-    remove(session, &project, &points, &go, running).await
+    remove(session, &project, &points, (&catalogue, &go), running).await
 }
 
 fn fate_rows(decided: &[Fate], because: impl Fn(&Fate) -> Option<String>) -> Vec<FateRow> {
@@ -377,19 +416,16 @@ async fn delete(
 ) -> Result<Exit, CommandError> {
     let (project, points) = some(session, environment, "delete", running.calling).await?;
     let catalogue = points.catalogue().await?;
+    if let Some(name) = names.iter().find(|name| catalogue.names().all(|known| known != *name)) {
+        return Err(unknown(name, &catalogue));
+    }
     let rollouts = rollouts(&project).await?;
     for name in &names {
-        if !catalogue.unfinished.contains_key(name) {
-            chosen(&catalogue, name)?;
-        }
         if let Some(reason) = retention::bound(&catalogue, name, &rollouts) {
-            let summary = format!("restore point `{name}` stays: {reason}");
-            return Err(Diagnostic::error("restore-point-bound", summary)
-                .with_hint("`backup unlock` lets a locked one go; a rollout lets its own go when it is over")
-                .into());
+            return Err(RecoveryError::from(CatalogueError::Bound(name.clone(), reason)).into());
         }
     }
-    let exit = remove(session, &project, &points, &names, running).await?;
+    let exit = remove(session, &project, &points, (&catalogue, &names), running).await?;
     if session.json && matches!(exit, Exit::Done) {
         session.console.json(&json!({ "deleted": names }));
     }
@@ -400,14 +436,18 @@ async fn remove(
     session: &Session,
     project: &Project,
     points: &Points,
-    names: &BTreeSet<PointName>,
+    (shown, names): (&Catalogue, &BTreeSet<PointName>),
     running: &Running,
 ) -> Result<Exit, CommandError> {
     let listed = names.iter().map(PointName::as_str).collect::<Vec<_>>().join(", ");
     let question = format!("Delete {listed} with all snapshots? They cannot be had again.");
     agree(session, running.auto_approve, &question).await?;
     let cancel = listen()?;
-    let deleted = points.with(async |recovery| recovery.delete(names, &cancel).await).await?;
+    // What was shown may have changed while people read it, and rollouts may have begun.
+    let rollouts = rollouts(project).await?;
+    let delete =
+        async |recovery: &Recovery<'_>| recovery.delete(shown, names, &rollouts, &cancel).await;
+    let deleted = points.with(delete).await?;
     let again =
         format!("What is left goes with: {} backup prune {}", session.program, project.target);
     if done(session, deleted, &again)?.is_none() {

@@ -1,227 +1,223 @@
-//! `restore ...`: makes objects anew that begin with what a restore point has of them.
+//! `restore ...`: brings objects back to what a restore point has of them.
 //!
-//! A restore is an ordinary plan of the configuration in which some objects begin with their snapshots, whatever the configuration says.
-//! So it is journaled like any other: whoever is killed goes on by the same command, and what has begun with its snapshot by then is
-//! left alone. Invariants: a snapshot that is not what it was is never used; what is lost is said before anything is done; nothing goes
-//! past a rollout that is under way. Refuses to know: how objects begin with snapshots.
+//! A restore is an ordinary plan. Its desired side is what was recorded then of what is restored, each captured object beginning with
+//! its snapshot, and what is recorded now of everything else; the configuration says where things have moved, and nothing else. So it is
+//! journaled like any other: whoever is killed goes on by the same command, and what has begun with its snapshot by then is left alone.
+//! Invariants: a snapshot that is not what it was, or that is elsewhere, is found out before anything is deleted, and nobody deletes one
+//! meanwhile; what is lost is said before anything is done; nothing goes past a rollout that is under way. Refuses to know: how
+//! objects begin with snapshots.
 
-use super::backup::{chosen, some, text_of};
-use crate::arguments::{Calling, Environment, RestoreCommand, Restoring, Running};
+use super::backup::{chosen, state_of};
+use crate::arguments::{Calling, RestoreCommand, Restoring, Running, Strays};
 use crate::error::{CommandError, Exit};
-use crate::planning::{self, Wishes, World};
+use crate::planning::{self, World};
 use crate::project::Project;
 use crate::restore_points::Points;
-use crate::rollouts::Fleet;
-use crate::running::{self, Looking, agree};
+use crate::running::{self, Looking, Ready, agree};
 use crate::session::Session;
 use crate::store::{self, Store};
-use crate::wiring::{self, Factory};
-use engine::Purpose;
-use model::plan::Plan;
+use crate::wiring::{self, Wired};
+use engine::{CancelToken, Owner, Purpose};
+use model::plan::{OperationKind, Plan};
 use model::record::Recorded;
 use model::restore_point::PointName;
 use model::schema::Capture;
 use model::{Address, Diagnostic, Value};
-use planner::Target;
-use recovery::{Estimate, Experience, Kept, capture};
+use planner::{Options, Planner, Target};
+use recovery::{Estimate, Experience, Kept, KeptState, capture};
 use serde_json::json;
+use state::export;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use views::restore_points::{Loss, takes};
 
 /// Runs the command.
 pub async fn run(session: &Session, command: RestoreCommand) -> Result<Exit, CommandError> {
     match command {
-        RestoreCommand::Plan { what, out } => plan(session, what, out.as_deref()).await,
+        RestoreCommand::Plan { what } => plan(session, &what).await,
         RestoreCommand::Apply { what, running } => {
             running::refuse_to_ask(session, &running)?;
-            apply(session, what, running).await
+            apply(session, &what, &running).await
         }
     }
 }
 
-/// A restore point, and what of it is restored, at the addresses that it has by now.
-struct Restore {
+/// A restore point, opened.
+struct Source {
+    points: Points,
     kept: Kept,
-    /// The state that belongs to it.
-    state: String,
+    state: KeptState,
+}
+
+impl Source {
+    async fn open(
+        session: &Session,
+        project: &Project,
+        point: &PointName,
+        calling: Calling,
+    ) -> Result<Self, CommandError> {
+        let progress = views::progress::sink(&session.console, false);
+        let command = format!("restore {} --from {point}", project.target);
+        let points = Points::open(session, project, &command, calling, progress).await?;
+        let Some(points) = points else {
+            let summary = format!("`{}` has no restore point", project.environment);
+            return Err(Diagnostic::error("no-restore-point", summary)
+                .with_hint("`backup create` makes one")
+                .into());
+        };
+        let (recorded, catalogue) = (points.recorded().await?, points.catalogue().await?);
+        let kept = chosen(&catalogue, point)?.clone();
+        let state = state_of(&recorded, &kept.point)?;
+        Ok(Self { points, kept, state })
+    }
+
+    /// What was recorded then, at the addresses that it has by now, and where captured objects are by now.
+    fn then(
+        &self,
+        project: &Project,
+        store: &Store,
+    ) -> Result<(Recorded, BTreeMap<Address, Address>), CommandError> {
+        let point = &self.kept.point;
+        let place = format!("restore point {}", point.name);
+        let export = export::read(&self.state.text, &place, || store.sealer())?;
+        let then = export.into_version().into_recorded(point.lineage.clone());
+        let moves = project.configuration.moves(then.records.keys());
+        let renamed = planner::rename(&then, &moves);
+        let moved = renamed.moved.into_iter().map(|it| (it.from, it.to));
+        Ok((renamed.recorded, moved.collect()))
+    }
+}
+
+/// What is restored.
+struct Restore {
+    /// What was recorded then.
+    then: Recorded,
+    /// Nodes that are restored, by node set and name.
+    nodes: BTreeSet<(String, String)>,
+    /// What else is: captured, or gone and needed.
+    others: BTreeSet<Address>,
     /// Which objects begin with which snapshot, by which argument.
     begin_with: BTreeMap<Address, (String, Value)>,
-    /// Captured, and made anew as configured if they are gone: their types begin with no snapshot by themselves.
+    /// The catalogue's provider of each of these snapshots.
+    kept_by: BTreeMap<Address, String>,
+    /// Captured, and only made as they were if they are gone: their types begin with no snapshot by themselves.
     left: BTreeSet<Address>,
-    /// What is meant by the addresses that the restore point has.
-    meant: BTreeSet<Address>,
-}
-
-/// Reads a restore point, and refuses one that is not what it was as far as it is meant.
-async fn found(
-    session: &Session,
-    environment: &Environment,
-    point: &PointName,
-    targets: &[Target],
-    now: impl Fn(&Kept, &Address) -> Address,
-) -> Result<Restore, CommandError> {
-    let (_, points) = some(session, environment, "verify", Calling::default()).await?;
-    let (recorded, catalogue) = (points.recorded().await?, points.catalogue().await?);
-    let kept = chosen(&catalogue, point)?.clone();
-    let state = text_of(&recorded, &kept.point)?;
-    let mut restore = Restore {
-        state,
-        begin_with: BTreeMap::new(),
-        left: BTreeSet::new(),
-        meant: BTreeSet::new(),
-        kept: kept.clone(),
-    };
-    let factory = Factory::for_checking(session)?;
-    for (captured, record) in kept.snapshots() {
-        let of = now(&kept, &captured.of);
-        if !targets.is_empty() && !targets.iter().any(|target| target.matches(&of)) {
-            continue;
-        }
-        let capture = capture::of_kind(factory.schemas(), captured.of.kind());
-        let Some(argument) = capture.and_then(|it: &Capture| it.restored_by.clone()) else {
-            restore.left.insert(of);
-            continue;
-        };
-        restore.meant.insert(captured.of.clone());
-        // One without a record is found damaged.
-        let begins = record.map(|record| (argument, Value::from(record.id.as_str())));
-        restore.begin_with.extend(begins.map(|begins| (of, begins)));
-    }
-    refuse_damaged(&points, &restore).await?;
-    if restore.begin_with.is_empty() {
-        let summary = format!("restore point `{point}` has nothing to begin with that is meant");
-        let target = environment.target.display();
-        return Err(Diagnostic::error("nothing-to-restore", summary)
-            .with_hint(format!("`backup show {target} {point}` lists what it has"))
-            .into());
-    }
-    Ok(restore)
-}
-
-/// Every snapshot that is to be used is looked at first.
-async fn refuse_damaged(points: &Points, restore: &Restore) -> Result<(), CommandError> {
-    let name = &restore.kept.point.name;
-    let names = BTreeSet::from([name.clone()]);
-    let found = points.with(async |recovery| recovery.verify(&names).await).await?;
-    let is_meant = |of: &Option<Address>| of.as_ref().is_none_or(|of| restore.meant.contains(of));
-    let finding = found.values().flatten().find(|finding| is_meant(&finding.of));
-    let Some(finding) = finding else { return Ok(()) };
-    let of = finding.of.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
-    let summary = format!("what restore point `{name}` has{of} is not what it was");
-    Err(Diagnostic::error("restore-point-damaged", summary)
-        .with_detail(finding.why.clone())
-        .with_hint("restore from another one; `--target` leaves out what is not meant")
-        .into())
-}
-
-/// What is restored into an environment, with all that it takes to plan and run it.
-struct Prepared {
-    fleet: Fleet,
-    wishes: Wishes,
-    loss: Loss,
-}
-
-async fn prepared(
-    session: &Session,
-    Restoring { environment, point, limits, again }: Restoring,
-    running: Running,
-    is_lost: impl AsyncFnOnce(&Project, &Restore) -> Result<(), CommandError>,
-) -> Result<Prepared, CommandError> {
-    let mut wishes = Wishes::limited(&limits)?;
-    let project = planning::load(session, &environment)?;
-    let store = Store::open(&project).await?;
-    let recorded = match &store {
-        Some(store) => store.load().await?,
-        None => Recorded::default(),
-    };
-    if let Some(rollout) = recorded.rollouts.keys().next() {
-        let summary = format!("rollout {rollout} is under way: a restore would go past its stages");
-        return Err(Diagnostic::error("rollout-occupied", summary)
-            .with_hint("`rollout abort` takes it back; then restore")
-            .into());
-    }
-    let now = |kept: &Kept, of: &Address| moved(&project, &recorded, kept, of);
-    let restore = found(session, &environment, &point, &wishes.targets, now).await?;
-    let store = if let Some(store) = store {
-        store
-    } else {
-        is_lost(&project, &restore).await?;
-        Store::create(session, &project).await?
-    };
-    wishes.begin_with.clone_from(&restore.begin_with);
-    let recorded = store.load().await?;
-    let moves = project.configuration.moves(recorded.records.keys());
-    let recorded = planner::rename(&recorded, &moves).recorded;
-    if again {
-        wishes.replace = begun(&recorded, &wishes.begin_with);
-    }
-    let loss = restore.loss(&wishes, &recorded);
-    session.console.message(&views::restore_points::loss(&loss, session.console.err_palette()));
-    Ok(Prepared { fleet: Fleet::new(session, project, store, running)?, wishes, loss })
-}
-
-/// The address that something captured has by now: what the configuration says has moved, perhaps several times.
-fn moved(project: &Project, recorded: &Recorded, kept: &Kept, of: &Address) -> Address {
-    let captured = kept.point.snapshots.iter().map(|captured| &captured.of);
-    let moves = project.configuration.moves(recorded.records.keys().chain(captured));
-    let mut now = of.clone();
-    for _ in 0..moves.len() {
-        match moves.iter().find_map(|one| one.takes(&now)) {
-            Some(next) => now = next,
-            None => break,
-        }
-    }
-    now
-}
-
-/// What has begun with these very snapshots before.
-fn begun(
-    recorded: &Recorded,
-    begin_with: &BTreeMap<Address, (String, Value)>,
-) -> BTreeSet<Address> {
-    let has = |address: &Address, argument: &str, id: &Value| {
-        let record = recorded.records.get(address);
-        let stands = record.and_then(|record| record.attributes.get(argument));
-        stands.is_some_and(|stands| stands.same_content(id))
-    };
-    let all = begin_with.iter().filter(|(address, (argument, id))| has(address, argument, id));
-    all.map(|(address, _)| address.clone()).collect()
+    /// What is made anew though it began with that very snapshot before.
+    again: BTreeSet<Address>,
+    /// Whether all that the restore point has is restored.
+    is_whole: bool,
 }
 
 impl Restore {
+    /// What of a restore point is meant. A node is restored as a whole: its disks do not go without it.
+    fn of(
+        source: &Source,
+        (then, moved): (Recorded, BTreeMap<Address, Address>),
+        targets: &[Target],
+        wired: &Wired,
+    ) -> Self {
+        let now = |of: &Address| moved.get(of).unwrap_or(of).clone();
+        let is_meant = |of: &Address| targets.is_empty() || targets.iter().any(|it| it.matches(of));
+        let node = |of: &Address| of.node().map(|(set, name)| (set.to_owned(), name.to_owned()));
+        let captured: Vec<_> =
+            source.kept.snapshots().map(|(it, record)| (now(&it.of), record)).collect();
+        let meant = || captured.iter().map(|(of, _)| of).filter(|of| is_meant(of));
+        let mut restore = Self {
+            then,
+            nodes: meant().filter_map(node).collect(),
+            others: meant().filter(|of| of.node().is_none()).cloned().collect(),
+            begin_with: BTreeMap::new(),
+            kept_by: BTreeMap::new(),
+            left: BTreeSet::new(),
+            again: BTreeSet::new(),
+            is_whole: targets.is_empty(),
+        };
+        for (of, record) in captured {
+            if !restore.has(&of) {
+                continue;
+            }
+            let capture = capture::of_kind(wired.factory.schemas(), of.kind());
+            let argument = capture.and_then(|it: &Capture| it.restored_by.clone());
+            let Some((argument, record)) = argument.zip(record) else {
+                restore.left.insert(of);
+                continue;
+            };
+            let begins = (argument, Value::from(record.id.as_str()));
+            restore.kept_by.insert(of.clone(), record.provider.clone());
+            restore.begin_with.insert(of, begins);
+        }
+        restore
+    }
+
+    /// Whether something is restored.
+    fn has(&self, address: &Address) -> bool {
+        let node = address.node().map(|(set, name)| (set.to_owned(), name.to_owned()));
+        node.map_or_else(|| self.others.contains(address), |node| self.nodes.contains(&node))
+    }
+
+    /// With what these stand on and is gone; where everything is restored, with all that is gone.
+    fn complete(&mut self, now: &Recorded) {
+        let is_gone = |address: &&Address| !now.records.contains_key(*address);
+        if self.is_whole {
+            let gone = self.then.records.keys().filter(is_gone);
+            self.others.extend(gone.filter(|address| address.node().is_none()).cloned());
+            return;
+        }
+        let mut open: Vec<Address> =
+            self.then.records.keys().filter(|address| self.has(address)).cloned().collect();
+        while let Some(address) = open.pop() {
+            let Some(record) = self.then.records.get(&address) else { continue };
+            let needed = record.dependencies.iter().filter(is_gone);
+            let new: Vec<Address> = needed.filter(|it| it.node().is_none()).cloned().collect();
+            open.extend(new.into_iter().filter(|it| self.others.insert(it.clone())));
+        }
+    }
+
+    /// What has begun with these very snapshots before.
+    fn begun(&self, now: &Recorded) -> BTreeSet<Address> {
+        let has = |(address, (argument, id)): &(&Address, &(String, Value))| {
+            let stands = now.records.get(*address).and_then(|it| it.attributes.get(argument));
+            stands.is_some_and(|stands| stands.same_content(id))
+        };
+        self.begin_with.iter().filter(has).map(|(address, _)| address.clone()).collect()
+    }
+
     /// What is lost, and what is not restored.
-    fn loss(&self, wishes: &Wishes, recorded: &Recorded) -> Loss {
-        let Self { kept, left, .. } = self;
-        let there = wishes.begin_with.keys().filter(|of| recorded.records.contains_key(*of));
-        let again = &wishes.replace;
-        let done = begun(recorded, &wishes.begin_with);
-        let lost = there.filter(|of| again.contains(*of) || !done.contains(*of));
+    fn loss(&self, kept: &Kept, now: &Recorded) -> Loss {
+        let done = self.begun(now);
+        let there = self.begin_with.keys().filter(|of| now.records.contains_key(*of));
+        let lost = there.filter(|of| self.again.contains(*of) || !done.contains(*of));
         Loss {
             point: kept.point.name.to_string(),
             begun_at: kept.point.begun_at.clone(),
             ago_ms: ago_ms(&kept.point.begun_at),
             lost: lost.cloned().collect(),
-            done: done.difference(again).cloned().collect(),
-            left: left.clone(),
+            done: done.difference(&self.again).cloned().collect(),
+            left: self.left.clone(),
         }
     }
-}
 
-impl Prepared {
-    /// How long a plan takes, as the journal has it of such calls.
-    async fn estimate(&self, plan: &Plan) -> Result<Estimate, CommandError> {
-        let journal = self.fleet.store.port.journal(0).await?;
-        let milliseconds = |at: &str| {
-            let at: jiff::Timestamp = at.parse().ok()?;
-            u64::try_from(at.as_millisecond()).ok()
-        };
-        let parallelism = usize::from(self.fleet.running.calling.parallelism);
-        Ok(Experience::of(&journal, milliseconds).estimate(&plan.operations, parallelism))
-    }
-
-    async fn make(&self, world: &World<'_>) -> Result<Plan, CommandError> {
-        self.fleet.workshop().plan(world, self.wishes.clone()).await
+    /// The options of its plan: everything that is not restored stays as it is recorded.
+    fn options(&self, environment: &str, world: &World<'_>) -> Options {
+        let sets = world.recorded.node_sets.iter();
+        let all =
+            sets.flat_map(|(set, nodes)| nodes.iter().map(|it| (set.clone(), it.name.clone())));
+        let mut targets = Vec::new();
+        if !self.is_whole {
+            let node = |(set, name): &(String, String)| format!("node_set.{set}.node[\"{name}\"]");
+            let texts =
+                self.nodes.iter().map(node).chain(self.others.iter().map(ToString::to_string));
+            targets = texts.filter_map(|text| Target::parse(&text).ok()).collect();
+        }
+        Options {
+            replace: self.again.clone(),
+            targets,
+            held: all.filter(|node| !self.nodes.contains(node)).collect(),
+            begin_with: self.begin_with.clone(),
+            moved: world.moved.to_vec(),
+            created_at: planning::now(),
+            environment: environment.to_owned(),
+            ..Options::default()
+        }
     }
 }
 
@@ -230,39 +226,161 @@ fn ago_ms(begun_at: &str) -> Option<u64> {
     u64::try_from(jiff::Timestamp::now().duration_since(begun).as_millis()).ok()
 }
 
-/// Without its state nothing is known of what is there, so nothing can be planned.
-fn state_is_lost(project: &Project, point: &PointName) -> CommandError {
-    let target = &project.target;
-    let summary = format!("the state of `{}` is not there", project.environment);
-    Diagnostic::error("no-state", summary)
-        .with_detail("what is there cannot be told from what is to be made")
-        .with_hint(format!("`restore apply {target} --from {point}` records it anew first"))
-        .with_hint(format!(
-            "or do that alone: `backup show {target} {point} --state FILE`, `state import {target} FILE`"
-        ))
-        .into()
+/// A restore with all that it takes to plan it.
+struct Prepared<'a> {
+    project: &'a Project,
+    store: Store,
+    wired: Wired,
+    source: &'a Source,
+    restore: Restore,
+    loss: Loss,
 }
 
-async fn plan(
-    session: &Session,
-    what: Restoring,
-    out: Option<&Path>,
-) -> Result<Exit, CommandError> {
-    let point = what.point.clone();
-    let lost = async |project: &Project, _: &Restore| Err(state_is_lost(project, &point));
-    let mut prepared = prepared(session, what, Running::default(), lost).await?;
+impl<'a> Prepared<'a> {
+    async fn new(
+        session: &Session,
+        project: &'a Project,
+        source: &'a Source,
+        what: &Restoring,
+        (store, wired): (Store, Wired),
+    ) -> Result<Self, CommandError> {
+        let targets = planning::Wishes::limited(&what.limits)?.targets;
+        let mut restore = Restore::of(source, source.then(project, &store)?, &targets, &wired);
+        if restore.begin_with.is_empty() {
+            let (target, point) = (&project.target, &source.kept.point.name);
+            let summary =
+                format!("restore point `{point}` has nothing to begin with that is meant");
+            return Err(Diagnostic::error("nothing-to-restore", summary)
+                .with_hint(format!("`backup show {target} {point}` lists what it has"))
+                .into());
+        }
+        let now = store.load().await?;
+        let moves = project.configuration.moves(now.records.keys());
+        let now = planner::rename(&now, &moves).recorded;
+        restore.complete(&now);
+        if what.again {
+            restore.again = restore.begun(&now);
+        }
+        let loss = restore.loss(&source.kept, &now);
+        session.console.message(&views::restore_points::loss(&loss, session.console.err_palette()));
+        let prepared = Self { project, store, wired, source, restore, loss };
+        prepared.refuse_damaged().await?;
+        Ok(prepared)
+    }
+
+    /// Every snapshot that is to be used is looked at first.
+    async fn refuse_damaged(&self) -> Result<(), CommandError> {
+        let name = &self.source.kept.point.name;
+        let names = BTreeSet::from([name.clone()]);
+        let points = &self.source.points;
+        let found = points.with(async |recovery| recovery.verify(&names).await).await?;
+        let moves = self.project.configuration.moves(self.restore.then.records.keys());
+        let now = |of: &Address| moves.iter().find_map(|one| one.takes(of));
+        let is_meant = |of: &Option<Address>| {
+            let Some(of) = of else { return true };
+            self.restore.has(of) || now(of).is_some_and(|of| self.restore.has(&of))
+        };
+        let finding = found.values().flatten().find(|finding| is_meant(&finding.of));
+        let Some(finding) = finding else { return Ok(()) };
+        let of = finding.of.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
+        let (code, what) = if finding.is_known {
+            ("restore-point-damaged", "is not what it was")
+        } else {
+            ("restore-point-unknown", "could not be looked at")
+        };
+        let summary = format!("what restore point `{name}` has{of} {what}");
+        Err(Diagnostic::error(code, summary)
+            .with_detail(finding.why.clone())
+            .with_hint("nothing was done; restore from another one, or leave out by `--target` what is not meant")
+            .into())
+    }
+
+    async fn make(&self, world: &World<'_>) -> Result<Plan, CommandError> {
+        if let Some(rollout) = world.recorded.rollouts.keys().next() {
+            let summary =
+                format!("rollout {rollout} is under way: a restore would go past its stages");
+            return Err(Diagnostic::error("rollout-occupied", summary)
+                .with_hint("`rollout abort` takes it back; then restore")
+                .into());
+        }
+        let options = self.restore.options(&self.project.environment, world);
+        let schemas = self.wired.factory.schemas();
+        let planner = Planner::new(world.recorded, world.actual, schemas, options);
+        let Restore { then, nodes, others, .. } = &self.restore;
+        let desired = planner.stable(then, nodes, others);
+        let error = |diagnostics| CommandError { diagnostics, ..CommandError::default() };
+        let plan = planning::checked(planner.plan(&desired).map_err(error)?)?;
+        self.refuse_elsewhere(&plan, &world.recorded.lineage).await?;
+        Ok(plan)
+    }
+
+    /// A snapshot can be used where it is: in its region and account, in its directory.
+    async fn refuse_elsewhere(&self, plan: &Plan, lineage: &str) -> Result<(), CommandError> {
+        let points = &self.source.points;
+        let (kept, kept_owner) = (points.recorded().await?.providers, points.owner());
+        let environment = self.project.environment.clone();
+        let owner = Owner { environment, lineage: lineage.to_owned() };
+        let mut asked = BTreeSet::new();
+        for operation in &plan.operations {
+            let makes =
+                matches!(operation.kind, OperationKind::Create | OperationKind::CreateReplacement);
+            let from = self.restore.kept_by.get(&operation.address).filter(|_| makes);
+            let Some(from) = from.filter(|from| asked.insert((*from, &operation.provider))) else {
+                continue;
+            };
+            let (there, here) = (kept.get(from), plan.providers.get(&operation.provider));
+            let Some((there, here)) = there.zip(here) else { continue };
+            let factory = self.wired.factory.as_ref();
+            let differs = engine::differing((there, &kept_owner), (here, &owner), factory).await?;
+            if let Some(argument) = differs {
+                let summary =
+                    format!("{} cannot begin with a snapshot that is elsewhere", operation.address);
+                return Err(Diagnostic::error("restore-elsewhere", summary)
+                    .with_detail(format!(
+                        "`{argument}` of provider `{}` is another one now than when it was captured",
+                        operation.provider
+                    ))
+                    .with_hint("nothing was done; restore where it was captured, or copy the snapshot and name the copy in the configuration")
+                    .about(&operation.address)
+                    .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a plan takes, as the journal has it of such calls.
+    async fn estimate(&self, plan: &Plan, calling: Calling) -> Result<Estimate, CommandError> {
+        let journal = self.store.port.journal(0).await?;
+        let milliseconds = |at: &str| {
+            let at: jiff::Timestamp = at.parse().ok()?;
+            u64::try_from(at.as_millisecond()).ok()
+        };
+        let parallelism = usize::from(calling.parallelism);
+        Ok(Experience::of(&journal, milliseconds).estimate(&plan.operations, parallelism))
+    }
+}
+
+async fn plan(session: &Session, what: &Restoring) -> Result<Exit, CommandError> {
+    let project = planning::load(session, &what.environment)?;
+    let calling = Calling::default();
+    let source = Source::open(session, &project, &what.point, calling).await?;
+    let Some(store) = Store::open(&project).await? else {
+        return Err(state_is_lost(&project, &what.point));
+    };
     // The events of reading are for people; the data is the plan.
     let progress = views::progress::sink(&session.console, false);
-    prepared.fleet.wired = wiring::wire_with(session, &prepared.fleet.store, progress)?;
-    let fleet = &prepared.fleet;
-    let recorded = fleet.store.load().await?;
-    let rename = |recorded: Recorded| planning::renamed(session, &fleet.project, &recorded);
-    let looking = looking(&prepared.wishes, &rename);
+    let wired = wiring::wire_with(session, &store, progress)?;
+    let prepared = Prepared::new(session, &project, &source, what, (store, wired)).await?;
+    let cancel = running::listen()?;
+    let running = Running::default();
+    let ready = ready(session, &prepared, &running);
+    let rename = |recorded: Recorded| planning::renamed(session, &project, &recorded);
+    let looking = Looking { refresh: true, targets: &[], strays: Strays::Ignore, rename: &rename };
     let make = async |world: &World<'_>| prepared.make(world).await;
-    let ready = fleet.ready();
-    let plan = ready.look_and_plan(&rename(recorded), &looking, &fleet.cancel, make).await?;
+    let recorded = rename(prepared.store.load().await?);
+    let plan = ready.look_and_plan(&recorded, &looking, &cancel, make).await?;
     let Some(plan) = plan else { return Ok(Exit::Interrupted) };
-    let Estimate { ms, unknown } = prepared.estimate(&plan).await?;
+    let Estimate { ms, unknown } = prepared.estimate(&plan, calling).await?;
     if session.json {
         let plan = views::plan::json(&plan);
         let restore = json!({ "loss": prepared.loss, "takes_ms": ms, "takes_unknown": unknown });
@@ -271,57 +389,97 @@ async fn plan(
         super::plan::show(session, &plan);
         session.console.message_line(&takes(ms, &unknown));
     }
-    if let Some(path) = out {
-        store::save_plan(path, &plan, &fleet.store)?;
-        let line =
-            format!("Saved. To do exactly this: {} apply {}", session.program, path.display());
-        session.console.message_line(&line);
-    }
     Ok(Exit::Done)
 }
 
-fn looking<'a>(
-    wishes: &'a Wishes,
-    rename: &'a dyn Fn(Recorded) -> planner::Renamed,
-) -> Looking<'a> {
-    let strays = crate::arguments::Strays::Tell;
-    Looking { refresh: true, targets: &wishes.targets, strays, rename }
+fn ready<'a>(session: &'a Session, prepared: &'a Prepared<'_>, running: &'a Running) -> Ready<'a> {
+    let point = &prepared.source.kept.point.name;
+    Ready {
+        session,
+        wired: &prepared.wired,
+        running,
+        command: format!("restore {} --from {point}", prepared.project.target),
+        sources: &prepared.project.sources,
+        lease_seconds: prepared.store.lease_seconds,
+    }
 }
 
-async fn apply(session: &Session, what: Restoring, running: Running) -> Result<Exit, CommandError> {
-    let approved = running.auto_approve;
-    let lost = async |project: &Project, restore: &Restore| {
-        record_anew(session, project, restore, approved).await
+async fn apply(
+    session: &Session,
+    what: &Restoring,
+    running: &Running,
+) -> Result<Exit, CommandError> {
+    let project = planning::load(session, &what.environment)?;
+    let source = Source::open(session, &project, &what.point, running.calling).await?;
+    let cancel = running::listen()?;
+    // Nobody deletes a snapshot between the look at it and its use.
+    let hold = async |recovery: &recovery::Recovery<'_>| {
+        recovery.hold(&source.kept.point.name, &cancel).await
     };
-    let prepared = prepared(session, what, running, lost).await?;
-    let fleet = &prepared.fleet;
-    let (command, project) = (format!("restore {}", fleet.project.target), &fleet.project);
-    let ready = running::Ready { command, ..fleet.ready() };
+    let held = source.points.with(hold).await?;
+    let restored = restored(session, &project, &source, what, running, &cancel).await;
+    let released = held.finish().await;
+    let exit = restored?;
+    released?;
+    Ok(exit)
+}
+
+/// Restores while the restore point is held.
+async fn restored(
+    session: &Session,
+    project: &Project,
+    source: &Source,
+    what: &Restoring,
+    running: &Running,
+    cancel: &CancelToken,
+) -> Result<Exit, CommandError> {
+    let store = if let Some(store) = Store::open(project).await? {
+        store
+    } else {
+        record_anew(session, project, source, running.auto_approve).await?;
+        Store::create(session, project).await?
+    };
+    if cancel.level() > engine::Level::Running {
+        return Ok(Exit::Interrupted);
+    }
+    let wired = wiring::wire(session, &store)?;
+    let prepared = Prepared::new(session, project, source, what, (store, wired)).await?;
+    let ready = ready(session, &prepared, running);
     let rename = |recorded: Recorded| planning::renamed(session, project, &recorded);
-    let looking = looking(&prepared.wishes, &rename);
+    let looking = Looking { refresh: true, targets: &[], strays: Strays::Ignore, rename: &rename };
     let make = async |world: &World<'_>| prepared.make(world).await;
     let ended = ready.plan_and_run(Purpose::Apply, None, &looking, make).await?;
-    let recorded = fleet.store.load().await?;
+    let recorded = prepared.store.load().await?;
     ready.end(ended, |session| {
         super::apply::summarise(session, &project.environment, Some(&project.target), &recorded);
     })
+}
+
+/// Without its state nothing is known of what is there, so nothing can be planned.
+fn state_is_lost(project: &Project, point: &PointName) -> CommandError {
+    let target = &project.target;
+    let summary = format!("the state of `{}` is not there", project.environment);
+    Diagnostic::error("no-state", summary)
+        .with_detail("what is there cannot be told from what is to be made")
+        .with_hint(format!("`restore apply {target} --from {point}` records it anew first, and asks before it does more"))
+        .into()
 }
 
 /// A state that is lost is in the restore point. Objects stay as they are; those that are gone show in the plan.
 async fn record_anew(
     session: &Session,
     project: &Project,
-    restore: &Restore,
+    source: &Source,
     approved: bool,
 ) -> Result<(), CommandError> {
-    let point = &restore.kept.point;
+    let (point, KeptState { text, keyring }) = (&source.kept.point, &source.state);
     let question = format!(
         "The state of `{}` is not there. Record version {} of it anew, as restore point {} has it? Objects stay as they are.",
         project.environment, point.serial, point.name
     );
     agree(session, approved, &question).await?;
     let place = format!("restore point {}", point.name);
-    let count = store::found(project, &restore.state, &place, &point.lineage).await?;
+    let count = store::found(project, text, &place, &point.lineage, keyring.as_deref()).await?;
     let line = format!("`{}` is recorded anew with {count} objects.", project.environment);
     session.console.message_line(&line);
     Ok(())

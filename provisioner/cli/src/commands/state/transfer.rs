@@ -90,7 +90,7 @@ async fn import_export(
     }
     let command = format!("state import {place}");
     let Some(store) = Store::open(&project).await? else {
-        let count = store::found(&project, text, place, &lineage).await?;
+        let count = store::found(&project, text, place, &lineage, None).await?;
         let done = format!("Environment `{environment}` is recorded anew with {count} objects.");
         tell(session, &done, &json!({ "imported": count, "new": true }));
         return Ok(Exit::Done);
