@@ -243,6 +243,15 @@ pub struct Targets {
     pub targets: Vec<String>,
 }
 
+/// What is meant of what there is.
+#[derive(Debug, Args)]
+pub struct Meant {
+    /// Only this; may be given several times. An address, an address without its key, or what stands below `module.NAME`,
+    /// `node_set.NAME` or `node_set.NAME.node["NODE"]`
+    #[arg(long = "target", value_name = "ADDRESS")]
+    pub targets: Vec<String>,
+}
+
 /// What becomes of objects that carry the environment's mark and that the state does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Strays {
@@ -302,7 +311,13 @@ pub struct Calling {
 
 /// A duration as people write it.
 fn duration(text: &str) -> Result<Duration, String> {
-    let read = text.parse::<jiff::SignedDuration>().map_err(|error| error.to_string())?;
+    let units = |_| "write it with a unit: `90s`, `5m`, `12h`, `90d`".to_owned();
+    // A day has 24 hours here, whatever a calendar says.
+    let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse::<u32>().ok());
+    if let Some(days) = days {
+        return Ok(Duration::from_hours(24 * u64::from(days)));
+    }
+    let read = text.parse::<jiff::SignedDuration>().map_err(units)?;
     Duration::try_from(read).map_err(|_| "it must not be negative".to_owned())
 }
 

@@ -61,12 +61,7 @@ impl Wishes {
 
     /// Only its targets.
     pub fn limited(limits: &Targets) -> Result<Self, CommandError> {
-        let parse = |text: &String| {
-            Target::parse(text)
-                .map_err(|error| Diagnostic::error("not-a-target", error.to_string()).into())
-        };
-        let targets = limits.targets.iter().map(parse).collect::<Result<_, CommandError>>()?;
-        Ok(Self { targets, ..Self::default() })
+        Ok(Self { targets: targets(&limits.targets)?, ..Self::default() })
     }
 
     /// The options of a planner.
@@ -549,6 +544,15 @@ pub fn checked(plan: Plan) -> Result<Plan, CommandError> {
         return Err(CommandError { diagnostics, ..CommandError::default() });
     }
     Ok(plan)
+}
+
+/// Targets that the user wrote.
+pub fn targets(texts: &[String]) -> Result<Vec<Target>, CommandError> {
+    let parse = |text: &String| {
+        Target::parse(text)
+            .map_err(|error| Diagnostic::error("not-a-target", error.to_string()).into())
+    };
+    texts.iter().map(parse).collect()
 }
 
 /// Addresses that the user wrote.

@@ -185,33 +185,23 @@ impl From<RecoveryError> for CommandError {
 }
 
 /// What cannot be done with a restore point, and what can be done about it.
-pub fn told(error: &CatalogueError) -> Diagnostic {
-    let (code, hint) = match error {
-        CatalogueError::Newer { .. } => {
-            ("restore-point-newer", "use the program that made it, or a newer one")
+fn told(error: &CatalogueError) -> Diagnostic {
+    let hint = match error {
+        CatalogueError::Newer { .. } => "use the program that made it, or a newer one",
+        CatalogueError::Taken(_) => "give it another name, or leave --name out",
+        CatalogueError::BegunOtherwise(_) => {
+            "ask for the same as before (--target), or delete it first: `backup delete`"
         }
-        CatalogueError::Taken(_) => {
-            ("restore-point-exists", "give it another name, or leave --name out")
+        CatalogueError::Bound(..) => {
+            "`backup unlock` lets a locked one go; a rollout lets its own go when it is over"
         }
-        CatalogueError::BegunOtherwise(_) => (
-            "restore-point-unfinished",
-            "ask for the same as before (--target), or delete it first: `backup delete`",
-        ),
-        CatalogueError::Bound(..) => (
-            "restore-point-bound",
-            "`backup unlock` lets a locked one go; a rollout lets its own go when it is over",
-        ),
-        CatalogueError::Changed(_) => (
-            "restore-point-changed",
-            "`backup list` shows what there is now; then run the command again",
-        ),
-        CatalogueError::Uncapturable(_) => {
-            ("nothing-to-capture", "`--target` leaves out what is not meant")
+        CatalogueError::Changed(_) => {
+            "`backup list` shows what there is now; then run the command again"
         }
-        CatalogueError::Damaged { .. } => (
-            "restore-point-damaged",
-            "`backup verify` looks at all of them; `backup delete` removes one",
-        ),
+        CatalogueError::Uncapturable(_) => "`--target` leaves out what is not meant",
+        CatalogueError::Damaged { .. } => {
+            "`backup verify` looks at all of them; `backup delete` removes one"
+        }
     };
-    Diagnostic::error(code, error.to_string()).with_hint(hint)
+    Diagnostic::error(error.code(), error.to_string()).with_hint(hint)
 }

@@ -37,6 +37,16 @@ pub fn everything<'a>(recorded: &'a Recorded, schemas: &'a Schemas) -> Vec<Sourc
     records.filter_map(|record| source(record, schemas)).collect()
 }
 
+/// What would be captured if it were usable: its creation was not finished.
+pub fn unfit<'a>(recorded: &'a Recorded, schemas: &'a Schemas) -> Vec<&'a Address> {
+    let tainted = recorded.records.values().filter(|record| record.tainted);
+    let has_data = |record: &&Record| {
+        let schema = schema(schemas, &record.provider, record.address.kind());
+        schema.is_some_and(|schema| schema.captured_by.is_some())
+    };
+    tainted.filter(has_data).map(|record| &record.address).collect()
+}
+
 /// What of nodes (by node set and name) can be captured: their own objects, and those outside of nodes that these stand on, such
 /// as a volume that one of them has attached. In the order of addresses.
 pub fn of_nodes<'a>(

@@ -72,6 +72,21 @@ pub enum CatalogueError {
     },
 }
 
+impl CatalogueError {
+    /// What its explanation is found by.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } => "restore-point-newer",
+            Self::Taken(_) => "restore-point-exists",
+            Self::BegunOtherwise(_) => "restore-point-unfinished",
+            Self::Uncapturable(_) => "restore-point-uncapturable",
+            Self::Bound(..) => "restore-point-bound",
+            Self::Changed(_) => "restore-point-changed",
+            Self::Damaged { .. } => "restore-point-damaged",
+        }
+    }
+}
+
 /// What an environment's catalogue has.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {

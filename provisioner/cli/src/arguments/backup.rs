@@ -1,6 +1,6 @@
 //! `backup ...` as data.
 
-use super::{Calling, Environment, Running, Targets, duration};
+use super::{Calling, Environment, Meant, Running, duration};
 use clap::{Args, Subcommand};
 use model::restore_point::PointName;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub enum BackupCommand {
         #[command(flatten)]
         environment: Environment,
         #[command(flatten)]
-        limits: Targets,
+        meant: Meant,
         /// Its name; the time without it. One that was begun under that name and cut off is gone on with
         #[arg(long, value_name = "NAME", value_parser = PointName::parse)]
         name: Option<PointName>,
@@ -53,7 +53,7 @@ pub enum BackupCommand {
     Prune {
         #[command(flatten)]
         environment: Environment,
-        /// Keep this many, the latest
+        /// Keep this many, the latest; this or --older-than, or both: then both must let one go
         #[arg(long, value_name = "POINTS", required_unless_present = "older_than")]
         keep: Option<usize>,
         /// Delete only what is older: `90d`, `12h`

@@ -1,6 +1,6 @@
 //! `restore ...` as data.
 
-use super::{Environment, Running, Targets};
+use super::{Environment, Meant, Running};
 use clap::{Args, Subcommand};
 use model::restore_point::PointName;
 
@@ -30,7 +30,7 @@ pub struct Restoring {
     #[arg(long = "from", value_name = "POINT", value_parser = PointName::parse)]
     pub point: PointName,
     #[command(flatten)]
-    pub limits: Targets,
+    pub meant: Meant,
     /// Also what began with these very snapshots before
     #[arg(long)]
     pub again: bool,

@@ -24,6 +24,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Names have 1 to 40 small letters, digits and `-`, and begin with a letter or digit: snapshots are named after them."),
     entry("restore-point-newer", "a restore point was made by a newer program",
         "Its format is newer than this program knows. The others are not touched by it."),
+    entry("restore-point-uncapturable", "an object cannot be captured",
+        "Its provider is not part of this program, or does not know how to capture it any more."),
     entry("restore-point-unfinished", "a restore point was never finished",
         "Its making was cut off, so not all of its snapshots are there and it is of no use yet. Who asked for it goes on with it: the rollout, or `backup create --name` with its name and the same `--target`."),
     entry("restore-point-unknown", "snapshots could not be looked at",

@@ -62,7 +62,7 @@ fn given() -> BTreeMap<String, PathBuf> {
         // Errors that know their own code have it in a table: `Self::Held { .. } => "state-held"`.
         for line in text.lines().filter(|line| line.contains("::") && line.contains("=> \"")) {
             let code = quoted(line).next().filter(|code| is_code(code) && code.contains('-'));
-            let is_table = ["state-", "plan-file-", "provider-"];
+            let is_table = ["state-", "plan-file-", "provider-", "restore-point-"];
             if let Some(code) = code.filter(|code| is_table.iter().any(|t| code.starts_with(t))) {
                 codes.insert(code.to_owned(), path.clone());
             }

@@ -4,19 +4,19 @@
 //! and verified. Refuses to know: how snapshots are made, which restore points may go.
 
 use super::state::existing;
-use crate::arguments::{BackupCommand, Calling, Environment, Locking, Running, Targets};
+use crate::arguments::{BackupCommand, Calling, Environment, Locking, Meant, Running};
 use crate::error::{CommandError, Exit};
-use crate::planning::Wishes;
+use crate::planning;
 use crate::project::Project;
 use crate::restore_points::{Points, Present, misnamed, unknown};
 use crate::running::{agree, listen};
 use crate::session::Session;
 use crate::store::{self, Store};
 use crate::wiring::Factory;
-use model::Diagnostic;
 use model::event::Discard;
 use model::record::Recorded;
 use model::restore_point::{Origin, PointName, RestorePoint};
+use model::{Address, Diagnostic};
 use recovery::{
     Asked, Catalogue, CatalogueError, Changed, Fate, Kept, KeptState, Recovery, RecoveryError,
     Retention, capture, catalogue, retention,
@@ -38,14 +38,14 @@ const CATALOGUE: &str = "the catalogue";
 /// Runs the command.
 pub async fn run(session: &Session, command: BackupCommand) -> Result<Exit, CommandError> {
     match command {
-        BackupCommand::Create { environment, limits, name, why, calling } => {
+        BackupCommand::Create { environment, meant, name, why, calling } => {
             let origin = person(why);
             let name = match name {
                 Some(name) if name.is_of_rollout() => return Err(reserved(&name).into()),
                 Some(name) => name,
                 None => named_by_time()?,
             };
-            create(session, &environment, &limits, name, origin, calling).await
+            create(session, &environment, &meant, name, origin, calling).await
         }
         BackupCommand::List { environment } => tell_all(session, &environment).await,
         BackupCommand::Show { environment, point, state } => {
@@ -90,19 +90,27 @@ fn ago(age: Duration) -> String {
 async fn create(
     session: &Session,
     environment: &Environment,
-    limits: &Targets,
+    meant: &Meant,
     name: PointName,
     origin: Origin,
     calling: Calling,
 ) -> Result<Exit, CommandError> {
     let (project, store) = existing(session, environment).await?;
-    let targets = Wishes::limited(limits)?.targets;
+    let targets = planning::targets(&meant.targets)?;
     let present = Present::of(&store).await?;
     let factory = Factory::for_checking(session)?;
+    let is_meant = |address: &Address| {
+        targets.is_empty() || targets.iter().any(|target| target.matches(address))
+    };
     let mut sources = capture::everything(present.recorded(), factory.schemas());
-    sources.retain(|source| {
-        targets.is_empty() || targets.iter().any(|target| target.matches(&source.record.address))
-    });
+    sources.retain(|source| is_meant(&source.record.address));
+    for left in capture::unfit(present.recorded(), factory.schemas()) {
+        if is_meant(left) {
+            let line =
+                format!("Not captured: {left} is not whole, and the next apply makes it anew.");
+            session.console.message_line(&line);
+        }
+    }
     if sources.is_empty() {
         let summary = "there is nothing to capture";
         return Err(Diagnostic::error("nothing-to-capture", summary)
@@ -118,7 +126,7 @@ async fn create(
     }
     session.console.message_line(&format!("Restore point {name}, of {} objects:", sources.len()));
     let asked = Asked { name: name.clone(), origin, sources };
-    let limited: Vec<_> = limits.targets.iter().map(|it| format!(" --target '{it}'")).collect();
+    let limited: Vec<_> = meant.targets.iter().map(|it| format!(" --target '{it}'")).collect();
     let limited = limited.concat();
     let again = format!(
         "What was captured is kept. To go on, with the same variables: {} backup create {} --name {name}{limited}",

@@ -244,7 +244,7 @@ impl<'a> Prepared<'a> {
         what: &Restoring,
         (store, wired): (Store, Wired),
     ) -> Result<Self, CommandError> {
-        let targets = planning::Wishes::limited(&what.limits)?.targets;
+        let targets = planning::targets(&what.meant.targets)?;
         let mut restore = Restore::of(source, source.then(project, &store)?, &targets, &wired);
         if restore.begin_with.is_empty() {
             let (target, point) = (&project.target, &source.kept.point.name);

@@ -17,6 +17,7 @@ use state::version::Version;
 use state::{CheckReport, Edit, Scope, StateError, StateStore, export};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Writes the state, or an earlier version of it, as canonical JSON.
 pub async fn export(
@@ -196,12 +197,25 @@ pub async fn migrate(
     // The catalogue of restore points goes where the environment goes.
     let points = Store::open_catalogue(&project).await?;
     let other_points = store::catalogue_at(to, file, environment, settings)?;
-    for place in [&other].into_iter().chain(points.as_ref().map(|_| &other_points)) {
-        if place.identity().await?.is_some() {
-            let (environment, place) = (environment.clone(), place.place());
-            return Err(StateError::Exists { environment, place }.into());
-        }
+    let exists = |store: &Arc<dyn StateStore>| {
+        let (environment, place) = (environment.clone(), store.place());
+        CommandError::from(StateError::Exists { environment, place })
+    };
+    if other.identity().await?.is_some() {
+        return Err(exists(&other));
     }
+    // What a copy that was cut off has left is the same catalogue, as far as it is here.
+    let points = match (points, other_points.identity().await?) {
+        (Some(points), Some(there)) => {
+            let is_same = there.lineage == points.identity.lineage
+                && other_points.load().await?.serial == points.load().await?.serial;
+            if !is_same {
+                return Err(exists(&other_points));
+            }
+            None
+        }
+        (points, _) => points,
+    };
     let question = format!("Copy `{environment}` with its history to {there}?");
     agree(session, asking.auto_approve, &question).await?;
     if let Some(points) = &points {
