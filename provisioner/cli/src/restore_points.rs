@@ -143,7 +143,7 @@ impl Points {
 
     /// What there is.
     pub async fn catalogue(&self) -> Result<Catalogue, CommandError> {
-        Ok(Catalogue::of(&self.recorded().await?).map_err(RecoveryError::from)?)
+        Ok(Catalogue::of(&self.recorded().await?))
     }
 }
 

@@ -9,10 +9,10 @@
 //! | `TYPE.captured["POINT/ADDRESS"]` | the snapshot of one object; clouds show this address on it, too |
 //! | `terraform_data.state["POINT"]` | when it was begun, and the version of the state as `state export` writes it, compressed; it is there first |
 //! | `terraform_data.restore_point["POINT"]` | the restore point; it depends on all that is above, so it is there last |
-//! | `terraform_data.locked["POINT"]` | there while the restore point is locked |
+//! | `terraform_data.locked["POINT"]` | there while the restore point is locked; it depends on that |
 //!
 //! Invariants: a restore point is whole exactly when its own record is there; what is read is checked against its digest and its
-//! format. Refuses to know: providers, calls, which restore points are worth keeping.
+//! format, and one that cannot be read stands in nobody's way but its own. Refuses to know: providers, calls, which restore points are worth keeping.
 
 use crate::capture::{self, PLACE, Schemas, Wanted};
 use base64::Engine as _;
@@ -61,8 +61,21 @@ pub enum CatalogueError {
 pub struct Catalogue {
     /// Restore points that are whole, by name.
     pub points: BTreeMap<PointName, Kept>,
+    /// Those whose own record this program cannot use. The others are as good as ever.
+    pub damaged: BTreeMap<PointName, Damaged>,
     /// Those that were begun and are not whole, with the snapshots that are there.
     pub unfinished: BTreeMap<PointName, Vec<Address>>,
+}
+
+/// A restore point whose record cannot be used.
+#[derive(Clone, Debug)]
+pub struct Damaged {
+    /// Why.
+    pub error: CatalogueError,
+    /// How many of its snapshots are recorded.
+    pub snapshots: usize,
+    /// Whether a person locked it.
+    pub locked: bool,
 }
 
 /// A restore point as the catalogue has it.
@@ -86,49 +99,66 @@ impl Kept {
 
 impl Catalogue {
     /// Reads what is recorded.
-    pub fn of(recorded: &Recorded) -> Result<Self, CatalogueError> {
+    pub fn of(recorded: &Recorded) -> Self {
         let mut catalogue = Self::default();
         let mut snapshots: BTreeMap<PointName, BTreeMap<Address, Record>> = BTreeMap::new();
         let mut locked = BTreeSet::new();
         for (address, record) in &recorded.records {
-            let Some((part, point)) = place(address) else { continue };
+            let Some((part, name)) = place(address) else { continue };
             match part {
                 Part::Snapshot => {
-                    let records = snapshots.entry(point).or_default();
+                    let records = snapshots.entry(name).or_default();
                     records.insert(address.clone(), record.clone());
                 }
                 Part::State => {
-                    snapshots.entry(point).or_default();
+                    snapshots.entry(name).or_default();
                 }
-                Part::Point => {
-                    let point = read(&point, record)?;
-                    let kept = Kept { point, locked: false, records: BTreeMap::new() };
-                    catalogue.points.insert(kept.point.name.clone(), kept);
-                }
+                Part::Point => catalogue.read(name, record),
                 Part::Lock => {
-                    locked.insert(point);
+                    locked.insert(name);
                 }
             }
         }
         for (name, records) in snapshots {
-            match catalogue.points.get_mut(&name) {
-                Some(kept) => kept.records = records,
-                None => {
-                    catalogue.unfinished.insert(name, records.into_keys().collect());
-                }
+            if let Some(kept) = catalogue.points.get_mut(&name) {
+                kept.records = records;
+            } else if let Some(damaged) = catalogue.damaged.get_mut(&name) {
+                damaged.snapshots = records.len();
+            } else {
+                catalogue.unfinished.insert(name, records.into_keys().collect());
             }
         }
         for name in locked {
             if let Some(kept) = catalogue.points.get_mut(&name) {
                 kept.locked = true;
             }
+            if let Some(damaged) = catalogue.damaged.get_mut(&name) {
+                damaged.locked = true;
+            }
         }
-        Ok(catalogue)
+        catalogue
+    }
+
+    fn read(&mut self, name: PointName, record: &Record) {
+        match read(&name, record) {
+            Ok(point) => {
+                self.points.insert(name, Kept { point, locked: false, records: BTreeMap::new() });
+            }
+            Err(error) => {
+                self.damaged.insert(name, Damaged { error, snapshots: 0, locked: false });
+            }
+        }
+    }
+
+    /// Whether a person locked it.
+    pub fn is_locked(&self, name: &PointName) -> bool {
+        self.points.get(name).is_some_and(|kept| kept.locked)
+            || self.damaged.get(name).is_some_and(|damaged| damaged.locked)
     }
 
     /// All names, of whole ones and of others.
     pub fn names(&self) -> impl Iterator<Item = &PointName> {
-        self.points.keys().chain(self.unfinished.keys())
+        self.points.keys().chain(self.damaged.keys()).chain(self.unfinished.keys())
     }
 }
 
@@ -215,14 +245,34 @@ fn packed(begun_at: &str, text: &str) -> Result<String, std::io::Error> {
     Ok(format!("{begun_at}{BETWEEN}{}", STANDARD.encode(bytes)))
 }
 
-/// What the catalogue is to have, made from what it has.
+/// A part of what is recorded. An edit leaves the rest out of its plan, whatever that is like: what of other restore points is half
+/// made, or was made by an older program, is for whoever asks for those.
+pub(crate) fn part(recorded: &Recorded, is_in: &dyn Fn(&Address) -> bool) -> Recorded {
+    let mut part = recorded.clone();
+    part.records.retain(|address, _| is_in(address));
+    part.deposed.retain(|record| is_in(&record.address));
+    part
+}
+
+/// Whether an address is of one of these restore points.
+pub(crate) fn is_of(address: &Address, names: &BTreeSet<PointName>) -> bool {
+    place(address).is_some_and(|(_, name)| names.contains(&name))
+}
+
+/// Whether an address is what a restore point is locked by: its own record, and the lock.
+pub(crate) fn is_locking(address: &Address, name: &PointName) -> bool {
+    let is_either = |part| matches!(part, Part::Point | Part::Lock);
+    place(address).is_some_and(|(part, own)| own == *name && is_either(part))
+}
+
+/// What the catalogue is to have of some restore points, made from what it has.
 pub struct Edit<'a> {
     desired: Desired,
     schemas: &'a Schemas,
 }
 
 impl<'a> Edit<'a> {
-    /// Everything as it is recorded.
+    /// All that is recorded there as it is.
     pub fn of(recorded: &Recorded, planner: &Planner<'_>, schemas: &'a Schemas) -> Self {
         Self { desired: planner.stable(recorded, &BTreeSet::new(), &BTreeSet::new()), schemas }
     }
@@ -265,7 +315,9 @@ impl<'a> Edit<'a> {
         let address = data_of(LOCKED, point);
         self.desired.instances.retain(|instance| instance.address != address);
         if locked {
-            let lock = self.data(LOCKED, point, "");
+            let mut lock = self.data(LOCKED, point, "");
+            // Who locks relies on it: nobody deletes it meanwhile.
+            lock.depends_on.insert(data_of(RESTORE_POINT, point));
             self.desired.instances.push(lock);
         }
     }

@@ -6,17 +6,17 @@
 //! catalogue is kept, the terminal.
 
 use crate::capture::{Schemas, Source, wanted};
-use crate::catalogue::{Catalogue, CatalogueError, Edit, begun_at, state_text};
+use crate::catalogue::{self, Catalogue, CatalogueError, Edit, begun_at, state_text};
+use crate::retention;
 use engine::{
-    ApplyError, CancelToken, Engine, Owner, ProviderFactory, Purpose, RunReport, RunRequest,
+    ApplyError, CancelToken, Engine, Lasting, Owner, ProviderFactory, Purpose, RunReport,
+    RunRequest, scope_of,
 };
-use model::graph::ProviderConfig;
 use model::plan::{Actual, Observation, Plan};
 use model::record::{Record, Recorded};
 use model::restore_point::{FORMAT, Origin, PointName, RestorePoint};
 use model::{Address, Diagnostic};
 use planner::{Options, Planner};
-
 use state::StateError;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,8 +105,9 @@ impl Recovery<'_> {
         cancel: &CancelToken,
     ) -> Result<Changed<RestorePoint>> {
         let providers = self.lasting(environment, &asked.sources).await?;
-        let wanted = wanted(&asked.name, &asked.sources, &providers, self.schemas);
-        let mut point = RestorePoint {
+        let lineage = &self.owner.lineage;
+        let wanted = wanted(&asked.name, lineage, &asked.sources, &providers, self.schemas);
+        let asked_for = RestorePoint {
             format: FORMAT,
             name: asked.name.clone(),
             environment: environment.owner.environment.clone(),
@@ -117,16 +118,22 @@ impl Recovery<'_> {
             origin: asked.origin.clone(),
             snapshots: wanted.captured.clone(),
         };
+        let (names, mut point) = ([asked.name.clone()].into(), asked_for.clone());
         let changed = self
-            .change(cancel, |recorded, edit| {
-                if let Some(kept) = Catalogue::of(recorded)?.points.remove(&asked.name) {
+            .change(&|it| catalogue::is_of(it, &names), cancel, |recorded, edit| {
+                let mut catalogue = Catalogue::of(recorded);
+                if let Some(damaged) = catalogue.damaged.remove(&asked.name) {
+                    return Err(damaged.error.into());
+                }
+                if let Some(kept) = catalogue.points.remove(&asked.name) {
                     point = kept.point;
                     return Ok(());
                 }
+                point.clone_from(&asked_for);
                 if let Some(begun_at) = begun_at(recorded, &asked.name) {
                     point.begun_at = begun_at;
                 }
-                edit.add(&point, &wanted, environment.state)
+                Ok(edit.add(&point, &wanted, environment.state)?)
             })
             .await?;
         Ok(match changed {
@@ -136,14 +143,25 @@ impl Recovery<'_> {
         })
     }
 
-    /// Deletes restore points with all their snapshots.
+    /// Deletes restore points with all their snapshots. One that is locked is refused, and so is one that another run has finished
+    /// since the first look at it: who let it go thought it of no use.
     pub async fn delete(
         &self,
         names: &BTreeSet<PointName>,
         cancel: &CancelToken,
     ) -> Result<Changed<()>> {
-        self.change(cancel, |_, edit| {
+        let mut first: Option<BTreeSet<PointName>> = None;
+        self.change(&|it| catalogue::is_of(it, names), cancel, |recorded, edit| {
+            let catalogue = Catalogue::of(recorded);
+            let unfinished =
+                first.get_or_insert_with(|| catalogue.unfinished.keys().cloned().collect());
             for name in names {
+                if let Some(reason) = retention::bound(&catalogue, name, &BTreeSet::new()) {
+                    return Err(stays(name, &reason.to_string()));
+                }
+                if unfinished.contains(name) && catalogue.points.contains_key(name) {
+                    return Err(stays(name, "it was finished meanwhile"));
+                }
                 edit.remove(name);
             }
             Ok(())
@@ -151,14 +169,22 @@ impl Recovery<'_> {
         .await
     }
 
-    /// Locks a restore point, or unlocks it.
+    /// Locks a restore point, or unlocks it. One that was never finished cannot be locked.
     pub async fn lock(
         &self,
         name: &PointName,
         locked: bool,
         cancel: &CancelToken,
     ) -> Result<Changed<()>> {
-        self.change(cancel, |_, edit| {
+        self.change(&|it| catalogue::is_locking(it, name), cancel, |recorded, edit| {
+            let catalogue = Catalogue::of(recorded);
+            let is_there =
+                catalogue.points.contains_key(name) || catalogue.damaged.contains_key(name);
+            if locked && !is_there {
+                let summary = format!("there is no restore point `{name}` that is whole");
+                let refused = Diagnostic::error("no-restore-point", summary);
+                return Err(RecoveryError::Planned(vec![refused]));
+            }
             edit.lock(name, locked);
             Ok(())
         })
@@ -171,12 +197,18 @@ impl Recovery<'_> {
         names: &BTreeSet<PointName>,
     ) -> Result<BTreeMap<PointName, Vec<Finding>>> {
         let recorded = self.engine.load().await?;
-        let catalogue = Catalogue::of(&recorded)?;
+        let catalogue = Catalogue::of(&recorded);
         let points = || catalogue.points.values().filter(|kept| names.contains(&kept.point.name));
         let snapshots = points().flat_map(|kept| kept.records.clone());
         let looked_at = Recorded { records: snapshots.collect(), ..recorded.clone() };
         let (actual, errors) = self.engine.refresh(&looked_at).await;
-        let mut found = BTreeMap::new();
+        let damaged = catalogue.damaged.iter().filter(|(name, _)| names.contains(name));
+        let mut found: BTreeMap<_, _> = damaged
+            .map(|(name, damaged)| {
+                let why = damaged.error.to_string();
+                (name.clone(), vec![Finding { of: None, snapshot: None, why }])
+            })
+            .collect();
         for kept in points() {
             let mut findings = Vec::new();
             if let Err(error) = state_text(&recorded, &kept.point) {
@@ -222,12 +254,12 @@ impl Recovery<'_> {
         })
     }
 
-    /// The configurations of the providers of what is captured, spelled out.
+    /// The configurations of the providers of what is captured, as they are kept for long.
     async fn lasting(
         &self,
         environment: Environment<'_>,
         sources: &[Source<'_>],
-    ) -> Result<BTreeMap<String, ProviderConfig>> {
+    ) -> Result<BTreeMap<String, Lasting>> {
         let keys: BTreeMap<&str, &Address> = sources
             .iter()
             .map(|source| (source.record.provider.as_str(), &source.record.address))
@@ -238,39 +270,73 @@ impl Recovery<'_> {
             .map_err(RecoveryError::Planned)
     }
 
-    /// Plans an edit of the catalogue and runs it; planned anew when another run was there in between.
+    /// Plans an edit of the part of the catalogue that it is about, and runs it; planned anew when another run was there in between.
     async fn change(
         &self,
+        is_about: &(dyn Fn(&Address) -> bool + Sync),
         cancel: &CancelToken,
-        mut edit: impl FnMut(&Recorded, &mut Edit<'_>) -> Result<(), CatalogueError>,
+        mut edit: impl FnMut(&Recorded, &mut Edit<'_>) -> Result<()>,
     ) -> Result<Changed<()>> {
         let mut round = 1;
         loop {
             let request = (self.request)();
             let recorded = match self.engine.recover(&request, Purpose::Apply, cancel).await {
                 Err(ApplyError::Interrupted) => return Ok(Changed::Interrupted),
+                // How calls about others ended is for whoever asks for those: their cloud may be out of reach for long.
+                Err(ApplyError::Unsettled(open))
+                    if !open.iter().any(|one| is_about(&one.address)) =>
+                {
+                    self.engine.load().await?
+                }
                 recorded => recorded?,
             };
-            let plan = self.plan(&recorded, &mut edit)?;
+            let mut planned = |recorded: &Recorded| self.plan(recorded, is_about, &mut edit);
+            let plan = planned(&recorded)?;
             let plan = self.identified(plan).await?;
             if plan.operations.is_empty() {
                 return Ok(Changed::Done(()));
             }
-            match self.engine.apply(&plan, &request, self.parallelism, cancel).await {
+            match self.run(&plan, &request, planned, cancel).await {
                 Ok(report) if report.interrupted => return Ok(Changed::Interrupted),
                 Ok(report) if report.is_complete() => return Ok(Changed::Done(())),
                 Ok(report) => return Ok(Changed::Partly(report)),
-                Err(ApplyError::Interrupted) => return Ok(Changed::Interrupted),
-                Err(error) if error.is_outdated() && round < ROUNDS => round += 1,
-                Err(error) => return Err(error.into()),
+                Err(RecoveryError::Apply(ApplyError::Interrupted)) => {
+                    return Ok(Changed::Interrupted);
+                }
+                Err(RecoveryError::Apply(error)) if error.is_outdated() && round < ROUNDS => {
+                    round += 1;
+                }
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Runs the plan of an edit. The edit decides once more under the lease: the plan is bound to what it writes and reads, and a
+    /// lock that came since is neither.
+    async fn run(
+        &self,
+        plan: &Plan,
+        request: &RunRequest,
+        mut planned: impl FnMut(&Recorded) -> Result<Plan>,
+        cancel: &CancelToken,
+    ) -> Result<RunReport> {
+        let run = self.engine.begin_run(request, scope_of(plan), cancel).await?;
+        let applied = async {
+            planned(&self.engine.load().await?)?;
+            Ok(run.apply(plan, self.parallelism, cancel).await?)
+        };
+        let report: Result<RunReport> = applied.await;
+        let finished = run.finish().await;
+        let report = report?;
+        finished?;
+        Ok(report)
     }
 
     fn plan(
         &self,
         recorded: &Recorded,
-        edit: &mut impl FnMut(&Recorded, &mut Edit<'_>) -> Result<(), CatalogueError>,
+        is_about: &(dyn Fn(&Address) -> bool + Sync),
+        edit: &mut impl FnMut(&Recorded, &mut Edit<'_>) -> Result<()>,
     ) -> Result<Plan> {
         let options = Options {
             environment: self.owner.environment.clone(),
@@ -278,9 +344,9 @@ impl Recovery<'_> {
             ..Options::default()
         };
         // What is really there is not looked at: a snapshot that is gone is told by `verify`, and nothing could bring it back.
-        let actual = Actual::new();
-        let planner = Planner::new(recorded, &actual, self.schemas, options);
-        let mut wanted = Edit::of(recorded, &planner, self.schemas);
+        let (part, actual) = (catalogue::part(recorded, is_about), Actual::new());
+        let planner = Planner::new(&part, &actual, self.schemas, options);
+        let mut wanted = Edit::of(&part, &planner, self.schemas);
         edit(recorded, &mut wanted)?;
         let plan = planner.plan(&wanted.into_desired()).map_err(RecoveryError::Planned)?;
         let contradictions = planner::check::check(&plan);
@@ -295,6 +361,12 @@ impl Recovery<'_> {
         plan.identities = identities.map_err(RecoveryError::Planned)?;
         Ok(plan)
     }
+}
+
+/// A restore point that was to go stays.
+fn stays(name: &PointName, why: &str) -> RecoveryError {
+    let summary = format!("restore point `{name}` stays: {why}");
+    RecoveryError::Planned(vec![Diagnostic::error("restore-point-bound", summary)])
 }
 
 /// What is wrong with a restore point.

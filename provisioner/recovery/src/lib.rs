@@ -16,7 +16,7 @@ pub mod driver;
 pub mod estimate;
 pub mod retention;
 
-pub use catalogue::{Catalogue, CatalogueError, Kept};
+pub use catalogue::{Catalogue, CatalogueError, Damaged, Kept};
 pub use driver::{Asked, Changed, Environment, Finding, Recovery, RecoveryError};
 pub use estimate::{Estimate, Experience};
 pub use retention::{Fate, Retention};

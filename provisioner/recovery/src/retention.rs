@@ -1,7 +1,7 @@
 //! Which restore points may be deleted. Pure.
 //!
 //! Invariants: a restore point that is locked, that a rollout under way may still need, or that is the only whole one is never
-//! deleted by a rule; what is not whole is of no use, and goes unless its rollout is under way. Refuses to know: the catalogue's
+//! deleted by a rule, nor is one that cannot be read; what is not whole is of no use, and goes unless its rollout is under way. Refuses to know: the catalogue's
 //! records, the clock.
 
 use crate::catalogue::Catalogue;
@@ -40,6 +40,8 @@ pub enum Reason {
     Rollout,
     /// There is no other.
     Only,
+    /// What is recorded of it cannot be read, perhaps by this version of the program alone.
+    Unreadable,
 }
 
 impl fmt::Display for Reason {
@@ -50,6 +52,7 @@ impl fmt::Display for Reason {
             Self::Locked => "locked",
             Self::Rollout => "its rollout is under way",
             Self::Only => "there is no other",
+            Self::Unreadable => "it cannot be read",
         })
     }
 }
@@ -63,11 +66,12 @@ impl Reason {
             Self::Locked => "locked",
             Self::Rollout => "rollout",
             Self::Only => "only",
+            Self::Unreadable => "unreadable",
         }
     }
 }
 
-/// What becomes of every restore point, the latest first; those that are not whole come last. `rollouts` are under way.
+/// What becomes of every restore point, the latest first; those that cannot be read and those that are not whole come last. `rollouts` are under way.
 pub fn fates(
     catalogue: &Catalogue,
     retention: &Retention,
@@ -90,6 +94,10 @@ pub fn fates(
     if !fates.is_empty() && fates.iter().all(|fate| fate.stays.is_none()) {
         fates[0].stays = Some(Reason::Only);
     }
+    fates.extend(catalogue.damaged.keys().map(|name| {
+        let stays = bound(catalogue, name, rollouts).or(Some(Reason::Unreadable));
+        Fate { name: name.clone(), stays }
+    }));
     fates.extend(catalogue.unfinished.keys().map(|name| {
         let stays = bound(catalogue, name, rollouts);
         Fate { name: name.clone(), stays }
@@ -112,7 +120,7 @@ pub fn bound(
     if rollouts.iter().any(is_of) {
         return Some(Reason::Rollout);
     }
-    kept.is_some_and(|kept| kept.locked).then_some(Reason::Locked)
+    catalogue.is_locked(name).then_some(Reason::Locked)
 }
 
 #[cfg(test)]
@@ -145,6 +153,7 @@ mod tests {
         Catalogue {
             points: points.iter().map(kept).collect(),
             unfinished: unfinished.iter().map(begun).collect(),
+            damaged: BTreeMap::new(),
         }
     }
 

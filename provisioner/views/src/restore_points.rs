@@ -27,6 +27,8 @@ pub struct PointRow {
     pub locked: bool,
     /// Whether all of it is there.
     pub whole: bool,
+    /// Whether what is recorded of it can be read.
+    pub readable: bool,
 }
 
 /// A snapshot of a restore point.
@@ -138,6 +140,7 @@ pub fn list(rows: &[PointRow], palette: Palette) -> String {
     }
     let cells = |row: &PointRow| {
         let state = match (row.whole, row.locked) {
+            _ if !row.readable => "cannot be read",
             (false, _) => "not finished",
             (true, true) => "locked",
             (true, false) => "",
@@ -224,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_list_says_what_is_not_whole() {
-        let row = |name: &str, whole| PointRow {
+        let row = |name: &str, whole, readable| PointRow {
             name: name.to_owned(),
             begun_at: if whole { "2026-11-29T14:30:00Z".to_owned() } else { String::new() },
             serial: whole.then_some(47),
@@ -232,12 +235,15 @@ mod tests {
             made_for: if whole { "rollout 0123456789ab".to_owned() } else { String::new() },
             locked: whole,
             whole,
+            readable,
         };
-        let text = list(&[row("a", true), row("b", false)], Palette::PLAIN);
+        let rows = [row("a", true, true), row("c", false, false), row("b", false, true)];
+        let text = list(&rows, Palette::PLAIN);
         assert_eq!(
             text,
             "restore point  begun                version  snapshots  made for              state\n\
              a              2026-11-29 14:30:00  47       6          rollout 0123456789ab  locked\n\
+             c                                            6                                cannot be read\n\
              b                                            6                                not finished\n"
         );
     }

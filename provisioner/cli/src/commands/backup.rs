@@ -99,7 +99,8 @@ async fn create(
     let cancel = listen()?;
     let command = format!("backup create {}", project.target);
     let points = Points::create(session, &project, &command, calling, told(session)).await?;
-    if points.catalogue().await?.points.contains_key(&name) {
+    let catalogue = points.catalogue().await?;
+    if catalogue.points.contains_key(&name) || catalogue.damaged.contains_key(&name) {
         let summary = format!("there is a restore point `{name}` already");
         return Err(Diagnostic::error("restore-point-exists", summary)
             .with_hint("give it another name, or leave --name out")
@@ -195,7 +196,7 @@ async fn tell_all(session: &Session, environment: &Environment) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-/// The latest first; those that are not whole come last.
+/// The latest first; those that cannot be read and those that are not whole come last.
 fn rows(catalogue: &Catalogue) -> Vec<PointRow> {
     let mut whole: Vec<_> = catalogue.points.values().collect();
     whole.sort_by_key(|kept| (&kept.point.begun_at, &kept.point.name));
@@ -207,17 +208,24 @@ fn rows(catalogue: &Catalogue) -> Vec<PointRow> {
         made_for: made_for(&kept.point.origin),
         locked: kept.locked,
         whole: true,
+        readable: true,
     });
-    let unfinished = catalogue.unfinished.iter().map(|(name, snapshots)| PointRow {
+    let useless = |name: &PointName, snapshots, locked, readable| PointRow {
         name: name.to_string(),
         begun_at: String::new(),
         serial: None,
-        snapshots: snapshots.len(),
+        snapshots,
         made_for: String::new(),
-        locked: false,
+        locked,
         whole: false,
-    });
-    whole.chain(unfinished).collect()
+        readable,
+    };
+    let damaged = catalogue.damaged.iter();
+    let damaged = damaged.map(|(name, it)| useless(name, it.snapshots, it.locked, false));
+    let unfinished = catalogue.unfinished.iter();
+    let unfinished =
+        unfinished.map(|(name, snapshots)| useless(name, snapshots.len(), false, true));
+    whole.chain(damaged).chain(unfinished).collect()
 }
 
 /// A restore point that is whole.
@@ -227,6 +235,9 @@ pub fn chosen<'a>(catalogue: &'a Catalogue, name: &PointName) -> Result<&'a Kept
         return Err(Diagnostic::error("restore-point-unfinished", summary)
             .with_hint("what asked for it goes on with it; `backup delete` removes what is there")
             .into());
+    }
+    if let Some(damaged) = catalogue.damaged.get(name) {
+        return Err(recovery::RecoveryError::from(damaged.error.clone()).into());
     }
     catalogue.points.get(name).ok_or_else(|| unknown(name, catalogue))
 }
@@ -282,7 +293,7 @@ async fn verify(
     let catalogue = points.catalogue().await?;
     let names: BTreeSet<PointName> = match only {
         Some(name) => BTreeSet::from([chosen(&catalogue, &name)?.point.name.clone()]),
-        None => catalogue.points.keys().cloned().collect(),
+        None => catalogue.points.keys().chain(catalogue.damaged.keys()).cloned().collect(),
     };
     let found = points.with(async |recovery| recovery.verify(&names).await).await?;
     let damage = points.check().await?.into_iter().map(|why| FindingRow {
@@ -379,7 +390,8 @@ async fn delete(
     let catalogue = points.catalogue().await?;
     let rollouts = rollouts(&project).await?;
     for name in &names {
-        if !catalogue.unfinished.contains_key(name) {
+        let is_whole = !catalogue.unfinished.contains_key(name);
+        if is_whole && !catalogue.damaged.contains_key(name) {
             chosen(&catalogue, name)?;
         }
         if let Some(reason) = retention::bound(&catalogue, name, &rollouts) {

@@ -12,7 +12,7 @@ use crate::wiring;
 use engine::Purpose;
 use model::record::Recorded;
 use planner::Renamed;
-use recovery::{Catalogue, RecoveryError};
+use recovery::Catalogue;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ pub async fn run(
 async fn restore_points(project: &Project) -> Option<String> {
     let count = async || {
         let Some(store) = Store::open_catalogue(project).await? else { return Ok(0) };
-        let catalogue = Catalogue::of(&store.load().await?).map_err(RecoveryError::from)?;
+        let catalogue = Catalogue::of(&store.load().await?);
         Ok::<_, CommandError>(catalogue.names().count())
     };
     match count().await {

@@ -19,10 +19,10 @@ use provider::{Provider, ProviderError};
 use provider_builtin::Builtin;
 use recovery::capture::{self, Schemas};
 use recovery::{Asked, Catalogue, Changed, Environment, Recovery, RecoveryError};
-use state::StateStore;
 use state::holder::Holder;
 use state::memory::MemoryStore;
 use state::rules::LEASE_SECONDS;
+use state::{Edit, LeaseRequest, Scope, StateStore};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,8 +39,10 @@ pub const EAST: &str = "east";
 pub fn schemas() -> Schemas {
     let mut memory = memory::schema();
     let region = Attribute::optional(Type::String, "Where.");
+    let user = Attribute::optional(Type::String, "Who asks.");
     let password = Attribute::optional(Type::String, "A secret.").secret();
     memory.configuration.insert("region".to_owned(), region);
+    memory.configuration.insert("user".to_owned(), user);
     memory.configuration.insert("password".to_owned(), password);
     let all = [memory, provider_builtin::schema()];
     all.into_iter().map(|schema| (schema.name.clone(), schema)).collect()
@@ -77,7 +79,7 @@ impl ProviderFactory for Factory {
         let around = *self.around.lock().unwrap();
         let told = config.arguments.get("region");
         let region = told.as_ref().and_then(Value::as_str).unwrap_or(around);
-        let surroundings = BTreeMap::from([("region".to_owned(), around.into())]);
+        let surroundings = BTreeMap::from([("region".to_owned(), region.into())]);
         let provider = MemoryProvider::new(self.clouds[region].clone(), owner.clone());
         Ok(Arc::new(provider.with_surroundings(surroundings)))
     }
@@ -104,7 +106,7 @@ pub struct Bed {
     pub catalogue: MemoryStore,
     pub heard: Arc<Heard>,
     time: PausedTime,
-    password: Mutex<Option<&'static str>>,
+    login: Mutex<Option<(&'static str, &'static str)>>,
     runs: Mutex<u64>,
 }
 
@@ -152,7 +154,7 @@ impl Bed {
             catalogue: store(),
             heard: Arc::default(),
             time,
-            password: Mutex::default(),
+            login: Mutex::default(),
             runs: Mutex::default(),
         }
     }
@@ -160,6 +162,15 @@ impl Bed {
     /// Two disks and two machines on them.
     pub async fn new() -> Self {
         let bed = Self::empty();
+        bed.apply(&diamond()).await;
+        bed
+    }
+
+    /// Another environment in the same clouds, of the same configuration.
+    pub async fn beside(&self) -> Self {
+        let mut bed = Self::empty();
+        bed.factory.clone_from(&self.factory);
+        bed.cloud = self.cloud.clone();
         bed.apply(&diamond()).await;
         bed
     }
@@ -173,8 +184,9 @@ impl Bed {
         *self.factory.around.lock().unwrap() = region;
     }
 
-    pub fn set_password(&self, password: &'static str) {
-        *self.password.lock().unwrap() = Some(password);
+    /// The environment names a user and a password from now on.
+    pub fn log_in(&self, user: &'static str, password: &'static str) {
+        *self.login.lock().unwrap() = Some((user, password));
     }
 
     /// Whether nobody gets into the cloud from now on.
@@ -222,9 +234,9 @@ impl Bed {
     /// What is recorded of the environment.
     pub async fn recorded(&self) -> Recorded {
         let mut recorded = self.environment.load().await.unwrap();
-        if let Some(password) = *self.password.lock().unwrap() {
+        if let Some((user, password)) = *self.login.lock().unwrap() {
             let secret = Value::from(password).into_sensitive();
-            let arguments = Value::object([("password", secret)]);
+            let arguments = Value::object([("user", user.into()), ("password", secret)]);
             let config = ProviderConfig { name: "memory".to_owned(), arguments };
             recorded.providers.insert("memory".to_owned(), config);
         }
@@ -252,8 +264,30 @@ impl Bed {
         self.catalogue.load().await.unwrap()
     }
 
+    /// Changes the catalogue behind everybody's back: what a record says (none: it is gone).
+    pub async fn meddle(&self, address: &str, input: Option<&str>) {
+        let address = configuration::address(address);
+        let scope = Scope::Environment;
+        let wanted =
+            LeaseRequest { run: "test".to_owned(), command: "test".to_owned(), scope, seconds: 60 };
+        let lease = self.catalogue.acquire(wanted).await.unwrap();
+        let mut edit = Edit { reason: "test".to_owned(), ..Edit::default() };
+        match input {
+            Some(input) => {
+                let mut record = self.kept().await.records[&address].clone();
+                let mut entries = record.attributes.as_entries().unwrap().clone();
+                entries.insert("input".into(), input.into());
+                record.attributes = Value::object(entries);
+                edit.put.push(record);
+            }
+            None => edit.remove.push(address),
+        }
+        self.catalogue.edit(&lease, edit).await.unwrap();
+        self.catalogue.release(lease).await.unwrap();
+    }
+
     pub async fn points(&self) -> Catalogue {
-        Catalogue::of(&self.kept().await).unwrap()
+        Catalogue::of(&self.kept().await)
     }
 
     /// All snapshots that are there in a region, half-made ones included.
