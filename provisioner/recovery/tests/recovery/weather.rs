@@ -4,6 +4,7 @@
 use crate::bed::{Bed, FIRST, Program, SECOND, WEST, block, diamond, done, point};
 use crate::chance::Chance;
 use provider::memory::Weather;
+use provider::memory::schema::{IMAGE, SNAPSHOT};
 use recovery::{Changed, RecoveryError};
 use state::fault::{FAULTS, FaultyStore};
 use std::collections::BTreeSet;
@@ -24,6 +25,16 @@ fn weather(seed: u64) -> Weather {
         late_ms: 20_000,
         halfway: 60,
         unread: 60,
+    }
+}
+
+/// In every other month snapshots show late and linger when they are deleted.
+fn slow_to_show(bed: &Bed) {
+    for kind in [SNAPSHOT, IMAGE] {
+        let mut nature = bed.cloud.nature(kind);
+        nature.adoption.settle_ms = 8_000;
+        (nature.hidden_ms, nature.lingers_ms) = (8_000, 20_000);
+        bed.cloud.set_nature(kind, nature);
     }
 }
 
@@ -118,6 +129,9 @@ async fn nothing_is_lost_or_orphaned_by_chance() {
     for seed in 0..MONTHS {
         let (bed, mut chance) = (Bed::new().await, Chance::new(seed));
         let mut known = Known::default();
+        if seed % 2 == 1 {
+            slow_to_show(&bed);
+        }
         bed.cloud.weather(weather(chance.next()));
         for number in 0..DAYS {
             day(&bed, &mut chance, &mut known).await;
