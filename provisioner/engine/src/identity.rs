@@ -29,14 +29,23 @@ pub async fn identities(
     asked(plan, |key| factory.configure(&config_of(&plan.providers, key), owner)).await
 }
 
-/// Provider configurations, by the keys that these have, with all spelled out that they leave to what is around the program: what
-/// is kept for long must mean the same objects then. Each key comes with an instance that errors are about.
+/// A provider configuration that means the same objects wherever and whenever it is used.
+#[derive(Clone, Debug)]
+pub struct Lasting {
+    /// With all spelled out that it leaves to what is around the program.
+    pub config: ProviderConfig,
+    /// Where its objects are, whoever asks: a region and an account, a directory ([`Provider::surroundings`]).
+    pub place: BTreeMap<String, Value>,
+}
+
+/// Provider configurations, by the keys that these have, as they are kept for long. Each key comes with an instance that errors are
+/// about.
 pub async fn lasting(
     keys: &BTreeMap<&str, &Address>,
     providers: &BTreeMap<String, ProviderConfig>,
     factory: &dyn ProviderFactory,
     owner: &Owner,
-) -> Result<BTreeMap<String, ProviderConfig>, Vec<Diagnostic>> {
+) -> Result<BTreeMap<String, Lasting>, Vec<Diagnostic>> {
     let (mut found, mut errors) = (BTreeMap::new(), Vec::new());
     for (key, address) in keys {
         let config = config_of(providers, key);
@@ -45,8 +54,9 @@ pub async fn lasting(
             Err(error) => Err(error),
         };
         match around {
-            Ok(around) => {
-                found.insert((*key).to_owned(), spelled_out(config, around));
+            Ok(place) => {
+                let config = spelled_out(config, &place);
+                found.insert((*key).to_owned(), Lasting { config, place });
             }
             Err(error) => errors.push(provider_diagnostic(&error, address)),
         }
@@ -71,11 +81,11 @@ pub async fn differing(
     Ok(left.iter().find_map(differs))
 }
 
-fn spelled_out(config: ProviderConfig, around: BTreeMap<String, Value>) -> ProviderConfig {
+fn spelled_out(config: ProviderConfig, around: &BTreeMap<String, Value>) -> ProviderConfig {
     let mut arguments = config.arguments.as_entries().cloned().unwrap_or_default();
     for (name, value) in around {
-        if arguments.get(&name).is_none_or(Value::is_null) {
-            arguments.insert(Arc::from(name), value);
+        if arguments.get(name).is_none_or(Value::is_null) {
+            arguments.insert(Arc::from(name.as_str()), value.clone());
         }
     }
     ProviderConfig { arguments: Data::Object(Arc::new(arguments)).into(), ..config }

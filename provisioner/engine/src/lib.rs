@@ -30,7 +30,7 @@ pub use cancel::{CancelToken, Level};
 pub use clock::{Clock, SystemClock};
 pub use error::{ApplyError, StaleRecord, Unsettled};
 pub use executor::{Failure, RunReport, Skipped};
-pub use identity::{differing, identities, lasting};
+pub use identity::{Lasting, differing, identities, lasting};
 pub use lease::Queue;
 pub use live::LiveRecords;
 pub use lookup::Lookups;

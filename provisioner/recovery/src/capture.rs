@@ -4,16 +4,16 @@
 //! says how. Refuses to know: providers, calls, where snapshots are recorded.
 
 use crate::catalogue::{self, CatalogueError};
+use engine::Lasting;
 use model::graph::{Instance, ProviderConfig};
 use model::record::{Record, Recorded};
 use model::restore_point::{Captured, PointName};
 use model::schema::{Capture, ProviderSchema, ResourceSchema};
-use model::value::Entries;
 use model::{Address, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// Digits of the digest by which the snapshots of a restore point differ in name.
+/// Digits of the digests in names of snapshots and in keys of provider configurations.
 const DIGITS: usize = 16;
 
 /// Stands for the block that asks for a snapshot.
@@ -104,60 +104,60 @@ pub struct Wanted {
     pub providers: BTreeMap<String, ProviderConfig>,
 }
 
-/// The snapshots that a restore point of these objects takes. `providers` has the configurations of their providers, spelled out
-/// (see [`engine::lasting`]), by the keys that the records have.
+/// The snapshots that a restore point of these objects takes. `providers` has the configurations of their providers by the keys that
+/// the records have; `lineage` is the catalogue's.
 pub fn wanted(
     point: &PointName,
+    lineage: &str,
     sources: &[Source<'_>],
-    providers: &BTreeMap<String, ProviderConfig>,
+    providers: &BTreeMap<String, Lasting>,
     schemas: &Schemas,
 ) -> Result<Wanted, CatalogueError> {
     let mut wanted = Wanted::default();
     for Source { record, capture } in sources {
         let schema = schema(schemas, &record.provider, &capture.resource_type);
-        let (Some(schema), Some(config)) = (schema, providers.get(&record.provider)) else {
+        let (Some(schema), Some(lasting)) = (schema, providers.get(&record.provider)) else {
             return Err(CatalogueError::Uncapturable(record.address.clone()));
         };
-        let provider = lasting_key(config, schemas);
+        let provider = lasting_key(&record.provider, lasting);
         let snapshot = catalogue::snapshot_of(point, &record.address, &capture.resource_type);
         let object = record.attributes.get("id");
         let object = object.as_ref().and_then(Value::as_str).unwrap_or(&record.id).to_owned();
         let mut given = capture.arguments.clone();
         given.insert(capture.source.clone(), Value::from(object.as_str()));
         if let Some(argument) = &capture.name {
-            given.insert(argument.clone(), Value::from(name(point, &record.address).as_str()));
+            let name = name(point, lineage, &record.address);
+            given.insert(argument.clone(), Value::from(name.as_str()));
         }
         let given = |name: &str| given.get(name).cloned();
         let instance = Instance::given(snapshot.clone(), &provider, schema, given, PLACE);
         wanted.instances.push(instance);
         wanted.captured.push(Captured { of: record.address.clone(), object, snapshot });
-        wanted.providers.insert(provider, config.clone());
+        wanted.providers.insert(provider, lasting.config.clone());
     }
     Ok(wanted)
 }
 
-/// Under which key the catalogue has a provider configuration. Snapshots outlive configurations: where the environment moves to
-/// another region, those of the old one must still be found there. What is secret is no part of it, since secrets are rotated.
-fn lasting_key(config: &ProviderConfig, schemas: &Schemas) -> String {
-    let declared = schemas.get(&config.name).map(|schema| &schema.configuration);
-    let is_open = |name: &str| {
-        let attribute = declared.and_then(|declared| declared.get(name));
-        attribute.is_some_and(|attribute| !attribute.sensitive)
-    };
-    let mut text = String::new();
-    for (name, value) in config.arguments.as_entries().into_iter().flat_map(Entries::iter) {
-        let is_secret = value.deep_marks().sensitive;
-        if is_open(name) && !value.is_null() && !is_secret {
-            let json = value.to_plain_json().unwrap_or_default();
-            let _ = writeln!(text, "{name}={json}");
-        }
+/// Under which key the catalogue has a provider configuration of that key. Snapshots outlive configurations: where the environment moves
+/// to another region, those of the old one must still be found there. Who asks is no part of it, since credentials are rotated and
+/// the old ones end: those of the latest restore point are for all that are in the same place.
+fn lasting_key(key: &str, lasting: &Lasting) -> String {
+    let mut text = format!("{key}\n");
+    for (name, value) in &lasting.place {
+        let json = value.to_plain_json().unwrap_or_default();
+        let _ = writeln!(text, "{name}={json}");
     }
-    let digest = model::digest::sha256_hex(text.as_bytes());
-    format!("{}.{}", config.name, &digest[..DIGITS])
+    format!("{}.{}", lasting.config.name, digest(&text))
 }
 
-/// A name that no other snapshot has, and that is the same whenever the same restore point is made again.
-fn name(point: &PointName, of: &Address) -> String {
-    let digest = model::digest::sha256_hex(of.to_string().as_bytes());
-    format!("{point}-{}", &digest[..DIGITS])
+/// A name that no other snapshot has, of no other environment either, and that is the same whenever the same restore point is made
+/// again.
+fn name(point: &PointName, lineage: &str, of: &Address) -> String {
+    format!("{point}-{}", digest(&format!("{lineage}/{of}")))
+}
+
+fn digest(text: &str) -> String {
+    let mut digest = model::digest::sha256_hex(text.as_bytes());
+    digest.truncate(DIGITS);
+    digest
 }

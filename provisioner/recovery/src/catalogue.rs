@@ -164,9 +164,22 @@ impl Catalogue {
 /// What a restore point is recorded as: its addresses with their revisions. Whoever is about to change it sees by that whether
 /// somebody else did.
 pub(crate) fn standing(recorded: &Recorded, names: &BTreeSet<PointName>) -> BTreeMap<Address, u64> {
-    let is_of = |address: &Address| place(address).is_some_and(|(_, name)| names.contains(&name));
-    let records = recorded.records.iter().filter(|(address, _)| is_of(address));
+    let records = recorded.records.iter().filter(|(address, _)| is_of(address, names));
     records.map(|(address, record)| (address.clone(), record.revision)).collect()
+}
+
+/// A part of what is recorded. An edit leaves the rest out of its plan, whatever that is like: what of other restore points is half
+/// made, or was made by an older program, is for whoever asks for those.
+pub(crate) fn part(recorded: &Recorded, names: &BTreeSet<PointName>) -> Recorded {
+    let mut part = recorded.clone();
+    part.records.retain(|address, _| is_of(address, names));
+    part.deposed.retain(|record| is_of(&record.address, names));
+    part
+}
+
+/// Whether an address is of one of these restore points.
+pub(crate) fn is_of(address: &Address, names: &BTreeSet<PointName>) -> bool {
+    place(address).is_some_and(|(_, name)| names.contains(&name))
 }
 
 /// What every change of a restore point holds, so that there is one at a time.
@@ -198,6 +211,12 @@ fn place(address: &Address) -> Option<(Part, PointName)> {
 pub(crate) fn snapshot_of(point: &PointName, of: &Address, kind: &str) -> Address {
     let key = InstanceKey::Name(format!("{point}/{of}").into());
     Address::new(Vec::new(), kind, CAPTURED, Some(key))
+}
+
+/// What a snapshot at that address is of.
+pub(crate) fn captured_object(snapshot: &Address) -> Option<Address> {
+    let Some(InstanceKey::Name(key)) = snapshot.key() else { return None };
+    Address::parse(key.split_once('/')?.1).ok()
 }
 
 fn data_of(name: &str, point: &PointName) -> Address {
@@ -288,7 +307,7 @@ fn pack(begun_at: &str, state: &KeptState) -> Result<String, std::io::Error> {
     Ok(serde_json::to_string(&packed)?)
 }
 
-/// What the catalogue is to have, made from what it has.
+/// What the catalogue is to have of some restore points, made from what it has.
 pub struct Edit<'a> {
     desired: Desired,
     schemas: &'a Schemas,

@@ -7,13 +7,14 @@
 
 use crate::capture::{Schemas, Source, wanted};
 use crate::catalogue::{
-    Catalogue, CatalogueError, Edit, KeptState, begun_at, held, standing, state_of,
+    Catalogue, CatalogueError, Edit, KeptState, begun_at, captured_object, held, is_of, part,
+    standing, state_of,
 };
 use crate::retention::bound;
 use engine::{
-    ApplyError, CancelToken, Engine, Owner, ProviderFactory, Purpose, Run, RunReport, RunRequest,
+    ApplyError, CancelToken, Engine, Lasting, Owner, ProviderFactory, Purpose, Run, RunReport,
+    RunRequest,
 };
-use model::graph::ProviderConfig;
 use model::plan::{Actual, Observation, Plan};
 use model::record::{Record, Recorded};
 use model::restore_point::{Captured, FORMAT, Origin, PointName, RestorePoint};
@@ -112,8 +113,9 @@ impl Recovery<'_> {
         cancel: &CancelToken,
     ) -> Result<Changed<RestorePoint>> {
         let providers = self.lasting(environment, &asked.sources).await?;
-        let wanted = wanted(&asked.name, &asked.sources, &providers, self.schemas)?;
-        let mut point = RestorePoint {
+        let lineage = &self.owner.lineage;
+        let wanted = wanted(&asked.name, lineage, &asked.sources, &providers, self.schemas)?;
+        let asked_for = RestorePoint {
             format: FORMAT,
             name: asked.name.clone(),
             environment: environment.owner.environment.clone(),
@@ -125,7 +127,7 @@ impl Recovery<'_> {
             locked: false,
             snapshots: wanted.captured.clone(),
         };
-        let names = BTreeSet::from([asked.name.clone()]);
+        let (names, mut point) = (BTreeSet::from([asked.name.clone()]), asked_for.clone());
         let changed = self
             .change(&names, cancel, |recorded, edit| {
                 let catalogue = Catalogue::of(recorded);
@@ -140,8 +142,9 @@ impl Recovery<'_> {
                     return Err(error.clone());
                 }
                 if let Some(begun) = catalogue.unfinished.get(&asked.name) {
-                    goes_on(asked, begun, &wanted.captured)?;
+                    goes_on(asked, begun, &wanted.captured, environment.recorded)?;
                 }
+                point.clone_from(&asked_for);
                 if let Some(begun_at) = begun_at(recorded, &asked.name) {
                     point.begun_at = begun_at;
                 }
@@ -181,13 +184,17 @@ impl Recovery<'_> {
         .await
     }
 
-    /// Locks a restore point that is whole, or unlocks it.
+    /// Locks a restore point that is whole, or unlocks it if it is there.
     pub async fn lock(
         &self,
         name: &PointName,
         locked: bool,
         cancel: &CancelToken,
     ) -> Result<Changed<()>> {
+        let is_whole = Catalogue::of(&self.engine.load().await?).points.contains_key(name);
+        if !locked && !is_whole {
+            return Ok(Changed::Done(()));
+        }
         let names = BTreeSet::from([name.clone()]);
         self.change(&names, cancel, |recorded, edit| {
             let catalogue = Catalogue::of(recorded);
@@ -215,7 +222,12 @@ impl Recovery<'_> {
         let snapshots = points().flat_map(|kept| kept.records.clone());
         let looked_at = Recorded { records: snapshots.collect(), ..recorded.clone() };
         let (actual, errors) = self.engine.refresh(&looked_at).await;
-        let mut found = BTreeMap::new();
+        let unreadable = catalogue.unreadable.iter().filter(|(name, _)| names.contains(name));
+        let told = unreadable.map(|(name, error)| {
+            let (why, is_known) = (error.to_string(), true);
+            (name.clone(), vec![Finding { of: None, snapshot: None, why, is_known }])
+        });
+        let mut found: BTreeMap<_, _> = told.collect();
         for kept in points() {
             let mut findings = Vec::new();
             if let Err(error) = state_of(&recorded, &kept.point) {
@@ -268,12 +280,12 @@ impl Recovery<'_> {
         })
     }
 
-    /// The configurations of the providers of what is captured, spelled out.
+    /// The configurations of the providers of what is captured, as they are kept for long.
     async fn lasting(
         &self,
         environment: Environment<'_>,
         sources: &[Source<'_>],
-    ) -> Result<BTreeMap<String, ProviderConfig>> {
+    ) -> Result<BTreeMap<String, Lasting>> {
         let keys: BTreeMap<&str, &Address> = sources
             .iter()
             .map(|source| (source.record.provider.as_str(), &source.record.address))
@@ -295,9 +307,15 @@ impl Recovery<'_> {
             let request = (self.request)();
             let recorded = match self.engine.recover(&request, Purpose::Apply, cancel).await {
                 Err(ApplyError::Interrupted) => return Ok(Changed::Interrupted),
+                // How calls about others ended is for whoever asks for those: their cloud may be out of reach for long.
+                Err(ApplyError::Unsettled(open))
+                    if !open.iter().any(|one| is_of(&one.address, names)) =>
+                {
+                    self.engine.load().await?
+                }
                 recorded => recorded?,
             };
-            let plan = self.plan(&recorded, &mut edit)?;
+            let plan = self.plan(&recorded, names, &mut edit)?;
             let plan = self.identified(plan).await?;
             if plan.operations.is_empty() {
                 return Ok(Changed::Done(()));
@@ -352,6 +370,7 @@ impl Recovery<'_> {
     fn plan(
         &self,
         recorded: &Recorded,
+        names: &BTreeSet<PointName>,
         edit: &mut impl FnMut(&Recorded, &mut Edit<'_>) -> Result<(), CatalogueError>,
     ) -> Result<Plan> {
         let options = Options {
@@ -360,9 +379,9 @@ impl Recovery<'_> {
             ..Options::default()
         };
         // What is really there is not looked at: a snapshot that is gone is told by `verify`, and nothing could bring it back.
-        let actual = Actual::new();
-        let planner = Planner::new(recorded, &actual, self.schemas, options);
-        let mut wanted = Edit::of(recorded, &planner, self.schemas);
+        let (part, actual) = (part(recorded, names), Actual::new());
+        let planner = Planner::new(&part, &actual, self.schemas, options);
+        let mut wanted = Edit::of(&part, &planner, self.schemas);
         edit(recorded, &mut wanted)?;
         let plan = planner.plan(&wanted.into_desired()).map_err(RecoveryError::Planned)?;
         let contradictions = planner::check::check(&plan);
@@ -379,20 +398,23 @@ impl Recovery<'_> {
     }
 }
 
-/// Whether a restore point that was begun is gone on with: who takes over a rollout captures what is there by then, a person what was
-/// begun.
+/// A restore point that a person has begun is gone on with for the same, as far as that is still there. Who takes over a rollout
+/// captures what is there by then.
 fn goes_on(
     asked: &Asked<'_>,
     begun: &BTreeSet<Address>,
     captured: &[Captured],
+    recorded: &Recorded,
 ) -> Result<(), CatalogueError> {
     let is_wanted = |address: &Address| captured.iter().any(|it| it.snapshot == *address);
-    match asked.origin {
-        Origin::Person { .. } if !begun.iter().all(is_wanted) => {
-            Err(CatalogueError::BegunOtherwise(asked.name.clone()))
-        }
-        Origin::Person { .. } | Origin::Rollout { .. } => Ok(()),
+    let is_there = |address: &Address| {
+        captured_object(address).is_some_and(|of| recorded.records.contains_key(&of))
+    };
+    let is_person = matches!(asked.origin, Origin::Person { .. });
+    if is_person && begun.iter().any(|address| is_there(address) && !is_wanted(address)) {
+        return Err(CatalogueError::BegunOtherwise(asked.name.clone()));
     }
+    Ok(())
 }
 
 /// What is wrong with a restore point.

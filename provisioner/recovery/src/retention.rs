@@ -40,6 +40,8 @@ pub enum Reason {
     Rollout,
     /// There is no other.
     Only,
+    /// What is recorded of it cannot be read, perhaps by this version of the program alone.
+    Unreadable,
 }
 
 impl fmt::Display for Reason {
@@ -50,6 +52,7 @@ impl fmt::Display for Reason {
             Self::Locked => "locked",
             Self::Rollout => "its rollout is under way",
             Self::Only => "there is no other",
+            Self::Unreadable => "it cannot be read",
         })
     }
 }
@@ -63,11 +66,12 @@ impl Reason {
             Self::Locked => "locked",
             Self::Rollout => "rollout",
             Self::Only => "only",
+            Self::Unreadable => "unreadable",
         }
     }
 }
 
-/// What becomes of every restore point, the latest first; those that are not whole come last. `rollouts` are under way.
+/// What becomes of every restore point, the latest first; those that cannot be read and those that are not whole come last. `rollouts` are under way.
 pub fn fates(
     catalogue: &Catalogue,
     retention: &Retention,
@@ -88,6 +92,10 @@ pub fn fates(
     if !fates.is_empty() && fates.iter().all(|fate| fate.stays.is_none()) {
         fates[0].stays = Some(Reason::Only);
     }
+    fates.extend(catalogue.unreadable.keys().map(|name| {
+        let stays = bound(catalogue, name, rollouts).or(Some(Reason::Unreadable));
+        Fate { name: name.clone(), stays }
+    }));
     fates.extend(catalogue.unfinished.keys().map(|name| {
         let stays = bound(catalogue, name, rollouts);
         Fate { name: name.clone(), stays }

@@ -308,10 +308,9 @@ async fn verify(
 ) -> Result<Exit, CommandError> {
     let (_, points) = some(session, environment, "verify", Calling::default()).await?;
     let catalogue = points.catalogue().await?;
-    let is_all = only.is_none();
     let names: BTreeSet<PointName> = match only {
         Some(name) => BTreeSet::from([chosen(&catalogue, &name)?.point.name.clone()]),
-        None => catalogue.points.keys().cloned().collect(),
+        None => catalogue.points.keys().chain(catalogue.unreadable.keys()).cloned().collect(),
     };
     let found = points.with(async |recovery| recovery.verify(&names).await).await?;
     let damage = points.check().await?.into_iter().map(|why| FindingRow {
@@ -321,14 +320,6 @@ async fn verify(
         why,
         is_known: true,
     });
-    let unreadable =
-        catalogue.unreadable.iter().filter(|_| is_all).map(|(name, error)| FindingRow {
-            point: name.to_string(),
-            of: None,
-            snapshot: None,
-            why: error.to_string(),
-            is_known: true,
-        });
     let of_points = found.iter().flat_map(|(name, findings)| {
         findings.iter().map(|finding| FindingRow {
             point: name.to_string(),
@@ -338,7 +329,7 @@ async fn verify(
             is_known: finding.is_known,
         })
     });
-    let rows: Vec<_> = damage.chain(unreadable).chain(of_points).collect();
+    let rows: Vec<_> = damage.chain(of_points).collect();
     let looked_at = catalogue.points.values().filter(|kept| names.contains(&kept.point.name));
     let snapshots = looked_at.map(|kept| kept.point.snapshots.len()).sum();
     let console = &session.console;

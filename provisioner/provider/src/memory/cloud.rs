@@ -5,7 +5,7 @@
 
 use super::effects::{Effect, with};
 use super::faults::{Fault, Faults, Nature, Weather};
-use super::schema::{ADDRESS, schema};
+use super::schema::schema;
 use crate::limits::Bucket;
 use crate::{ErrorClass, Object, ProviderError};
 use model::schema::{Adoption, ProviderSchema};
@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// For how long a new address is hidden, in milliseconds; less than its settle time.
-const ADDRESS_HIDDEN_MS: u64 = 3_000;
+/// For how long a new object is hidden whose type has a settle time, in milliseconds; less than that.
+const HIDDEN_MS: u64 = 3_000;
 
 /// An object of the cloud.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl State {
     fn new() -> Self {
         let nature = |adoption, hidden_ms| Nature { adoption, hidden_ms, lingers_ms: 0 };
         let natures = schema().resources.into_iter().map(|(kind, declared)| {
-            let hidden_ms = if kind == ADDRESS { ADDRESS_HIDDEN_MS } else { 0 };
+            let hidden_ms = if declared.adoption.settle_ms > 0 { HIDDEN_MS } else { 0 };
             (kind, nature(declared.adoption, hidden_ms))
         });
         Self {

@@ -5,7 +5,7 @@
 //! Refuses to know: whether anybody gets an answer.
 
 use super::cloud::{Called, State, Stored};
-use super::schema::{CREATE, DELETE, MACHINE, SERVICE, SERVICE_STEPS, UPDATE};
+use super::schema::{CREATE, DELETE, IMAGE, MACHINE, SERVICE, SERVICE_STEPS, SNAPSHOT, UPDATE};
 use crate::{ErrorClass, Found, Lookup, Object, Owned, ProviderError, ReadRequest};
 use model::plan::Observation;
 use model::record::Batch;
@@ -118,6 +118,9 @@ impl State {
         if nature.adoption.unique_name {
             self.check_name(effect, begun.as_ref())?;
         }
+        if begun.is_none() {
+            self.check_source(effect)?;
+        }
         let (id, made_at_ms, seen_from_ms) = match begun {
             Some(begun) => (begun.id, begun.made_at_ms, begun.seen_from_ms),
             None => (self.next_id(), now_ms, now_ms + self.faults.hidden_ms(&nature)),
@@ -184,6 +187,17 @@ impl State {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What is gone cannot be captured.
+    fn check_source(&self, effect: &Effect) -> Result<(), ProviderError> {
+        let source = text(&effect.arguments, "source");
+        let is_there = self.objects.get(&source).is_some_and(|object| object.complete);
+        if !matches!(effect.address.kind(), SNAPSHOT | IMAGE) || is_there {
+            return Ok(());
+        }
+        let message = format!("{}: there is no object {source}", effect.address);
+        Err(ProviderError::new(ErrorClass::NotFound, message))
     }
 
     fn update(&mut self, effect: &Effect, complete: bool) -> Result<Object, ProviderError> {

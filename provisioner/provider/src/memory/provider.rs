@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use model::plan::Observation;
 use model::schema::ProviderSchema;
 use model::{Address, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A provider over a [`Cloud`].
@@ -21,19 +22,27 @@ pub struct MemoryProvider {
     owner: Owner,
     schema: ProviderSchema,
     limiter: Option<Arc<Limiter>>,
+    around: BTreeMap<String, Value>,
 }
 
 impl MemoryProvider {
     /// A provider for one environment. It declares what the cloud is like now.
     pub fn new(cloud: Cloud, owner: Owner) -> Self {
         let schema = cloud.schema();
-        Self { cloud, owner, schema, limiter: None }
+        Self { cloud, owner, schema, limiter: None, around: BTreeMap::new() }
     }
 
     /// One that waits its turn here before each call.
     #[must_use]
     pub fn with_limiter(mut self, limiter: Arc<Limiter>) -> Self {
         self.limiter = Some(limiter);
+        self
+    }
+
+    /// One whose configuration leaves this to what is around the program.
+    #[must_use]
+    pub fn with_surroundings(mut self, around: BTreeMap<String, Value>) -> Self {
+        self.around = around;
         self
     }
 
@@ -161,6 +170,10 @@ fn is_note(address: &Address) -> bool {
 impl Provider for MemoryProvider {
     fn schema(&self) -> &ProviderSchema {
         &self.schema
+    }
+
+    async fn surroundings(&self) -> Result<BTreeMap<String, Value>, ProviderError> {
+        Ok(self.around.clone())
     }
 
     /// Services are found on their machine by name alone, and notes are nowhere.

@@ -2,7 +2,9 @@
 //! interface allows.
 
 use model::Type;
-use model::schema::{Adoption, Attribute, DataSchema, ProviderSchema, RateLimit, ResourceSchema};
+use model::schema::{
+    Adoption, Attribute, Capture, DataSchema, ProviderSchema, RateLimit, ResourceSchema,
+};
 use std::collections::BTreeMap;
 
 /// A volume-like object; its creation takes a token.
@@ -20,6 +22,10 @@ pub const ADDRESS: &str = "memory_address";
 pub const WORKER: &str = "memory_worker";
 /// Something installed on a machine, step by step.
 pub const SERVICE: &str = "memory_service";
+/// What was on a disk; its name is unique, and its creation takes no token.
+pub const SNAPSHOT: &str = "memory_snapshot";
+/// What was on a machine; it is found by its tag alone, and not at once.
+pub const IMAGE: &str = "memory_image";
 /// Something that is kept in the state alone; the cloud never hears of it.
 pub const NOTE: &str = "memory_note";
 
@@ -84,13 +90,15 @@ fn disk() -> ResourceSchema {
         ("size", Attribute::optional(Type::Number, "Its size.").with_default(1.into())),
         ("key", Attribute::optional(Type::String, "A secret.").secret()),
     ];
-    resource("A disk.", by_token(), attributes)
+    let capture = Capture::by(SNAPSHOT, "source").named("name");
+    ResourceSchema { captured_by: Some(capture), ..resource("A disk.", by_token(), attributes) }
 }
 
 fn machine() -> ResourceSchema {
     let disks = Attribute::optional(Type::list(Type::String), "Identities of disks.");
     let attributes = vec![("name", name()), ("disks", disks), ("label", label())];
-    resource("A machine.", by_token(), attributes)
+    let capture = Capture::by(IMAGE, "source");
+    ResourceSchema { captured_by: Some(capture), ..resource("A machine.", by_token(), attributes) }
 }
 
 fn check() -> ResourceSchema {
@@ -125,6 +133,19 @@ fn service() -> ResourceSchema {
     // It exists on its machine alone, so there is nothing to tag.
     let adoption = Adoption { tagged: false, ..by_token() };
     resource("A service on a machine.", adoption, attributes)
+}
+
+fn source() -> Attribute {
+    Attribute::required(Type::String, "The `id` of what is captured.").forces_replacement()
+}
+
+fn snapshot() -> ResourceSchema {
+    let attributes = vec![("source", source()), ("name", name())];
+    resource("What was on a disk.", by_name(), attributes)
+}
+
+fn image() -> ResourceSchema {
+    resource("What was on a machine.", by_tag(), vec![("source", source())])
 }
 
 fn note() -> ResourceSchema {
@@ -164,6 +185,8 @@ pub fn schema() -> ProviderSchema {
         (ADDRESS, address()),
         (WORKER, worker()),
         (SERVICE, service()),
+        (SNAPSHOT, snapshot()),
+        (IMAGE, image()),
         (NOTE, note()),
     ];
     let data = BTreeMap::from([(DISK.to_owned(), DataSchema::of(&disk(), &["name"]))]);

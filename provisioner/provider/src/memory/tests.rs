@@ -1,7 +1,7 @@
 //! Tests of the cloud in memory: each resource type keeps the contract it declares, each weakness shows as told, and
 //! the conformance suite catches a cloud that lies about itself.
 
-use super::schema::{ADDRESS, BUCKET, CHECK, CREATE, DISK, MACHINE, SERVICE};
+use super::schema::{ADDRESS, BUCKET, CHECK, CREATE, DISK, IMAGE, MACHINE, SERVICE, SNAPSHOT};
 use super::{Cloud, Fault, MemoryProvider, Nature, Weather};
 use crate::conformance::{self, Case};
 use crate::limits::Limiter;
@@ -34,6 +34,8 @@ fn case(kind: &str) -> Case {
             BUCKET => Value::object([name, label]),
             ADDRESS => Value::object([label]),
             CHECK => Value::object([("of", Value::tuple([]))]),
+            SNAPSHOT => Value::object([name, ("source", "mem-1".into())]),
+            IMAGE => Value::object([("source", "mem-1".into())]),
             _ => {
                 let version = Value::from(setting.to_string().as_str());
                 Value::object([name, ("machine", "mem-1".into()), ("version", version)])
@@ -43,7 +45,7 @@ fn case(kind: &str) -> Case {
     Case {
         address: Address::parse(&format!("{kind}.a")).unwrap(),
         arguments: arguments(1),
-        changed: (kind != CHECK).then(|| arguments(2)),
+        changed: (![CHECK, SNAPSHOT, IMAGE].contains(&kind)).then(|| arguments(2)),
     }
 }
 
@@ -83,7 +85,7 @@ fn weaken(cloud: &Cloud, kind: &str, change: impl FnOnce(&mut Nature)) {
 
 #[tokio::test(start_paused = true)]
 async fn every_type_keeps_what_it_declares() {
-    for kind in [DISK, MACHINE, CHECK, BUCKET, ADDRESS, SERVICE] {
+    for kind in [DISK, MACHINE, CHECK, BUCKET, ADDRESS, SERVICE, SNAPSHOT, IMAGE] {
         let cloud = Cloud::new();
         let (ours, theirs) = (provider(&cloud, "ours"), provider(&cloud, "theirs"));
         create(&ours, MACHINE, "the machine").await.unwrap();
@@ -108,6 +110,22 @@ async fn weakened_types_keep_what_they_declare_then() {
         assert_eq!(conformance::run(&ours, &case(kind)).await, Ok(()), "{kind}");
         let kept = conformance::among_strangers(&ours, &theirs, &case(kind)).await;
         assert_eq!(kept, Ok(()), "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_cannot_be_captured_and_its_snapshot_stays() {
+    for kind in [SNAPSHOT, IMAGE] {
+        let cloud = Cloud::new();
+        let provider = provider(&cloud, "l");
+        let error = create(&provider, kind, "t").await.unwrap_err();
+        assert_eq!((error.class, error.outcome_unknown), (ErrorClass::NotFound, false), "{kind}");
+        let machine = create(&provider, MACHINE, "m").await.unwrap();
+        let made = create(&provider, kind, "t").await.unwrap();
+        delete(&provider, MACHINE, &machine.id).await.unwrap();
+        pass(5_000).await;
+        let seen = read(&provider, kind, &made.id).await;
+        assert!(matches!(seen, Observation::Present(_)), "{kind}: {seen:?}");
     }
 }
 
