@@ -82,6 +82,7 @@ fn rollout() -> PlannedRollout {
             stages: vec![Vec::new()],
             total_ms: 60_000,
             lists: std::collections::BTreeSet::new(),
+            restore_point: None,
         },
         plan_hash: "hash".to_owned(),
         candidate: Value::from(CANARY).into_sensitive(),
