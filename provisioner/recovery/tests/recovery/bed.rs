@@ -397,17 +397,26 @@ impl Program<'_> {
 
     /// Asks for a restore point of everything.
     pub async fn create(&self, name: &str) -> Result<Changed<RestorePoint>, RecoveryError> {
+        let alice = Origin::Person { who: "alice".to_owned(), why: String::new() };
+        self.create_of(name, alice, "").await
+    }
+
+    /// Asks for a restore point of what has addresses that begin like this.
+    pub async fn create_of(
+        &self,
+        name: &str,
+        origin: Origin,
+        beginning: &str,
+    ) -> Result<Changed<RestorePoint>, RecoveryError> {
         let recorded = self.bed.recorded().await;
         let state = state_of(&recorded);
         let lineage = recorded.lineage.clone();
         let owner = Owner { environment: ENVIRONMENT.to_owned(), lineage };
         let (owner, recorded, state) = (&owner, &recorded, &state);
         let environment = Environment { owner, recorded, state, at: &self.now };
-        let asked = Asked {
-            name: point(name),
-            origin: Origin::Person { who: "alice".to_owned(), why: String::new() },
-            sources: capture::everything(recorded, &self.bed.factory.schemas),
-        };
+        let mut sources = capture::everything(recorded, &self.bed.factory.schemas);
+        sources.retain(|source| source.record.address.to_string().starts_with(beginning));
+        let asked = Asked { name: point(name), origin, sources };
         self.with(async |it| it.create(environment, &asked, &self.cancel).await).await
     }
 

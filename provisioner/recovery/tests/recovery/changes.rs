@@ -2,8 +2,10 @@
 //! orphaned.
 
 use crate::bed::{Bed, Block, FIRST, SECOND, WEST, block, diamond, done, point};
+use model::restore_point::Origin;
 use provider::ErrorClass;
 use provider::memory::Fault;
+use recovery::{CatalogueError, Changed, RecoveryError};
 use std::time::Duration;
 
 /// Another disk more, one machine less, and a disk that is another by now.
@@ -46,7 +48,7 @@ async fn the_second_try_has_what_is_there_then() {
 async fn what_is_gone_meanwhile_fails_alone() {
     let bed = Bed::new().await;
     bed.cloud.lose("memory_disk.a");
-    let Ok(recovery::Changed::Partly(report)) = bed.sound(FIRST).create("p").await else {
+    let Ok(Changed::Partly(report)) = bed.sound(FIRST).create("p").await else {
         panic!("a disk is gone")
     };
     let failed: Vec<_> = report.failed.iter().map(|it| it.address.to_string()).collect();
@@ -71,4 +73,37 @@ async fn what_is_whole_stays_as_it_is_whatever_becomes_of_the_environment() {
     assert_eq!(bed.points().await.points.len(), 2);
     done(bed.sound(SECOND).delete(&["p"]).await, "the first goes");
     bed.assert_whole("q", WEST, "the other stays").await;
+}
+
+/// Nobody's snapshots are deleted because somebody asks for less, or for something else, under the same name.
+#[tokio::test(start_paused = true)]
+async fn a_person_goes_on_with_what_was_begun_and_a_rollout_with_what_is_wanted_by_then() {
+    let alice = Origin::Person { who: "alice".to_owned(), why: String::new() };
+    let rollout = Origin::Rollout { rollout: "r".to_owned() };
+    for origin in [alice, rollout.clone()] {
+        let (bed, context) = (Bed::new().await, format!("{origin:?}"));
+        bed.cloud.fault_next(
+            r#"memory_snapshot.captured["p/memory_disk.a"]"#,
+            Fault::Fail(ErrorClass::Denied),
+        );
+        let begun = bed.sound(FIRST).create_of("p", origin.clone(), "").await;
+        assert!(matches!(begun, Ok(Changed::Partly(_))), "{context}");
+        let there = bed.snapshots(WEST);
+        match bed.sound(SECOND).create_of("p", origin.clone(), "memory_disk").await {
+            Err(RecoveryError::Catalogue(error)) if origin != rollout => {
+                assert_eq!(error, CatalogueError::BegunOtherwise(point("p")), "{context}");
+                assert_eq!(bed.snapshots(WEST), there, "{context}: nothing is lost");
+            }
+            made => assert_eq!(done(made, &context).snapshots.len(), 2, "{context}"),
+        }
+        done(bed.sound(SECOND).create_of("p", origin, "").await, &context);
+        bed.assert_tidy(&context).await;
+        let nobody = Origin::Person { who: "bob".to_owned(), why: String::new() };
+        match bed.sound(SECOND).create_of("p", nobody, "").await {
+            Err(RecoveryError::Catalogue(error)) => {
+                assert_eq!(error, CatalogueError::Taken(point("p")), "{context}");
+            }
+            _ => panic!("{context}: it was taken for one's own"),
+        }
+    }
 }

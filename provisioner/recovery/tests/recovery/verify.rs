@@ -74,18 +74,22 @@ async fn state_of_another(bed: &Bed) -> String {
 async fn a_state_that_is_not_what_it_was_is_told() {
     let bed = made().await;
     let another = state_of_another(&bed).await;
+    let damaged = |why: &str| format!("restore point `p` is damaged: its state {why}");
     let cases = [
-        (Some(""), "is gone, or does not read"),
-        (Some("{}"), "is gone, or does not read"),
-        (Some(r#"{"format": 1, "begun_at": "", "state": "!"}"#), "does not read"),
-        (Some(r#"{"format": 1, "begun_at": "", "state": "AAAA"}"#), "does not unpack"),
-        (Some(another.as_str()), "has another digest than it had"),
-        (None, "is gone, or does not read"),
+        (Some(""), damaged("is gone, or does not read")),
+        (Some("{}"), damaged("is gone, or does not read")),
+        (Some(r#"{"format": 1, "begun_at": "", "state": "!"}"#), damaged("does not read")),
+        (Some(r#"{"format": 1, "begun_at": "", "state": "AAAA"}"#), damaged("does not unpack")),
+        (Some(another.as_str()), damaged("has another digest than it had")),
+        (
+            Some(r#"{"format": 2, "begun_at": "", "state": ""}"#),
+            "restore point `p` has format 2, and this program knows 1".to_owned(),
+        ),
+        (None, damaged("is gone, or does not read")),
     ];
     for (input, why) in cases {
         bed.meddle(STATE, input).await;
-        let found = bed.sound(SECOND).verify("p").await;
-        assert_eq!(found, [format!("restore point `p` is damaged: its state {why}")]);
+        assert_eq!(bed.sound(SECOND).verify("p").await, [why]);
     }
     done(bed.sound(SECOND).delete(&["p"]).await, "damaged");
     bed.assert_tidy("damaged").await;
