@@ -101,6 +101,8 @@ struct Restore {
     kept_by: BTreeMap<Address, String>,
     /// Captured, and only made as they were if they are gone: their types begin with no snapshot by themselves.
     left: BTreeSet<Address>,
+    /// What is to begin with a snapshot, at the addresses that the restore point has.
+    meant: BTreeSet<Address>,
     /// What is made anew though it began with that very snapshot before.
     again: BTreeSet<Address>,
     /// Whether all that the restore point has is restored.
@@ -119,8 +121,8 @@ impl Restore {
         let is_meant = |of: &Address| targets.is_empty() || targets.iter().any(|it| it.matches(of));
         let node = |of: &Address| of.node().map(|(set, name)| (set.to_owned(), name.to_owned()));
         let captured: Vec<_> =
-            source.kept.snapshots().map(|(it, record)| (now(&it.of), record)).collect();
-        let meant = || captured.iter().map(|(of, _)| of).filter(|of| is_meant(of));
+            source.kept.snapshots().map(|(it, record)| (&it.of, now(&it.of), record)).collect();
+        let meant = || captured.iter().map(|(_, of, _)| of).filter(|of| is_meant(of));
         let mut restore = Self {
             then,
             nodes: meant().filter_map(node).collect(),
@@ -128,19 +130,22 @@ impl Restore {
             begin_with: BTreeMap::new(),
             kept_by: BTreeMap::new(),
             left: BTreeSet::new(),
+            meant: BTreeSet::new(),
             again: BTreeSet::new(),
             is_whole: targets.is_empty(),
         };
-        for (of, record) in captured {
+        for (was, of, record) in captured {
             if !restore.has(&of) {
                 continue;
             }
             let capture = capture::of_kind(wired.factory.schemas(), of.kind());
-            let argument = capture.and_then(|it: &Capture| it.restored_by.clone());
-            let Some((argument, record)) = argument.zip(record) else {
+            let Some(argument) = capture.and_then(|it: &Capture| it.restored_by.clone()) else {
                 restore.left.insert(of);
                 continue;
             };
+            restore.meant.insert(was.clone());
+            // One without a record is found damaged.
+            let Some(record) = record else { continue };
             let begins = (argument, Value::from(record.id.as_str()));
             restore.kept_by.insert(of.clone(), record.provider.clone());
             restore.begin_with.insert(of, begins);
@@ -246,7 +251,7 @@ impl<'a> Prepared<'a> {
     ) -> Result<Self, CommandError> {
         let targets = planning::targets(&what.meant.targets)?;
         let mut restore = Restore::of(source, source.then(project, &store)?, &targets, &wired);
-        if restore.begin_with.is_empty() {
+        if restore.meant.is_empty() {
             let (target, point) = (&project.target, &source.kept.point.name);
             let summary =
                 format!("restore point `{point}` has nothing to begin with that is meant");
@@ -274,12 +279,8 @@ impl<'a> Prepared<'a> {
         let names = BTreeSet::from([name.clone()]);
         let points = &self.source.points;
         let found = points.with(async |recovery| recovery.verify(&names).await).await?;
-        let moves = self.project.configuration.moves(self.restore.then.records.keys());
-        let now = |of: &Address| moves.iter().find_map(|one| one.takes(of));
-        let is_meant = |of: &Option<Address>| {
-            let Some(of) = of else { return true };
-            self.restore.has(of) || now(of).is_some_and(|of| self.restore.has(&of))
-        };
+        let is_meant =
+            |of: &Option<Address>| of.as_ref().is_none_or(|of| self.restore.meant.contains(of));
         let finding = found.values().flatten().find(|finding| is_meant(&finding.of));
         let Some(finding) = finding else { return Ok(()) };
         let of = finding.of.as_ref().map(|of| format!(" of {of}")).unwrap_or_default();
@@ -361,7 +362,7 @@ impl<'a> Prepared<'a> {
 }
 
 async fn plan(session: &Session, what: &Restoring) -> Result<Exit, CommandError> {
-    let project = planning::load(session, &what.environment)?;
+    let project = Project::load(session, &what.environment)?;
     let calling = Calling::default();
     let source = Source::open(session, &project, &what.point, calling).await?;
     let Some(store) = Store::open(&project).await? else {
@@ -409,7 +410,7 @@ async fn apply(
     what: &Restoring,
     running: &Running,
 ) -> Result<Exit, CommandError> {
-    let project = planning::load(session, &what.environment)?;
+    let project = Project::load(session, &what.environment)?;
     let source = Source::open(session, &project, &what.point, running.calling).await?;
     let cancel = running::listen()?;
     // Nobody deletes a snapshot between the look at it and its use.

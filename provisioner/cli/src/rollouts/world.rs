@@ -42,6 +42,9 @@ const PATIENCE: u32 = 60;
 /// How long between two tries.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// What is said of a state that can be had later: another run holds it, or nobody reaches it.
+const PASSING: [&str; 3] = ["state-held", "state-lease-lost", "state-unreachable"];
+
 /// How often what lists nodes is tried to be brought up to date before a person is asked.
 const LISTING_TRIES: u32 = 3;
 /// After so many milliseconds it is not tried again: a node that does not answer has been waited for in each try already.
@@ -338,7 +341,7 @@ impl Fleet {
                 Ok(done) => return done.map(Ok),
                 Err(error) => error,
             };
-            let passing = error.diagnostics.iter().any(|it| it.code.starts_with("state-"));
+            let passing = error.diagnostics.iter().any(|it| PASSING.contains(&it.code.as_str()));
             if tries >= PATIENCE || !passing {
                 return Some(Err(said(&error.diagnostics)));
             }

@@ -1,9 +1,9 @@
 //! What must hold of every entry and every command, reckoned anew from what the rollout began with.
 
-use model::rollout::entry::{Entry, NodeChange, Reading, SetStart, What};
-use model::rollout::{Amount, Window};
+use model::rollout::entry::{Entry, NodeChange, Reading, SetStart, Start, What};
+use model::rollout::{Amount, Check, StageGate, Window};
 use rollout::{Command, Lists, Phase, Revision, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// When each gate of the stage under way brought data.
 #[derive(Clone, Debug, Default)]
@@ -11,18 +11,29 @@ pub struct Data {
     stage: u32,
     bake_ms: Option<i64>,
     spans: BTreeMap<String, Vec<(i64, i64)>>,
+    /// Gates whose counts are no data without the control group's.
+    comparing: BTreeSet<String>,
 }
 
 impl Data {
     /// Takes an entry that follows on a state.
     pub fn take(&mut self, entry: &Entry) {
         match &entry.what {
-            What::StageEntered { stage } => *self = Self { stage: *stage, ..Self::default() },
+            What::Started(start) => self.comparing = comparing(start),
+            What::StageEntered { stage } => {
+                let comparing = std::mem::take(&mut self.comparing);
+                *self = Self { stage: *stage, comparing, ..Self::default() };
+            }
             What::BakeStarted { .. } => self.bake_ms = Some(entry.at_ms),
             What::Measured(measurement) => {
                 let has = match &measurement.reading {
                     Reading::Missing { .. } | Reading::Error { .. } => false,
                     Reading::Value { value, .. } => value.is_finite(),
+                    Reading::Counts { control: None, .. }
+                        if self.comparing.contains(&measurement.gate) =>
+                    {
+                        false
+                    }
                     Reading::Counts { bad, total, .. } => bad.is_finite() && total.is_finite(),
                     _ => true,
                 };
@@ -46,6 +57,14 @@ impl Data {
             (i64::try_from(bake_ms).unwrap(), i64::try_from(interval_ms).unwrap());
         !overlap && covered * 100 >= bake * 80 && now_ms - last <= 2 * interval
     }
+}
+
+fn comparing(start: &Start) -> BTreeSet<String> {
+    let stages = start.sets.iter().flat_map(|set| &set.rollout.stages);
+    let gates = stages.flat_map(|stage| &stage.gates);
+    let compares =
+        |gate: &&StageGate| matches!(gate.check, Check::Rate { worse_than_control: Some(_), .. });
+    gates.filter(compares).map(|gate| gate.gate.clone()).collect()
 }
 
 /// What must hold when an entry is made.

@@ -86,6 +86,8 @@ impl World {
     pub fn new(start: Start, seed: u64, truth: Truth, mishaps: Mishaps) -> Self {
         let now_ms = 1_767_225_600_000;
         let (state, entry) = State::start(start, &format!("rollout-{seed}"), now_ms);
+        let mut data = check::Data::default();
+        data.take(&entry);
         Self {
             state,
             entries: vec![entry],
@@ -99,7 +101,7 @@ impl World {
             random: Random::new(seed),
             pending: Vec::new(),
             wake_ms: now_ms,
-            data: check::Data::default(),
+            data,
         }
     }
 
