@@ -11,8 +11,8 @@ pub struct Data {
     stage: u32,
     bake_ms: Option<i64>,
     spans: BTreeMap<String, Vec<(i64, i64)>>,
-    /// Gates whose counts are no data without the control group's.
-    comparing: BTreeSet<String>,
+    /// Gates whose counts are no data without the control group's, by stage.
+    comparing: BTreeSet<(u32, String)>,
 }
 
 impl Data {
@@ -30,7 +30,7 @@ impl Data {
                     Reading::Missing { .. } | Reading::Error { .. } => false,
                     Reading::Value { value, .. } => value.is_finite(),
                     Reading::Counts { control: None, .. }
-                        if self.comparing.contains(&measurement.gate) =>
+                        if self.comparing.contains(&(self.stage, measurement.gate.clone())) =>
                     {
                         false
                     }
@@ -59,12 +59,15 @@ impl Data {
     }
 }
 
-fn comparing(start: &Start) -> BTreeSet<String> {
-    let stages = start.sets.iter().flat_map(|set| &set.rollout.stages);
-    let gates = stages.flat_map(|stage| &stage.gates);
+fn comparing(start: &Start) -> BTreeSet<(u32, String)> {
     let compares =
         |gate: &&StageGate| matches!(gate.check, Check::Rate { worse_than_control: Some(_), .. });
-    gates.filter(compares).map(|gate| gate.gate.clone()).collect()
+    let stages = (0..).zip(start.stages());
+    let gates = stages.flat_map(|(number, (set, nodes))| {
+        let rules = &set.rollout.stages[usize::try_from(nodes.stage).unwrap()];
+        rules.gates.iter().filter(compares).map(move |gate| (number, gate.gate.clone()))
+    });
+    gates.collect()
 }
 
 /// What must hold when an entry is made.
