@@ -566,7 +566,12 @@ fn addresses(texts: &[String]) -> Result<BTreeSet<Address>, CommandError> {
 
 /// The time, as plans carry it.
 pub fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    written(jiff::Timestamp::now())
+}
+
+/// A time to the second, in UTC.
+pub fn written(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// By place in the source; what has no place comes last, as it was.

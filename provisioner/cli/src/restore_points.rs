@@ -163,6 +163,13 @@ pub fn misnamed(error: &PointNameError) -> CommandError {
     Diagnostic::error("restore-point-name", error.to_string()).into()
 }
 
+/// None was ever made of an environment.
+pub fn none_of(environment: &str) -> CommandError {
+    Diagnostic::error("no-restore-point", format!("`{environment}` has no restore point"))
+        .with_hint("`backup create` makes one")
+        .into()
+}
+
 /// There is no restore point of that name.
 pub fn unknown(name: &PointName, catalogue: &Catalogue) -> CommandError {
     let summary = format!("there is no restore point `{name}`");

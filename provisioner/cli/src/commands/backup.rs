@@ -8,7 +8,7 @@ use crate::arguments::{BackupCommand, Calling, Environment, Locking, Meant, Runn
 use crate::error::{CommandError, Exit};
 use crate::planning;
 use crate::project::Project;
-use crate::restore_points::{Points, Present, misnamed, unknown};
+use crate::restore_points::{Points, Present, misnamed, none_of, unknown};
 use crate::running::{agree, listen};
 use crate::session::Session;
 use crate::store::{self, Store};
@@ -84,7 +84,7 @@ fn reserved(name: &PointName) -> Diagnostic {
 fn ago(age: Duration) -> String {
     let age = jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::MAX);
     let then = jiff::Timestamp::now().checked_sub(age).unwrap_or(jiff::Timestamp::MIN);
-    then.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    planning::written(then)
 }
 
 async fn create(
@@ -191,10 +191,7 @@ pub async fn some(
 ) -> Result<(Project, Points), CommandError> {
     let project = Project::load(session, environment)?;
     let Some(points) = opened(session, &project, verb, calling).await? else {
-        let summary = format!("`{}` has no restore point", project.environment);
-        return Err(Diagnostic::error("no-restore-point", summary)
-            .with_hint("`backup create` makes one")
-            .into());
+        return Err(none_of(&project.environment));
     };
     Ok((project, points))
 }

@@ -12,7 +12,7 @@ use crate::arguments::{Calling, RestoreCommand, Restoring, Running, Strays};
 use crate::error::{CommandError, Exit};
 use crate::planning::{self, World};
 use crate::project::Project;
-use crate::restore_points::Points;
+use crate::restore_points::{Points, none_of};
 use crate::running::{self, Looking, Ready, agree};
 use crate::session::Session;
 use crate::store::{self, Store};
@@ -59,10 +59,7 @@ impl Source {
         let command = format!("restore {} --from {point}", project.target);
         let points = Points::open(session, project, &command, calling, progress).await?;
         let Some(points) = points else {
-            let summary = format!("`{}` has no restore point", project.environment);
-            return Err(Diagnostic::error("no-restore-point", summary)
-                .with_hint("`backup create` makes one")
-                .into());
+            return Err(none_of(&project.environment));
         };
         let (recorded, catalogue) = (points.recorded().await?, points.catalogue().await?);
         let kept = chosen(&catalogue, point)?.clone();
