@@ -21,10 +21,9 @@ use engine::{CancelToken, Owner, Purpose};
 use model::plan::{OperationKind, Plan};
 use model::record::Recorded;
 use model::restore_point::PointName;
-use model::schema::Capture;
-use model::{Address, Diagnostic, Value};
-use planner::{Options, Planner, Target};
-use recovery::{Estimate, Experience, Kept, KeptState, capture};
+use model::{Address, Diagnostic};
+use planner::{Options, Planner};
+use recovery::{Estimate, Experience, Kept, KeptState, Restore};
 use serde_json::json;
 use state::export;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,142 +83,18 @@ impl Source {
     }
 }
 
-/// What is restored.
-struct Restore {
-    /// What was recorded then.
-    then: Recorded,
-    /// Nodes that are restored, by node set and name.
-    nodes: BTreeSet<(String, String)>,
-    /// What else is: captured, or gone and needed.
-    others: BTreeSet<Address>,
-    /// Which objects begin with which snapshot, by which argument.
-    begin_with: BTreeMap<Address, (String, Value)>,
-    /// The catalogue's provider of each of these snapshots.
-    kept_by: BTreeMap<Address, String>,
-    /// Captured, and only made as they were if they are gone: their types begin with no snapshot by themselves.
-    left: BTreeSet<Address>,
-    /// What is to begin with a snapshot, at the addresses that the restore point has.
-    meant: BTreeSet<Address>,
-    /// What is made anew though it began with that very snapshot before.
-    again: BTreeSet<Address>,
-    /// Whether all that the restore point has is restored.
-    is_whole: bool,
-}
-
-impl Restore {
-    /// What of a restore point is meant. A node is restored as a whole: its disks do not go without it.
-    fn of(
-        source: &Source,
-        (then, moved): (Recorded, BTreeMap<Address, Address>),
-        targets: &[Target],
-        wired: &Wired,
-    ) -> Self {
-        let now = |of: &Address| moved.get(of).unwrap_or(of).clone();
-        let is_meant = |of: &Address| targets.is_empty() || targets.iter().any(|it| it.matches(of));
-        let node = |of: &Address| of.node().map(|(set, name)| (set.to_owned(), name.to_owned()));
-        let captured: Vec<_> =
-            source.kept.snapshots().map(|(it, record)| (&it.of, now(&it.of), record)).collect();
-        let meant = || captured.iter().map(|(_, of, _)| of).filter(|of| is_meant(of));
-        let mut restore = Self {
-            then,
-            nodes: meant().filter_map(node).collect(),
-            others: meant().filter(|of| of.node().is_none()).cloned().collect(),
-            begin_with: BTreeMap::new(),
-            kept_by: BTreeMap::new(),
-            left: BTreeSet::new(),
-            meant: BTreeSet::new(),
-            again: BTreeSet::new(),
-            is_whole: targets.is_empty(),
-        };
-        for (was, of, record) in captured {
-            if !restore.has(&of) {
-                continue;
-            }
-            let capture = capture::of_kind(wired.factory.schemas(), of.kind());
-            let Some(argument) = capture.and_then(|it: &Capture| it.restored_by.clone()) else {
-                restore.left.insert(of);
-                continue;
-            };
-            restore.meant.insert(was.clone());
-            // One without a record is found damaged.
-            let Some(record) = record else { continue };
-            let begins = (argument, Value::from(record.id.as_str()));
-            restore.kept_by.insert(of.clone(), record.provider.clone());
-            restore.begin_with.insert(of, begins);
-        }
-        restore
-    }
-
-    /// Whether something is restored.
-    fn has(&self, address: &Address) -> bool {
-        let node = address.node().map(|(set, name)| (set.to_owned(), name.to_owned()));
-        node.map_or_else(|| self.others.contains(address), |node| self.nodes.contains(&node))
-    }
-
-    /// With what these stand on and is gone; where everything is restored, with all that is gone.
-    fn complete(&mut self, now: &Recorded) {
-        let is_gone = |address: &&Address| !now.records.contains_key(*address);
-        if self.is_whole {
-            let gone = self.then.records.keys().filter(is_gone);
-            self.others.extend(gone.filter(|address| address.node().is_none()).cloned());
-            return;
-        }
-        let mut open: Vec<Address> =
-            self.then.records.keys().filter(|address| self.has(address)).cloned().collect();
-        while let Some(address) = open.pop() {
-            let Some(record) = self.then.records.get(&address) else { continue };
-            let needed = record.dependencies.iter().filter(is_gone);
-            let new: Vec<Address> = needed.filter(|it| it.node().is_none()).cloned().collect();
-            open.extend(new.into_iter().filter(|it| self.others.insert(it.clone())));
-        }
-    }
-
-    /// What has begun with these very snapshots before.
-    fn begun(&self, now: &Recorded) -> BTreeSet<Address> {
-        let has = |(address, (argument, id)): &(&Address, &(String, Value))| {
-            let stands = now.records.get(*address).and_then(|it| it.attributes.get(argument));
-            stands.is_some_and(|stands| stands.same_content(id))
-        };
-        self.begin_with.iter().filter(has).map(|(address, _)| address.clone()).collect()
-    }
-
-    /// What is lost, and what is not restored.
-    fn loss(&self, kept: &Kept, now: &Recorded) -> Loss {
-        let done = self.begun(now);
-        let there = self.begin_with.keys().filter(|of| now.records.contains_key(*of));
-        let lost = there.filter(|of| self.again.contains(*of) || !done.contains(*of));
-        Loss {
-            point: kept.point.name.to_string(),
-            begun_at: kept.point.begun_at.clone(),
-            ago_ms: ago_ms(&kept.point.begun_at),
-            lost: lost.cloned().collect(),
-            done: done.difference(&self.again).cloned().collect(),
-            left: self.left.clone(),
-        }
-    }
-
-    /// The options of its plan: everything that is not restored stays as it is recorded.
-    fn options(&self, environment: &str, world: &World<'_>) -> Options {
-        let sets = world.recorded.node_sets.iter();
-        let all =
-            sets.flat_map(|(set, nodes)| nodes.iter().map(|it| (set.clone(), it.name.clone())));
-        let mut targets = Vec::new();
-        if !self.is_whole {
-            let node = |(set, name): &(String, String)| format!("node_set.{set}.node[\"{name}\"]");
-            let texts =
-                self.nodes.iter().map(node).chain(self.others.iter().map(ToString::to_string));
-            targets = texts.filter_map(|text| Target::parse(&text).ok()).collect();
-        }
-        Options {
-            replace: self.again.clone(),
-            targets,
-            held: all.filter(|node| !self.nodes.contains(node)).collect(),
-            begin_with: self.begin_with.clone(),
-            moved: world.moved.to_vec(),
-            created_at: planning::now(),
-            environment: environment.to_owned(),
-            ..Options::default()
-        }
+/// What is lost, and what is not restored.
+fn loss(restore: &Restore, kept: &Kept, now: &Recorded) -> Loss {
+    let done = restore.begun(now);
+    let there = restore.begin_with.keys().filter(|of| now.records.contains_key(*of));
+    let lost = there.filter(|of| restore.again.contains(*of) || !done.contains(*of));
+    Loss {
+        point: kept.point.name.to_string(),
+        begun_at: kept.point.begun_at.clone(),
+        ago_ms: ago_ms(&kept.point.begun_at),
+        lost: lost.cloned().collect(),
+        done: done.difference(&restore.again).cloned().collect(),
+        left: restore.left.clone(),
     }
 }
 
@@ -247,7 +122,12 @@ impl<'a> Prepared<'a> {
         (store, wired): (Store, Wired),
     ) -> Result<Self, CommandError> {
         let targets = planning::targets(&what.meant.targets)?;
-        let mut restore = Restore::of(source, source.then(project, &store)?, &targets, &wired);
+        let mut restore = Restore::of(
+            &source.kept,
+            source.then(project, &store)?,
+            &targets,
+            wired.factory.schemas(),
+        );
         if restore.meant.is_empty() {
             let (target, point) = (&project.target, &source.kept.point.name);
             let summary =
@@ -263,7 +143,7 @@ impl<'a> Prepared<'a> {
         if what.again {
             restore.again = restore.begun(&now);
         }
-        let loss = restore.loss(&source.kept, &now);
+        let loss = loss(&restore, &source.kept, &now);
         session.console.message(&views::restore_points::loss(&loss, session.console.err_palette()));
         let prepared = Self { project, store, wired, source, restore, loss };
         prepared.refuse_damaged().await?;
@@ -301,7 +181,12 @@ impl<'a> Prepared<'a> {
                 .with_hint("`rollout abort` takes it back; then restore")
                 .into());
         }
-        let options = self.restore.options(&self.project.environment, world);
+        let options = Options {
+            moved: world.moved.to_vec(),
+            created_at: planning::now(),
+            environment: self.project.environment.clone(),
+            ..self.restore.options(world.recorded)
+        };
         let schemas = self.wired.factory.schemas();
         let planner = Planner::new(world.recorded, world.actual, schemas, options);
         let Restore { then, nodes, others, .. } = &self.restore;
@@ -327,20 +212,21 @@ impl<'a> Prepared<'a> {
                 continue;
             };
             let (there, here) = (kept.get(from), plan.providers.get(&operation.provider));
-            let Some((there, here)) = there.zip(here) else { continue };
+            let Some((there, here)) = there.zip(here) else {
+                let why = format!(
+                    "how `{from}` or `{}` is configured is not recorded",
+                    operation.provider
+                );
+                return Err(elsewhere(&operation.address, why));
+            };
             let factory = self.wired.factory.as_ref();
             let differs = engine::differing((there, &kept_owner), (here, &owner), factory).await?;
             if let Some(argument) = differs {
-                let summary =
-                    format!("{} cannot begin with a snapshot that is elsewhere", operation.address);
-                return Err(Diagnostic::error("restore-elsewhere", summary)
-                    .with_detail(format!(
-                        "`{argument}` of provider `{}` is another one now than when it was captured",
-                        operation.provider
-                    ))
-                    .with_hint("nothing was done; restore where it was captured, or copy the snapshot and name the copy in the configuration")
-                    .about(&operation.address)
-                    .into());
+                let why = format!(
+                    "`{argument}` of provider `{}` is another one now than when it was captured",
+                    operation.provider
+                );
+                return Err(elsewhere(&operation.address, why));
             }
         }
         Ok(())
@@ -356,6 +242,16 @@ impl<'a> Prepared<'a> {
         let parallelism = usize::from(calling.parallelism);
         Ok(Experience::of(&journal, milliseconds).estimate(&plan.operations, parallelism))
     }
+}
+
+/// Found out before anything is deleted.
+fn elsewhere(address: &Address, why: String) -> CommandError {
+    let summary = format!("{address} cannot begin with a snapshot that is elsewhere");
+    Diagnostic::error("restore-elsewhere", summary)
+        .with_detail(why)
+        .with_hint("nothing was done; restore where it was captured, or copy the snapshot and name the copy in the configuration")
+        .about(address)
+        .into()
 }
 
 async fn plan(session: &Session, what: &Restoring) -> Result<Exit, CommandError> {
